@@ -1,0 +1,1 @@
+"""Benchmarks on real data; see README.rst beside this file."""

@@ -1,0 +1,157 @@
+"""The protocols of the shared data sets, as lists of Tables by split; raw files are read where SKDAEP_DATA says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+from astropy import units
+from astropy.table import Table
+from scipy.ndimage import median_filter
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = Path(tempfile.gettempdir()) / "skdaep-benchmarks"
+
+WINDOW = (3500.0, 8000.0)  # SN-SPEC, rest-frame Angstrom
+MIN_POINTS = 20
+META = ("object_id", "label", "redshift", "split")
+N_JOBS = 2
+PHASES = (-30.0, 100.0)  # ZTF-LC, days from the peak in r
+
+
+@dataclass(frozen=True)
+class Data:
+    """Objects of one protocol by split, and the scaling in which errors are given."""
+
+    protocol: str
+    value: str  # column of the value
+    train: list[Table]
+    validation: list[Table]
+    test: list[Table]
+    origin: float  # mean and standard deviation of all training points
+    scale: float
+    sha256: str  # of the raw file
+
+    def limited(self, n: int | None) -> Data:
+        """Keep the first n objects of each split."""
+        return self if n is None else replace(self, **{k: getattr(self, k)[:n] for k in SPLITS})
+
+    def scaled(self, table: Table) -> np.ndarray:
+        """Return an object's values in z-scored units."""
+        return (np.asarray(table[self.value], float) - self.origin) / self.scale
+
+    def labels(self, split: str) -> np.ndarray:
+        """Return the class labels of a split."""
+        return np.array([t.meta["label"] for t in getattr(self, split)])
+
+
+SPLITS = ("train", "validation", "test")
+
+
+def data_folder() -> Path:
+    """Return the folder of the shared data sets."""
+    return Path(os.environ.get("SKDAEP_DATA", ROOT.parent / "shared" / "data"))
+
+
+def raw_file(name: str) -> Path:
+    """Return a file of the shared data sets, or say how to point to them."""
+    path = data_folder() / name
+    if not path.exists():
+        raise SystemExit(f"{path} is not there: set SKDAEP_DATA to the folder that holds {name}.")
+    return path
+
+
+def sn_spectra() -> Data:
+    """SN-SPEC: one rest-frame optical spectrum per supernova, log10 of the flux over its median."""
+    path = raw_file("sn_spectra.parquet")
+    columns, checksum = _cached("sn-spec", path, _prepare_spectra)
+    return _data("SN-SPEC", "log_flux", columns, checksum, {"wavelength": units.AA})
+
+
+def ztf_lightcurves() -> Data:
+    """ZTF-LC: magnitudes in g and r against days from the peak in r."""
+    path = raw_file("ztf_bts_lightcurves.parquet")
+    columns, checksum = _cached("ztf-lc", path, _prepare_lightcurves)
+    return _data("ZTF-LC", "mag", columns, checksum, {"phase": units.day, "mag": units.mag, "mag_err": units.mag})
+
+
+def _prepare_spectra(path: Path) -> dict[str, list]:
+    frame = pd.read_parquet(path, filters=[("primary", "==", True)])
+    out: dict[str, list] = {k: [] for k in ("wavelength", "log_flux", *META)}
+    for row in frame.itertuples():
+        wavelength = np.asarray(row.location, float) / (1 + row.redshift)
+        flux = median_filter(np.asarray(row.value, float), 5)
+        keep = (flux > 0.01 * np.median(flux)) & (wavelength >= WINDOW[0]) & (wavelength <= WINDOW[1])
+        if keep.sum() >= MIN_POINTS:
+            out["wavelength"].append(wavelength[keep])
+            out["log_flux"].append(np.log10(flux[keep]))
+            for key in META:
+                out[key].append(getattr(row, key))
+    return out
+
+
+def _prepare_lightcurves(path: Path) -> dict[str, list]:
+    frame = pd.read_parquet(path)
+    rows = list(frame.itertuples())
+    arrays = [[np.asarray(a, float) for a in (r.location, r.value, r.value_err)] + [r.band.astype(str)] for r in rows]
+    peaks = joblib.Parallel(n_jobs=N_JOBS)(joblib.delayed(peak_time)(*a[:3], a[3] == "r") for a in arrays)
+    points = ("phase", "mag", "mag_err", "band")
+    out: dict[str, list] = {k: [] for k in (*points, *META)}
+    for row, (time, mag, error, band), peak in zip(rows, arrays, peaks, strict=True):
+        phase = time - peak
+        keep = (phase >= PHASES[0]) & (phase <= PHASES[1]) & np.isfinite(mag)
+        if keep.any():
+            for key, values in zip(points, (phase, mag, error, band), strict=True):
+                out[key].append(values[keep])
+            for key in META:
+                out[key].append(getattr(row, key))
+    return out
+
+
+def peak_time(time: np.ndarray, mag: np.ndarray, error: np.ndarray, in_band: np.ndarray) -> float:
+    """Return when a Gaussian process through one band's magnitudes is brightest, within the observed range."""
+    keep = in_band & np.isfinite(mag)
+    time, mag, error = time[keep], mag[keep], np.nan_to_num(error[keep], nan=0.1)
+    origin = time[np.argmin(mag)]
+    if len(time) < 3:
+        return float(origin)
+    near = np.abs(time - origin) < 60  # the late tail says nothing about the peak
+    time, mag, error = time[near], mag[near], np.hypot(error[near], 0.02)
+    kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(20.0, (8.0, 80.0), nu=2.5)
+    process = GaussianProcessRegressor(kernel, alpha=error**2).fit(time[:, None] - origin, mag - mag.mean())
+    grid = np.arange(time.min(), time.max() + 0.25, 0.25)
+    return float(grid[np.argmin(process.predict(grid[:, None] - origin))])
+
+
+def _cached(name: str, path: Path, prepare) -> tuple[dict[str, list], str]:
+    """Return what `prepare` makes of a file and the file's checksum; both files and code key the cache."""
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    key = hashlib.sha256((checksum + Path(__file__).read_text()).encode()).hexdigest()[:16]
+    cache = CACHE / f"{name}-{key}.joblib"
+    if not cache.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        temporary = cache.with_suffix(f".{os.getpid()}")
+        joblib.dump(prepare(path), temporary)
+        temporary.replace(cache)
+    return joblib.load(cache), checksum
+
+
+def _data(protocol: str, value: str, columns: dict[str, list], checksum: str, with_units: dict) -> Data:
+    """Make Tables of prepared columns: arrays become columns, the rest metadata."""
+    points = [k for k, v in columns.items() if isinstance(v[0], np.ndarray)]
+    objects: dict[str, list[Table]] = {k: [] for k in SPLITS}
+    for row in zip(*columns.values(), strict=True):
+        row = dict(zip(columns, row, strict=True))
+        table = Table({k: row[k] for k in points}, units={k: v for k, v in with_units.items() if k in points})
+        table.meta.update({k: row[k] for k in columns if k not in points and k != "split"})
+        objects[row["split"]].append(table)
+    values = np.concatenate([v for v, s in zip(columns[value], columns["split"], strict=True) if s == "train"])
+    return Data(protocol, value, **objects, origin=values.mean(), scale=values.std(), sha256=checksum)

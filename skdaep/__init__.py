@@ -1,0 +1,35 @@
+"""Compact vectors from irregular astronomical measurements, without labels, and back.
+
+The public names are loaded when first used, so that ``import skdaep`` costs next to nothing. The rooms:
+``tables`` (what is accepted), ``modalities`` OPEN, ``nn``, ``diffusion``, ``objectives`` OPEN, ``training``,
+``estimators`` OPEN, ``datasets``.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0.dev0"
+
+ESTIMATORS = ("DAEPEncoder",)
+_HOMES = {
+    "DAEPEncoder": "estimators",
+    "load": "estimators",
+    "Sequence": "modalities",
+    "Spectrum": "modalities",
+    "Photometry": "modalities",
+    "TableError": "exceptions",
+    "DivergenceError": "exceptions",
+    "DeviceError": "exceptions",
+    "CorruptModelError": "exceptions",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module 'skdaep' has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

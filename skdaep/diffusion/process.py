@@ -1,0 +1,45 @@
+r"""The forward process and the three things a network may predict.
+
+With :math:`x_t = \alpha x_0 + \sigma \epsilon` and :math:`v = \alpha\epsilon - \sigma x_0`
+(Salimans & Ho 2022, section 4) any of :math:`x_0`, :math:`\epsilon`, :math:`v` gives the others;
+the conversions stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def add_noise(x0: Tensor, noise: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+    """Return x_t."""
+    return alpha * x0 + sigma * noise
+
+
+def _x0_from_epsilon(x_t, out, alpha, sigma):
+    return (x_t - sigma * out) / alpha
+
+
+def _x0_from_v(x_t, out, alpha, sigma):
+    return alpha * x_t - sigma * out
+
+
+def _x0_from_x0(x_t, out, alpha, sigma):
+    return out
+
+
+#: prediction -> (target of the network, x0 from the network's output)
+PREDICTIONS = {
+    "epsilon": (lambda x0, noise, alpha, sigma: noise, _x0_from_epsilon),
+    "x0": (lambda x0, noise, alpha, sigma: x0, _x0_from_x0),
+    "v": (lambda x0, noise, alpha, sigma: alpha * noise - sigma * x0, _x0_from_v),
+}
+
+
+def input_scale(prediction: str, alpha: Tensor) -> Tensor | float:
+    r"""Return the factor on x_t before it enters the network.
+
+    For standardised data :math:`\alpha x_t` is the best linear estimate of :math:`x_0`. Fed with it, the
+    network receives nothing but zeros at t = 1, where x_t holds no information, so that its answer there
+    *is* the conditional mean, the same whatever the noise. A network that predicts the noise needs x_t whole.
+    """
+    return 1.0 if prediction == "epsilon" else alpha

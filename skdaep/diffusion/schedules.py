@@ -1,0 +1,58 @@
+r"""Noise schedules: ``alpha, sigma = schedule(t)`` for t in [0, 1].
+
+A noisy value is :math:`x_t = \alpha_t x_0 + \sigma_t \epsilon` with
+:math:`\alpha_t^2 + \sigma_t^2 = 1`. Each schedule is the 1,000-step table of its paper, made continuous:
+at :math:`t = k / 1000` it agrees with entry k of the table (k = 0 is clean data), and between entries
+:math:`\log\bar\alpha` is interpolated linearly.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+N_STEPS = 1000
+
+
+class Schedule(nn.Module):
+    """A table of betas as a function of continuous time, kept as log alpha-bar.
+
+    Twice: in float32 on the module's device (MPS has no float64), and in float64 on the CPU for samplers, which
+    take differences between neighbouring levels.
+    """
+
+    def __init__(self, betas: Tensor):
+        super().__init__()
+        log_alpha_bar = torch.cat([betas.new_zeros(1), torch.log1p(-betas).cumsum(0)])
+        self.exact = log_alpha_bar  # (n + 1,), a plain attribute: stays on the CPU
+        self.register_buffer("log_alpha_bar", log_alpha_bar.float(), persistent=False)
+
+    def forward(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return alpha and sigma, of the shape and dtype of t; t in float64 lies on the CPU."""
+        table = self.exact if t.dtype == torch.float64 else self.log_alpha_bar
+        n = len(table) - 1
+        place = t.clamp(0, 1) * n
+        # k / n times n misses k by a rounding error, which the steep end of the cosine would magnify.
+        place = torch.where((place - place.round()).abs() < 1e-3, place.round(), place)
+        left = place.floor().clamp(max=n - 1).long()
+        log_alpha_bar = torch.lerp(table[left], table[left + 1], (place - left).to(table.dtype))
+        return torch.exp(0.5 * log_alpha_bar), torch.sqrt(-torch.expm1(log_alpha_bar))
+
+
+def linear(n: int = N_STEPS) -> Schedule:
+    r"""DDPM's schedule: :math:`\beta` linear from 1e-4 to 0.02 (Ho et al. 2020, section 4)."""
+    return Schedule(torch.linspace(1e-4, 0.02, n, dtype=torch.float64))
+
+
+def cosine(n: int = N_STEPS) -> Schedule:
+    r"""Cosine schedule, :math:`\bar\alpha_t \propto \cos^2\frac{\pi}{2}\frac{t + s}{1 + s}`, s = 0.008 and
+    :math:`\beta \le 0.999` (Nichol & Dhariwal 2021, equation 17).
+    """
+    t = torch.arange(n + 1, dtype=torch.float64) / n
+    alpha_bar = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
+    return Schedule((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))
+
+
+SCHEDULES = {"linear": linear, "cosine": cosine}

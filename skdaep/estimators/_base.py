@@ -1,0 +1,355 @@
+"""The scikit-learn face of a unimodal autoencoder: fit, transform, inverse_transform, reconstruct, score."""
+
+from __future__ import annotations
+
+import abc
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from .. import tables
+from ..exceptions import TableError
+from ..modalities import Modality, Sequence
+from ..nn.autoencoder import Autoencoder
+from ..objectives import Objective
+from ..training import SOLVERS, autocast, resolve_device, resolve_precision, token_batches
+from ._callbacks import FitProgress
+from ._compat import Interval, StrOptions, fit_context
+from ._decoding import Noise, content_key
+from ._fitting import Split, fit_objective
+from ._persistence import PersistenceMixin
+
+#: points that one forward pass may hold outside training, padding included
+TOKENS_PER_PASS = 2**15
+POSITIVE = Interval(Integral, 1, None, closed="left")
+
+
+class BaseEncoder(
+    PersistenceMixin,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    metaclass=abc.ABCMeta,
+):
+    """Shared by the encoders; a subclass adds its parameters and `_make_objective`."""
+
+    _parameter_constraints: dict = {
+        "modality": [Modality, None],
+        "bottleneck_length": [POSITIVE],
+        "bottleneck_dim": [POSITIVE],
+        "model_dim": [POSITIVE],
+        "n_heads": [POSITIVE],
+        "n_encoder_layers": [POSITIVE],
+        "n_decoder_layers": [POSITIVE],
+        "hidden_length": [POSITIVE, StrOptions({"auto"}), None],
+        "encoder_hidden_length": [POSITIVE, None],
+        "share_weights": ["boolean"],
+        "max_iter": [POSITIVE],
+        "batch_size": [POSITIVE],
+        "max_points": [POSITIVE, None],
+        "solver": [StrOptions(set(SOLVERS))],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [POSITIVE],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "device": [str],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "verbose": ["verbose"],
+    }
+
+    @abc.abstractmethod
+    def _make_objective(self, autoencoder: Autoencoder) -> Objective:
+        """Return the objective that trains the autoencoder."""
+
+    _objective_class: type[Objective]
+
+    # --- fitting ------------------------------------------------------------------------------------
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, groups=None):
+        """Learn to encode and decode the objects of X.
+
+        Parameters
+        ----------
+        X : list of Table, or array of shape (n_objects, n_points)
+            One Table per object. In an array a row is a regularly sampled object, NaN is "not observed".
+        y : object, default=None
+            Ignored.
+        groups : array-like of shape (n_objects,), default=None
+            Objects of one group stay on one side of the validation split.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        TableError
+            If an object cannot be used; the message names it and the column.
+        DivergenceError
+            If training meets a loss that is not finite; the message names the objects of the batch.
+        """
+        if self.model_dim % self.n_heads:
+            raise ValueError(f"model_dim={self.model_dim} is not divisible by n_heads={self.n_heads}.")
+        device = resolve_device(self.device)
+        resume = self.warm_start and hasattr(self, "_weights")
+        objects = self._objects(X, reset=not resume)
+        split = Split.of(self, len(objects), groups, check_random_state(self.random_state))
+        modalities = self.modalities_ if resume else self._learn(objects)
+        records = self._read(objects, modalities)
+        objective = self._build(modalities, split.seed)
+        if resume:
+            objective.load_state_dict({k: torch.from_numpy(v) for k, v in self._weights.items()})
+
+        def fitted_attributes(module, record):
+            attributes = {"modalities_": modalities, "device_": str(device), "n_iter_": record["iteration"]}
+            return attributes | {"_seed": split.seed, "_module": module, "_n_features_out": self._n_bottleneck()}
+
+        progress = FitProgress(self, split.n_records, X, y, fitted_attributes)
+        history = fit_objective(self, objective, modalities, records, split, device, progress)
+        self.modalities_ = modalities
+        self.history_ = history
+        self.n_iter_ = history[-1]["iteration"]
+        self.best_loss_ = min(r.get("validation_loss", r["loss"]) for r in history)
+        self.device_ = str(device)
+        self._seed = split.seed
+        self._n_features_out = self._n_bottleneck()
+        self._keep(objective)
+        progress.end()
+        return self
+
+    def _n_bottleneck(self) -> int:
+        return self.bottleneck_length * self.bottleneck_dim
+
+    def _learn(self, objects: list) -> dict[str, Modality]:
+        """Return the completed modalities by name; one for the unimodal estimators."""
+        return {"sequence": (self.modality or Sequence()).learn(objects)}
+
+    def _read(self, objects: list, modalities: dict[str, Modality], name: str = "X", **options) -> list[dict]:
+        """Return one record per object; unimodal."""
+        (modality,) = modalities.values()
+        return [modality.read(o, f"{name}[{i}]", **options) for i, o in enumerate(objects)]
+
+    def _build(self, modalities: dict[str, Modality], seed: int) -> Objective:
+        """Return a freshly initialised objective; the global generator is left as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            autoencoder = Autoencoder(
+                modalities,
+                bottleneck_length=self.bottleneck_length,
+                bottleneck_dim=self.bottleneck_dim,
+                model_dim=self.model_dim,
+                n_heads=self.n_heads,
+                n_encoder_layers=self.n_encoder_layers,
+                n_decoder_layers=self.n_decoder_layers,
+                hidden_length=self._hidden_length(),
+                encoder_hidden_length=self.encoder_hidden_length,
+                share_weights=self.share_weights,
+                n_moments=self._objective_class.n_moments,
+            )
+            return self._make_objective(autoencoder)
+
+    def _hidden_length(self) -> int | None:
+        return 32 if self.hidden_length == "auto" else self.hidden_length
+
+    def _objects(self, X, reset: bool = False, name: str = "X") -> list:
+        """Return X as a list of Tables or of rows, noting the number of columns as scikit-learn does."""
+        if not tables.is_numeric(X):
+            if reset:
+                for attribute in ("n_features_in_", "feature_names_in_"):
+                    vars(self).pop(attribute, None)
+            objects = tables.as_objects(X, name)
+            if not objects:
+                raise ValueError(f"{name} holds 0 objects (n_samples=0); at least one is needed.")
+            return objects
+        if not reset and hasattr(self, "modalities_") and not hasattr(self, "n_features_in_"):
+            raise TableError(f"{name} is an array of numbers, but fit saw Tables; pass a list of Tables.")
+        X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
+        if np.isinf(X).any():
+            row, column = np.argwhere(np.isinf(X))[0]
+            raise TableError(f"{name}[{row}] contains infinity at column {column}; set it to NaN if it is not observed.")
+        return list(X)
+
+    # --- encoding -----------------------------------------------------------------------------------
+
+    def transform(self, X):
+        """Encode objects.
+
+        Parameters
+        ----------
+        X : list of Table, or array of shape (n_objects, n_points)
+            Objects of the kind seen in fit.
+
+        Returns
+        -------
+        Z : ndarray of float32, shape (n_objects, bottleneck_length * bottleneck_dim)
+            The bottleneck of each object.
+        """
+        check_is_fitted(self)
+        return self._encode(self._read(self._objects(X), self.modalities_))
+
+    def _encode(self, records: list[dict]) -> np.ndarray:
+        module, device = self._live()
+        ((name, modality),) = self.modalities_.items()
+        store = modality.collate(records).to(device)
+        Z = np.empty((len(records), self._n_features_out), np.float32)
+        for index in token_batches(store.lengths.cpu().numpy(), TOKENS_PER_PASS, None):
+            with torch.inference_mode(), self._precision(device):
+                z = module.encode({name: store.take(torch.from_numpy(index).to(device))}).mean
+            Z[index] = z.float().flatten(1).cpu().numpy()
+        return Z
+
+    # --- decoding -----------------------------------------------------------------------------------
+
+    def inverse_transform(self, Z, *, at=None, n_draws=None, output="tables"):
+        """Decode bottlenecks to measurements.
+
+        Parameters
+        ----------
+        Z : array of shape (n_objects, bottleneck_length * bottleneck_dim)
+            What `transform` returned.
+        at : list of Table, or array of shape (n_objects, n_points), default=None
+            Where to decode each object: locations, bands and metadata are read, values need not be there. Absent
+            metadata are replaced by the training median or commonest label. None decodes on a grid learned in fit.
+        n_draws : int, default=None
+            None gives the point estimate; a number gives so many draws along a further, last axis.
+        output : {"tables", "arrays"}, default="tables"
+            What to return for Tables: Tables, or only their arrays of values, which takes far less time.
+
+        Returns
+        -------
+        X : list of Table, list of ndarray, or ndarray of shape (n_objects, n_points[, n_draws])
+            Values in the units of fit. In a Table draws make the value column one of shape (n_points, n_draws).
+        """
+        check_is_fitted(self)
+        Z = self._check_bottleneck(Z)
+        (modality,) = self.modalities_.values()
+        if at is None:
+            like = [modality.grid()]
+            records, index = self._read(like, self.modalities_, values=False), np.zeros(len(Z), np.intp)
+        else:
+            like = self._objects(at, name="at")
+            if len(like) != len(Z):
+                raise ValueError(f"at holds {len(like)} objects but Z has {len(Z)} rows; one per row is needed.")
+            records = self._read(like, self.modalities_, name="at", values=False)
+            index = np.arange(len(Z))
+        records = [modality.typical_metadata(r) for r in records]
+        keys = [content_key(records[i], z) for i, z in zip(index, Z, strict=True)]
+        return self._write(self._decode(Z, records, index, keys, n_draws), records, index, like, output)
+
+    def reconstruct(self, X, *, n_draws=None, output="tables"):
+        """Encode objects and decode them at their own locations, rows without a measurement included.
+
+        Parameters
+        ----------
+        X : list of Table, or array of shape (n_objects, n_points)
+            Objects of the kind seen in fit.
+        n_draws : int, default=None
+            As in `inverse_transform`.
+        output : {"tables", "arrays"}, default="tables"
+            As in `inverse_transform`.
+
+        Returns
+        -------
+        X : list of Table, list of ndarray, or ndarray of shape (n_objects, n_points[, n_draws])
+            As in `inverse_transform`.
+        """
+        check_is_fitted(self)
+        like = self._objects(X)
+        records = self._read(like, self.modalities_)
+        keys = [content_key(r) for r in records]
+        index = np.arange(len(records))
+        values = self._decode(self._encode(records), records, index, keys, n_draws)
+        return self._write(values, records, index, like, output)
+
+    def score(self, X, y=None):
+        """Return minus the mean over objects of each one's mean absolute reconstruction error, in scaled units.
+
+        Parameters
+        ----------
+        X : list of Table, or array of shape (n_objects, n_points)
+            Objects of the kind seen in fit.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            At most 0; larger is better.
+        """
+        check_is_fitted(self)
+        records = self._read(self._objects(X), self.modalities_)
+        keys = [content_key(r) for r in records]
+        values = self._decode(self._encode(records), records, np.arange(len(records)), keys, None)
+        return -float(
+            np.mean([np.abs(v - r["value"])[r["seen"]].mean() for v, r in zip(values, records, strict=True)])
+        )
+
+    def _check_bottleneck(self, Z) -> np.ndarray:
+        Z = check_array(Z, dtype=np.float32, input_name="Z")
+        if Z.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but this estimator's bottleneck has "
+                f"{self.bottleneck_length} x {self.bottleneck_dim} = {self._n_features_out}."
+            )
+        return Z
+
+    def _decode(self, Z, records, index, keys, n_draws) -> list[np.ndarray]:
+        """Return scaled values for each row of Z at the locations of record ``index[row]``."""
+        module, device = self._live()
+        if n_draws is not None and not (isinstance(n_draws, Integral) and n_draws >= 1):
+            raise ValueError(f"n_draws={n_draws!r}: a positive int or None is needed.")
+        if n_draws is not None and not module.draws:
+            raise ValueError(f"{type(self).__name__} has no draws; use n_draws=None.")
+        ((name, modality),) = self.modalities_.items()
+        store = modality.collate(records, queries=True).to(device)
+        lengths = store.lengths.cpu().numpy()[index]
+        draws = n_draws or module.n_point_draws  # 0: the point estimate needs no noise
+        values: list = [None] * len(Z)
+        for rows in token_batches(lengths, TOKENS_PER_PASS / max(draws, 1), None):
+            query = store.take(torch.from_numpy(index[rows]).to(device))
+            z = torch.from_numpy(Z[rows]).to(device).unflatten(1, (self.bottleneck_length, self.bottleneck_dim))
+            noise = None
+            if draws:
+                query, z = query.repeat(draws), z.repeat_interleave(draws, 0)
+                seeds = [(self._seed, d, keys[i]) for i in rows for d in range(draws)]
+                noise = Noise(seeds, np.repeat(lengths[rows], draws).tolist(), device)
+            with torch.inference_mode(), self._precision(device):
+                out = module.decode(name, z, query, noise=noise).float().cpu().numpy()
+            out = out.reshape(len(rows), max(draws, 1), -1).swapaxes(1, 2)  # (B, L, draws)
+            for i, x in zip(rows, out if n_draws else out.mean(2), strict=True):
+                values[i] = x[: lengths[i]]
+        return values
+
+    def _write(self, values, records, index, like, output):
+        if output not in ("tables", "arrays"):
+            raise ValueError(f"output={output!r}: choose 'tables' or 'arrays'.")
+        (modality,) = self.modalities_.values()
+        arrays = [modality.unscale(v, records[i]) for i, v in zip(index, values, strict=True)]
+        if hasattr(self, "n_features_in_"):
+            return np.stack(arrays).astype(np.float32)
+        if output == "arrays":
+            return arrays
+        return [modality.write(a, like[i]) for i, a in zip(index, arrays, strict=True)]
+
+    def _precision(self, device: torch.device):
+        return autocast(device, resolve_precision(self.precision, device))
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "modalities_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

@@ -1,0 +1,58 @@
+"""Progress, spoken in scikit-learn's callback API; the one file that knows it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class FitProgress:
+    """Report the records of a fit as subtasks to the estimator's callbacks and, if verbose, as lines of text.
+
+    Parameters
+    ----------
+    estimator : estimator with `CallbackSupportMixin`
+        The estimator being fitted.
+    n_records : int
+        Number of records to come if nothing stops the fit.
+    fitted_attributes : callable
+        ``fitted_attributes(module, record)`` returns what an estimator needs to transform with the module.
+    """
+
+    def __init__(self, estimator, n_records: int, X, y, fitted_attributes: Callable):
+        self.estimator, self.data = estimator, {"X": X, "y": y}
+        self.fitted_attributes = fitted_attributes
+        self.n_records, self.verbose = n_records, estimator.verbose
+        self.fit_task = estimator._init_callback_context(max_subtasks=n_records)
+        self.fit_task.call_on_fit_task_begin(estimator=estimator, **self.data)
+        self.task, self.n_begun = None, 0
+        self._begin()
+
+    def _begin(self) -> None:
+        if self.n_begun < self.n_records:
+            self.n_begun += 1
+            self.task = self.fit_task.subcontext(task_name="record")
+            self.task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def __call__(self, record: dict, module) -> bool:
+        """Report one record; True asks training to stop."""
+        if self.verbose:
+            numbers = "  ".join(f"{k} {v:.4g}" for k, v in record.items() if k != "iteration")
+            sys.stdout.write(f"[{type(self.estimator).__name__}] step {record['iteration']}  {numbers}\n")
+            sys.stdout.flush()
+        stop = self.task.call_on_fit_task_end(
+            estimator=self.estimator,
+            metadata={"record": record},
+            reconstruction_attributes=lambda: self.fitted_attributes(module, record),
+            **self.data,
+        )
+        if not stop:
+            self._begin()
+        return stop
+
+    def end(self) -> None:
+        """Report that the fit has ended; the estimator holds its fitted attributes."""
+        fitted = {k: v for k, v in vars(self.estimator).items() if k.endswith("_") and not k.startswith("_")}
+        self.fit_task.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=lambda: fitted, **self.data
+        )

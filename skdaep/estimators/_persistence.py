@@ -1,0 +1,168 @@
+"""Fitted estimators as plain data: pickles without torch, and files of safetensors + JSON with checksums."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from ..exceptions import CorruptModelError
+from ..modalities import _sequence
+from ..training import resolve_device
+
+FORMAT = 1
+#: dataclasses that may stand in a file
+DATACLASSES = {c.__name__: c for c in (_sequence.Sequence, _sequence.Learned, _sequence.Scaling)}
+
+
+class PersistenceMixin:
+    """Keep the weights as numpy arrays; the live module is a cache that never leaves the process."""
+
+    def _keep(self, objective: torch.nn.Module) -> None:
+        self._weights = {k: v.detach().cpu().numpy().copy() for k, v in objective.state_dict().items()}
+        self._module = objective.eval()
+
+    def _live(self) -> tuple[torch.nn.Module, torch.device]:
+        """Return the module on its device, rebuilt from the weights after unpickling."""
+        if getattr(self, "_module", None) is None:
+            self.device_ = str(resolve_device(self.device))
+            module = self._build(self.modalities_, self._seed)
+            module.load_state_dict({k: torch.from_numpy(v) for k, v in self._weights.items()})
+            self._module = module.to(self.device_).eval()
+        return self._module, torch.device(self.device_)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {k: v for k, v in state.items() if k != "_module"}
+
+    def save(self, path) -> None:
+        """Write the fitted estimator to one file: safetensors, with everything else as JSON in its header.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, by custom ``*.safetensors``. Written whole or not at all.
+
+        Raises
+        ------
+        TypeError
+            If a parameter cannot be written as JSON, such as a RandomState.
+        """
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self)
+        path = Path(path)
+        skip = {"_weights", "_module", "_skl_callbacks"} | set(self.get_params(deep=False))
+        text = json.dumps(
+            {
+                "class": type(self).__name__,
+                "parameters": _to_json(self.get_params(deep=False)),
+                "fitted": _to_json({k: v for k, v in vars(self).items() if k not in skip}),
+                "sha256": {k: _sha256(v) for k, v in self._weights.items()},
+            }
+        )
+        header = {"format": str(FORMAT), "skdaep": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        os.close(descriptor)
+        try:
+            save_file(self._weights, temporary, metadata=header)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+
+def load(path, *, device=None):
+    """Read an estimator written by its ``save``; nothing in the file is ever executed.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    device : str, default=None
+        Replaces the estimator's parameter `device`, for a model trained where there was another one.
+
+    Returns
+    -------
+    estimator : estimator
+        As it was when saved.
+
+    Raises
+    ------
+    CorruptModelError
+        If the file is damaged, incomplete or of another format; the message says where.
+    """
+    import skdaep
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            weights = {k: file.get_tensor(k) for k in file.keys()}
+    except (SafetensorError, ValueError) as error:
+        raise CorruptModelError(f"{path} is not a readable model file: {error}") from error
+    if header.get("format") != str(FORMAT):
+        raise CorruptModelError(f"{path} has format {header.get('format')!r}; this version reads {FORMAT}.")
+    text = header.get("skdaep", "")
+    if hashlib.sha256(text.encode()).hexdigest() != header.get("sha256"):
+        raise CorruptModelError(f"{path}: the description of the model is damaged.")
+    content = json.loads(text)
+    if set(weights) != set(content["sha256"]):
+        raise CorruptModelError(f"{path}: tensors are missing or not listed.")
+    for name, checksum in content["sha256"].items():
+        if _sha256(weights[name]) != checksum:
+            raise CorruptModelError(f"{path}: tensor {name!r} is damaged.")
+    if content["class"] not in skdaep.ESTIMATORS:
+        raise CorruptModelError(f"{path}: unknown estimator {content['class']!r}.")
+    estimator = getattr(skdaep, content["class"])(**_from_json(content["parameters"]))
+    if device is not None:
+        estimator.set_params(device=device)
+    vars(estimator).update(_from_json(content["fitted"]) | {"_weights": weights})
+    return estimator
+
+
+def _sha256(array: np.ndarray) -> str:
+    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _to_json(x: Any) -> Any:
+    """Turn numbers, text, containers, arrays and the declared dataclasses into JSON."""
+    if x is None or isinstance(x, (bool, int, float, str)):
+        return x
+    if isinstance(x, np.generic):
+        return x.item()
+    if isinstance(x, np.ndarray):
+        return {"array": x.tolist(), "dtype": "object" if x.dtype == object else x.dtype.str}
+    if isinstance(x, tuple):
+        return {"tuple": [_to_json(v) for v in x]}
+    if isinstance(x, list):
+        return [_to_json(v) for v in x]
+    if isinstance(x, dict):
+        return {"dict": {str(k): _to_json(v) for k, v in x.items()}}
+    if type(x).__name__ in DATACLASSES:
+        return {type(x).__name__: {f.name: _to_json(getattr(x, f.name)) for f in dataclasses.fields(x)}}
+    raise TypeError(f"save cannot write a {type(x).__name__}; an int random_state can be written, for one.")
+
+
+def _from_json(x: Any) -> Any:
+    if isinstance(x, list):
+        return [_from_json(v) for v in x]
+    if not isinstance(x, dict):
+        return x
+    if "array" in x:
+        return np.array(x["array"], dtype=x["dtype"])
+    ((kind, content),) = x.items()
+    if kind == "tuple":
+        return tuple(_from_json(content))
+    fields = {k: _from_json(v) for k, v in content.items()}
+    return fields if kind == "dict" else DATACLASSES[kind](**fields)

@@ -1,0 +1,38 @@
+"""Errors and warnings of skdaep; every message names the object, the column and what to do."""
+
+
+class TableError(ValueError):
+    """A table, or something given as one, cannot be used as it is."""
+
+
+class DivergenceError(ArithmeticError):
+    """Training met a loss or gradient that is not finite; the model was not kept.
+
+    Parameters
+    ----------
+    names : list of int
+        Indices in X of the objects concerned.
+    """
+
+    def __init__(self, names: list[int]):
+        self.names = sorted(names)
+        where = ", ".join(f"X[{i}]" for i in self.names)
+        super().__init__(
+            f"The loss or its gradient is not finite for {where}. "
+            f"Look for extreme values there, or lower learning_rate_init."
+        )
+
+    def __reduce__(self):
+        return type(self), (self.names,)
+
+
+class DeviceError(RuntimeError):
+    """The device asked for does not exist on this machine."""
+
+
+class CorruptModelError(ValueError):
+    """A model file is damaged, incomplete or of another format."""
+
+
+class InterruptedTrainingWarning(UserWarning):
+    """Training was interrupted; the model reached so far was kept."""

@@ -1,0 +1,6 @@
+"""Modalities: the translator between tables, arrays, batches and tokens. OPEN: one file per geometry."""
+
+from ._base import Modality
+from ._sequence import Photometry, Sequence, Spectrum
+
+__all__ = ["Modality", "Photometry", "Sequence", "Spectrum"]

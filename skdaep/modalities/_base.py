@@ -1,0 +1,68 @@
+"""The contract of a modality."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, Protocol
+
+from ..nn.batch import Batch, Ragged
+
+
+class Tokenizer(Protocol):
+    """What a modality's tokenizer (an `nn.Module`) can do; W is model_dim."""
+
+    def queries(self, batch: Batch):
+        """Locations without values, (B, L, W)."""
+
+    def add_values(self, queries, value):
+        """Tokens of points (B, L, W) from their queries and values (B, L)."""
+
+    def context(self, batch: Batch):
+        """Metadata as tokens (B, M, W) and whether each is present (B, M)."""
+
+
+class Modality(abc.ABC):
+    """How one kind of measurement is declared, read, batched, tokenised and written back.
+
+    A modality is a frozen dataclass: a declaration that scikit-learn can clone, compare and print. `learn` returns
+    a completed copy and never changes the declaration.
+    """
+
+    @abc.abstractmethod
+    def learn(self, objects: list) -> Modality:
+        """Return a copy completed with what `objects` show: columns, units, bands, scaling, default grid."""
+
+    @abc.abstractmethod
+    def read(self, obj, where: str, values: bool = True) -> dict[str, Any]:
+        """Return one object as a record of scaled arrays; `where` names it in errors.
+
+        With ``values=False`` only what a decoder needs is read: locations, bands and metadata.
+        """
+
+    @abc.abstractmethod
+    def collate(self, records: list[dict[str, Any]], queries: bool = False) -> Ragged:
+        """Join records; only observed points, or with ``queries=True`` every location, measured or not."""
+
+    @abc.abstractmethod
+    def unscale(self, values, record: dict[str, Any]):
+        """Return decoded values in the units of fit and the order of the object's rows, NaN where none was made."""
+
+    @abc.abstractmethod
+    def write(self, values, like) -> Any:
+        """Return unscaled values as an object of the kind of `like`, with its locations and metadata."""
+
+    @abc.abstractmethod
+    def typical_metadata(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a record whose absent metadata are replaced by the training median or commonest label."""
+
+    @abc.abstractmethod
+    def grid(self) -> Any:
+        """Return the object without values on which `inverse_transform` decodes by default."""
+
+    @abc.abstractmethod
+    def tokenizer(self, model_dim: int) -> Any:
+        """Return a new, randomly initialised `Tokenizer`."""
+
+    @abc.abstractmethod
+    def head(self, model_dim: int) -> Any:
+        """Return a new module from output tokens (B, L, W) to values (B, L)."""

@@ -1,0 +1,75 @@
+"""Tokens of a sequence: value + sinusoidal location + band; metadata as tokens of their own (daep, section 3)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..nn.batch import Batch
+from ..nn.positions import NumberEmbedding
+
+
+class SequenceTokenizer(nn.Module):
+    r"""Points and metadata to tokens of width W = model_dim.
+
+    A point's token is :math:`P\,[\,w v + c,\ \mathrm{MLP}(\phi(x)) + b_k\,]`: the value v projected linearly, the
+    location x through sinusoids and an MLP, the band k as a learned embedding, both halves concatenated and
+    projected. The two projections of the value are applied as one, so that a token costs one W x W product less.
+
+    Parameters
+    ----------
+    extent, resolution : float
+        Range and finest spacing of scaled locations; the sinusoids run from a quarter turn over the extent to
+        the frequency that just separates neighbours (Nyquist), two to an octave.
+    """
+
+    def __init__(self, model_dim, n_bands, n_numbers, n_labels, extent, resolution):
+        super().__init__()
+        lowest = 0.25 / extent
+        highest = max(0.5 / resolution, 2 * lowest)
+        n_frequencies = 1 + math.ceil(2 * math.log2(highest / lowest))
+        self.value = nn.Linear(1, model_dim)
+        self.location = NumberEmbedding(model_dim, lowest, highest, n_frequencies)
+        self.band = nn.Embedding(n_bands, model_dim) if n_bands > 1 else None
+        self.join = nn.Linear(2 * model_dim, model_dim)
+        # Standardised metadata: a quarter turn over +-4 standard deviations, down to 1/16 of one.
+        self.numbers = nn.ModuleList(NumberEmbedding(model_dim, 1 / 32, 8.0, 17) for _ in range(n_numbers))
+        self.labels = nn.ModuleList(nn.Embedding(n, model_dim) for n in n_labels)
+
+    def queries(self, batch: Batch) -> Tensor:
+        """Return tokens of bare locations (B, L, W)."""
+        where = self.location(batch.location)
+        if self.band is not None:
+            where = where + self.band(batch.band)
+        of_value, of_where = self.join.weight.chunk(2, dim=1)
+        return F.linear(where, of_where, self.join.bias + of_value @ self.value.bias)
+
+    def add_values(self, queries: Tensor, value: Tensor) -> Tensor:
+        """Return tokens of points (B, L, W) from their queries and values (B, L)."""
+        of_value, _ = self.join.weight.chunk(2, dim=1)
+        return queries + value[..., None] * (of_value @ self.value.weight[:, 0])
+
+    def context(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return metadata as tokens (B, M, W) and whether each is present (B, M)."""
+        present = torch.cat([batch.numbers.isfinite(), batch.labels >= 0], dim=1)
+        numbers = batch.numbers.nan_to_num()
+        tokens = [embed(numbers[:, j]) for j, embed in enumerate(self.numbers)]
+        tokens += [embed(batch.labels[:, j].clamp(min=0)) for j, embed in enumerate(self.labels)]
+        if not tokens:
+            return self.join.weight.new_zeros(len(batch), 0, len(self.join.bias)), present
+        return torch.stack(tokens, dim=1), present
+
+
+class SequenceHead(nn.Module):
+    """Output tokens (B, L, W) to one value per location (B, L)."""
+
+    def __init__(self, model_dim: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(model_dim)
+        self.out = nn.Linear(model_dim, 1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.out(self.norm(tokens))[..., 0]

@@ -1,0 +1,77 @@
+"""Tokenizers, encoder, decoders and heads of all modalities, wired; one modality is the case of a dict of one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .batch import Batch
+from .decoder import PerceiverDecoder
+from .encoder import PerceiverEncoder, learned_queries
+
+
+class Autoencoder(nn.Module):
+    """Batches by modality to a bottleneck (B, K, D), and a bottleneck to values at queried locations.
+
+    Parameters
+    ----------
+    modalities : dict
+        name -> anything with ``tokenizer(model_dim)`` and ``head(model_dim)``.
+    n_moments : int
+        Numbers the encoder gives for each entry of the bottleneck: 1, or 2 for a mean and a scale.
+    """
+
+    def __init__(
+        self,
+        modalities: dict,
+        *,
+        bottleneck_length: int,
+        bottleneck_dim: int,
+        model_dim: int,
+        n_heads: int,
+        n_encoder_layers: int,
+        n_decoder_layers: int,
+        hidden_length: int | None,
+        encoder_hidden_length: int | None,
+        share_weights: bool,
+        n_moments: int = 1,
+    ):
+        super().__init__()
+        self.encoder_tokenizers = nn.ModuleDict({k: m.tokenizer(model_dim) for k, m in modalities.items()})
+        self.decoder_tokenizers = nn.ModuleDict({k: m.tokenizer(model_dim) for k, m in modalities.items()})
+        self.heads = nn.ModuleDict({k: m.head(model_dim) for k, m in modalities.items()})
+        self.encoder = PerceiverEncoder(
+            bottleneck_length,
+            bottleneck_dim * n_moments,
+            model_dim,
+            n_heads,
+            n_encoder_layers,
+            encoder_hidden_length,
+            share_weights,
+        )
+        self.decoders = nn.ModuleDict(
+            {k: PerceiverDecoder(model_dim, n_heads, n_decoder_layers, hidden_length) for k in modalities}
+        )
+        self.from_bottleneck = nn.Linear(bottleneck_dim, model_dim)
+        self.place = learned_queries(bottleneck_length, model_dim)  # tells the bottleneck tokens apart
+
+    def encode(self, batches: dict[str, Batch]) -> Tensor:
+        """Return the bottleneck (B, K, D n_moments) of observed points and metadata."""
+        tokens, observed = [], []
+        for name, batch in batches.items():
+            tokenizer = self.encoder_tokenizers[name]
+            context, present = tokenizer.context(batch)
+            tokens += [tokenizer.add_values(tokenizer.queries(batch), batch.value), context]
+            observed += [batch.observed, present]
+        return self.encoder(torch.cat(tokens, 1), torch.cat(observed, 1))
+
+    def condition(self, name: str, z: Tensor, query: Batch) -> tuple[Tensor, Tensor]:
+        """Return z and metadata as the decoder's condition (B, C, W) and which of it is present (B, C)."""
+        context, present = self.decoder_tokenizers[name].context(query)
+        bottleneck = self.from_bottleneck(z) + self.place  # (B, K, W)
+        always = present.new_ones(bottleneck.shape[:2])
+        return torch.cat([bottleneck, context], 1), torch.cat([always, present], 1)
+
+    def decode(self, name: str, tokens: Tensor, condition: Tensor, present: Tensor, observed: Tensor) -> Tensor:
+        """Return values (B, L) for the decoder's input tokens (B, L, W)."""
+        return self.heads[name](self.decoders[name](tokens, observed, condition, present))

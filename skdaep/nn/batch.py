@@ -1,0 +1,111 @@
+"""What the networks see: a padded `Batch` of objects, and the flat `Ragged` store it is cut from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Objects padded to a common length; every tensor is dimensionless.
+
+    Padding is ``observed == False`` and holds zeros, so that nothing can reach a network from there.
+    In a batch of queries (locations to decode at) the values are zero and `observed` marks the real locations.
+    """
+
+    value: Tensor  # (B, L) standardised measurements
+    location: Tensor  # (B, L) standardised locations
+    band: Tensor  # (B, L) index of the band, 0 where there are no bands
+    error: Tensor  # (B, L) one-sigma error in units of value, NaN where unknown
+    observed: Tensor  # (B, L) bool, True where a measurement exists
+    numbers: Tensor  # (B, M) standardised metadata, NaN where absent
+    labels: Tensor  # (B, C) index of the metadata label, -1 where absent
+
+    def __len__(self) -> int:
+        return len(self.observed)
+
+    @property
+    def lengths(self) -> Tensor:
+        """Number of points of each object (B,)."""
+        return self.observed.sum(1)
+
+    def replace(self, **changes) -> Batch:
+        """Return a copy with some fields exchanged."""
+        return replace(self, **changes)
+
+    def repeat(self, n: int) -> Batch:
+        """Stack every object n times, the copies of one object side by side."""
+        return Batch(**{f.name: getattr(self, f.name).repeat_interleave(n, 0) for f in fields(self)})
+
+    def first(self, counts: Tensor) -> Batch:
+        """Keep the first `counts` (B,) points of each object."""
+        within = torch.arange(int(counts.max()), device=counts.device).expand(len(self), -1)
+        return self._keep(within, counts)
+
+    def last(self, counts: Tensor) -> Batch:
+        """Keep the last `counts` (B,) points of each object."""
+        within = self.lengths[:, None] - 1 - torch.arange(int(counts.max()), device=counts.device)
+        return self._keep(within.clamp(min=0), counts)
+
+    def _keep(self, within: Tensor, counts: Tensor) -> Batch:
+        padding = torch.arange(within.shape[1], device=counts.device) >= counts[:, None]
+        cut = {k: getattr(self, k).gather(1, within).masked_fill(padding, 0) for k in POINTS}
+        return self.replace(**cut, observed=~padding)
+
+
+POINTS = ("value", "location", "band", "error")
+OBJECTS = ("numbers", "labels")
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """All points of all objects end to end, with offsets: no Python loop cuts a batch."""
+
+    points: dict[str, Tensor]  # (n_points,) each, keys POINTS
+    objects: dict[str, Tensor]  # (n_objects, ...) each, keys OBJECTS
+    lengths: Tensor  # (n_objects,)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @cached_property
+    def offsets(self) -> Tensor:
+        """Place of each object's first point (n_objects,)."""
+        return self.lengths.cumsum(0) - self.lengths
+
+    def to(self, device) -> Ragged:
+        """Move every tensor to a device."""
+        return Ragged(
+            {k: v.to(device) for k, v in self.points.items()},
+            {k: v.to(device) for k, v in self.objects.items()},
+            self.lengths.to(device),
+        )
+
+    def take(self, index: Tensor) -> Batch:
+        """Pad the objects of `index` (B,) into a batch."""
+        lengths = self.lengths[index]
+        within = torch.arange(int(lengths.max()), device=index.device)
+        return self._gather(index, within.expand(len(index), -1), lengths)
+
+    def subset(self, index: Tensor, n_points: int | None, generator: torch.Generator) -> Batch:
+        """Pad the points of the objects of `index` in random order, at most `n_points` of each.
+
+        The order is random so that any stretch of it is a random subset.
+        """
+        lengths = self.lengths[index]
+        longest = int(lengths.max())
+        key = torch.rand(len(index), longest, generator=generator, device=index.device)
+        past_end = torch.arange(longest, device=index.device) >= lengths[:, None]
+        n_points = longest if n_points is None else min(n_points, longest)
+        within = key.masked_fill_(past_end, 2.0).topk(n_points, largest=False).indices
+        return self._gather(index, within, lengths.clamp(max=n_points))
+
+    def _gather(self, index: Tensor, within: Tensor, lengths: Tensor) -> Batch:
+        padding = torch.arange(within.shape[1], device=index.device) >= lengths[:, None]  # (B, L)
+        at = (self.offsets[index, None] + within).masked_fill(padding, 0)
+        cut = {k: v[at].masked_fill_(padding, 0) for k, v in self.points.items()}
+        return Batch(**cut, observed=~padding, **{k: v[index] for k, v in self.objects.items()})

@@ -1,0 +1,42 @@
+"""Sinusoidal features of continuous numbers (locations, diffusion time, metadata)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class Sinusoids(nn.Module):
+    r"""Fixed sine and cosine features of a number.
+
+    .. math:: \phi(x) = \bigl(\sin 2\pi f_k x,\ \cos 2\pi f_k x\bigr)_{k=1..n}
+
+    with frequencies :math:`f_k` in geometric progression from `lowest` to `highest` cycles per unit of x.
+    The lowest should turn less than once over the data, the highest resolve the finest spacing.
+    """
+
+    def __init__(self, lowest: float, highest: float, n_frequencies: int):
+        super().__init__()
+        frequencies = torch.logspace(math.log10(lowest), math.log10(highest), n_frequencies)
+        self.register_buffer("angular", 2 * math.pi * frequencies)
+        self.width = 2 * n_frequencies
+
+    def forward(self, x: Tensor) -> Tensor:
+        phase = x[..., None] * self.angular  # (..., n)
+        return torch.cat([phase.sin(), phase.cos()], dim=-1)  # (..., 2 n)
+
+
+class NumberEmbedding(nn.Module):
+    """Sinusoids and a small MLP: a number (...) to a vector (..., model_dim)."""
+
+    def __init__(self, model_dim: int, lowest: float, highest: float, n_frequencies: int):
+        super().__init__()
+        self.features = Sinusoids(lowest, highest, n_frequencies)
+        self.mlp = nn.Sequential(
+            nn.Linear(self.features.width, model_dim), nn.GELU(), nn.Linear(model_dim, model_dim)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mlp(self.features(x))

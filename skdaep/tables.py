@@ -1,0 +1,252 @@
+"""astropy at the border: what is accepted as a list of objects, and columns as plain float64 arrays.
+
+Units, masks, byte order, bytes and odd containers end here. Everything further in sees contiguous native
+arrays in which NaN, and nothing else, means "not observed".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Column, QTable, Table
+
+from .exceptions import TableError
+
+#: role -> customary column names, lower case
+ALIASES = {
+    "value": ("value", "flux", "mag", "magnitude", "f_lambda", "flam", "fluxcal"),
+    "location": ("location", "time", "mjd", "jd", "date", "wavelength", "wave", "lambda", "phase"),
+    "band": ("band", "filter", "passband", "bandpass", "flt"),
+    "error": (
+        *("value_err", "flux_err", "fluxerr", "flux_error", "mag_err", "magerr", "magnitude_err"),
+        *("error", "uncertainty", "fluxcalerr", "value_error"),
+    ),
+}
+
+
+# --- lists of objects -------------------------------------------------------------------------------
+
+
+def is_numeric(X) -> bool:
+    """Return whether X is meant as a 2-D array of numbers rather than as a list of Tables."""
+    if isinstance(X, (list, tuple)):
+        return not any(_is_tabular(x) for x in X) and not _looks_like_objects(X)
+    if hasattr(X, "columns") and hasattr(X, "iloc"):  # a DataFrame: numbers, unless its one column holds Tables
+        return not (X.shape[1] == 1 and len(X) and _is_tabular(X.iloc[0, 0]))
+    if hasattr(X, "dtype") and hasattr(X, "shape"):
+        if getattr(X.dtype, "names", None):
+            return False
+        if X.dtype == object and len(X.shape) and X.shape[0]:
+            return not any(_is_tabular(x) for x in _cells(X))
+    return True
+
+
+def as_objects(X, name: str = "X") -> list:
+    """Return X as a list of Tables.
+
+    Accepts a list, tuple or Series of Tables, an ``(n, 1)`` object array or one-column DataFrame of them (which
+    meta-estimators make), and a structured array (which `numpy.asarray` makes of Tables of equal length).
+
+    Raises
+    ------
+    TableError
+        If X is anything else, naming the first object that is not a Table.
+    """
+    if isinstance(X, Table) or _is_spectrum(X):
+        raise TableError(f"{name} is a single {type(X).__name__}; pass a list of them, [{name}], one per object.")
+    if isinstance(X, dict):
+        raise TableError(f"{name} is a dict; pass a list of Tables, one per object.")
+    if getattr(getattr(X, "dtype", None), "names", None):
+        return [Table(row) for row in X.reshape(len(X), -1)]
+    objects = list(_cells(X)) if hasattr(X, "shape") else list(X)
+    return [_as_table(x, f"{name}[{i}]") for i, x in enumerate(objects)]
+
+
+def _cells(X):
+    """Iterate over an object array, DataFrame or Series with one object per row."""
+    values = X.to_numpy(dtype=object) if hasattr(X, "to_numpy") else X
+    return values.ravel() if values.ndim == 2 and values.shape[1] == 1 else values
+
+
+def _is_spectrum(x) -> bool:
+    """Recognise `specutils.Spectrum` without importing its package."""
+    return hasattr(x, "spectral_axis") and hasattr(x, "flux")
+
+
+def _is_tabular(x) -> bool:
+    return isinstance(x, Table) or _is_spectrum(x)
+
+
+def _looks_like_objects(X) -> bool:
+    """A list of things that are neither numbers nor rows of numbers: to be refused as objects, by index."""
+    return len(X) > 0 and all(isinstance(x, (dict, str, bytes, type(None))) or hasattr(x, "columns") for x in X)
+
+
+def _as_table(x, where: str) -> Table:
+    if isinstance(x, Table):
+        return x
+    if _is_spectrum(x):
+        return _table_of_spectrum(x)
+    hint = " All objects must be Tables, or all rows of one 2-D array." if isinstance(x, (np.ndarray, list)) else ""
+    raise TableError(f"{where} is not a Table but {_describe(x)}.{hint}")
+
+
+def _describe(x) -> str:
+    return "None" if x is None else f"a {type(x).__name__}"
+
+
+def _table_of_spectrum(spectrum) -> Table:
+    """Make a Table of a specutils.Spectrum; its mask is True, or a flag other than 0, where a pixel is bad."""
+    columns = {"wavelength": spectrum.spectral_axis.to(u.AA, u.spectral()), "flux": spectrum.flux}
+    table = Table(columns, meta=dict(spectrum.meta))
+    if spectrum.mask is not None:
+        table = Table(table, masked=True)
+        table["flux"].mask = np.asarray(spectrum.mask) != 0
+    if spectrum.uncertainty is not None:
+        error = spectrum.uncertainty.array
+        power = {"std": 1.0, "var": 0.5, "ivar": -0.5}[spectrum.uncertainty.uncertainty_type]
+        with np.errstate(divide="ignore"):
+            table["flux_err"] = np.asarray(error, float) ** power * spectrum.flux.unit
+        table["flux_err"][~np.isfinite(table["flux_err"])] = np.nan
+    return table
+
+
+# --- columns ----------------------------------------------------------------------------------------
+
+
+def find_column(table: Table, role: str, name: str | None, where: str, required: bool = True) -> str | None:
+    """Return the name of the column that plays a role: `name` if given, else the only alias present.
+
+    Raises
+    ------
+    TableError
+        If the column named is not there, or none or several columns have a customary name.
+    """
+    has = ", ".join(table.colnames) or "no columns"
+    if name is not None:
+        if name not in table.colnames:
+            raise TableError(
+                f"{where} has no column '{name}' (it has: {has}). "
+                f"Rename it or declare it with modality=Sequence({role}=...)."
+            )
+        return name
+    found = [c for c in table.colnames if c.lower() in ALIASES[role]]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise TableError(
+            f"{where} has several candidates for the {role}: {', '.join(found)}. "
+            f"Choose with modality=Sequence({role}={found[0]!r}, ...)."
+        )
+    if required:
+        raise TableError(
+            f"{where} has no column for the {role} (it has: {has}; known names: {', '.join(ALIASES[role])}). "
+            f"Declare it with modality=Sequence({role}=...)."
+        )
+    return None
+
+
+def numbers(table: Table, name: str, where: str, unit: str | None = None) -> np.ndarray:
+    """Return a column as a new float64 array in `unit`, NaN where it is masked.
+
+    Raises
+    ------
+    TableError
+        If the column is not one real number per row, holds an infinite value, or has an inconvertible unit.
+    """
+    column = table[name]
+    if hasattr(column, "mjd"):  # astropy.time.Time, the axis of a TimeSeries
+        column = column.mjd
+    mask = getattr(column, "mask", None)
+    bare = np.ma.getdata(getattr(column, "unmasked", column))
+    if bare.ndim != 1 or bare.dtype.kind not in "iufb":
+        kind = {"c": "complex numbers", "U": "text", "S": "text", "O": "Python objects"}.get(bare.dtype.kind)
+        kind = kind or f"{bare.dtype} of {bare.ndim - 1} further dimensions"
+        raise TableError(f"{where} column '{name}' holds {kind}; one real number per row is needed.")
+    values = np.array(bare, dtype=np.float64, subok=False)
+    if mask is not None:
+        values[np.asarray(mask)] = np.nan
+    if np.isinf(values).any():
+        row = int(np.flatnonzero(np.isinf(values))[0])
+        raise TableError(f"{where} column '{name}' is infinite at row {row}; mask it or set it to NaN.")
+    return _convert(values, unit_of(table, name), unit, f"{where} column '{name}'")
+
+
+def unit_of(table: Table, name: str) -> str | None:
+    """Return the unit of a column as a string, None where it has none."""
+    if hasattr(table[name], "mjd"):
+        return "d"
+    unit = table[name].unit
+    return None if unit is None else unit.to_string()
+
+
+def _convert(values: np.ndarray, given: str | None, wanted: str | None, where: str) -> np.ndarray:
+    """Convert between units; a column without a unit is taken to be in the units of fit."""
+    if given is None or given == wanted:
+        return values
+    if wanted is None:
+        raise TableError(f"{where} has unit '{given}', but in fit it had none. Remove the unit or add it in fit.")
+    try:
+        return u.Unit(given).to(u.Unit(wanted), values, equivalencies=u.spectral())
+    except u.UnitConversionError:
+        raise TableError(f"{where} has unit '{given}', which cannot be converted to '{wanted}' of fit.") from None
+
+
+def labels(table: Table, name: str) -> np.ndarray:
+    """Return a column of labels as an array of str, "" where it is masked."""
+    column = table[name]
+    mask = getattr(column, "mask", None)
+    values = _as_text(np.ma.getdata(getattr(column, "unmasked", column)))
+    return values if mask is None else np.where(np.asarray(mask), "", values)
+
+
+def _as_text(values: np.ndarray) -> np.ndarray:
+    """Decode bytes, number and object labels; "g", b"g" and np.str_("g") are one label."""
+    if values.dtype.kind == "S":
+        return np.char.strip(np.char.decode(np.asarray(values), "utf-8"))
+    if values.dtype.kind == "O":
+        values = [v.decode() if isinstance(v, bytes) else "" if v is None else str(v) for v in values]
+    return np.char.strip(np.asarray(values).astype(str))
+
+
+def metadata(table: Table, key: str):
+    """Return ``table.meta[key]``, ignoring case (FITS makes keys upper case), or None if absent or NaN.
+
+    A number comes back as float, anything else as str.
+    """
+    value = table.meta.get(key)
+    if value is None:
+        value = next((v for k, v in table.meta.items() if str(k).lower() == key.lower()), None)
+    if value is None or np.ma.is_masked(value):
+        return None
+    if isinstance(value, u.Quantity):
+        value = value.value
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, (int, float, np.number, np.bool_)):
+        return None if not np.isfinite(value) else float(value)
+    return str(value)
+
+
+# --- writing back -----------------------------------------------------------------------------------
+
+
+def write(like: Table, columns: dict, value: str, unit: str | None) -> Table:
+    """Build a Table (a QTable if `like` is one) of columns, one of which is new and gets its unit here."""
+    kind = QTable if isinstance(like, QTable) else Table
+    if unit is not None:
+        new = columns[value]
+        columns = columns | {value: u.Quantity(new, unit, copy=False) if kind is QTable else Column(new, unit=unit)}
+    return kind(columns, meta=dict(like.meta))
+
+
+def first_duplicate(names: Iterable[str]) -> str | None:
+    """Return the first name that occurs twice, ignoring case."""
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            return name
+        seen.add(name.lower())
+    return None

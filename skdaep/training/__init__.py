@@ -1,0 +1,15 @@
+"""Training: `train` runs anything with a `.loss`; batches, devices and precision beside it. Closed."""
+
+from .batches import token_batches
+from .loop import SOLVERS, train
+from .runtime import autocast, generator_of, resolve_device, resolve_precision
+
+__all__ = [
+    "SOLVERS",
+    "autocast",
+    "generator_of",
+    "resolve_device",
+    "resolve_precision",
+    "token_batches",
+    "train",
+]

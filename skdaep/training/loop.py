@@ -1,0 +1,197 @@
+"""The training loop, for anything with ``loss(batch, generator) -> {"loss": (B,), ...}``."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from ..exceptions import DivergenceError, InterruptedTrainingWarning
+
+def train(
+    objective: nn.Module,
+    batches: Iterable[tuple[Any, Sequence[int]]],
+    *,
+    max_iter: int,
+    generator: torch.Generator,
+    steps_per_record: int,
+    validation: Callable[[nn.Module], float] | None = None,
+    n_iter_no_change: int | None = None,
+    solver: str = "muon",
+    learning_rate_init: float = 4e-3,
+    weight_decay: float = 0.01,
+    warm_up: float = 0.05,
+    clip_norm: float = 1.0,
+    ema_decay: float = 0.995,
+    precision: Callable[[], Any] = nullcontext,
+    on_epoch_end: Callable[[dict, nn.Module], bool] = lambda record, module: False,
+) -> list[dict]:
+    """Train in place; the objective ends with the averaged weights, with `validation` the best of them.
+
+    Muon or AdamW, a warm-up and a cosine decay over `max_iter` steps, gradients clipped to a norm, an exponential
+    moving average of the weights whose memory grows with training up to `ema_decay`.
+
+    Parameters
+    ----------
+    objective : nn.Module with ``loss``
+        What to train.
+    batches : iterable
+        Endless pairs ``(batch, names)``; names identify the batch's objects in errors.
+    max_iter : int
+        Number of gradient steps.
+    generator : torch.Generator
+        Source of the objective's randomness.
+    steps_per_record : int
+        Steps between two records, about an epoch.
+    validation : callable or None
+        Returns the validation loss of a module; called at the end of each record with the averaged weights.
+    n_iter_no_change : int or None
+        Stop after so many records without a better validation loss; None never stops.
+    solver : {"muon", "adamw"}
+        A member of `SOLVERS`.
+    precision : callable
+        Returns the context in which the loss is computed.
+    on_epoch_end : callable
+        Called with each record and the averaged module; True stops training.
+
+    Returns
+    -------
+    history : list of dict
+        Records of ``iteration``, ``loss`` and its parts, ``validation_loss``, ``learning_rate``, ``seconds``.
+
+    Raises
+    ------
+    DivergenceError
+        At a loss or gradient that is not finite; its `names` are those of the batch.
+    """
+    optimizers = SOLVERS[solver](objective, learning_rate_init, weight_decay)
+    schedulers = [_warm_up_and_decay(optimizer, max_iter, warm_up) for optimizer in optimizers]
+    average = AveragedModel(objective, multi_avg_fn=_growing_memory(ema_decay))
+    history, best, since_best = [], None, 0
+    start, sums, n_summed, iteration = time.perf_counter(), {}, 0, 0
+
+    def end_of_record() -> bool:
+        nonlocal best, since_best, sums, n_summed
+        record = {"iteration": iteration} | {k: (v / n_summed).item() for k, v in sums.items()}
+        sums, n_summed = {}, 0
+        if validation is not None:
+            record["validation_loss"] = validation(average.module)
+            since_best += 1
+            if best is None or record["validation_loss"] < best[0]:
+                best, since_best = (record["validation_loss"], copy.deepcopy(average.module.state_dict())), 0
+        record["learning_rate"] = optimizers[-1].param_groups[0]["lr"]
+        record["seconds"] = time.perf_counter() - start
+        history.append(record)
+        patience_is_over = n_iter_no_change is not None and since_best >= n_iter_no_change
+        return on_epoch_end(record, average.module) or patience_is_over
+
+    try:
+        for batch, names in itertools.islice(batches, max_iter):
+            parts = _step(objective, batch, names, generator, optimizers, clip_norm, precision)
+            for scheduler in schedulers:
+                scheduler.step()
+            average.update_parameters(objective)
+            sums = {k: sums.get(k, 0.0) + v for k, v in parts.items()}
+            iteration, n_summed = iteration + 1, n_summed + 1
+            if n_summed == steps_per_record or iteration == max_iter:
+                if end_of_record():
+                    break
+    except KeyboardInterrupt:
+        if iteration == 0:
+            raise
+        warnings.warn(
+            f"Training interrupted after {iteration} of {max_iter} steps; the model reached so far is kept.",
+            InterruptedTrainingWarning,
+            stacklevel=2,
+        )
+        if n_summed:
+            end_of_record()
+    objective.load_state_dict(average.module.state_dict() if best is None else best[1])
+    return history
+
+
+def _step(objective, batch, names, generator, optimizers, clip_norm, precision) -> dict[str, torch.Tensor]:
+    """Take one gradient step and return the batch means of the losses."""
+    with precision():
+        losses = objective.loss(batch, generator)
+    objective.zero_grad(set_to_none=True)
+    losses["loss"].mean().backward()
+    norm = nn.utils.clip_grad_norm_(objective.parameters(), clip_norm)
+    if not torch.isfinite(norm):
+        _diverged(losses["loss"], names)
+    for optimizer in optimizers:
+        optimizer.step()
+    return {k: v.detach().mean() for k, v in losses.items()}
+
+
+def _diverged(losses: torch.Tensor, names: Sequence[int]) -> None:
+    """Name the objects whose loss is not finite, or all of the batch if only the gradient is not."""
+    bad = [n for n, ok in zip(names, torch.isfinite(losses).tolist(), strict=True) if not ok]
+    raise DivergenceError(bad or list(names))
+
+
+def _adamw(objective: nn.Module, learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:
+    """AdamW on everything; only matrices decay, not biases, norms and learned queries."""
+    return [_adamw_of(list(objective.parameters()), learning_rate, weight_decay)]
+
+
+def _muon(objective: nn.Module, learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:
+    """Muon on the weights of linear layers that are matrices in earnest, AdamW on all else (Jordan et al. 2024).
+
+    Its orthogonalised steps bear a larger rate than AdamW's of equal size: 2.5 times measured best.
+    """
+    linear = {id(m.weight) for m in objective.modules() if isinstance(m, nn.Linear) and min(m.weight.shape) >= 16}
+    matrices = [p for p in objective.parameters() if id(p) in linear]
+    others = [p for p in objective.parameters() if id(p) not in linear]
+    muon = torch.optim.Muon(
+        matrices, lr=2.5 * learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
+    return ([muon] if matrices else []) + [_adamw_of(others, learning_rate, weight_decay)]
+
+
+def _adamw_of(parameters: list, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    groups = [
+        {"params": [p for p in parameters if p.ndim == 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim != 2], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.99), fused=True)
+
+
+SOLVERS = {"muon": _muon, "adamw": _adamw}
+
+
+def _warm_up_and_decay(optimizer, max_iter: int, warm_up: float):
+    """One cycle: up to the learning rate over the first steps, then down a cosine to nearly nothing."""
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=[group["lr"] for group in optimizer.param_groups],
+        total_steps=max_iter + 1,
+        pct_start=min(max(warm_up, 1 / (max_iter + 1)), 0.5),
+        anneal_strategy="cos",
+        cycle_momentum=False,
+        div_factor=25,
+        final_div_factor=1e3,
+    )
+
+
+def _growing_memory(decay: float):
+    """Average with weight 1 - d on the newest, d = min(decay, (1 + n) / (10 + n)) after n averages.
+
+    A fixed decay would lag behind in short fits.
+    """
+
+    @torch.no_grad()
+    def update(averages, weights, n_averaged):
+        d = min(decay, (1 + int(n_averaged)) / (10 + int(n_averaged)))
+        torch._foreach_lerp_(list(averages), list(weights), 1 - d)
+
+    return update

@@ -1,0 +1,50 @@
+"""Devices, precision and randomness; the global generators and settings are never touched."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+
+from ..exceptions import DeviceError
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the device meant by "auto" (CUDA where there is one, else the CPU) or by a name.
+
+    Raises
+    ------
+    DeviceError
+        If the device is not there.
+    """
+    cuda = torch.cuda.is_available()
+    if device == "auto":
+        return torch.device("cuda" if cuda else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        raise DeviceError(f"device={device!r} is not a torch device; use 'auto', 'cpu', 'cuda' or 'mps'.") from None
+    missing = (resolved.type == "cuda" and (not cuda or (resolved.index or 0) >= torch.cuda.device_count())) or (
+        resolved.type == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing:
+        raise DeviceError(f"device={device!r} is not available on this machine; device='auto' takes what there is.")
+    return resolved
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Return the dtype of matrix products; "auto" is bfloat16 on a CUDA device that has it, else float32."""
+    if precision == "auto":
+        safe = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        precision = "bfloat16" if safe else "float32"
+    return {"bfloat16": torch.bfloat16, "float32": torch.float32}[precision]
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager:
+    """Return a context in which matrix products run in `dtype`."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
+
+
+def generator_of(seed: int, device: torch.device) -> torch.Generator:
+    """Return a generator of its own on a device."""
+    return torch.Generator(device=device).manual_seed(int(seed))

@@ -1,0 +1,81 @@
+"""Shared by all tests: tiny objects, tiny estimators of every class, and one fitted estimator per class."""
+
+import numpy as np
+import pytest
+import torch
+from astropy import units as u
+from astropy.table import MaskedColumn, Table
+
+import skdaep
+
+TINY = dict(
+    model_dim=8,
+    n_heads=2,
+    n_encoder_layers=1,
+    n_decoder_layers=1,
+    bottleneck_length=2,
+    bottleneck_dim=2,
+    hidden_length=4,
+    n_sampling_steps=3,
+    max_iter=3,
+    batch_size=8,
+    random_state=0,
+    device="cpu",
+)
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+
+
+def light_curve(i: int, n: int | None = None) -> Table:
+    """Return object i: n points (3 to 18 by default) in two bands, with units, errors, metadata and an odd column."""
+    rng = np.random.default_rng([42, i])
+    n = 3 + 5 * i % 16 if n is None else n
+    time = np.sort(rng.uniform(0, 100, n))
+    band = rng.choice(["g", "r"], n)
+    depth, redshift = rng.uniform(0.5, 2), rng.uniform(0.01, 0.3)
+    mag = 18 + depth * np.sin(time / 20 + i) + 0.5 * (band == "g") + 0.05 * rng.standard_normal(n)
+    table = Table(meta={"object_id": f"SN{i}", "redshift": redshift, "survey": "ZTF" if i % 3 else "LSST"})
+    table["quality"] = rng.integers(0, 9, n)
+    table["time"] = time * u.day
+    table["band"] = band
+    table["mag"] = MaskedColumn(mag, mask=np.zeros(n, bool), unit=u.mag)
+    table["mag_err"] = np.full(n, 0.05) * u.mag
+    return table
+
+
+@pytest.fixture(scope="session")
+def make_light_curve():
+    return light_curve
+
+
+@pytest.fixture
+def X():
+    """Twelve light curves of differing lengths, new in every test."""
+    return [light_curve(i) for i in range(12)]
+
+
+@pytest.fixture
+def y():
+    return np.array(["Ia", "II"] * 6)
+
+
+@pytest.fixture(scope="session", params=skdaep.ESTIMATORS)
+def estimator_class(request):
+    return getattr(skdaep, request.param)
+
+
+@pytest.fixture(scope="session")
+def make(estimator_class):
+    """Return a function that makes a tiny unfitted estimator with some parameters changed."""
+    parameters = {k: v for k, v in TINY.items() if k in estimator_class().get_params()}
+    parameters["modality"] = skdaep.Photometry(metadata=("redshift", "survey"))
+    return lambda **changes: estimator_class(**parameters | changes)
+
+
+@pytest.fixture(scope="session")
+def fitted(make):
+    """An estimator fitted long enough that its codes and draws differ between objects; not to be changed."""
+    return make(max_iter=40, early_stopping=False).fit([light_curve(i) for i in range(12)])
