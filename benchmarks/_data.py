@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pandas as pd
 from astropy import units
 from astropy.table import Table
 from scipy.ndimage import median_filter
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
@@ -117,18 +119,22 @@ def _prepare_lightcurves(path: Path) -> dict[str, list]:
 
 
 def peak_time(time: np.ndarray, mag: np.ndarray, error: np.ndarray, in_band: np.ndarray) -> float:
-    """Return when a Gaussian process through one band's magnitudes is brightest, within the observed range."""
+    """Return when a Gaussian process through one band's magnitudes is brightest, within the observed range.
+
+    It is fitted within 60 days of the brightest point that has two others within 20 days: not a stray one.
+    """
     keep = in_band & np.isfinite(mag)
-    time, mag, error = time[keep], mag[keep], np.nan_to_num(error[keep], nan=0.1)
-    origin = time[np.argmin(mag)]
-    if len(time) < 3:
-        return float(origin)
-    near = np.abs(time - origin) < 60  # the late tail says nothing about the peak
-    time, mag, error = time[near], mag[near], np.hypot(error[near], 0.02)
+    time, mag, error = time[keep], mag[keep], np.hypot(np.nan_to_num(error[keep], nan=0.1), 0.02)
+    n_near = (np.abs(time[:, None] - time) < 20).sum(1)
+    origin = time[np.argmin(np.where(n_near > 2, mag, mag + 100))]
+    near = np.abs(time - origin) < 60
+    time, mag, error = time[near] - origin, mag[near], error[near]
     kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(20.0, (8.0, 80.0), nu=2.5)
-    process = GaussianProcessRegressor(kernel, alpha=error**2).fit(time[:, None] - origin, mag - mag.mean())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a bound is a fine answer
+        process = GaussianProcessRegressor(kernel, alpha=error**2).fit(time[:, None], mag - mag.mean())
     grid = np.arange(time.min(), time.max() + 0.25, 0.25)
-    return float(grid[np.argmin(process.predict(grid[:, None] - origin))])
+    return float(origin + grid[np.argmin(process.predict(grid[:, None]))])
 
 
 def _cached(name: str, path: Path, prepare) -> tuple[dict[str, list], str]:

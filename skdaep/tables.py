@@ -7,6 +7,7 @@ arrays in which NaN, and nothing else, means "not observed".
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Number
 
 import numpy as np
 from astropy import units as u
@@ -31,16 +32,19 @@ ALIASES = {
 
 def is_numeric(X) -> bool:
     """Return whether X is meant as a 2-D array of numbers rather than as a list of Tables."""
+    if _is_tabular(X) or (isinstance(X, dict) and not hasattr(X, "shape")):  # scipy has sparse arrays that are dicts
+        return False
     if isinstance(X, (list, tuple)):
-        return not any(_is_tabular(x) for x in X) and not _looks_like_objects(X)
-    if hasattr(X, "columns") and hasattr(X, "iloc"):  # a DataFrame: numbers, unless its one column holds Tables
-        return not (X.shape[1] == 1 and len(X) and _is_tabular(X.iloc[0, 0]))
-    if hasattr(X, "dtype") and hasattr(X, "shape"):
-        if getattr(X.dtype, "names", None):
-            return False
-        if X.dtype == object and len(X.shape) and X.shape[0]:
-            return not any(_is_tabular(x) for x in _cells(X))
-    return True
+        return len(X) > 0 and not any(_is_tabular(x) for x in X) and not _looks_like_objects(X)
+    if getattr(getattr(X, "dtype", None), "names", None):
+        return False
+    values = X.to_numpy() if hasattr(X, "to_numpy") else X
+    if getattr(values, "dtype", None) != np.dtype(object):
+        return True
+    cells = values.ravel()
+    if len(cells) == len(values):  # one cell per object: numbers, or Tables, or something to be refused by index
+        return all(isinstance(x, Number) for x in cells)
+    return not any(_is_tabular(x) for x in cells)
 
 
 def as_objects(X, name: str = "X") -> list:
@@ -59,14 +63,16 @@ def as_objects(X, name: str = "X") -> list:
     if isinstance(X, dict):
         raise TableError(f"{name} is a dict; pass a list of Tables, one per object.")
     if getattr(getattr(X, "dtype", None), "names", None):
-        return [Table(row) for row in X.reshape(len(X), -1)]
+        if X.ndim != 2:  # numpy.asarray of one Table; of a list of them it has two dimensions
+            raise TableError(f"{name} is a single structured array; pass a list of Tables, one per object.")
+        return [Table(row) for row in X]
     objects = list(_cells(X)) if hasattr(X, "shape") else list(X)
     return [_as_table(x, f"{name}[{i}]") for i, x in enumerate(objects)]
 
 
 def _cells(X):
     """Iterate over an object array, DataFrame or Series with one object per row."""
-    values = X.to_numpy(dtype=object) if hasattr(X, "to_numpy") else X
+    values = X.to_numpy() if hasattr(X, "to_numpy") else X
     return values.ravel() if values.ndim == 2 and values.shape[1] == 1 else values
 
 
@@ -182,9 +188,14 @@ def unit_of(table: Table, name: str) -> str | None:
     return None if unit is None else unit.to_string()
 
 
+def unit_of_error(unit: str | None) -> str | None:
+    """Return the unit of the errors of values in `unit`: "mag" for "mag(AB)", else the same."""
+    return unit if unit is None else getattr(u.Unit(unit), "function_unit", u.Unit(unit)).to_string()
+
+
 def _convert(values: np.ndarray, given: str | None, wanted: str | None, where: str) -> np.ndarray:
     """Convert between units; a column without a unit is taken to be in the units of fit."""
-    if given is None or given == wanted:
+    if given in (None, wanted) or (given == "" and wanted is None):  # "": dimensionless
         return values
     if wanted is None:
         raise TableError(f"{where} has unit '{given}', but in fit it had none. Remove the unit or add it in fit.")
@@ -223,6 +234,8 @@ def metadata(table: Table, key: str):
         return None
     if isinstance(value, u.Quantity):
         value = value.value
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, (int, float, np.number, np.bool_)):
@@ -238,7 +251,7 @@ def write(like: Table, columns: dict, value: str, unit: str | None) -> Table:
     kind = QTable if isinstance(like, QTable) else Table
     if unit is not None:
         new = columns[value]
-        columns = columns | {value: u.Quantity(new, unit, copy=False) if kind is QTable else Column(new, unit=unit)}
+        columns = columns | {value: new << u.Unit(unit) if kind is QTable else Column(new, unit=unit)}
     return kind(columns, meta=dict(like.meta))
 
 

@@ -76,6 +76,12 @@ def make(estimator_class):
 
 
 @pytest.fixture(scope="session")
+def fresh(make):
+    """What ``make().fit(X)`` gives; not to be changed."""
+    return make().fit([light_curve(i) for i in range(12)])
+
+
+@pytest.fixture(scope="session")
 def fitted(make):
     """An estimator fitted long enough that its codes and draws differ between objects; not to be changed."""
-    return make(max_iter=40, early_stopping=False).fit([light_curve(i) for i in range(12)])
+    return make(max_iter=30, early_stopping=False).fit([light_curve(i) for i in range(12)])

@@ -27,12 +27,13 @@ from skdaep.exceptions import DivergenceError, InterruptedTrainingWarning
 # Padding and the order of sums move float32 by about 2e-7; a real leak moves it by far more.
 CLOSE = dict(rtol=1e-5, atol=1e-5)
 
+# Each takes the codes Z of X too, since noise is keyed by the codes passed, to the last bit.
 METHODS = {
-    "transform": lambda e, X: e.transform(X),
-    "reconstruct": lambda e, X: e.reconstruct(X, output="arrays"),
-    "inverse_transform": lambda e, X: e.inverse_transform(e.transform(X), at=X, output="arrays"),
-    "draws of reconstruct": lambda e, X: e.reconstruct(X, n_draws=2, output="arrays"),
-    "draws of inverse_transform": lambda e, X: e.inverse_transform(e.transform(X), at=X, n_draws=2, output="arrays"),
+    "transform": lambda e, X, Z: e.transform(X),
+    "reconstruct": lambda e, X, Z: e.reconstruct(X, output="arrays"),
+    "inverse_transform": lambda e, X, Z: e.inverse_transform(Z, at=X, output="arrays"),
+    "draws of reconstruct": lambda e, X, Z: e.reconstruct(X, n_draws=2, output="arrays"),
+    "draws of inverse_transform": lambda e, X, Z: e.inverse_transform(Z, at=X, n_draws=2, output="arrays"),
 }
 each_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
 
@@ -53,10 +54,26 @@ def content(tables):
         (
             t.colnames,
             dict(t.meta),
-            [(c.unit, c.dtype.str, np.ma.getmaskarray(c).tolist(), np.ma.getdata(c).tobytes()) for c in t.columns.values()],
+            [
+                (c.unit, c.dtype.str, np.ma.getmaskarray(c).tolist(), np.ma.getdata(c).tobytes())
+                for c in t.columns.values()
+            ],
         )
         for t in tables
     ]
+
+
+def results(estimator, X):
+    """What every method gives, under its name."""
+    Z = estimator.transform(X)
+    return {name: method(estimator, X, Z) for name, method in METHODS.items()}
+
+
+def assert_identical(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        for a, b in zip(one[name], other[name], strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)
 
 
 def weights(estimator):
@@ -68,7 +85,7 @@ def weights(estimator):
 
 @each_method
 def test_different_objects_have_different_results(fitted, X, method):
-    first = [np.ravel(a)[:3] for a in method(fitted, X)]
+    first = [np.ravel(a)[:3] for a in method(fitted, X, fitted.transform(X))]
     for i in range(1, len(X)):
         assert_differ(first[0], first[i])
 
@@ -83,24 +100,27 @@ def test_fit_returns_self_and_keeps_the_parameters(make, X):
     assert estimator.get_params() == before
 
 
-def test_fit_transform_is_fit_then_transform(make, X):
-    np.testing.assert_array_equal(make().fit_transform(X), make().fit(X).transform(X))
+def test_fit_transform_is_fit_then_transform(make, fresh, X):
+    np.testing.assert_array_equal(make().fit_transform(X), fresh.transform(X))
 
 
-@pytest.mark.parametrize("method", [lambda e, X: e.fit(X), *METHODS.values()], ids=["fit", *METHODS])
-def test_inputs_are_unchanged(fitted, X, method):
+def test_inputs_are_unchanged(make, X):
     X[3]["mag"].mask[0] = True
     X[4]["mag"][1] = np.nan
     before = content(X)
-    estimator = clone(fitted).set_params(max_iter=2) if method not in METHODS.values() else fitted
-    method(estimator, X)
+    estimator = make().fit(X)
     assert content(X) == before
+    Z = estimator.transform(X)
+    codes = Z.copy()
+    for name, method in METHODS.items():
+        method(estimator, X, Z)
+        assert content(X) == before, name
+        np.testing.assert_array_equal(Z, codes)
 
 
-def test_a_method_does_not_change_the_estimator(fitted, X):
+def test_no_method_changes_the_estimator(fitted, X):
     before = pickle.dumps(fitted)
-    for method in METHODS.values():
-        method(fitted, X)
+    results(fitted, X)
     assert pickle.dumps(fitted) == before
 
 
@@ -110,15 +130,12 @@ def test_unfitted_is_refused(make, X, method):
         getattr(make(), method)(X)
 
 
-def test_same_seed_same_result(make, X):
-    one, other = make().fit(X), make().fit(X)
-    for method in METHODS.values():
-        for a, b in zip(method(one, X), method(other, X), strict=True):
-            np.testing.assert_array_equal(a, b)
+def test_same_seed_same_result(make, fresh, X):
+    assert_identical(results(make().fit(X), X), results(fresh, X))
 
 
-def test_other_seed_other_result(make, X):
-    assert_differ(make(random_state=0).fit_transform(X), make(random_state=1).fit_transform(X))
+def test_other_seed_other_result(make, fresh, X):
+    assert_differ(make(random_state=1).fit_transform(X), fresh.transform(X))
 
 
 def test_a_random_state_instance_is_used_and_advanced(make, X):
@@ -143,19 +160,17 @@ def test_global_generators_and_settings_are_untouched(make, X):
     before = state()
     estimator = make().fit(X)
     assert state() == before
-    for method in METHODS.values():
-        method(estimator, X)
+    results(estimator, X)
     pickle.loads(pickle.dumps(estimator)).transform(X)
     assert state() == before
 
 
-def test_second_fit_forgets_the_first(make, X, make_light_curve):
+def test_second_fit_forgets_the_first(make, fresh, X, make_light_curve):
     others = [make_light_curve(i) for i in range(20, 30)]
     for table in others:
-        table["mag"].unit = "Jy"
+        table["mag"].unit = table["mag_err"].unit = "Jy"
         table.meta["survey"] = "DES"
     again = make().fit(others).fit(X)
-    fresh = make().fit(X)
     assert again.modalities_ == fresh.modalities_
     np.testing.assert_array_equal(weights(again), weights(fresh))
     np.testing.assert_array_equal(again.transform(X), fresh.transform(X))
@@ -171,25 +186,23 @@ def test_second_fit_on_tables_forgets_that_the_first_saw_columns(make, X):
 
 def test_warm_start_continues(make, X):
     rate = dict(learning_rate_init=1e-9)  # a fit that hardly moves, so that it shows where it began
-    first = make(max_iter=20).fit(X)
+    first = make(max_iter=10).fit(X)
     before, modalities = weights(first), first.modalities_
     first.set_params(warm_start=True, max_iter=2, **rate).fit(X)
     np.testing.assert_allclose(weights(first), before, atol=1e-6)
     assert first.modalities_ is modalities  # scaling too, so that z keeps its meaning
-    assert_differ(weights(make(max_iter=2, **rate).fit(X)), before)
+    assert_differ(weights(make(max_iter=1, **rate).fit(X)), before)
 
 
 def test_warm_start_lowers_the_loss(make, X):
-    estimator = make(warm_start=True, max_iter=30, early_stopping=False).fit(X)
+    estimator = make(warm_start=True, max_iter=10, early_stopping=False).fit(X)
     first = estimator.history_[-1]["loss"]
-    for _ in range(3):
-        estimator.fit(X)
-    assert estimator.history_[-1]["loss"] < first
+    assert estimator.fit(X).history_[-1]["loss"] < first
 
 
-def test_warm_start_after_changing_the_architecture_is_refused_by_name(make, X):
+def test_warm_start_after_changing_the_architecture_is_refused(make, X):
     estimator = make(warm_start=True).fit(X)
-    with pytest.raises(ValueError, match="warm_start.*bottleneck_dim"):
+    with pytest.raises(ValueError, match=r"warm_start=True.*architecture"):
         estimator.set_params(bottleneck_dim=3).fit(X)
 
 
@@ -225,14 +238,11 @@ def test_early_stopping_restores_the_best_weights(make, X, monkeypatch):
         np.testing.assert_array_equal(value, seen[1][name].numpy())
 
 
-def test_validation_has_the_same_noise_every_time(make, X):
-    estimator = make(validation_fraction=0.5)
-    estimator.fit(X)
-    records = estimator._read(X, estimator.modalities_)
-    ((name, modality),) = estimator.modalities_.items()
-    cpu = torch.device("cpu")
-    validation = Validation(name, modality.collate(records), estimator, 1, cpu, torch.float32)
-    assert validation(estimator._module) == validation(estimator._module)
+def test_validation_has_the_same_noise_every_time(fresh, X):
+    ((name, modality),) = fresh.modalities_.items()
+    store = modality.collate(fresh._read(X, fresh.modalities_))
+    validation = Validation(name, store, fresh, 1, torch.device("cpu"), torch.float32)
+    assert validation(fresh._module) == validation(fresh._module)
 
 
 def test_groups_stay_on_one_side(make):
@@ -289,11 +299,7 @@ def test_interrupted_training_keeps_the_model(make, X, monkeypatch):
         estimator.fit(X)
     assert estimator.n_iter_ == 4
     assert estimator.transform(X).shape == (12, 4)
-    # The same first steps of the same schedule: what was kept is what training had reached.
-    monkeypatch.undo()
-    whole = make(max_iter=20, early_stopping=False).fit(X)
-    assert estimator.history_[0]["loss"] != whole.history_[0]["loss"]
-    assert_differ(weights(estimator), weights(whole))
+    assert [r["iteration"] for r in estimator.history_] == [4]
 
 
 def test_interrupted_with_a_record_behind_it_keeps_the_model(make, X, monkeypatch):
@@ -388,7 +394,9 @@ def test_progress_bar(make, X, capsys):
 
 
 def test_progress_bar_of_a_search_reaches_the_encoder(make, X, capsys):
-    search = GridSearchCV(make(), {"bottleneck_dim": [1, 2]}, cv=2).set_callbacks(ProgressBar(max_propagation_depth=None))
+    search = GridSearchCV(make(), {"bottleneck_dim": [1, 2]}, cv=2).set_callbacks(
+        ProgressBar(max_propagation_depth=None)
+    )
     search.fit(X)
     assert type(make()).__name__ in capsys.readouterr().out
 
@@ -426,9 +434,7 @@ COPIES = {
 @pytest.mark.parametrize("round_trip", COPIES.values(), ids=COPIES.keys())
 def test_a_copy_gives_identical_results(fitted, X, round_trip, tmp_path):
     other = round_trip(fitted, tmp_path / "copy")
-    for method in METHODS.values():
-        for a, b in zip(method(fitted, X), method(other, X), strict=True):
-            np.testing.assert_array_equal(a, b)
+    assert_identical(results(other, X), results(fitted, X))
     assert other.get_params() == fitted.get_params()
     assert other.history_ == fitted.history_
 
@@ -444,12 +450,11 @@ def test_pickles_hold_no_torch(fitted, X, make):
     assert b"torch" not in pickle.dumps(make())
 
 
-def test_clone_is_unfitted_and_fits_alike(make, X):
-    estimator = make().fit(X)
-    other = clone(estimator)
+def test_clone_is_unfitted_and_fits_alike(fresh, X):
+    other = clone(fresh)
     assert not hasattr(other, "modalities_")
-    assert other.get_params() == estimator.get_params()
-    np.testing.assert_array_equal(other.fit(X).transform(X), estimator.transform(X))
+    assert other.get_params() == fresh.get_params()
+    np.testing.assert_array_equal(other.fit(X).transform(X), fresh.transform(X))
 
 
 # --- invariances ------------------------------------------------------------------------------------
@@ -458,15 +463,17 @@ def test_clone_is_unfitted_and_fits_alike(make, X):
 @each_method
 def test_order_of_objects_is_irrelevant(fitted, X, method):
     order = np.random.default_rng(0).permutation(len(X))
-    expected = method(fitted, X)
-    assert_close(method(fitted, [X[i] for i in order]), [expected[i] for i in order])
+    Z = fitted.transform(X)
+    expected = method(fitted, X, Z)
+    assert_close(method(fitted, [X[i] for i in order], Z[order]), [expected[i] for i in order])
 
 
 @each_method
 def test_company_of_objects_is_irrelevant(fitted, X, method):
-    expected = method(fitted, X)
-    for i in range(len(X)):
-        assert_close(method(fitted, X[i : i + 1]), expected[i : i + 1])
+    Z = fitted.transform(X)
+    expected = method(fitted, X, Z)
+    for i in range(0, len(X), 3):
+        assert_close(method(fitted, X[i : i + 1], Z[i : i + 1]), expected[i : i + 1])
 
 
 @each_method
@@ -474,16 +481,18 @@ def test_padding_is_irrelevant(fitted, make_light_curve, method, monkeypatch):
     # Batches never pad by more than 10 %; without that limit a short object is padded to the length of a long one.
     monkeypatch.setattr("skdaep.training.batches.MAX_PADDING", 1.0)
     short, long = make_light_curve(1, n=3), make_light_curve(2, n=60)
-    (expected,) = method(fitted, [short])
-    assert_close(method(fitted, [long, short])[1:], [expected])
+    Z = fitted.transform([long, short])
+    expected = method(fitted, [short], Z[1:])
+    assert_close(method(fitted, [long, short], Z)[1:], expected)
 
 
 @each_method
 def test_order_of_rows_is_irrelevant(fitted, X, method):
     rng = np.random.default_rng(0)
     orders = [rng.permutation(len(t)) for t in X]
-    expected = method(fitted, X)
-    got = method(fitted, [t[order] for t, order in zip(X, orders, strict=True)])
+    Z = fitted.transform(X)
+    expected = method(fitted, X, Z)
+    got = method(fitted, [t[order] for t, order in zip(X, orders, strict=True)], Z)
     if method is not METHODS["transform"]:
         expected = [a[order] for a, order in zip(expected, orders, strict=True)]
     assert_close(got, expected)
@@ -498,10 +507,15 @@ def test_content_of_unobserved_cells_is_irrelevant(fitted, X, method):
         return table
 
     kinds = [(18.0, True), (1e30, True), (np.nan, True), (np.inf, True), (np.nan, False)]
-    results = method(fitted, [with_row_0_unobserved(*kind) for kind in kinds])
-    assert_close(results[1:], [results[0]] * (len(kinds) - 1))
-    observed = method(fitted, X[2:3])[0]
-    assert_differ(results[0][-1:], observed[-1:]) if method is METHODS["transform"] else None
+    Z = fitted.transform(X[2:3])
+    got = method(fitted, [with_row_0_unobserved(*kind) for kind in kinds], Z.repeat(len(kinds), axis=0))
+    assert_close(got[1:], [got[0]] * (len(kinds) - 1))
+
+
+def test_an_observed_cell_matters(fitted, X):
+    before = fitted.transform(X[2:3])
+    X[2]["mag"].mask[0] = True
+    assert_differ(fitted.transform(X[2:3]), before)
 
 
 def test_an_unobserved_row_is_as_no_row(fitted, X):
@@ -520,9 +534,10 @@ def test_error_and_other_columns_do_not_move_the_code(fitted, X):
 
 @each_method
 def test_small_passes_give_the_same_as_one_large(fitted, X, method, monkeypatch):
-    expected = method(fitted, X)
+    Z = fitted.transform(X)
+    expected = method(fitted, X, Z)
     monkeypatch.setattr("skdaep.estimators._base.TOKENS_PER_PASS", 20)
-    assert_close(method(fitted, X), expected)
+    assert_close(method(fitted, X, Z), expected)
 
 
 # --- draws ------------------------------------------------------------------------------------------
@@ -533,7 +548,7 @@ each_draw = pytest.mark.parametrize("method", DRAWS.values(), ids=DRAWS.keys())
 
 @each_draw
 def test_draws_differ_and_identical_objects_share_them(fitted, X, method):
-    one, other = method(fitted, [X[4], X[4].copy()])
+    one, other = method(fitted, [X[4], X[4].copy()], fitted.transform(X[4:5]).repeat(2, axis=0))
     np.testing.assert_allclose(one, other, **CLOSE)
     assert one.shape == (len(X[4]), 2)
     assert_differ(one[:, 0], one[:, 1])
@@ -647,7 +662,7 @@ def test_reconstruct_is_encode_then_decode(fitted, X):
 def test_score_is_minus_the_mean_absolute_error_in_scaled_units(fitted, X):
     X[3]["mag"].mask[:2] = True
     scale = fitted.modalities_["sequence"].learned.value.scale
-    assert scale == pytest.approx(np.std(np.concatenate([x["mag"] for x in [*X[:3], *X[4:]]])), rel=0.1)
+    assert scale == pytest.approx(np.std(np.concatenate([t["mag"].data.data for t in X])))
     errors = [
         np.abs(np.ma.masked_invalid(t["mag"]) - a).mean() / scale
         for t, a in zip(X, fitted.reconstruct(X, output="arrays"), strict=True)
@@ -670,9 +685,7 @@ def test_metadata_change_code_and_decode(fitted, X, change):
     Z = fitted.transform(X)
     assert_differ(fitted.transform(other), Z)
     decode = fitted.inverse_transform
-    assert_differ(*decode(Z, at=X, output="arrays"), *decode(Z, at=other, output="arrays")) if False else None
-    one, two = (decode(Z, at=at, output="arrays")[0] for at in (X, other))
-    assert np.abs(one - two).max() > 1e-3
+    assert_differ(decode(Z, at=X, output="arrays")[0], decode(Z, at=other, output="arrays")[0])
 
 
 @pytest.mark.parametrize("key", ["redshift", "survey"])

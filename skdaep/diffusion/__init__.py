@@ -1,0 +1,1 @@
+"""Diffusion: schedules, the noising process and samplers. Closed."""

@@ -47,8 +47,9 @@ def linear(n: int = N_STEPS) -> Schedule:
 
 
 def cosine(n: int = N_STEPS) -> Schedule:
-    r"""Cosine schedule, :math:`\bar\alpha_t \propto \cos^2\frac{\pi}{2}\frac{t + s}{1 + s}`, s = 0.008 and
-    :math:`\beta \le 0.999` (Nichol & Dhariwal 2021, equation 17).
+    r"""Cosine schedule (Nichol & Dhariwal 2021, equation 17), with s = 0.008 and :math:`\beta \le 0.999`.
+
+    .. math:: \bar\alpha_t \propto \cos^2\frac{\pi}{2}\frac{t + s}{1 + s}
     """
     t = torch.arange(n + 1, dtype=torch.float64) / n
     alpha_bar = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2

@@ -22,10 +22,12 @@ from ._callbacks import FitProgress
 from ._compat import Interval, StrOptions, fit_context
 from ._decoding import Noise, content_key
 from ._fitting import Split, fit_objective
-from ._persistence import PersistenceMixin
+from ._persistence import PersistenceMixin, arrays_of
 
 #: points that one forward pass may hold outside training, padding included
 TOKENS_PER_PASS = 2**15
+#: hidden_length="auto": hardly slower than none, as good a point estimate, and coherent draws (benchmarks/README.rst)
+AUTO_HIDDEN_LENGTH = 8
 POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
@@ -109,11 +111,16 @@ class BaseEncoder(
         records = self._read(objects, modalities)
         objective = self._build(modalities, split.seed)
         if resume:
-            objective.load_state_dict({k: torch.from_numpy(v) for k, v in self._weights.items()})
+            self._resume(objective)
 
         def fitted_attributes(module, record):
+            # Weights, not the module: training goes on changing that one.
             attributes = {"modalities_": modalities, "device_": str(device), "n_iter_": record["iteration"]}
-            return attributes | {"_seed": split.seed, "_module": module, "_n_features_out": self._n_bottleneck()}
+            return attributes | {
+                "_seed": split.seed,
+                "_weights": arrays_of(module),
+                "_n_features_out": self._n_bottleneck(),
+            }
 
         progress = FitProgress(self, split.n_records, X, y, fitted_attributes)
         history = fit_objective(self, objective, modalities, records, split, device, progress)
@@ -160,7 +167,7 @@ class BaseEncoder(
             return self._make_objective(autoencoder)
 
     def _hidden_length(self) -> int | None:
-        return 32 if self.hidden_length == "auto" else self.hidden_length
+        return AUTO_HIDDEN_LENGTH if self.hidden_length == "auto" else self.hidden_length
 
     def _objects(self, X, reset: bool = False, name: str = "X") -> list:
         """Return X as a list of Tables or of rows, noting the number of columns as scikit-learn does."""
@@ -177,7 +184,7 @@ class BaseEncoder(
         X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
         if np.isinf(X).any():
             row, column = np.argwhere(np.isinf(X))[0]
-            raise TableError(f"{name}[{row}] contains infinity at column {column}; set it to NaN if it is not observed.")
+            raise TableError(f"{name}[{row}] contains infinity at column {column}; set it to NaN if not observed.")
         return list(X)
 
     # --- encoding -----------------------------------------------------------------------------------

@@ -50,10 +50,10 @@ class DAEPEncoder(BaseEncoder):
         Number of gradient steps.
     batch_size : int, default=64
         Objects of median length in a batch; longer objects come in smaller batches.
-    max_points : int or None, default=128
+    max_points : int or None, default=512
         In each training step an object shows at most so many of its points, a new random subset every time. The
-        encoder sees a random share of them, the decoder a quarter of that number. None: all points. `transform`
-        and decoding always use all.
+        encoder sees a random share of them, the decoder others: a sixteenth of that number, at least 32. None: all
+        points. `transform` and decoding always use all.
     solver : {"muon", "adamw"}, default="muon"
         Optimiser: Muon on the matrices of linear layers with AdamW on all else, or AdamW throughout.
     learning_rate_init : float, default=4e-3
@@ -168,7 +168,7 @@ class DAEPEncoder(BaseEncoder):
         n_sampling_steps=20,
         max_iter=2000,
         batch_size=64,
-        max_points=128,
+        max_points=512,
         solver="muon",
         learning_rate_init=4e-3,
         weight_decay=0.01,
@@ -218,5 +218,5 @@ class DAEPEncoder(BaseEncoder):
             schedule=self.schedule,
             sampler=self.sampler,
             n_sampling_steps=self.n_sampling_steps,
-            n_queries=None if self.max_points is None else max(1, self.max_points // 4),
+            n_queries=None if self.max_points is None else max(32, self.max_points // 16),
         )

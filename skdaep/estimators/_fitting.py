@@ -71,7 +71,7 @@ def fit_objective(estimator, objective, modalities: dict[str, Modality], records
     return train(
         objective,
         Batches(name, store, split.train, estimator, split.seed, device),
-        max_iter=estimator.max_iter,
+        max_iter=int(estimator.max_iter),
         generator=generator_of(split.seed, device),
         steps_per_record=split.steps_per_record,
         validation=validation,

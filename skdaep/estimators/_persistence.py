@@ -6,16 +6,16 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from ..exceptions import CorruptModelError
+from ..exceptions import CorruptModelError, DeviceError
 from ..modalities import _sequence
 from ..training import resolve_device
 
@@ -28,8 +28,19 @@ class PersistenceMixin:
     """Keep the weights as numpy arrays; the live module is a cache that never leaves the process."""
 
     def _keep(self, objective: torch.nn.Module) -> None:
-        self._weights = {k: v.detach().cpu().numpy().copy() for k, v in objective.state_dict().items()}
+        self._weights = arrays_of(objective)
         self._module = objective.eval()
+
+    def _resume(self, objective: torch.nn.Module) -> None:
+        """Start an objective from the weights of the fit before."""
+        for name, tensor in objective.state_dict().items():
+            was = self._weights[name].shape if name in self._weights else None
+            if was != tuple(tensor.shape):
+                raise ValueError(
+                    f"warm_start=True cannot continue: the architecture has changed since the fit before ({name!r} "
+                    f"had shape {was}, now {tuple(tensor.shape)}). Restore the parameters or set warm_start=False."
+                )
+        objective.load_state_dict({k: torch.from_numpy(v) for k, v in self._weights.items()})
 
     def _live(self) -> tuple[torch.nn.Module, torch.device]:
         """Return the module on its device, rebuilt from the weights after unpickling."""
@@ -71,14 +82,22 @@ class PersistenceMixin:
             }
         )
         header = {"format": str(FORMAT), "skdaep": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        os.close(descriptor)
+        data = safetensors.numpy.save(self._weights, metadata=header)
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")  # not mkstemp: others could not read the file
         try:
-            save_file(self._weights, temporary, metadata=header)
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
-            os.unlink(temporary)
+            temporary.unlink(missing_ok=True)
             raise
+
+
+def arrays_of(module: torch.nn.Module) -> dict[str, np.ndarray]:
+    """Return a copy of the weights as numpy arrays."""
+    return {k: v.detach().cpu().numpy().copy() for k, v in module.state_dict().items()}
 
 
 def load(path, *, device=None):
@@ -100,9 +119,32 @@ def load(path, *, device=None):
     ------
     CorruptModelError
         If the file is damaged, incomplete or of another format; the message says where.
+    DeviceError
+        If the model's device does not exist on this machine.
     """
     import skdaep
 
+    text, weights = _read(path)
+    try:
+        content = json.loads(text)
+        _check_tensors(path, weights, content["sha256"])
+        if content["class"] not in skdaep.ESTIMATORS:
+            raise CorruptModelError(f"{path}: unknown estimator {content['class']!r}.")
+        estimator = getattr(skdaep, content["class"])(**_from_json(content["parameters"]))
+        if device is not None:
+            estimator.set_params(device=device)
+        vars(estimator).update(_from_json(content["fitted"]) | {"_weights": weights})
+        estimator._live()
+    except (CorruptModelError, DeviceError):
+        raise
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise CorruptModelError(f"{path} describes no model that can be built: {error!r}") from error
+    return estimator
+
+
+def _read(path) -> tuple[str, dict[str, np.ndarray]]:
+    """Return the description of the model, its checksum verified, and the tensors."""
+    open(path, "rb").close()  # a missing file or a directory is no damage, and Python says so best
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
@@ -114,19 +156,15 @@ def load(path, *, device=None):
     text = header.get("skdaep", "")
     if hashlib.sha256(text.encode()).hexdigest() != header.get("sha256"):
         raise CorruptModelError(f"{path}: the description of the model is damaged.")
-    content = json.loads(text)
-    if set(weights) != set(content["sha256"]):
+    return text, weights
+
+
+def _check_tensors(path, weights: dict[str, np.ndarray], checksums: dict[str, str]) -> None:
+    if set(weights) != set(checksums):
         raise CorruptModelError(f"{path}: tensors are missing or not listed.")
-    for name, checksum in content["sha256"].items():
+    for name, checksum in checksums.items():
         if _sha256(weights[name]) != checksum:
             raise CorruptModelError(f"{path}: tensor {name!r} is damaged.")
-    if content["class"] not in skdaep.ESTIMATORS:
-        raise CorruptModelError(f"{path}: unknown estimator {content['class']!r}.")
-    estimator = getattr(skdaep, content["class"])(**_from_json(content["parameters"]))
-    if device is not None:
-        estimator.set_params(device=device)
-    vars(estimator).update(_from_json(content["fitted"]) | {"_weights": weights})
-    return estimator
 
 
 def _sha256(array: np.ndarray) -> str:

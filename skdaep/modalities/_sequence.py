@@ -115,7 +115,7 @@ class Sequence(Modality):
         }
         # Errors are read in the unit of the values they belong to.
         if new.error is not None and not arrays:
-            units[new.error] = units[new.value]
+            units[new.error] = tables.unit_of_error(units[new.value])
         raw = [new._raw(o, f"X[{i}]", units) for i, o in enumerate(objects)]
         value = np.concatenate([r["value"][r["seen"]] for r in raw])
         location = np.concatenate([r["location"][r["seen"]] for r in raw])

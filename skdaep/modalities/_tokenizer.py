@@ -17,7 +17,8 @@ class SequenceTokenizer(nn.Module):
 
     A point's token is :math:`P\,[\,w v + c,\ \mathrm{MLP}(\phi(x)) + b_k\,]`: the value v projected linearly, the
     location x through sinusoids and an MLP, the band k as a learned embedding, both halves concatenated and
-    projected. The two projections of the value are applied as one, so that a token costs one W x W product less.
+    projected by P. Linear maps that follow one another are multiplied first, which is the same function: a point then
+    costs one W x W product instead of three.
 
     Parameters
     ----------
@@ -41,11 +42,12 @@ class SequenceTokenizer(nn.Module):
 
     def queries(self, batch: Batch) -> Tensor:
         """Return tokens of bare locations (B, L, W)."""
-        where = self.location(batch.location)
-        if self.band is not None:
-            where = where + self.band(batch.band)
         of_value, of_where = self.join.weight.chunk(2, dim=1)
-        return F.linear(where, of_where, self.join.bias + of_value @ self.value.bias)
+        features, (first, activation, last) = self.location.features, self.location.mlp
+        hidden = activation(first(features(batch.location)))  # (B, L, W)
+        bias = self.join.bias + of_value @ self.value.bias + of_where @ last.bias
+        tokens = F.linear(hidden, of_where @ last.weight, bias)
+        return tokens if self.band is None else tokens + F.embedding(batch.band, self.band.weight @ of_where.T)
 
     def add_values(self, queries: Tensor, value: Tensor) -> Tensor:
         """Return tokens of points (B, L, W) from their queries and values (B, L)."""

@@ -8,15 +8,17 @@ from torch.nn import functional as F
 
 
 class Attention(nn.Module):
-    """Multi-head attention of a query (B, Q, W) to a context (B, L, W); `observed` (B, L) is True where to attend.
+    r"""Multi-head attention of a query (B, Q, W) to a context (B, L, W); `observed` (B, L) is True where to attend.
 
-    Computed by `scaled_dot_product_attention` with no weights returned, which is the fused path.
-    The query may be (1, Q, W), shared by the whole batch.
+    The query may be (1, Q, W), shared by the whole batch. One function, computed in three ways. With q_i the i-th
+    query, c_j the j-th context token and :math:`A_h = W^q_h{}^\top W^k_h`, the scores of head h are
+    :math:`q_i^\top A_h c_j` and the output is :math:`\sum_h W^o_h W^v_h \sum_j a_{hij} c_j`, so
 
-    With few queries the keys and values of a long context are never formed: with q_h the query of head h
-    and t a context token, ``q_h . (K_h t) = (K_h' q_h) . t`` and ``sum_j a_j V_h t_j = V_h sum_j a_j t_j``,
-    so both projections act on the queries' side and the cost per context point falls from 2 W^2
-    to 2 Q n_heads W. It is the same function, not an approximation.
+    * in general queries, keys and values are projected, for `scaled_dot_product_attention`, the fused path;
+    * few queries (an encoder's) take the keys' and values' projections upon themselves: the long context is read as it
+      is, at 2 Q n_heads W operations for each of its tokens instead of 2 W^2;
+    * a short context (a decoder's condition) takes upon itself the projections of the queries and the output: each of
+      many queries costs 2 L n_heads W instead of 2 W^2.
     """
 
     def __init__(self, model_dim: int, n_heads: int):
@@ -28,23 +30,38 @@ class Attention(nn.Module):
         self.out = nn.Linear(model_dim, model_dim)
 
     def forward(self, query: Tensor, context: Tensor, observed: Tensor | None = None) -> Tensor:
-        B, L, W = context.shape
-        Q, H = query.shape[1], self.n_heads
-        q = self.query(query).expand(B, -1, -1).view(B, Q, H, W // H)
-        allowed = None if observed is None else observed[:, None, None, :]
+        (B, L, W), Q, H = context.shape, query.shape[1], self.n_heads
+        query = query.expand(B, -1, -1)
         if Q * H < min(W, L):
-            q = torch.einsum("bqhd,hdw->bhqw", q, self.key.weight.view(H, W // H, W))
-            q = q.reshape(B, 1, H * Q, W)
-            seen = F.scaled_dot_product_attention(
-                q, context[:, None], context[:, None], attn_mask=allowed, scale=(W // H) ** -0.5
-            )  # (B, 1, HQ, W)
-            seen = seen.view(B, H, Q, W)
-            mixed = torch.einsum("bhqw,hdw->bqhd", seen, self.value.weight.view(H, W // H, W))
-        else:
-            k = self.key(context).view(B, L, H, W // H).transpose(1, 2)
-            v = self.value(context).view(B, L, H, W // H).transpose(1, 2)
-            mixed = F.scaled_dot_product_attention(q.transpose(1, 2), k, v, attn_mask=allowed).transpose(1, 2)
-        return self.out(mixed.reshape(B, Q, W))
+            return self._few_queries(query, context, observed)
+        if L * H < min(W, Q):
+            return self._short_context(query, context, observed)
+        q, k, v = (self._heads(f(x)) for f, x in ((self.query, query), (self.key, context), (self.value, context)))
+        allowed = None if observed is None else observed[:, None, None, :]
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)  # (B, H, Q, W / H)
+        return self.out(mixed.transpose(1, 2).reshape(B, Q, W))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (B, H, L, W / H)
+
+    def _few_queries(self, query, context, observed) -> Tensor:
+        B, W, H = len(context), context.shape[2], self.n_heads
+        q = torch.einsum("bhqd,hdw->bhqw", self._heads(self.query(query)), self.key.weight.view(H, -1, W))
+        allowed = None if observed is None else observed[:, None, None, :]
+        seen = F.scaled_dot_product_attention(
+            q.reshape(B, 1, -1, W), context[:, None], context[:, None], attn_mask=allowed, scale=(W // H) ** -0.5
+        ).view(q.shape)  # (B, H, Q, W)
+        mixed = torch.einsum("bhqw,hdw->bqhd", seen, self.value.weight.view(H, -1, W))
+        return self.out(mixed.flatten(2))
+
+    def _short_context(self, query, context, observed) -> Tensor:
+        W, H = context.shape[2], self.n_heads
+        k = torch.einsum("bhld,hdw->bwhl", self._heads(self.key(context)), self.query.weight.view(H, -1, W))
+        v = torch.einsum("bhld,whd->bhlw", self._heads(self.value(context)), self.out.weight.view(W, H, -1))
+        scores = (query @ k.flatten(2) * (W // H) ** -0.5).unflatten(2, (H, -1))  # (B, Q, H, L)
+        if observed is not None:
+            scores = scores.masked_fill(~observed[:, None, None, :], -torch.inf)
+        return scores.softmax(-1).flatten(2) @ v.flatten(1, 2) + self.out.bias
 
 
 class FeedForward(nn.Sequential):

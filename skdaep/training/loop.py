@@ -15,6 +15,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from ..exceptions import DivergenceError, InterruptedTrainingWarning
+from .muon import Muon
 
 def train(
     objective: nn.Module,
@@ -151,10 +152,8 @@ def _muon(objective: nn.Module, learning_rate: float, weight_decay: float) -> li
     linear = {id(m.weight) for m in objective.modules() if isinstance(m, nn.Linear) and min(m.weight.shape) >= 16}
     matrices = [p for p in objective.parameters() if id(p) in linear]
     others = [p for p in objective.parameters() if id(p) not in linear]
-    muon = torch.optim.Muon(
-        matrices, lr=2.5 * learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
-    )
-    return ([muon] if matrices else []) + [_adamw_of(others, learning_rate, weight_decay)]
+    muon = [Muon(matrices, lr=2.5 * learning_rate, weight_decay=weight_decay)] if matrices else []
+    return [*muon, _adamw_of(others, learning_rate, weight_decay)]
 
 
 def _adamw_of(parameters: list, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
@@ -171,11 +170,12 @@ SOLVERS = {"muon": _muon, "adamw": _adamw}
 
 def _warm_up_and_decay(optimizer, max_iter: int, warm_up: float):
     """One cycle: up to the learning rate over the first steps, then down a cosine to nearly nothing."""
+    total_steps = max_iter + 2  # the cycle needs two steps up and one down, even for a single gradient step
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],
-        total_steps=max_iter + 1,
-        pct_start=min(max(warm_up, 1 / (max_iter + 1)), 0.5),
+        total_steps=total_steps,
+        pct_start=max(warm_up, 2 / total_steps),
         anneal_strategy="cos",
         cycle_momentum=False,
         div_factor=25,

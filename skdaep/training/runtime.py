@@ -22,8 +22,11 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("cuda" if cuda else "cpu")
     try:
         resolved = torch.device(device)
+        known = resolved.type in ("cpu", "cuda", "mps")
     except RuntimeError:
-        raise DeviceError(f"device={device!r} is not a torch device; use 'auto', 'cpu', 'cuda' or 'mps'.") from None
+        known = False
+    if not known:
+        raise DeviceError(f"device={device!r} is not known; use 'auto', 'cpu', 'cuda' or 'mps'.")
     missing = (resolved.type == "cuda" and (not cuda or (resolved.index or 0) >= torch.cuda.device_count())) or (
         resolved.type == "mps" and not torch.backends.mps.is_available()
     )

@@ -1,0 +1,182 @@
+"""Throughput: objects per second of training, encoding, point reconstruction and one draw, on the CPU."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from astropy.table import Table
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from skdaep import DAEPEncoder, Photometry, Spectrum
+from skdaep.estimators._decoding import content_key
+from skdaep.training import generator_of, train
+
+from . import _report
+
+# Objects per second of the authors' public implementation, two runs on a machine with 2 cores.
+CASES = {
+    "64 x 220": {
+        "shape": (64, 220, 1),
+        "parameters": {"n_heads": 4, "hidden_length": None},
+        "authors": {"train": (26, 30), "encode": (580, 880), "draw": (0.7, 0.8)},
+    },
+    "64 x 60, 2 bands": {
+        "shape": (64, 60, 2),
+        "parameters": {"n_heads": 4, "hidden_length": None},
+        "authors": {"train": (190, 210), "encode": (2800, 3400), "draw": (4.7, 4.7)},
+    },
+    "8 x 2500": {
+        "shape": (8, 2500, 1),
+        "parameters": {"n_heads": 8, "hidden_length": 256},
+        "authors": {"train": (0.5, 0.7), "encode": (7, 12), "draw": (0.03, 0.03)},
+    },
+}
+TARGETS = {"train": (2.5, 1.5, 5), "point": (100, 100, 100), "draw": (15, 15, 15)}  # times theirs, first aim
+COLUMNS = {
+    "objects/s": "rate",
+    "min": "min",
+    "max": "max",
+    "authors": "authors",
+    "ratio": "ratio",
+    "first target": "target",
+    "GFLOP/object": "gflop",
+    "share of peak": "share",
+}
+
+
+def main(arguments=None) -> None:
+    """Measure all cases and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=7, help="timed steps and passes; the median counts")
+    parser.add_argument("--cases", nargs="*", choices=list(CASES), default=list(CASES), metavar="CASE")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="parameters of DAEPEncoder")
+    parser.add_argument("--name", default="throughput")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+
+    peak = matmul_peak()
+    rows, settings = {}, {}
+    for place, case in enumerate(CASES):
+        if case not in options.cases:
+            continue
+        estimator = DAEPEncoder(**_architecture(case) | _report.overrides(options.set))
+        settings[case] = _report.settings(estimator)
+        for quantity, (seconds, flop, n_objects) in measure(estimator, case, options.repeats).items():
+            theirs = CASES[case]["authors"].get("draw" if quantity == "point" else quantity)
+            rate = n_objects / np.median(seconds)
+            rows[f"{case}: {quantity}"] = {
+                "rate": rate,
+                "min": n_objects / max(seconds),
+                "max": n_objects / min(seconds),
+                "authors": f"{theirs[0]:g}-{theirs[1]:g}" if theirs[0] != theirs[1] else f"{theirs[0]:g}",
+                "ratio": rate / np.mean(theirs),
+                "target": float(TARGETS[quantity][place]) if quantity in TARGETS else None,
+                "gflop": flop / n_objects / 1e9,
+                "share": flop / np.median(seconds) / peak,
+            }
+            print(f"{case}: {quantity} {rate:.4g} objects/s", flush=True)
+    title = f"Objects per second, float32, {options.threads} threads, matmul peak {peak / 1e9:.0f} GFLOP/s"
+    text = _report.table(rows, COLUMNS, title)
+    text += "\nauthors: reconstructions and draws are DDIM with 200 steps. Share: of the measured matmul peak."
+    _report.write(options.name, {"matmul_gflops": peak / 1e9, "settings": settings, "rows": rows}, text)
+
+
+def matmul_peak(n: int = 2048, repeats: int = 9) -> float:
+    """Return the FLOP/s of float32 products of n x n matrices, the best of some repeats."""
+    a, b = torch.randn(n, n), torch.randn(n, n)
+    return 2 * n**3 / min(_timed(lambda: torch.mm(a, b), repeats))
+
+
+def _architecture(case: str) -> dict:
+    modality = Photometry(value="mag") if CASES[case]["shape"][2] == 2 else Spectrum()
+    sizes = {"model_dim": 128, "n_encoder_layers": 4, "n_decoder_layers": 4, "max_points": None, "random_state": 0}
+    return {"modality": modality, "device": "cpu", "precision": "float32"} | sizes | CASES[case]["parameters"]
+
+
+def synthetic(n_objects: int, n_points: int, n_bands: int) -> list[Table]:
+    """Return objects of random values; throughput does not depend on them."""
+    rng = np.random.default_rng(0)
+    tables = []
+    for _ in range(n_objects):
+        x, y = np.sort(rng.uniform(0, 100, n_points)), rng.standard_normal(n_points)
+        columns = {"wavelength": x, "flux": y} if n_bands == 1 else {"time": x, "mag": y}
+        tables.append(Table(columns | ({} if n_bands == 1 else {"band": rng.choice(["g", "r"], n_points)})))
+    return tables
+
+
+def measure(estimator, case: str, repeats: int) -> dict[str, tuple[list[float], float, int]]:
+    """Return seconds of each repeat, FLOP and number of objects of each quantity.
+
+    Training is the package's own loop on all points of one batch: subsets drawn, loss, gradients, clipping, optimiser,
+    average of the weights. The rest starts from records, as the estimator's methods do once Tables are read, and
+    ends with scaled values. Internals are used so that neither reading Tables nor validation is timed.
+    """
+    n_objects, n_points, n_bands = CASES[case]["shape"]
+    objects = synthetic(n_objects, n_points, n_bands)
+    estimator.set_params(max_iter=1, early_stopping=False, batch_size=n_objects).fit(objects)
+    records = estimator._read(estimator._objects(objects), estimator.modalities_)
+    keys, index = [content_key(r) for r in records], np.arange(n_objects)
+    estimator._live()[0].requires_grad_(False)  # FlopCounterMode fails on weights in inference mode otherwise
+    Z = estimator._encode(records)
+    passes: dict[str, Callable] = {
+        "encode": lambda: estimator._encode(records),
+        "point": lambda: estimator._decode(estimator._encode(records), records, index, keys, None),
+        "draw": lambda: estimator._decode(Z, records, index, keys, 1),
+    }
+    results = {"train": (*_training(estimator, records, repeats), n_objects)}
+    for name, run in passes.items():
+        results[name] = (_timed(run, repeats), _flop(run), n_objects)
+    return results
+
+
+def _training(estimator, records: list[dict], repeats: int) -> tuple[list[float], float]:
+    """Return the seconds of steps of `train` after a few to warm up, and the mean FLOP of a step."""
+    ((name, modality),) = estimator.modalities_.items()
+    store = modality.collate(records)
+    objective = estimator._build(estimator.modalities_, 0)
+    index, names = torch.arange(len(records)), list(range(len(records)))
+
+    def batches() -> Iterator:
+        generator = generator_of(0, torch.device("cpu"))
+        while True:
+            yield {name: store.subset(index, None, generator)}, names
+
+    def steps(n: int) -> list[float]:
+        generator = generator_of(1, torch.device("cpu"))
+        options = {"solver": estimator.solver, "generator": generator, "steps_per_record": 1}
+        history = train(objective, batches(), max_iter=n, **options)
+        return np.diff([0.0, *(r["seconds"] for r in history)]).tolist()
+
+    n_counted = 8  # the encoder's share of the points is random: count several steps
+    return steps(2 + repeats)[2:], _flop(lambda: steps(n_counted)) / n_counted
+
+
+def _timed(run: Callable, repeats: int) -> list[float]:
+    run()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def _flop(run: Callable) -> float:
+    """Count the matrix products of a call; attention as plain products, which the counter knows on the CPU."""
+    counter = FlopCounterMode(display=False)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        stack.enter_context(counter)
+        run()
+    return float(counter.get_total_flops())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""ZTF-LC: two-band light curves of supernovae through a 2 x 2 bottleneck, beside per-band mean templates."""
+
+from __future__ import annotations
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from astropy.table import Table
+
+from skdaep import DAEPEncoder, Photometry
+
+from . import _data, _fitting, _report, _scores
+
+COLOURS = {"g": "tab:green", "r": "tab:red"}
+COLUMNS = {"error": "error_mean", "median": "error_median", "error (mag)": "mag_mean", "median (mag)": "mag_median",
+           "numbers per object": "n_numbers"}  # fmt: skip
+TEMPLATE_WIDTH = 2.0  # days, of the running mean
+
+
+def main(arguments=None) -> None:
+    """Fit, score, draw, write."""
+    parser = _report.parser(__doc__, minutes=15.0)
+    parser.add_argument("--checkpoints", type=float, nargs="*", default=[1, 5, 15], help="minutes of the error curve")
+    options = parser.parse_args(arguments)
+    name = options.name or "ztf_lightcurves"
+    if options.threads:
+        torch.set_num_threads(options.threads)
+
+    data = _data.ztf_lightcurves().limited(options.limit)
+    modality = Photometry(value="mag", location="phase", error="mag_err")
+    estimator = DAEPEncoder(modality, bottleneck_length=2, bottleneck_dim=2, random_state=options.seed)
+    estimator.set_params(**_report.overrides(options.set))
+    if options.max_iter:
+        estimator.set_params(max_iter=options.max_iter)
+    curve = _fitting.Curve(data, data.validation, options.checkpoints)
+    times = _fitting.fit(estimator, data.train, None if options.max_iter else options.minutes, curve)
+    estimator.save(_data.CACHE / f"{name}.safetensors")
+
+    errors = _scores.object_errors(estimator.reconstruct(data.test, output="arrays"), data, data.test)
+    n_numbers = estimator.bottleneck_length * estimator.bottleneck_dim
+    rows = {f"DAEP {estimator.bottleneck_length} x {estimator.bottleneck_dim}": _row(errors, data, n_numbers)}
+    rows |= template_yardsticks(data)
+    draws = _scores.draw_quality(estimator, data, data.test)
+    _report.write(
+        name,
+        {
+            "protocol": data.protocol,
+            "data_sha256": data.sha256,
+            "n_objects": [len(data.train), len(data.validation), len(data.test)],
+            "scale_mag": data.scale,
+            "seed": options.seed,
+            "settings": _report.settings(estimator),
+            "device": estimator.device_,
+            "times": times,
+            "test": rows,
+            "draws": draws,
+            "validation": _fitting.point_error(estimator, data, data.validation),
+            "validation_curve": curve.points,
+        },
+        _report.table(rows, COLUMNS, f"ZTF-LC, {len(data.test)} test objects, z-scored units ({data.scale:.3f} mag)"),
+    )
+    picture(estimator, data, _report.RESULTS / f"{name}_reconstructions.png")
+
+
+def _row(errors: np.ndarray, data, n_numbers: int) -> dict:
+    scores = _scores.summary(errors)
+    in_mag = {f"mag_{k}": scores[f"error_{k}"] * data.scale for k in ("mean", "median")}
+    return scores | in_mag | {"n_numbers": n_numbers}
+
+
+def template_yardsticks(data) -> dict[str, dict]:
+    """Score per-band mean templates: plain, shifted to each object's mean, and shifted in each band."""
+    rows = {}
+    for name, per_band, n_numbers in (
+        ("template", None, 0),
+        ("template, object's mean level", False, 1),
+        ("template, object's level in each band", True, 2),
+    ):
+        levels = [np.zeros(len(t)) for t in data.train]
+        for _ in range(1 if per_band is None else 5):  # template and levels in turns
+            template = Template(data.train, levels)
+            if per_band is not None:
+                levels = [level(t, template, per_band) for t in data.train]
+        shifts = [0.0 if per_band is None else level(t, template, per_band) for t in data.test]
+        predicted = [template(t) + s for t, s in zip(data.test, shifts, strict=True)]
+        rows[name] = _row(_scores.object_errors(predicted, data, data.test), data, n_numbers)
+    return rows
+
+
+class Template:
+    """Magnitude against phase in each band: the Gaussian-weighted running mean of training points less their level."""
+
+    def __init__(self, objects: list[Table], levels: list[np.ndarray]):
+        phase = np.concatenate([np.asarray(t["phase"], float) for t in objects])
+        mag = np.concatenate([np.asarray(t["mag"], float) - level for t, level in zip(objects, levels, strict=True)])
+        band = np.concatenate([np.asarray(t["band"], str) for t in objects])
+        self.grid, self.mean = np.arange(_data.PHASES[0], _data.PHASES[1] + 1, 1.0), {}
+        for name in np.unique(band):
+            x, y = phase[band == name], mag[band == name]
+            gap = self.grid[:, None] - x
+            weight = np.exp(-0.5 * (gap / TEMPLATE_WIDTH) ** 2) + 1e-6 * np.exp(-np.abs(gap) / 10)  # bridges gaps
+            self.mean[str(name)] = weight @ y / weight.sum(1)
+
+    def __call__(self, table: Table) -> np.ndarray:
+        """Return the template at an object's points."""
+        phase, band = np.asarray(table["phase"], float), np.asarray(table["band"], str)
+        out = np.empty(len(phase))
+        for name, mean in self.mean.items():
+            out[band == name] = np.interp(phase[band == name], self.grid, mean)
+        return out
+
+
+def level(table: Table, template: Template, per_band: bool) -> np.ndarray:
+    """Return the mean of an object's magnitudes less the template, at each of its points."""
+    rest, band = np.asarray(table["mag"], float) - template(table), np.asarray(table["band"], str)
+    groups = band[:, None] == band if per_band else np.ones((len(rest), len(rest)), bool)
+    return groups @ rest / groups.sum(1)
+
+
+def picture(estimator, data, path, n: int = 8) -> None:
+    """Draw test light curves: points with errors, and on a fine grid the point estimate and two draws."""
+    objects = [data.test[i] for i in np.linspace(0, len(data.test) - 1, n).astype(int)]
+    bands = sorted(COLOURS)
+    grids = [_grid(t, bands) for t in objects]
+    Z = estimator.transform(objects)
+    points = estimator.inverse_transform(Z, at=grids, output="arrays")
+    draws = estimator.inverse_transform(Z, at=grids, n_draws=2, output="arrays")
+    figure, axes = plt.subplots(2, n // 2, figsize=(15, 7), layout="constrained")
+    for ax, table, grid, point, draw in zip(axes.flat, objects, grids, points, draws, strict=True):
+        for band in bands:
+            rows, on_grid = np.asarray(table["band"]) == band, np.asarray(grid["band"]) == band
+            phase, colour = np.asarray(grid["phase"])[on_grid], COLOURS[band]
+            measured = {k: np.asarray(table[k], float)[rows] for k in ("phase", "mag", "mag_err")}
+            ax.errorbar(measured["phase"], measured["mag"], measured["mag_err"], fmt="o", ms=3, lw=0.8, color=colour)
+            ax.plot(phase, draw[on_grid], color=colour, lw=0.5, alpha=0.5)
+            ax.plot(phase, point[on_grid], color=colour, lw=1.5, label=band)
+        ax.invert_yaxis()  # bright is up
+        ax.set_title(f"{table.meta['object_id']}, z = {table.meta['redshift']:.3f}", fontsize=9)
+    for ax in axes[-1]:
+        ax.set_xlabel("days from the peak in r")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("magnitude")
+    axes.flat[0].legend(title="thick: point estimate\nthin: draws", fontsize=8, title_fontsize=8)
+    figure.savefig(path, dpi=72)
+    plt.close(figure)
+    print(f"written to {path}")
+
+
+def _grid(table: Table, bands: list[str], n: int = 80) -> Table:
+    """Return n phases over the object's range, in every band."""
+    phase = np.linspace(np.min(table["phase"]), np.max(table["phase"]), n)
+    grid = Table({"phase": np.tile(phase, len(bands)), "band": np.repeat(bands, n)}, meta=dict(table.meta))
+    grid["phase"].unit = table["phase"].unit
+    return grid
+
+
+if __name__ == "__main__":
+    main()
