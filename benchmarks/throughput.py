@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -46,6 +46,7 @@ COLUMNS = {
     "ratio": "ratio",
     "first target": "target",
     "GFLOP/object": "gflop",
+    "GFLOP/batch": "fixed",
     "share of peak": "share",
 }
 
@@ -68,7 +69,8 @@ def main(arguments=None) -> None:
             continue
         estimator = DAEPEncoder(**_architecture(case) | _report.overrides(options.set))
         settings[case] = _report.settings(estimator)
-        for quantity, (seconds, flop, n_objects) in measure(estimator, case, options.repeats).items():
+        n_objects = CASES[case]["shape"][0]
+        for quantity, (seconds, (fixed, each)) in measure(estimator, case, options.repeats).items():
             theirs = CASES[case]["authors"].get("draw" if quantity == "point" else quantity)
             rate = n_objects / np.median(seconds)
             rows[f"{case}: {quantity}"] = {
@@ -78,13 +80,15 @@ def main(arguments=None) -> None:
                 "authors": f"{theirs[0]:g}-{theirs[1]:g}" if theirs[0] != theirs[1] else f"{theirs[0]:g}",
                 "ratio": rate / np.mean(theirs),
                 "target": float(TARGETS[quantity][place]) if quantity in TARGETS else None,
-                "gflop": flop / n_objects / 1e9,
-                "share": flop / np.median(seconds) / peak,
+                "gflop": (fixed / n_objects + each) / 1e9,
+                "fixed": fixed / 1e9,
+                "share": (fixed / n_objects + each) * rate / peak,
             }
             print(f"{case}: {quantity} {rate:.4g} objects/s", flush=True)
     title = f"Objects per second, float32, {options.threads} threads, matmul peak {peak / 1e9:.0f} GFLOP/s"
     text = _report.table(rows, COLUMNS, title)
-    text += "\nauthors: reconstructions and draws are DDIM with 200 steps. Share: of the measured matmul peak."
+    text += "\nauthors: reconstructions and draws are DDIM with 200 steps. Share of peak: of the measured matmul peak."
+    text += "\nGFLOP/batch: those of a whole batch whatever its size; in training the solver's."
     _report.write(options.name, {"matmul_gflops": peak / 1e9, "settings": settings, "rows": rows}, text)
 
 
@@ -111,8 +115,8 @@ def synthetic(n_objects: int, n_points: int, n_bands: int) -> list[Table]:
     return tables
 
 
-def measure(estimator, case: str, repeats: int) -> dict[str, tuple[list[float], float, int]]:
-    """Return seconds of each repeat, FLOP and number of objects of each quantity.
+def measure(estimator, case: str, repeats: int) -> dict[str, tuple[list[float], tuple[float, float]]]:
+    """Return seconds of each repeat, and FLOP of a batch and of each of its objects, of each quantity.
 
     Training is the package's own loop on all points of one batch: subsets drawn, loss, gradients, clipping, optimiser,
     average of the weights. The rest starts from records, as the estimator's methods do once Tables are read, and
@@ -125,37 +129,42 @@ def measure(estimator, case: str, repeats: int) -> dict[str, tuple[list[float], 
     keys, index = [content_key(r) for r in records], np.arange(n_objects)
     estimator._live()[0].requires_grad_(False)  # FlopCounterMode fails on weights in inference mode otherwise
     Z = estimator._encode(records)
-    passes: dict[str, Callable] = {
-        "encode": lambda: estimator._encode(records),
-        "point": lambda: estimator._decode(estimator._encode(records), records, index, keys, None),
-        "draw": lambda: estimator._decode(Z, records, index, keys, 1),
-    }
-    results = {"train": (*_training(estimator, records, repeats), n_objects)}
-    for name, run in passes.items():
-        results[name] = (_timed(run, repeats), _flop(run), n_objects)
+
+    def encode(n: int):
+        return estimator._encode(records[:n])
+
+    def point(n: int):
+        return estimator._decode(encode(n), records[:n], index[:n], keys[:n], None)
+
+    def draw(n: int):
+        return estimator._decode(Z[:n], records[:n], index[:n], keys[:n], 1)
+
+    results = {"train": _training(estimator, records, repeats)}
+    for run in (encode, point, draw):
+        results[run.__name__] = (_timed(partial(run, n_objects), repeats), _flop(run))
     return results
 
 
-def _training(estimator, records: list[dict], repeats: int) -> tuple[list[float], float]:
-    """Return the seconds of steps of `train` after a few to warm up, and the mean FLOP of a step."""
+def _training(estimator, records: list[dict], repeats: int) -> tuple[list[float], tuple[float, float]]:
+    """Return the seconds of steps of `train` after two to warm up, and their mean FLOP."""
     ((name, modality),) = estimator.modalities_.items()
     store = modality.collate(records)
     objective = estimator._build(estimator.modalities_, 0)
-    index, names = torch.arange(len(records)), list(range(len(records)))
 
-    def batches() -> Iterator:
-        generator = generator_of(0, torch.device("cpu"))
+    def batches(n_objects: int) -> Iterator:
+        generator, index = generator_of(0, torch.device("cpu")), torch.arange(n_objects)
         while True:
-            yield {name: store.subset(index, None, generator)}, names
+            yield {name: store.subset(index, None, generator)}, index.tolist()
 
-    def steps(n: int) -> list[float]:
-        generator = generator_of(1, torch.device("cpu"))
+    def steps(n_objects: int, n: int = 1, seed: int = 0) -> list[float]:
+        generator = generator_of(seed, torch.device("cpu"))
         options = {"solver": estimator.solver, "generator": generator, "steps_per_record": 1}
-        history = train(objective, batches(), max_iter=n, **options)
+        history = train(objective, batches(n_objects), max_iter=n, **options)
         return np.diff([0.0, *(r["seconds"] for r in history)]).tolist()
 
-    n_counted = 8  # the encoder's share of the points is random: count several steps
-    return steps(2 + repeats)[2:], _flop(lambda: steps(n_counted)) / n_counted
+    # the encoder's share of the points is random: count steps of several seeds
+    flop = np.mean([_flop(partial(steps, seed=seed)) for seed in range(8)], axis=0)
+    return steps(len(records), 2 + repeats)[2:], tuple(flop)
 
 
 def _timed(run: Callable, repeats: int) -> list[float]:
@@ -168,14 +177,19 @@ def _timed(run: Callable, repeats: int) -> list[float]:
     return seconds
 
 
-def _flop(run: Callable) -> float:
-    """Count the matrix products of a call; attention as plain products, which the counter knows on the CPU."""
-    counter = FlopCounterMode(display=False)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        stack.enter_context(counter)
-        run()
-    return float(counter.get_total_flops())
+def _flop(run: Callable[[int], object]) -> tuple[float, float]:
+    """Count the FLOP of matrix products of ``run(n_objects)``: those of any batch, and those of each object.
+
+    From batches of one and two objects; attention as plain products, which the counter knows on the CPU.
+    """
+    counts = []
+    for n_objects in (1, 2):
+        counter = FlopCounterMode(display=False)
+        with sdpa_kernel(SDPBackend.MATH), counter:
+            run(n_objects)
+        counts.append(float(counter.get_total_flops()))
+    one, two = counts
+    return 2 * one - two, two - one
 
 
 if __name__ == "__main__":

@@ -116,6 +116,9 @@ def test_inputs_are_unchanged(make, X):
         method(estimator, X, Z)
         assert content(X) == before, name
         np.testing.assert_array_equal(Z, codes)
+    estimator.reconstruct(X, output="tables")
+    estimator.inverse_transform(Z, at=X, output="tables")
+    assert content(X) == before
 
 
 def test_no_method_changes_the_estimator(fitted, X):

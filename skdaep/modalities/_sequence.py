@@ -86,6 +86,8 @@ class Sequence(Modality):
     unknown : {"error", "ignore"}, default="error"
         What to do with a band or metadata label that was not seen in fit; ignored means its points are dropped,
         its metadata absent.
+    learned : Learned or None, default=None
+        What `learn` found; not for the user to give.
 
     Examples
     --------
@@ -360,6 +362,7 @@ def Spectrum(value="flux", location="wavelength", **declaration) -> Sequence:
     Returns
     -------
     modality : Sequence
+        The declaration.
 
     Examples
     --------
@@ -383,6 +386,7 @@ def Photometry(value="mag", location="time", band="band", **declaration) -> Sequ
     Returns
     -------
     modality : Sequence
+        The declaration.
 
     Examples
     --------

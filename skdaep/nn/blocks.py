@@ -34,7 +34,7 @@ class Attention(nn.Module):
         query = query.expand(B, -1, -1)
         if Q * H < min(W, L):
             return self._few_queries(query, context, observed)
-        if L * H < min(W, Q):
+        if L < Q and L * H < W:
             return self._short_context(query, context, observed)
         q, k, v = (self._heads(f(x)) for f, x in ((self.query, query), (self.key, context), (self.value, context)))
         allowed = None if observed is None else observed[:, None, None, :]

@@ -65,7 +65,8 @@ class Denoising(Objective):
         z = self.encode(seen).mean
         total = z.new_zeros(len(z))
         for name, batch in batches.items():
-            query = batch.last(batch.lengths.clamp(max=self.n_queries))
+            n_queries = batch.lengths if self.n_queries is None else batch.lengths.clamp(max=self.n_queries)
+            query = batch.last(n_queries)
             t = self.random_times(len(z), generator)
             alpha, sigma = (level[:, None] for level in self.schedule(t))  # (B, 1)
             noise = torch.randn(query.value.shape, generator=generator, device=device)

@@ -79,11 +79,10 @@ def train(
     history, best, since_best = [], None, 0
     start, sums, n_summed, iteration = time.perf_counter(), {}, 0, 0
 
-    def end_of_record() -> bool:
+    def end_of_record(validate: bool) -> bool:
         nonlocal best, since_best, sums, n_summed
         record = {"iteration": iteration} | {k: (v / n_summed).item() for k, v in sums.items()}
-        sums, n_summed = {}, 0
-        if validation is not None:
+        if validate:
             record["validation_loss"] = validation(average.module)
             since_best += 1
             if best is None or record["validation_loss"] < best[0]:
@@ -91,6 +90,7 @@ def train(
         record["learning_rate"] = optimizers[-1].param_groups[0]["lr"]
         record["seconds"] = time.perf_counter() - start
         history.append(record)
+        sums, n_summed = {}, 0
         patience_is_over = n_iter_no_change is not None and since_best >= n_iter_no_change
         return on_epoch_end(record, average.module) or patience_is_over
 
@@ -103,7 +103,7 @@ def train(
             sums = {k: sums.get(k, 0.0) + v for k, v in parts.items()}
             iteration, n_summed = iteration + 1, n_summed + 1
             if n_summed == steps_per_record or iteration == max_iter:
-                if end_of_record():
+                if end_of_record(validate=validation is not None):
                     break
     except KeyboardInterrupt:
         if iteration == 0:
@@ -113,8 +113,8 @@ def train(
             InterruptedTrainingWarning,
             stacklevel=2,
         )
-        if n_summed:
-            end_of_record()
+        if n_summed:  # validation is what was interrupted, or takes time that the user does not have
+            end_of_record(validate=False)
     objective.load_state_dict(average.module.state_dict() if best is None else best[1])
     return history
 

@@ -103,3 +103,13 @@ def test_times_outside_0_and_1_are_clamped(schedule):
 def test_nothing_of_a_schedule_is_stored_with_the_weights(schedule):
     assert not schedule.state_dict()
     assert not list(schedule.parameters())
+
+
+def test_float64_levels_of_samplers_stay_on_the_cpu_when_the_module_moves(schedule):
+    """Of two tables one moves: MPS has no float64, and a sampler should not wait for the device at every step."""
+    t = torch.tensor([0.3, 1.0], dtype=torch.float64)
+    before = schedule(t)
+    moved = schedule.to("meta")
+    assert all(torch.equal(a, b) for a, b in zip(moved(t), before, strict=True))
+    assert moved(t.float().to("meta"))[0].device.type == "meta"
+    assert all(buffer.dtype != torch.float64 for buffer in moved.buffers())

@@ -163,9 +163,12 @@ def test_every_parameter_is_trained_without_bands_and_metadata(share_weights):
         assert parameter.grad.abs().max() > 0, name
 
 
-def test_all_points_are_queried_where_their_number_is_not_limited():
-    unlimited, generous = (make(n_queries=n).loss({NAME: shuffled()}, generator())["loss"] for n in (None, 1000))
-    assert torch.equal(unlimited, generous)
+@pytest.mark.parametrize(("n_queries", "longest"), [(None, 20), (1000, 20), (5, 5), (1, 1)])
+def test_as_many_points_are_queried_as_allowed(n_queries, longest):
+    objective, lengths = make(n_queries=n_queries), []
+    objective.autoencoder.heads[NAME].register_forward_hook(lambda head, args, out: lengths.append(out.shape[1]))
+    assert objective.loss({NAME: shuffled()}, generator())["loss"].isfinite().all()
+    assert lengths == [longest]
 
 
 @pytest.mark.parametrize("prediction", ["x0", "v"])
@@ -186,12 +189,13 @@ def test_one_object_is_learned_by_heart(prediction):
         return (mean - batch.value).abs().mean(), (draw - batch.value).abs().mean()
 
     assert errors()[0] > 0.5
-    for _ in range(60):
+    for step in range(1, 241):
         optimizer.zero_grad()
         objective.loss({NAME: several}, g)["loss"].mean().backward()
         optimizer.step()
-    assert errors()[0] < 0.25
-    assert errors()[1] < 0.5
+        if step % 40 == 0 and errors()[0] < 0.2 and errors()[1] < 0.4:
+            return
+    pytest.fail(f"errors of the mean and of a draw are still {errors()}")
 
 
 # --- times ------------------------------------------------------------------------------------------
