@@ -539,7 +539,7 @@ def test_error_and_other_columns_do_not_move_the_code(fitted, X):
 def test_small_passes_give_the_same_as_one_large(fitted, X, method, monkeypatch):
     Z = fitted.transform(X)
     expected = method(fitted, X, Z)
-    monkeypatch.setattr("skdaep.estimators._base.TOKENS_PER_PASS", 20)
+    monkeypatch.setattr("skdaep.estimators._decoding.TOKENS_PER_PASS", 20)
     assert_close(method(fitted, X, Z), expected)
 
 
@@ -628,6 +628,14 @@ def test_rebuilt_tables_do_not_share_memory_with_the_input(fitted, X):
     rebuilt["time"][:] = 0
     rebuilt.meta["redshift"] = 9
     assert content(X[:1]) == before
+
+
+def test_decoding_parameters_set_after_fit_count_at_once_and_architecture_stays(make, X):
+    estimator = make().fit(X)
+    Z, draws = estimator.transform(X), estimator.reconstruct(X, n_draws=1, output="arrays")
+    estimator.set_params(n_sampling_steps=1, model_dim=12)
+    assert np.array_equal(estimator.transform(X), Z)
+    assert not np.allclose(estimator.reconstruct(X, n_draws=1, output="arrays")[0], draws[0])
 
 
 def test_default_grid(fitted, X):

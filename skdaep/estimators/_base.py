@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from numbers import Integral, Real
 
 import numpy as np
@@ -17,15 +18,13 @@ from ..exceptions import TableError
 from ..modalities import Modality, Sequence
 from ..nn.autoencoder import Autoencoder
 from ..objectives import Objective
-from ..training import SOLVERS, autocast, resolve_device, resolve_precision, token_batches
+from ..training import SOLVERS, autocast, resolve_device, resolve_precision
 from ._callbacks import FitProgress
 from ._compat import Interval, StrOptions, fit_context
-from ._decoding import Noise, content_key
+from ._decoding import content_key, decode, encode
 from ._fitting import Split, fit_objective
 from ._persistence import PersistenceMixin, arrays_of
 
-#: points that one forward pass may hold outside training, padding included
-TOKENS_PER_PASS = 2**15
 #: hidden_length="auto": hardly slower than none, as good a point estimate, and coherent draws (benchmarks/README.rst)
 AUTO_HIDDEN_LENGTH = 8
 POSITIVE = Interval(Integral, 1, None, closed="left")
@@ -68,11 +67,32 @@ class BaseEncoder(
         "verbose": ["verbose"],
     }
 
+    #: parameters that shape the networks; after fit they are those of the fit, whatever `set_params` says
+    _architecture_parameters: tuple[str, ...] = (
+        *("bottleneck_length", "bottleneck_dim", "model_dim", "n_heads", "n_encoder_layers", "n_decoder_layers"),
+        *("hidden_length", "encoder_hidden_length", "share_weights"),
+    )
+    _objective_class: type[Objective]
+
     @abc.abstractmethod
-    def _make_objective(self, autoencoder: Autoencoder) -> Objective:
+    def _make_objective(self, autoencoder: Autoencoder, architecture: dict) -> Objective:
         """Return the objective that trains the autoencoder."""
 
-    _objective_class: type[Objective]
+    def set_params(self, **params):
+        """Set parameters; those of decoding (sampler, device, ...) also apply to a fitted estimator at once.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of the estimator.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        vars(self).pop("_module", None)  # rebuilt from the weights when next needed
+        return super().set_params(**params)
 
     # --- fitting ------------------------------------------------------------------------------------
 
@@ -109,34 +129,33 @@ class BaseEncoder(
         split = Split.of(self, len(objects), groups, check_random_state(self.random_state))
         modalities = self.modalities_ if resume else self._learn(objects)
         records = self._read(objects, modalities)
-        objective = self._build(modalities, split.seed)
+        architecture = {name: getattr(self, name) for name in self._architecture_parameters}
+        objective = self._build(modalities, split.seed, architecture)
         if resume:
             self._resume(objective)
+        shape = (self.bottleneck_length, self.bottleneck_dim)
+        fitted = {
+            "modalities_": modalities,
+            "bottleneck_shape_": shape,
+            "device_": str(device),
+            "_architecture": architecture,
+            "_seed": split.seed,
+            "_n_features_out": math.prod(shape),
+        }
 
-        def fitted_attributes(module, record):
+        def fitted_so_far(module, record):
             # Weights, not the module: training goes on changing that one.
-            attributes = {"modalities_": modalities, "device_": str(device), "n_iter_": record["iteration"]}
-            return attributes | {
-                "_seed": split.seed,
-                "_weights": arrays_of(module),
-                "_n_features_out": self._n_bottleneck(),
-            }
+            return fitted | {"n_iter_": record["iteration"], "_weights": arrays_of(module)}
 
-        progress = FitProgress(self, split.n_records, X, y, fitted_attributes)
+        progress = FitProgress(self, split.n_records, X, y, fitted_so_far)
         history = fit_objective(self, objective, modalities, records, split, device, progress)
-        self.modalities_ = modalities
+        vars(self).update(fitted)
         self.history_ = history
         self.n_iter_ = history[-1]["iteration"]
         self.best_loss_ = min(r.get("validation_loss", r["loss"]) for r in history)
-        self.device_ = str(device)
-        self._seed = split.seed
-        self._n_features_out = self._n_bottleneck()
         self._keep(objective)
         progress.end()
         return self
-
-    def _n_bottleneck(self) -> int:
-        return self.bottleneck_length * self.bottleneck_dim
 
     def _learn(self, objects: list) -> dict[str, Modality]:
         """Return the completed modalities by name; one for the unimodal estimators."""
@@ -147,27 +166,15 @@ class BaseEncoder(
         (modality,) = modalities.values()
         return [modality.read(o, f"{name}[{i}]", **options) for i, o in enumerate(objects)]
 
-    def _build(self, modalities: dict[str, Modality], seed: int) -> Objective:
+    def _build(self, modalities: dict[str, Modality], seed: int, architecture: dict) -> Objective:
         """Return a freshly initialised objective; the global generator is left as it was."""
+        networks = {k: v for k, v in architecture.items() if k in BaseEncoder._architecture_parameters}
+        if networks["hidden_length"] == "auto":
+            networks["hidden_length"] = AUTO_HIDDEN_LENGTH
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            autoencoder = Autoencoder(
-                modalities,
-                bottleneck_length=self.bottleneck_length,
-                bottleneck_dim=self.bottleneck_dim,
-                model_dim=self.model_dim,
-                n_heads=self.n_heads,
-                n_encoder_layers=self.n_encoder_layers,
-                n_decoder_layers=self.n_decoder_layers,
-                hidden_length=self._hidden_length(),
-                encoder_hidden_length=self.encoder_hidden_length,
-                share_weights=self.share_weights,
-                n_moments=self._objective_class.n_moments,
-            )
-            return self._make_objective(autoencoder)
-
-    def _hidden_length(self) -> int | None:
-        return AUTO_HIDDEN_LENGTH if self.hidden_length == "auto" else self.hidden_length
+            autoencoder = Autoencoder(modalities, n_moments=self._objective_class.n_moments, **networks)
+            return self._make_objective(autoencoder, architecture)
 
     def _objects(self, X, reset: bool = False, name: str = "X") -> list:
         """Return X as a list of Tables or of rows, noting the number of columns as scikit-learn does."""
@@ -208,13 +215,8 @@ class BaseEncoder(
     def _encode(self, records: list[dict]) -> np.ndarray:
         module, device = self._live()
         ((name, modality),) = self.modalities_.items()
-        store = modality.collate(records).to(device)
-        Z = np.empty((len(records), self._n_features_out), np.float32)
-        for index in token_batches(store.lengths.cpu().numpy(), TOKENS_PER_PASS, None):
-            with torch.inference_mode(), self._precision(device):
-                z = module.encode({name: store.take(torch.from_numpy(index).to(device))}).mean
-            Z[index] = z.float().flatten(1).cpu().numpy()
-        return Z
+        with self._precision(device):
+            return encode(module, name, modality.collate(records).to(device)).reshape(len(records), -1)
 
     # --- decoding -----------------------------------------------------------------------------------
 
@@ -298,16 +300,14 @@ class BaseEncoder(
         records = self._read(self._objects(X), self.modalities_)
         keys = [content_key(r) for r in records]
         values = self._decode(self._encode(records), records, np.arange(len(records)), keys, None)
-        return -float(
-            np.mean([np.abs(v - r["value"])[r["seen"]].mean() for v, r in zip(values, records, strict=True)])
-        )
+        return -float(np.mean([np.abs(v - r["value"])[r["seen"]].mean() for v, r in zip(values, records, strict=True)]))
 
     def _check_bottleneck(self, Z) -> np.ndarray:
         Z = check_array(Z, dtype=np.float32, input_name="Z")
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but this estimator's bottleneck has "
-                f"{self.bottleneck_length} x {self.bottleneck_dim} = {self._n_features_out}."
+                f"{self.bottleneck_shape_[0]} x {self.bottleneck_shape_[1]} = {self._n_features_out}."
             )
         return Z
 
@@ -320,23 +320,9 @@ class BaseEncoder(
             raise ValueError(f"{type(self).__name__} has no draws; use n_draws=None.")
         ((name, modality),) = self.modalities_.items()
         store = modality.collate(records, queries=True).to(device)
-        lengths = store.lengths.cpu().numpy()[index]
-        draws = n_draws or module.n_point_draws  # 0: the point estimate needs no noise
-        values: list = [None] * len(Z)
-        for rows in token_batches(lengths, TOKENS_PER_PASS / max(draws, 1), None):
-            query = store.take(torch.from_numpy(index[rows]).to(device))
-            z = torch.from_numpy(Z[rows]).to(device).unflatten(1, (self.bottleneck_length, self.bottleneck_dim))
-            noise = None
-            if draws:
-                query, z = query.repeat(draws), z.repeat_interleave(draws, 0)
-                seeds = [(self._seed, d, keys[i]) for i in rows for d in range(draws)]
-                noise = Noise(seeds, np.repeat(lengths[rows], draws).tolist(), device)
-            with torch.inference_mode(), self._precision(device):
-                out = module.decode(name, z, query, noise=noise).float().cpu().numpy()
-            out = out.reshape(len(rows), max(draws, 1), -1).swapaxes(1, 2)  # (B, L, draws)
-            for i, x in zip(rows, out if n_draws else out.mean(2), strict=True):
-                values[i] = x[: lengths[i]]
-        return values
+        seeds = [(self._seed, key) for key in keys]
+        with self._precision(device):
+            return decode(module, name, store, index, Z.reshape(-1, *self.bottleneck_shape_), seeds, n_draws)
 
     def _write(self, values, records, index, like, output):
         if output not in ("tables", "arrays"):

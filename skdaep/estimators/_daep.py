@@ -83,6 +83,8 @@ class DAEPEncoder(BaseEncoder):
     ----------
     modalities_ : dict
         The modality completed with what `fit` saw: columns, units, bands, scaling, default grid.
+    bottleneck_shape_ : tuple of int
+        ``(bottleneck_length, bottleneck_dim)``, the shape of one row of `transform` before it is flattened.
     history_ : list of dict
         One record per epoch, or per 50 steps where an epoch is shorter: iteration, loss, validation_loss,
         learning_rate, seconds.
@@ -147,6 +149,7 @@ class DAEPEncoder(BaseEncoder):
         "sampler": [StrOptions(set(SAMPLERS))],
         "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
     }
+    _architecture_parameters = (*BaseEncoder._architecture_parameters, "prediction", "schedule")
     _objective_class = Denoising
 
     def __init__(
@@ -210,12 +213,12 @@ class DAEPEncoder(BaseEncoder):
         self.precision = precision
         self.verbose = verbose
 
-    def _make_objective(self, autoencoder):
+    def _make_objective(self, autoencoder, architecture):
         return Denoising(
             autoencoder,
-            self.model_dim,
-            prediction=self.prediction,
-            schedule=self.schedule,
+            architecture["model_dim"],
+            prediction=architecture["prediction"],
+            schedule=architecture["schedule"],
             sampler=self.sampler,
             n_sampling_steps=self.n_sampling_steps,
             n_queries=None if self.max_points is None else max(32, self.max_points // 16),

@@ -16,12 +16,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ..exceptions import CorruptModelError, DeviceError
-from ..modalities import _sequence
+from ..modalities import Sequence
+from ..modalities._learned import Learned, Scaling
 from ..training import resolve_device
 
 FORMAT = 1
 #: dataclasses that may stand in a file
-DATACLASSES = {c.__name__: c for c in (_sequence.Sequence, _sequence.Learned, _sequence.Scaling)}
+DATACLASSES = {c.__name__: c for c in (Sequence, Learned, Scaling)}
 
 
 class PersistenceMixin:
@@ -46,7 +47,7 @@ class PersistenceMixin:
         """Return the module on its device, rebuilt from the weights after unpickling."""
         if getattr(self, "_module", None) is None:
             self.device_ = str(resolve_device(self.device))
-            module = self._build(self.modalities_, self._seed)
+            module = self._build(self.modalities_, self._seed, self._architecture)
             module.load_state_dict({k: torch.from_numpy(v) for k, v in self._weights.items()})
             self._module = module.to(self.device_).eval()
         return self._module, torch.device(self.device_)

@@ -17,50 +17,10 @@ from .. import tables
 from ..exceptions import TableError
 from ..nn.batch import OBJECTS, POINTS, Ragged
 from ._base import Modality
+from ._learned import Learned, Scaling, default_grid, spacings
 from ._tokenizer import SequenceHead, SequenceTokenizer
 
 ROLES = ("value", "location", "band", "error")
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """``scaled = (x - origin) / scale``, computed in float64."""
-
-    origin: float
-    scale: float
-
-    @classmethod
-    def of(cls, x: np.ndarray, origin: float | None = None) -> Scaling:
-        """Learn mean (or a given origin) and standard deviation; a constant gets scale 1."""
-        origin = float(np.mean(x)) if origin is None else float(origin)
-        scale = float(np.std(x))
-        return cls(origin, scale if np.isfinite(scale) and scale > 1e-12 * max(1.0, abs(origin)) else 1.0)
-
-    def forward(self, x):
-        """Scale."""
-        return (x - self.origin) / self.scale
-
-    def back(self, x):
-        """Undo `forward`."""
-        return x * self.scale + self.origin
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What `Sequence.learn` found in the training objects."""
-
-    units: dict[str, str | None]  # column -> unit of fit
-    value: Scaling
-    location: Scaling
-    bands: tuple[str, ...]  # ("",) without a band column
-    resolution: float  # finest spacing, in scaled locations
-    extent: float  # range of scaled locations
-    numbers: dict[str, Scaling]  # metadata key -> scaling
-    labels: dict[str, tuple[str, ...]]  # metadata key -> labels seen, commonest first
-    typical: dict[str, Any]  # metadata key -> median or commonest label
-    grid: tuple[tuple[str, tuple[float, ...]], ...]  # band -> locations, in the unit of fit
-    n_points: float  # median number of observed points
-    arrays: bool  # learned from rows of a 2-D array
 
 
 @dataclass(frozen=True)
@@ -112,9 +72,11 @@ class Sequence(Modality):
         self._check()
         arrays = isinstance(objects[0], np.ndarray)
         new = self if arrays else self._find_columns(objects[0])
-        units = {} if arrays else {
-            c: tables.unit_of(objects[0], c) for c in (new.value, new.location, new.error) if c is not None
-        }
+        units = (
+            {}
+            if arrays
+            else {c: tables.unit_of(objects[0], c) for c in (new.value, new.location, new.error) if c is not None}
+        )
         # Errors are read in the unit of the values they belong to.
         if new.error is not None and not arrays:
             units[new.error] = tables.unit_of_error(units[new.value])
@@ -124,7 +86,7 @@ class Sequence(Modality):
         band = np.concatenate([r["band"][r["seen"]] for r in raw])
         scaling = Scaling.of(location, np.median(location))
         scaled = scaling.forward(location)
-        spacing = _spacings([scaling.forward(r["location"][r["seen"]]) for r in raw])
+        spacing = spacings([scaling.forward(r["location"][r["seen"]]) for r in raw])
         extent = float(np.ptp(scaled)) or 1.0
         finest = np.quantile(spacing, 0.1) if len(spacing) else extent
         numbers, labels, typical = new._learn_metadata(objects, arrays)
@@ -139,7 +101,7 @@ class Sequence(Modality):
             numbers=numbers,
             labels=labels,
             typical=typical,
-            grid=_default_grid(location, band, n_points) if not arrays else (("", tuple(range(len(objects[0])))),),
+            grid=default_grid(location, band, n_points) if not arrays else (("", tuple(range(len(objects[0])))),),
             n_points=n_points,
             arrays=arrays,
         )
@@ -332,21 +294,6 @@ class Sequence(Modality):
     def head(self, model_dim: int) -> SequenceHead:
         """Return a new head: output tokens to values."""
         return SequenceHead(model_dim)
-
-
-def _spacings(locations: list[np.ndarray]) -> np.ndarray:
-    """Return all non-zero spacings between neighbouring points of an object, float32's own step left out."""
-    gaps = [np.diff(np.sort(x)) for x in locations]
-    gaps = np.concatenate(gaps) if gaps else np.empty(0)
-    return gaps[gaps > 1e-7]
-
-
-def _default_grid(location: np.ndarray, band: np.ndarray, n_points: float):
-    """Per band, as many equally spaced locations as an object has points, over 98 % of those measured."""
-    bands = np.unique(band)
-    n = max(2, round(n_points / len(bands)))
-    ends = {b: np.quantile(location[band == b], [0.01, 0.99]) for b in bands}
-    return tuple((str(b), tuple(np.linspace(*ends[b], n).tolist())) for b in bands)
 
 
 def Spectrum(value="flux", location="wavelength", **declaration) -> Sequence:

@@ -1,0 +1,1 @@
+"""Networks: pure torch, knowing nothing of tables, objectives or scikit-learn. Closed."""

@@ -94,11 +94,11 @@ class SelfBlock(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(model_dim)
         self.attention = Attention(model_dim, n_heads)
-        self.forward_block = ForwardBlock(model_dim)
+        self.think = ForwardBlock(model_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(x)
-        return self.forward_block(x + self.attention(y, y))
+        return self.think(x + self.attention(y, y))
 
 
 class ForwardBlock(nn.Module):
@@ -107,7 +107,7 @@ class ForwardBlock(nn.Module):
     def __init__(self, model_dim: int):
         super().__init__()
         self.norm = nn.LayerNorm(model_dim)
-        self.forward_ = FeedForward(model_dim)
+        self.feed = FeedForward(model_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.forward_(self.norm(x))
+        return x + self.feed(self.norm(x))

@@ -34,9 +34,7 @@ class NumberEmbedding(nn.Module):
     def __init__(self, model_dim: int, lowest: float, highest: float, n_frequencies: int):
         super().__init__()
         self.features = Sinusoids(lowest, highest, n_frequencies)
-        self.mlp = nn.Sequential(
-            nn.Linear(self.features.width, model_dim), nn.GELU(), nn.Linear(model_dim, model_dim)
-        )
+        self.mlp = nn.Sequential(nn.Linear(self.features.width, model_dim), nn.GELU(), nn.Linear(model_dim, model_dim))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mlp(self.features(x))

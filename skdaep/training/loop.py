@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ..exceptions import DivergenceError, InterruptedTrainingWarning
 from .muon import Muon
+
 
 def train(
     objective: nn.Module,
@@ -85,7 +87,7 @@ def train(
         if validate:
             record["validation_loss"] = validation(average.module)
             since_best += 1
-            if best is None or record["validation_loss"] < best[0]:
+            if record["validation_loss"] < (math.inf if best is None else best[0]):  # never so for NaN
                 best, since_best = (record["validation_loss"], copy.deepcopy(average.module.state_dict())), 0
         record["learning_rate"] = optimizers[-1].param_groups[0]["lr"]
         record["seconds"] = time.perf_counter() - start

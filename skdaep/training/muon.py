@@ -31,19 +31,18 @@ class Muon(torch.optim.Optimizer):
     def step(self) -> None:
         """Take one step."""
         for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            gradients = [p.grad for p in params]
+            momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in params]
+            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+            directions = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov
+            torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
             by_shape = defaultdict(list)
-            for p in group["params"]:
-                if p.grad is not None:
-                    by_shape[p.shape].append(p)
-            for shape, params in by_shape.items():
-                gradient = torch.stack([p.grad for p in params])
-                state = self.state[params[0]]
-                if "momentum" not in state:
-                    state["momentum"] = torch.zeros_like(gradient)
-                momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
-                direction = orthogonal(gradient.lerp_(momentum, group["momentum"]))
-                torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
-                torch._foreach_add_(params, list(direction), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+            for p, direction in zip(params, directions, strict=True):
+                by_shape[p.shape].append((p, direction))
+            for shape, pairs in by_shape.items():
+                steps = orthogonal(torch.stack([direction for _, direction in pairs])).unbind()
+                torch._foreach_add_([p for p, _ in pairs], steps, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

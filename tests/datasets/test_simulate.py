@@ -29,20 +29,24 @@ def draw_class(label, n=20):
 
 
 def assert_same(one, other):
-    assert one.colnames == other.colnames and one.meta == other.meta
+    assert one.colnames == other.colnames
+    assert one.meta == other.meta
     for name in one.colnames:
         np.testing.assert_array_equal(one[name], other[name])
 
 
 def test_spectrum_columns(spectra):
     X, y, _ = spectra
-    assert len(X) == len(y) == 200 and set(y) == {"Ia", "II", "Ibc"}
+    assert len(X) == len(y) == 200
+    assert set(y) == {"Ia", "II", "Ibc"}
     for table in X:
         assert table.colnames == ["wavelength", "flux", "flux_err"]
-        assert table["wavelength"].unit == u.AA and table["flux"].unit is None
+        assert table["wavelength"].unit == u.AA
+        assert table["flux"].unit is None
         assert set(table.meta) == {"object_id", "phase"}
         assert 150 <= len(table) <= 250
-        assert 3500 <= table["wavelength"].min() and table["wavelength"].max() <= 8500
+        assert 3500 <= table["wavelength"].min()
+        assert table["wavelength"].max() <= 8500
         assert np.median(table["flux"]) == pytest.approx(1)
         assert (table["flux_err"] > 0).all()
 
@@ -51,7 +55,8 @@ def test_light_curve_columns(light_curves):
     X, _, _ = light_curves
     for table in X:
         assert table.colnames == ["time", "mag", "mag_err", "band"]
-        assert table["time"].unit == u.day and table["mag"].unit == u.mag == table["mag_err"].unit
+        assert table["time"].unit == u.day
+        assert table["mag"].unit == u.mag == table["mag_err"].unit
         assert set(table.meta) == {"object_id", "redshift", "mjd_peak"}
         assert set(table["band"]) <= {"g", "r"}
         assert 10 <= len(table) <= 60
@@ -72,10 +77,10 @@ def test_object_depends_on_seed_and_place_only(make):
 
 @pytest.mark.parametrize("make", SIMULATORS)
 def test_random_state(make):
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    before = np.random.get_state()[1].copy()
     fresh, _ = make(2)
     again, _ = make(2)
-    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    np.testing.assert_array_equal(before, np.random.get_state()[1])
     assert len(fresh[0]) != len(again[0]) or (fresh[0].columns[1] != again[0].columns[1]).any()
     for kind in (np.random.RandomState, np.random.default_rng):
         assert_same(make(1, random_state=kind(5))[0][0], make(1, random_state=kind(5))[0][0])
@@ -84,7 +89,8 @@ def test_random_state(make):
     with pytest.raises(ValueError, match="n_objects"):
         make(-1)
     X, y = make(0)
-    assert X == [] and y.shape == (0,)
+    assert X == []
+    assert y.shape == (0,)
 
 
 def test_same_supernovae_in_both(spectra, light_curves):
@@ -115,7 +121,8 @@ def test_held_out_locations(spectra, light_curves, location):
     X, _, truth = spectra if location == "wavelength" else light_curves
     for table, held_out in zip(X, truth.held_out, strict=True):
         assert held_out.colnames == [name for name in table.colnames if not name.endswith("_err")]
-        assert held_out.meta == table.meta and held_out[location].unit == table[location].unit
+        assert held_out.meta == table.meta
+        assert held_out[location].unit == table[location].unit
         assert len(held_out) == 100
         assert table[location].min() <= held_out[location].min()
         assert held_out[location].max() <= table[location].max()

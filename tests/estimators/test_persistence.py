@@ -285,7 +285,7 @@ def put(value, *keys):
         put({"tuple": 3}, "fitted", "dict", "n_iter_"),
         remove("fitted", "dict", "modalities_"),
         remove("fitted", "dict", "_seed"),
-        put(16, "parameters", "dict", "model_dim"),
+        put(16, "fitted", "dict", "_architecture", "dict", "model_dim"),
         put(None, "sha256"),
     ],
 )
