@@ -9,7 +9,6 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -19,7 +18,7 @@ from ..modalities import Modality, Sequence
 from ..nn.autoencoder import Autoencoder
 from ..objectives import Objective
 from ..training import SOLVERS, autocast, resolve_device, resolve_precision
-from ._callbacks import FitProgress
+from ._callbacks import CallbackSupportMixin, FitProgress
 from ._compat import Interval, StrOptions, fit_context
 from ._decoding import content_key, decode, encode
 from ._fitting import Split, fit_objective

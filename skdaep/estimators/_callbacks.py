@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from sklearn.callback import CallbackSupportMixin
+
+__all__ = ["CallbackSupportMixin", "FitProgress"]
+
 
 class FitProgress:
     """Report the records of a fit as subtasks to the estimator's callbacks and, if verbose, as lines of text.

@@ -1,4 +1,4 @@
-"""What the denoiser predicts, and whether noisy points meet: SN-SPEC at equal training time.
+"""The evidence behind the defaults: settings of `DAEPEncoder` compared on SN-SPEC at equal training.
 
 All scores are of the validation split, so that defaults may be chosen by them.
 """
@@ -15,6 +15,14 @@ from . import _data, _fitting, _report, _scores
 from .sn_spectra import PAPER
 
 PREDICTIONS, SCHEDULES = ("x0", "v", "epsilon"), ("cosine", "linear")
+#: what can be compared; settings of "predictions" cost the same per step and get equal steps, the others equal time
+COMPARISONS = {
+    "predictions": {
+        f"{p}, {s}": {"prediction": p, "schedule": s} for p, s in itertools.product(PREDICTIONS, SCHEDULES)
+    },
+    "decoders": {f"hidden_length {n}": {"hidden_length": n} for n in (None, 8, 32)},
+    "solvers": {solver: {"solver": solver} for solver in ("muon", "adamw")},
+}
 COLUMNS = {
     "point estimate": "point",
     "one step": "one_step",
@@ -33,21 +41,16 @@ COLUMNS = {
 def main(arguments=None) -> None:
     """Fit each setting for the same time and compare."""
     parser = _report.parser(__doc__, minutes=3.0)
-    parser.add_argument("--decoders", action="store_true", help="compare hidden_length None and 32 instead")
+    parser.add_argument("--compare", choices=COMPARISONS, default="predictions")
     parser.add_argument("--n-scored", type=int, default=48, help="validation objects whose errors are measured")
     options = parser.parse_args(arguments)
-    name = options.name or ("decoders" if options.decoders else "prediction_settings")
+    name = options.name or f"settings_{options.compare}"
     if options.threads:
         torch.set_num_threads(options.threads)
 
     data = _data.sn_spectra().limited(options.limit)
-    if options.decoders:
-        grid = {f"hidden_length {n}": {"hidden_length": n} for n in (None, 32)}
-    else:
-        both = itertools.product(PREDICTIONS, SCHEDULES)
-        grid = {f"{p}, {s}": {"prediction": p, "schedule": s} for p, s in both}
     rows, settings, max_iter = {}, {}, options.max_iter
-    for label, setting in grid.items():
+    for label, setting in COMPARISONS[options.compare].items():
         print(label, flush=True)
         estimator = DAEPEncoder(Spectrum(value="log_flux"), random_state=options.seed)
         estimator.set_params(**setting | _report.overrides(options.set))
@@ -55,14 +58,16 @@ def main(arguments=None) -> None:
             estimator.set_params(max_iter=max_iter)
         curve = _fitting.Curve(data, [], minutes=())
         times = _fitting.fit(estimator, data.train, None if max_iter else options.minutes, curve)
-        if not options.decoders:  # a step costs the same in all settings: the first chooses for all
+        if options.compare == "predictions":  # the first chooses for all
             max_iter = estimator.max_iter
         rows[label] = score(estimator, data, options.n_scored) | times
         rows[label]["minutes"] = times["training_seconds"] / 60
         settings[label] = _report.settings(estimator)
-        if setting.items() <= PAPER.items():  # the same weights, sampled as in the paper
+        if (
+            setting.items() <= PAPER.items() and options.compare == "predictions"
+        ):  # the same weights, sampled as in the paper
             sampling = {k: PAPER[k] for k in ("sampler", "n_sampling_steps")}
-            estimator.set_params(**sampling)._module = None  # rebuilt with the new sampler when next used
+            estimator.set_params(**sampling)
             rows["the same, DDIM 200"] = score(estimator, data, max(1, options.n_scored // 6))
     text = _report.table(rows, COLUMNS, f"SN-SPEC, equal training, {options.n_scored} validation objects (probe: all)")
     text += "\nlag: correlation of (draw - point) less that of (data - point); sd ratio: of the two."
