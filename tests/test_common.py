@@ -630,6 +630,15 @@ def test_rebuilt_tables_do_not_share_memory_with_the_input(fitted, X):
     assert content(X[:1]) == before
 
 
+def test_bfloat16_stays_near_float32(make, X):
+    estimator = make(precision="bfloat16").fit(X)
+    half, draws = estimator.transform(X), estimator.reconstruct(X, n_draws=2, output="arrays")
+    assert all(np.isfinite(d).all() for d in draws)
+    full = estimator.set_params(precision="float32").transform(X)
+    assert not np.array_equal(half, full)
+    assert np.abs(half - full).max() < 0.05 * np.abs(full).max()
+
+
 def test_decoding_parameters_set_after_fit_count_at_once_and_architecture_stays(make, X):
     estimator = make().fit(X)
     Z, draws = estimator.transform(X), estimator.reconstruct(X, n_draws=1, output="arrays")

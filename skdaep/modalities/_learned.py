@@ -49,10 +49,15 @@ class Learned:
     arrays: bool  # learned from rows of a 2-D array
 
 
-def spacings(locations: list[np.ndarray]) -> np.ndarray:
-    """Return all non-zero spacings between neighbouring points of an object, float32's own step left out."""
-    gaps = [np.diff(np.sort(x)) for x in locations]
-    gaps = np.concatenate(gaps) if gaps else np.empty(0)
+def spacings(location: np.ndarray, band: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Return all non-zero spacings between neighbouring points of one object in one band.
+
+    Points of two bands taken within minutes say nothing of how finely a light curve is sampled. Arguments are arrays
+    over all points; `owner` is the object's index. Spacings below float32's own step are left out.
+    """
+    order = np.lexsort((location, band, owner))
+    location, band, owner = location[order], band[order], owner[order]
+    gaps = np.diff(location)[(band[1:] == band[:-1]) & (owner[1:] == owner[:-1])]
     return gaps[gaps > 1e-7]
 
 

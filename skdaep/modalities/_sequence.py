@@ -41,8 +41,8 @@ class Sequence(Modality):
     metadata : tuple of str, default=()
         Keys of ``table.meta``, any case, that condition encoder and decoder: numbers or labels, absent where unknown.
     resolution : float or None, default=None
-        Finest scale along the location axis to be resolved, in its unit. None: a tenth of the spacings
-        within the training objects are finer than it.
+        Finest scale along the location axis to be resolved, in its unit. None: a tenth of the spacings between
+        neighbours of one band in the training objects are finer than it.
     unknown : {"error", "ignore"}, default="error"
         What to do with a band or metadata label that was not seen in fit; ignored means its points are dropped,
         its metadata absent.
@@ -86,7 +86,8 @@ class Sequence(Modality):
         band = np.concatenate([r["band"][r["seen"]] for r in raw])
         scaling = Scaling.of(location, np.median(location))
         scaled = scaling.forward(location)
-        spacing = spacings([scaling.forward(r["location"][r["seen"]]) for r in raw])
+        owner = np.repeat(np.arange(len(raw)), [r["seen"].sum() for r in raw])
+        spacing = spacings(scaled, band, owner)
         extent = float(np.ptp(scaled)) or 1.0
         finest = np.quantile(spacing, 0.1) if len(spacing) else extent
         numbers, labels, typical = new._learn_metadata(objects, arrays)

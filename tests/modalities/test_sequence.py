@@ -298,6 +298,13 @@ def test_location_features_resolve_the_finest_spacing(spacing):
     assert features.width <= 64  # two to an octave, not one per spacing
 
 
+def test_near_simultaneous_points_of_two_bands_do_not_count_as_fine_sampling():
+    nights = np.arange(20.0)
+    time, band = np.concatenate([nights, nights + 0.01]), np.repeat(["g", "r"], 20)
+    modality = Photometry().learn([Table({"time": time, "mag": np.sin(time), "band": band})])
+    assert modality.learned.resolution * modality.learned.location.scale == pytest.approx(1, rel=1e-3)
+
+
 def test_resolution_can_be_set_in_the_unit_of_the_location(tables):
     modality = Sequence(resolution=0.5).learn(tables)
     assert modality.learned.resolution * modality.learned.location.scale == pytest.approx(0.5)
