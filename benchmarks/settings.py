@@ -42,6 +42,7 @@ def main(arguments=None) -> None:
     """Fit each setting for the same time and compare."""
     parser = _report.parser(__doc__, minutes=3.0)
     parser.add_argument("--compare", choices=COMPARISONS, default="predictions")
+    parser.add_argument("--only", nargs="*", help='names among those compared, such as "x0, cosine"')
     parser.add_argument("--n-scored", type=int, default=48, help="validation objects whose errors are measured")
     options = parser.parse_args(arguments)
     name = options.name or f"settings_{options.compare}"
@@ -51,6 +52,8 @@ def main(arguments=None) -> None:
     data = _data.sn_spectra().limited(options.limit)
     rows, settings, max_iter = {}, {}, options.max_iter
     for label, setting in COMPARISONS[options.compare].items():
+        if options.only and label not in options.only:
+            continue
         print(label, flush=True)
         estimator = DAEPEncoder(Spectrum(value="log_flux"), random_state=options.seed)
         estimator.set_params(**setting | _report.overrides(options.set))

@@ -31,7 +31,7 @@ X_train[0][:3]
 # Fit. To be done within a minute on two cores, this takes few steps and the faster single-stage decoder, which gives
 # point estimates only (the default one also gives coherent draws). For a progress bar, install the extra "progress" and
 # call ``encoder.set_callbacks(sklearn.callback.ProgressBar())`` first.
-encoder = DAEPEncoder(bottleneck_dim=2, hidden_length=None, max_iter=450, random_state=0, verbose=1)
+encoder = DAEPEncoder(bottleneck_dim=2, hidden_length=None, max_iter=400, random_state=0, verbose=1)
 encoder.fit(X_train)
 
 # %%
