@@ -28,16 +28,15 @@ X_train, X_test = [X[i] for i in train], [X[i] for i in test]
 X_train[0][:3]
 
 # %%
-# Fit. To be done within half a minute on two cores, this takes few steps, few layers and the faster single-stage decoder;
+# Fit. To be done in half a minute on two cores, this takes few steps, few layers and the faster single-stage decoder;
 # ``DAEPEncoder()`` as it stands takes some minutes and rebuilds far better. For a progress bar, install the extra
 # "progress" and call ``encoder.set_callbacks(sklearn.callback.ProgressBar())`` first.
 encoder = DAEPEncoder(
     bottleneck_dim=2,
     n_encoder_layers=2,
-    n_decoder_layers=3,
     hidden_length=None,
-    batch_size=40,
-    max_iter=370,
+    batch_size=48,
+    max_iter=340,
     random_state=0,
     verbose=1,
 )
