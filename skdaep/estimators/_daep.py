@@ -46,7 +46,7 @@ class DAEPEncoder(BaseEncoder):
         How draws are made.
     n_sampling_steps : int, default=20
         Evaluations of the decoder in a draw.
-    max_iter : int, default=1500
+    max_iter : int, default=1000
         Number of gradient steps.
     batch_size : int, default=64
         Objects of median length in a batch; longer objects come in smaller batches.
@@ -169,7 +169,7 @@ class DAEPEncoder(BaseEncoder):
         schedule="cosine",
         sampler="dpm++",
         n_sampling_steps=20,
-        max_iter=1500,
+        max_iter=1000,
         batch_size=64,
         max_points=512,
         solver="muon",
