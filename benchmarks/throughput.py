@@ -149,7 +149,7 @@ def _training(estimator, records: list[dict], repeats: int) -> tuple[list[float]
     """Return the seconds of steps of `train` after two to warm up, and their mean FLOP."""
     ((name, modality),) = estimator.modalities_.items()
     store = modality.collate(records)
-    objective = estimator._build(estimator.modalities_, 0)
+    objective = estimator._build(estimator.modalities_, 0, estimator._architecture)
 
     def batches(n_objects: int) -> Iterator:
         generator, index = generator_of(0, torch.device("cpu")), torch.arange(n_objects)
