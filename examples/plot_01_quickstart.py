@@ -29,8 +29,8 @@ X_train[0][:3]
 
 # %%
 # Fit. To be done in half a minute on two cores, this takes few steps, few layers and the faster single-stage decoder;
-# ``DAEPEncoder()`` as it stands takes some minutes and rebuilds far better. For a progress bar, install the extra
-# "progress" and call ``encoder.set_callbacks(sklearn.callback.ProgressBar())`` first.
+# ``DAEPEncoder()`` as it stands takes some minutes. For a progress bar, install the extra "progress" and call
+# ``encoder.set_callbacks(sklearn.callback.ProgressBar())`` first.
 encoder = DAEPEncoder(
     bottleneck_dim=2,
     n_encoder_layers=2,

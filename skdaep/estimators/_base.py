@@ -24,7 +24,7 @@ from ._decoding import content_key, decode, encode
 from ._fitting import Split, fit_objective
 from ._persistence import PersistenceMixin, arrays_of
 
-#: hidden_length="auto": hardly slower than none, as good a point estimate, and coherent draws (benchmarks/README.rst)
+#: hidden_length="auto": a step takes 1.7 times as long as without, but without any, points cannot meet in a draw
 AUTO_HIDDEN_LENGTH = 8
 POSITIVE = Interval(Integral, 1, None, closed="left")
 

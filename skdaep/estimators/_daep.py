@@ -32,8 +32,9 @@ class DAEPEncoder(BaseEncoder):
     n_encoder_layers, n_decoder_layers : int, default=4, 4
         Blocks of the encoder and of the decoder.
     hidden_length : int, "auto" or None, default="auto"
-        Number of the decoder's hidden tokens, through which noisy points see one another, so that draws are
-        coherent along the sequence. None: single-stage decoder, points do not meet. Both are linear in points.
+        Number of the decoder's hidden tokens, through which noisy points see one another in a draw; on
+        densely sampled spectra draws are still rougher than the data. None: single-stage decoder, points do not
+        meet. Both are linear in points.
     encoder_hidden_length : int or None, default=None
         Number of hidden tokens between the points and the bottleneck queries; None: there are none.
     share_weights : bool, default=False

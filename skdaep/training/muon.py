@@ -1,7 +1,7 @@
 r"""Muon: momentum whose matrix is made orthogonal before it is applied (Jordan et al. 2024).
 
 torch has `torch.optim.Muon`, the reference that this one is tested against. It treats one matrix after another in
-bfloat16, which costs a small network on a CPU more than its gradient does (measured: benchmarks/README.rst); here all
+bfloat16, which costs a small network on a CPU more than its gradient does (benchmarks/README.rst); here all
 matrices of a shape are orthogonalised at once, in float32.
 """
 
