@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .. import tables
+from ..diffusion.noise import Correlation
 from ..exceptions import TableError
 from ..modalities import Modality, Sequence
 from ..nn.autoencoder import Autoencoder
@@ -20,12 +21,12 @@ from ..objectives import Objective
 from ..training import SOLVERS, autocast, resolve_device, resolve_precision
 from ._callbacks import CallbackSupportMixin, FitProgress
 from ._compat import Interval, StrOptions, fit_context
-from ._decoding import content_key, decode, encode
+from ._decoding import content_key, decode, encode, learn_correlation
 from ._fitting import Split, fit_objective
 from ._persistence import PersistenceMixin, arrays_of
 
-#: hidden_length="auto": a step takes 1.7 times as long as without, but without any, points cannot meet in a draw
-AUTO_HIDDEN_LENGTH = 8
+#: hidden_length="auto": a step takes half the time without, and draws are coherent through correlated noise
+AUTO_HIDDEN_LENGTH = None
 POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
@@ -153,8 +154,19 @@ class BaseEncoder(
         self.n_iter_ = history[-1]["iteration"]
         self.best_loss_ = min(r.get("validation_loss", r["loss"]) for r in history)
         self._keep(objective)
+        self.noise_correlation_ = self._learn_correlation(objective, records, split)
         progress.end()
         return self
+
+    def _learn_correlation(self, objective, records: list[dict], split: Split) -> dict[str, Correlation]:
+        """Return by modality how the noise of draws is correlated, learned from objects held out, if any were."""
+        index = split.validation if len(split.validation) else split.train
+        device = torch.device(self.device_)
+        with self._precision(device):
+            return {
+                name: learn_correlation(objective, name, modality, [records[i] for i in index], device)
+                for name, modality in self.modalities_.items()
+            }
 
     def _learn(self, objects: list) -> dict[str, Modality]:
         """Return the completed modalities by name; one for the unimodal estimators."""
@@ -320,8 +332,9 @@ class BaseEncoder(
         ((name, modality),) = self.modalities_.items()
         store = modality.collate(records, queries=True).to(device)
         seeds = [(self._seed, key) for key in keys]
+        correlation = getattr(self, "noise_correlation_", {}).get(name, Correlation())
         with self._precision(device):
-            return decode(module, name, store, index, Z.reshape(-1, *self.bottleneck_shape_), seeds, n_draws)
+            return decode(module, name, store, index, Z.reshape(-1, *self.bottleneck_shape_), seeds, n_draws, correlation)
 
     def _write(self, values, records, index, like, output):
         if output not in ("tables", "arrays"):

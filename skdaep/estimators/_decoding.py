@@ -8,52 +8,32 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..diffusion.noise import Correlation, Noise
+from ..modalities import Modality
 from ..nn.batch import Ragged
 from ..objectives import Objective
 from ..training import token_batches
 
 #: points that one forward pass may hold, padding included
 TOKENS_PER_PASS = 2**15
-CONTENT = ("value", "location", "band", "numbers", "labels")
+#: objects from which the correlation of the noise is learned, fewer where each costs many evaluations
+N_CORRELATION, N_CORRELATION_COSTLY = 128, 16
+CONDITION = ("numbers", "labels")
+CONTENT = ("value", "location", "band", *CONDITION)
 
 
 def content_key(record: dict[str, Any], z: np.ndarray | None = None) -> int:
     """Return a number that identifies what was passed for an object, whatever its place in the call.
 
-    Rows are in canonical order already. With `z` the object is a code to be decoded at the record's locations, so
-    the record's values do not count; z counts to three decimals, since its last bits vary with the batch it was
-    encoded in.
+    Rows are in canonical order already. With `z` the object is a code, whose draws are functions of location: where it
+    is decoded does not count. z counts to three decimals, since its last bits vary with the batch it was encoded in.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for name in CONTENT:
-        if name != "value" or z is None:
-            digest.update(np.ascontiguousarray(record[name]).tobytes())
+    for name in CONTENT if z is None else CONDITION:
+        digest.update(np.ascontiguousarray(record[name]).tobytes())
     if z is not None:
         digest.update((np.round(z, 3) + 0.0).astype(np.float32).tobytes())  # + 0.0: no negative zero
     return int.from_bytes(digest.digest(), "little")
-
-
-class Noise:
-    """Standard normal noise for a batch, one independent stream per row; each call gives the next (B, L).
-
-    Parameters
-    ----------
-    seeds : list of tuple of int
-        One per row: (seed, draw, content key).
-    lengths : list of int
-        Number of points of each row.
-    """
-
-    def __init__(self, seeds: list[tuple[int, int, int]], lengths: list[int], device: torch.device):
-        self.streams = [np.random.Generator(np.random.Philox(np.random.SeedSequence(s))) for s in seeds]
-        self.lengths, self.device = lengths, device
-
-    def __call__(self) -> torch.Tensor:
-        """Return the next noise; zero on padding."""
-        noise = np.zeros((len(self.streams), max(self.lengths)), np.float32)
-        for row, stream, n in zip(noise, self.streams, self.lengths, strict=True):
-            row[:n] = stream.standard_normal(n, dtype=np.float32)
-        return torch.from_numpy(noise).to(self.device)
 
 
 @torch.inference_mode()
@@ -68,7 +48,14 @@ def encode(module: Objective, name: str, store: Ragged) -> np.ndarray:
 
 @torch.inference_mode()
 def decode(
-    module: Objective, name: str, store: Ragged, index: np.ndarray, Z: np.ndarray, seeds: list, n_draws: int | None
+    module: Objective,
+    name: str,
+    store: Ragged,
+    index: np.ndarray,
+    Z: np.ndarray,
+    seeds: list,
+    n_draws: int | None,
+    correlation: Correlation,
 ) -> list[np.ndarray]:
     """Return values (n_points,), or draws (n_points, n_draws), for each row of Z at the locations of object `index`.
 
@@ -84,9 +71,28 @@ def decode(
         if draws:
             query, z = query.repeat(draws), z.repeat_interleave(draws, 0)
             streams = [(seeds[i][0], draw, seeds[i][1]) for i in rows for draw in range(draws)]
-            noise = Noise(streams, np.repeat(lengths[rows], draws).tolist(), device)
+            noise = Noise(streams, query.location, query.band, query.observed, correlation)
         out = module.decode(name, z, query, noise=noise).float().cpu().numpy()
         out = out.reshape(len(rows), max(draws, 1), -1).swapaxes(1, 2)  # (B, L, draws)
         for i, x in zip(rows, out if n_draws else out.mean(2), strict=True):
             values[i] = x[: lengths[i]]
     return values
+
+
+@torch.inference_mode()
+def learn_correlation(module: Objective, name: str, modality: Modality, records: list, device) -> Correlation:
+    """Return how the noise of draws is to be correlated, from what the point estimate leaves over of the objects."""
+    between = modality.separations()
+    if not module.free_correlation or between is None:
+        return Correlation()
+    store = modality.collate(records[: N_CORRELATION_COSTLY if module.n_point_draws else N_CORRELATION]).to(device)
+    residuals = []
+    for rows in token_batches(store.lengths.cpu().numpy(), TOKENS_PER_PASS, None):
+        batch = store.take(torch.from_numpy(rows).to(device))
+        z = module.encode({name: batch}).mean
+        # Where the point estimate is a mean of draws, the draw from no noise at all stands for it.
+        noise = (lambda batch=batch: torch.zeros_like(batch.location)) if module.n_point_draws else None
+        residual = (batch.value - module.decode(name, z, batch, noise=noise)).float()
+        columns = [x.cpu().numpy() for x in (batch.location, batch.band, residual, batch.observed)]
+        residuals += [(x[seen], band[seen], r[seen]) for x, band, r, seen in zip(*columns, strict=True)]
+    return Correlation.of(residuals, *between)

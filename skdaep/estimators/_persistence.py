@@ -15,6 +15,7 @@ import safetensors.numpy
 import torch
 from safetensors import SafetensorError, safe_open
 
+from ..diffusion.noise import Correlation
 from ..exceptions import CorruptModelError, DeviceError
 from ..modalities import Sequence
 from ..modalities._learned import Learned, Scaling
@@ -22,7 +23,7 @@ from ..training import resolve_device
 
 FORMAT = 1
 #: dataclasses that may stand in a file
-DATACLASSES = {c.__name__: c for c in (Sequence, Learned, Scaling)}
+DATACLASSES = {c.__name__: c for c in (Correlation, Learned, Scaling, Sequence)}
 
 
 class PersistenceMixin:

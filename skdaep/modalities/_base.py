@@ -59,6 +59,10 @@ class Modality(abc.ABC):
     def grid(self) -> Any:
         """Return the object without values on which `inverse_transform` decodes by default."""
 
+    def separations(self) -> tuple[float, float, int] | None:
+        """Return finest and longest separation of scaled locations and the number of bands; None if not on a line."""
+        return None
+
     @abc.abstractmethod
     def tokenizer(self, model_dim: int) -> Any:
         """Return a new, randomly initialised `Tokenizer`."""

@@ -280,6 +280,10 @@ class Sequence(Modality):
             table[self.band] = np.concatenate([np.full(len(locations), b) for b, locations in learned.grid])
         return table
 
+    def separations(self) -> tuple[float, float, int]:
+        """Return finest and longest separation of scaled locations, and the number of bands."""
+        return self.learned.resolution, self.learned.extent, len(self.learned.bands)
+
     def tokenizer(self, model_dim: int) -> SequenceTokenizer:
         """Return a new tokenizer."""
         learned = self.learned

@@ -28,12 +28,15 @@ class Objective(nn.Module):
         Numbers the encoder must give for each entry of the bottleneck.
     draws : bool
         Whether `decode` can give draws.
+    free_correlation : bool
+        Whether the noise of draws may be correlated along the location, no point being denoised with regard to others.
     n_point_draws : int
         Draws whose mean is the point estimate; 0 if ``decode`` without noise gives it at once.
     """
 
     n_moments = 1
     draws = False
+    free_correlation = False
     n_point_draws = 0
 
     def __init__(self, autoencoder: Autoencoder):

@@ -50,6 +50,7 @@ class Denoising(Objective):
         self.schedule = SCHEDULES[schedule]()
         self.step, self.n_sampling_steps = SAMPLERS[sampler], n_sampling_steps
         self.time = NumberEmbedding(model_dim, 0.25, 8.0, 16)
+        self.free_correlation = all(decoder.hidden is None for decoder in autoencoder.decoders.values())
         # Dividing an epsilon-predictor's error by alpha near t = 1 ruins one step: average draws instead.
         self.n_point_draws = 8 if prediction == "epsilon" else 0
 
