@@ -1,8 +1,12 @@
-"""The protocols of the shared data sets, as lists of Tables by split; raw files are read where SKDAEP_DATA says."""
+"""Objects of a protocol by split, and the readers of SN-SPEC and ZTF-LC; raw files are read where SKDAEP_DATA says.
+
+The other protocols are in _protocols.py.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import tempfile
 import warnings
@@ -31,27 +35,44 @@ PHASES = (-30.0, 100.0)  # ZTF-LC, days from the peak in r
 
 @dataclass(frozen=True)
 class Data:
-    """Objects of one protocol by split, and the scaling in which errors are given."""
+    """Objects of one protocol by split, and the scaling in which errors are given.
+
+    The objects of a split are a list of Tables or, of images, one array.
+    """
 
     protocol: str
     value: str  # column of the value
-    train: list[Table]
-    validation: list[Table]
-    test: list[Table]
-    origin: float  # mean and standard deviation of all training points
+    train: list[Table] | np.ndarray
+    validation: list[Table] | np.ndarray
+    test: list[Table] | np.ndarray
+    origin: float  # mean and standard deviation of all training points; 0 and 1 for images
     scale: float
     sha256: str  # of the raw file
+    location: str | None = None  # column of the location; None: images
+    error: str | None = None  # column of the value's error
+    metadata: tuple[str, ...] = ()  # keys of meta that the protocol lets a model use
+    grid: np.ndarray | None = None  # locations for methods that need the same ones in all objects
+    classes: dict[str, np.ndarray] | None = None  # labels by split, where no meta holds them
 
     def limited(self, n: int | None) -> Data:
         """Keep the first n objects of each split."""
-        return self if n is None else replace(self, **{k: getattr(self, k)[:n] for k in SPLITS})
+        if n is None:
+            return self
+        classes = self.classes and {k: v[:n] for k, v in self.classes.items()}
+        return replace(self, classes=classes, **{k: getattr(self, k)[:n] for k in SPLITS})
 
-    def scaled(self, table: Table) -> np.ndarray:
+    def values(self, obj: Table | np.ndarray) -> np.ndarray:
+        """Return an object's values."""
+        return np.asarray(obj if self.location is None else obj[self.value], float)
+
+    def scaled(self, obj: Table | np.ndarray) -> np.ndarray:
         """Return an object's values in z-scored units."""
-        return (np.asarray(table[self.value], float) - self.origin) / self.scale
+        return (self.values(obj) - self.origin) / self.scale
 
     def labels(self, split: str) -> np.ndarray:
-        """Return the class labels of a split."""
+        """Return the class labels of a split; None where unknown."""
+        if self.classes is not None:
+            return self.classes[split]
         return np.array([t.meta["label"] for t in getattr(self, split)])
 
 
@@ -74,15 +95,18 @@ def raw_file(name: str) -> Path:
 def sn_spectra() -> Data:
     """SN-SPEC: one rest-frame optical spectrum per supernova, log10 of the flux over its median."""
     path = raw_file("sn_spectra.parquet")
-    columns, checksum = _cached("sn-spec", path, _prepare_spectra)
-    return _data("SN-SPEC", "log_flux", columns, checksum, {"wavelength": units.AA})
+    columns, checksum = cached("sn-spec", path, _prepare_spectra)
+    with_units = {"wavelength": units.AA}
+    grid = np.linspace(*WINDOW, 1000)
+    return assemble("SN-SPEC", "log_flux", columns, checksum, with_units, location="wavelength", grid=grid)
 
 
 def ztf_lightcurves() -> Data:
     """ZTF-LC: magnitudes in g and r against days from the peak in r."""
     path = raw_file("ztf_bts_lightcurves.parquet")
-    columns, checksum = _cached("ztf-lc", path, _prepare_lightcurves)
-    return _data("ZTF-LC", "mag", columns, checksum, {"phase": units.day, "mag": units.mag, "mag_err": units.mag})
+    columns, checksum = cached("ztf-lc", path, _prepare_lightcurves)
+    with_units = {"phase": units.day, "mag": units.mag, "mag_err": units.mag}
+    return assemble("ZTF-LC", "mag", columns, checksum, with_units, location="phase", error="mag_err")
 
 
 def _prepare_spectra(path: Path) -> dict[str, list]:
@@ -137,10 +161,11 @@ def peak_time(time: np.ndarray, mag: np.ndarray, error: np.ndarray, in_band: np.
     return float(origin + grid[np.argmin(process.predict(grid[:, None]))])
 
 
-def _cached(name: str, path: Path, prepare) -> tuple[dict[str, list], str]:
-    """Return what `prepare` makes of a file and the file's checksum; both files and code key the cache."""
+def cached(name: str, path: Path, prepare) -> tuple[dict[str, list], str]:
+    """Return what `prepare` makes of a file and the file's checksum; that and the code of `prepare` key the cache."""
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    key = hashlib.sha256((checksum + Path(__file__).read_text()).encode()).hexdigest()[:16]
+    code = Path(inspect.getfile(prepare)).read_text()
+    key = hashlib.sha256((checksum + code).encode()).hexdigest()[:16]
     cache = CACHE / f"{name}-{key}.joblib"
     if not cache.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -150,8 +175,8 @@ def _cached(name: str, path: Path, prepare) -> tuple[dict[str, list], str]:
     return joblib.load(cache), checksum
 
 
-def _data(protocol: str, value: str, columns: dict[str, list], checksum: str, with_units: dict) -> Data:
-    """Make Tables of prepared columns: arrays become columns, the rest metadata."""
+def assemble(protocol: str, value: str, columns: dict[str, list], checksum: str, with_units: dict, **more) -> Data:
+    """Make Tables of prepared columns: arrays become columns, the rest metadata; `more` are other fields of `Data`."""
     points = [k for k, v in columns.items() if isinstance(v[0], np.ndarray)]
     objects: dict[str, list[Table]] = {k: [] for k in SPLITS}
     for row in zip(*columns.values(), strict=True):
@@ -160,4 +185,4 @@ def _data(protocol: str, value: str, columns: dict[str, list], checksum: str, wi
         table.meta.update({k: row[k] for k in columns if k not in points and k != "split"})
         objects[row["split"]].append(table)
     values = np.concatenate([v for v, s in zip(columns[value], columns["split"], strict=True) if s == "train"])
-    return Data(protocol, value, **objects, origin=values.mean(), scale=values.std(), sha256=checksum)
+    return Data(protocol, value, **objects, origin=values.mean(), scale=values.std(), sha256=checksum, **more)

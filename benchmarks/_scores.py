@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
@@ -12,15 +13,13 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-GRID = np.linspace(3500.0, 8000.0, 1000)  # of PCA, Angstrom
 N_COMPONENTS = (4, 8, 16, 32)
 LAGS = ((10.0, 20.0), (100.0, 200.0))  # Angstrom
 
 
 def object_errors(predicted: list[np.ndarray], data, objects: list) -> np.ndarray:
     """Return the mean absolute error of each object in z-scored units; predictions are in the data's unit."""
-    truth = [np.asarray(t[data.value], float) for t in objects]
-    return np.array([np.abs(p - x).mean() / data.scale for p, x in zip(predicted, truth, strict=True)])
+    return np.array([np.abs(p - data.values(x)).mean() / data.scale for p, x in zip(predicted, objects, strict=True)])
 
 
 def summary(errors: np.ndarray) -> dict[str, float]:
@@ -28,13 +27,14 @@ def summary(errors: np.ndarray) -> dict[str, float]:
     return {"error_mean": float(np.mean(errors)), "error_median": float(np.median(errors)), "n_objects": len(errors)}
 
 
-def probe(Z: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Return accuracy and macro F1 of a linear probe: 10 stratified splits, 30 % for training."""
+def probe(Z: np.ndarray, labels: np.ndarray, classifier=None) -> dict[str, float]:
+    """Return accuracy and macro F1 of a probe, linear by default: 10 stratified splits, 30 % for training."""
     accuracy, f1 = [], []
+    classifier = LogisticRegression(max_iter=2000) if classifier is None else classifier
     known = labels.astype(str) != "None"
     Z, labels = Z[known], labels[known].astype(str)
     for train, test in StratifiedShuffleSplit(10, train_size=0.3, random_state=0).split(Z, labels):
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(Z[train], labels[train])
+        model = make_pipeline(StandardScaler(), clone(classifier)).fit(Z[train], labels[train])
         predicted = model.predict(Z[test])
         accuracy.append(accuracy_score(labels[test], predicted))
         f1.append(f1_score(labels[test], predicted, average="macro", zero_division=0))
@@ -46,29 +46,35 @@ def probe(Z: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def linear_yardsticks(data, split: str = "test") -> dict[str, dict]:
-    """Return the scores of the mean training spectrum and of PCA, fitted on a grid and scored on native points."""
+def linear_yardsticks(data, split: str = "test", n_components: tuple[int, ...] = N_COMPONENTS) -> dict[str, dict]:
+    """Return the scores of the mean training object and of PCA, fitted on a grid and scored on native points."""
     objects, labels = getattr(data, split), data.labels(split)
     on_grid, to_score = (_gridded(data, o) for o in (data.train, objects))
-    truth = [data.scaled(t) for t in objects]
-    wavelength = [np.asarray(t["wavelength"], float) for t in objects]
-    n_components = [k for k in N_COMPONENTS if k <= len(data.train)]
-    pca = PCA(max(n_components), svd_solver="full").fit(on_grid)
+    n_components = [k for k in n_components if k <= min(on_grid.shape)]
+    solver = "randomized" if data.location is None else "full"  # images have 12,288 columns
+    pca = PCA(max(n_components), svd_solver=solver, random_state=0).fit(on_grid)
     Z = pca.transform(to_score)
 
     def errors(k):
-        rows = Z[:, :k] @ pca.components_[:k] + pca.mean_
-        return np.array(
-            [np.abs(np.interp(w, GRID, r) - x).mean() for w, r, x in zip(wavelength, rows, truth, strict=True)]
-        )
+        return object_errors(_ungridded(data, Z[:, :k] @ pca.components_[:k] + pca.mean_, objects), data, objects)
 
     scores = {f"PCA {k}": summary(errors(k)) | probe(Z[:, :k], labels) for k in n_components}
-    return {"mean spectrum": summary(errors(0))} | scores
+    return {"mean object": summary(errors(0))} | scores
 
 
 def _gridded(data, objects: list) -> np.ndarray:
-    """Interpolate z-scored values on the grid; the ends hold an object's first and last value."""
-    return np.stack([np.interp(GRID, np.asarray(t["wavelength"], float), data.scaled(t)) for t in objects])
+    """Interpolate z-scored values on the grid; the ends hold an object's first and last value. Flatten images."""
+    if data.location is None:
+        return np.stack([data.scaled(x).ravel() for x in objects])
+    return np.stack([np.interp(data.grid, np.asarray(t[data.location], float), data.scaled(t)) for t in objects])
+
+
+def _ungridded(data, rows: np.ndarray, objects: list) -> list[np.ndarray]:
+    """Return z-scored values on the grid as the data's values at each object's own points."""
+    rows = rows * data.scale + data.origin
+    if data.location is None:
+        return [row.reshape(np.shape(x)) for row, x in zip(rows, objects, strict=True)]
+    return [np.interp(np.asarray(t[data.location], float), data.grid, r) for t, r in zip(objects, rows, strict=True)]
 
 
 # --- draws ----------------------------------------------------------------------------------------------

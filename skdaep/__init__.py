@@ -9,9 +9,11 @@ from importlib import import_module
 
 __version__ = "0.1.0.dev0"
 
-ESTIMATORS = ("DAEPEncoder",)
+ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder")
 _HOMES = {
     "DAEPEncoder": "estimators",
+    "MAEPEncoder": "estimators",
+    "BetaVAEEncoder": "estimators",
     "load": "estimators",
     "Sequence": "modalities",
     "Spectrum": "modalities",

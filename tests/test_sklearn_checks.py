@@ -5,7 +5,7 @@ import sklearn.utils.estimator_checks as checks
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdaep import DAEPEncoder
+import skdaep
 
 TINY = dict(
     model_dim=4,
@@ -14,14 +14,20 @@ TINY = dict(
     n_decoder_layers=1,
     bottleneck_length=1,
     bottleneck_dim=2,
-    hidden_length=None,
     max_iter=2,
     n_sampling_steps=2,
     early_stopping=False,
     random_state=0,
     device="cpu",
 )
-ESTIMATORS = [DAEPEncoder(**TINY)]
+
+
+def tiny(name):
+    estimator = getattr(skdaep, name)()
+    return estimator.set_params(**{k: v for k, v in TINY.items() if k in estimator.get_params()})
+
+
+ESTIMATORS = [tiny(name) for name in skdaep.ESTIMATORS]
 
 # Not in scikit-learn's generator, which runs them in tests of its own.
 OUTSIDE_THE_GENERATOR = [

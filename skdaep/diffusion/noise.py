@@ -93,34 +93,37 @@ class Correlation:
 
 
 class Noise:
-    """Standard normal noise for a batch, one independent stream per row; each call gives the next (B, L).
+    """Standard normal noise for a batch, one independent stream per row; each call gives the next (B, L, ...).
 
     Parameters
     ----------
-    seeds : list of tuple of int
+    streams : list of numpy.random.Generator
         One per row.
-    location, band, observed : Tensor
-        Where the noise is wanted (B, L).
+    query : batch
+        Where the noise is wanted; only its value's shape, location, band and observed are read.
+    correlation : Correlation
+        How it is correlated along the location.
     """
 
-    def __init__(self, seeds: list, location: Tensor, band: Tensor, observed: Tensor, correlation: Correlation):
-        self.streams = [np.random.Generator(np.random.Philox(np.random.SeedSequence(s))) for s in seeds]
-        self.location, self.band, self.observed = location, band, observed
-        self.lengths = observed.sum(1).tolist()
-        self.correlation = correlation
+    def __init__(self, streams: list[np.random.Generator], query, correlation: Correlation):
+        self.streams, self.query, self.correlation = streams, query, correlation
+        self.lengths = query.observed.sum(1).tolist()
 
     def __call__(self) -> Tensor:
         """Return the next noise; zero on padding."""
-        frequency, sine, cosine = (self._to_device(x) for x in zip(*map(self._features, self.streams), strict=True))
-        noise = np.zeros(self.observed.shape, np.float32)
+        # Functions first, and one number per point last: a draw is the same function wherever it is wanted.
+        functions = [self._features(stream) for stream in self.streams]
+        noise = np.zeros(tuple(self.query.value.shape), np.float32)
         for row, stream, n in zip(noise, self.streams, self.lengths, strict=True):
-            row[:n] = stream.standard_normal(n, dtype=np.float32)
-        noise = torch.from_numpy(noise).to(self.location.device) * self.correlation.white**0.5
-        if self.correlation.scales:
-            phase = self.location[..., None] * frequency[:, None]  # (B, L, F)
-            row = torch.arange(len(phase), device=phase.device)[:, None]
-            noise = noise + (sine[row, self.band] * phase.sin() + cosine[row, self.band] * phase.cos()).sum(-1)
-        return noise * self.observed
+            row[:n] = stream.standard_normal(row[:n].shape, dtype=np.float32)
+        noise = torch.from_numpy(noise).to(self.query.value.device) * self.correlation.white**0.5
+        if not self.correlation.scales:
+            return noise
+        frequency, sine, cosine = (self._to_device(x) for x in zip(*functions, strict=True))
+        phase = self.query.location[..., None] * frequency[:, None]  # (B, L, F)
+        row, band = torch.arange(len(phase), device=phase.device)[:, None], self.query.band
+        smooth = (sine[row, band] * phase.sin() + cosine[row, band] * phase.cos()).sum(-1)  # (B, L)
+        return (noise + smooth) * self.query.observed
 
     def _features(self, stream: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draw frequencies (F,) and amplitudes (n_bands, F) of sines and of cosines of one function per band."""
@@ -133,4 +136,4 @@ class Noise:
         return frequency.ravel(), *amplitude.reshape(2, law.n_bands, -1)
 
     def _to_device(self, rows) -> Tensor:
-        return torch.from_numpy(np.stack(rows).astype(np.float32)).to(self.location.device)
+        return torch.from_numpy(np.stack(rows).astype(np.float32)).to(self.query.value.device)

@@ -1,6 +1,8 @@
 """Estimators: the scikit-learn face. OPEN: one thin class per objective, on one base."""
 
+from ._beta_vae import BetaVAEEncoder
 from ._daep import DAEPEncoder
+from ._maep import MAEPEncoder
 from ._persistence import load
 
-__all__ = ["DAEPEncoder", "load"]
+__all__ = ["BetaVAEEncoder", "DAEPEncoder", "MAEPEncoder", "load"]

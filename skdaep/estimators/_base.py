@@ -21,12 +21,10 @@ from ..objectives import Objective
 from ..training import SOLVERS, autocast, resolve_device, resolve_precision
 from ._callbacks import CallbackSupportMixin, FitProgress
 from ._compat import Interval, StrOptions, fit_context
-from ._decoding import content_key, decode, encode, learn_correlation
+from ._decoding import content_key, decode, encode, learn_correlation, posterior_draws, some_seen
 from ._fitting import Split, fit_objective
 from ._persistence import PersistenceMixin, arrays_of
 
-#: hidden_length="auto": a step takes half the time without, and draws are coherent through correlated noise
-AUTO_HIDDEN_LENGTH = None
 POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
@@ -56,6 +54,7 @@ class BaseEncoder(
         "max_points": [POSITIVE, None],
         "solver": [StrOptions(set(SOLVERS))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "error_weighting": ["boolean"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -73,10 +72,16 @@ class BaseEncoder(
         *("hidden_length", "encoder_hidden_length", "share_weights"),
     )
     _objective_class: type[Objective]
+    #: hidden_length="auto" on a line, where correlated noise makes draws coherent at half the time a step, and in images
+    _auto_hidden_lengths: tuple[int | None, int | None] = (None, 32)
 
     @abc.abstractmethod
-    def _make_objective(self, autoencoder: Autoencoder, architecture: dict) -> Objective:
-        """Return the objective that trains the autoencoder."""
+    def _make_objective(self, autoencoder: Autoencoder, architecture: dict, options: dict) -> Objective:
+        """Return the objective that trains the autoencoder; `options` go to every objective."""
+
+    def _store(self, parameters: dict) -> None:
+        """Store what `__init__` was given, and do nothing else."""
+        vars(self).update((k, v) for k, v in parameters.items() if k != "self")
 
     def set_params(self, **params):
         """Set parameters; those of decoding (sampler, device, ...) also apply to a fitted estimator at once.
@@ -170,7 +175,7 @@ class BaseEncoder(
 
     def _learn(self, objects: list) -> dict[str, Modality]:
         """Return the completed modalities by name; one for the unimodal estimators."""
-        return {"sequence": (self.modality or Sequence()).learn(objects)}
+        return {"sequence": self._declared().learn(objects)}
 
     def _read(self, objects: list, modalities: dict[str, Modality], name: str = "X", **options) -> list[dict]:
         """Return one record per object; unimodal."""
@@ -181,19 +186,25 @@ class BaseEncoder(
         """Return a freshly initialised objective; the global generator is left as it was."""
         networks = {k: v for k, v in architecture.items() if k in BaseEncoder._architecture_parameters}
         if networks["hidden_length"] == "auto":
-            networks["hidden_length"] = AUTO_HIDDEN_LENGTH
+            on_a_line = all(modality.separations() for modality in modalities.values())
+            networks["hidden_length"] = self._auto_hidden_lengths[0 if on_a_line else 1]
+        options = {"n_queries": None if self.max_points is None else max(32, self.max_points // 16)}
+        if self.error_weighting:
+            errors = {k: m.typical_error() for k, m in modalities.items()}
+            options["typical_errors"] = {k: error for k, error in errors.items() if error is not None}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             autoencoder = Autoencoder(modalities, n_moments=self._objective_class.n_moments, **networks)
-            return self._make_objective(autoencoder, architecture)
+            return self._make_objective(autoencoder, architecture, options)
 
     def _objects(self, X, reset: bool = False, name: str = "X") -> list:
-        """Return X as a list of Tables or of rows, noting the number of columns as scikit-learn does."""
-        if not tables.is_numeric(X):
+        """Return X as a list of objects or of rows of numbers, noting the number of columns as scikit-learn does."""
+        (modality,) = self.modalities_.values() if hasattr(self, "modalities_") and not reset else (self._declared(),)
+        if not (modality.takes_rows and tables.is_numeric(X)):
             if reset:
                 for attribute in ("n_features_in_", "feature_names_in_"):
                     vars(self).pop(attribute, None)
-            objects = tables.as_objects(X, name)
+            objects = modality.objects(X, name)
             if not objects:
                 raise ValueError(f"{name} holds 0 objects (n_samples=0); at least one is needed.")
             return objects
@@ -204,6 +215,9 @@ class BaseEncoder(
             row, column = np.argwhere(np.isinf(X))[0]
             raise TableError(f"{name}[{row}] contains infinity at column {column}; set it to NaN if not observed.")
         return list(X)
+
+    def _declared(self) -> Modality:
+        return self.modality or Sequence()
 
     # --- encoding -----------------------------------------------------------------------------------
 
@@ -221,13 +235,15 @@ class BaseEncoder(
             The bottleneck of each object.
         """
         check_is_fitted(self)
-        return self._encode(self._read(self._objects(X), self.modalities_))
+        mean, _ = self._encode(self._read(self._objects(X), self.modalities_))
+        return mean.reshape(len(mean), -1)
 
-    def _encode(self, records: list[dict]) -> np.ndarray:
+    def _encode(self, records: list[dict]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return mean and scale of the bottlenecks (n_objects, K, D)."""
         module, device = self._live()
         ((name, modality),) = self.modalities_.items()
         with self._precision(device):
-            return encode(module, name, modality.collate(records).to(device)).reshape(len(records), -1)
+            return encode(module, name, modality.collate(records).to(device))
 
     # --- decoding -----------------------------------------------------------------------------------
 
@@ -253,6 +269,9 @@ class BaseEncoder(
         """
         check_is_fitted(self)
         Z = self._check_bottleneck(Z)
+        self._check_draws(n_draws)
+        if n_draws is not None and self._live()[0].draws == "posterior":
+            raise ValueError("Draws come from the posterior of z, which Z does not hold; use reconstruct(X, n_draws=).")
         (modality,) = self.modalities_.values()
         if at is None:
             like = [modality.grid()]
@@ -284,13 +303,26 @@ class BaseEncoder(
         X : list of Table, list of ndarray, or ndarray of shape (n_objects, n_points[, n_draws])
             As in `inverse_transform`.
         """
+        return self._reconstruct(X, n_draws, output)
+
+    def _reconstruct(self, X, n_draws, output, context: float = 0.0):
         check_is_fitted(self)
+        self._check_draws(n_draws)
         like = self._objects(X)
         records = self._read(like, self.modalities_)
-        keys = [content_key(r) for r in records]
         index = np.arange(len(records))
-        values = self._decode(self._encode(records), records, index, keys, n_draws)
+        values = self._decode_own(records, n_draws, context)
         return self._write(values, records, index, like, output)
+
+    def _decode_own(self, records: list[dict], n_draws: int | None, context: float = 0.0) -> list[np.ndarray]:
+        """Return scaled values, or draws, of objects at their own locations."""
+        keys, index = [content_key(r) for r in records], np.arange(len(records))
+        mean, scale = self._encode(records)
+        if n_draws is None or scale is None:
+            return self._decode(mean, records, index, keys, n_draws, context)
+        z = posterior_draws(mean, scale, [(self._seed, key) for key in keys], n_draws)
+        values = self._decode(z.reshape(-1, *mean.shape[1:]), records, index.repeat(n_draws), keys, None)
+        return [np.stack(values[i : i + n_draws], -1) for i in range(0, len(values), n_draws)]
 
     def score(self, X, y=None):
         """Return minus the mean over objects of each one's mean absolute reconstruction error, in scaled units.
@@ -309,8 +341,7 @@ class BaseEncoder(
         """
         check_is_fitted(self)
         records = self._read(self._objects(X), self.modalities_)
-        keys = [content_key(r) for r in records]
-        values = self._decode(self._encode(records), records, np.arange(len(records)), keys, None)
+        values = self._decode_own(records, None)
         return -float(np.mean([np.abs(v - r["value"])[r["seen"]].mean() for v, r in zip(values, records, strict=True)]))
 
     def _check_bottleneck(self, Z) -> np.ndarray:
@@ -322,26 +353,33 @@ class BaseEncoder(
             )
         return Z
 
-    def _decode(self, Z, records, index, keys, n_draws) -> list[np.ndarray]:
+    def _check_draws(self, n_draws) -> None:
+        if n_draws is None:
+            return
+        if not (isinstance(n_draws, Integral) and n_draws >= 1):
+            raise ValueError(f"n_draws={n_draws!r}: a positive int or None is needed.")
+        if not self._live()[0].draws:
+            raise ValueError(f"{type(self).__name__} has no draws; use n_draws=None.")
+
+    def _decode(self, Z, records, index, keys, n_draws, context: float = 0.0) -> list[np.ndarray]:
         """Return scaled values for each row of Z at the locations of record ``index[row]``."""
         module, device = self._live()
-        if n_draws is not None and not (isinstance(n_draws, Integral) and n_draws >= 1):
-            raise ValueError(f"n_draws={n_draws!r}: a positive int or None is needed.")
-        if n_draws is not None and not module.draws:
-            raise ValueError(f"{type(self).__name__} has no draws; use n_draws=None.")
         ((name, modality),) = self.modalities_.items()
         store = modality.collate(records, queries=True).to(device)
-        seeds = [(self._seed, key) for key in keys]
+        shown = [some_seen(r, context, (self._seed, key)) for r, key in zip(records, keys, strict=True)] if context else []
+        seen = modality.collate(shown).to(device) if shown else None
+        seeds = [(self._seed, key) for key in (keys if len(keys) == len(index) else np.array(keys, object)[index])]
         correlation = getattr(self, "noise_correlation_", {}).get(name, Correlation())
+        z = np.reshape(Z, (len(index), *self.bottleneck_shape_))
         with self._precision(device):
-            return decode(module, name, store, index, Z.reshape(-1, *self.bottleneck_shape_), seeds, n_draws, correlation)
+            return decode(module, name, store, index, z, seeds, n_draws, correlation, seen)
 
     def _write(self, values, records, index, like, output):
         if output not in ("tables", "arrays"):
             raise ValueError(f"output={output!r}: choose 'tables' or 'arrays'.")
         (modality,) = self.modalities_.values()
         arrays = [modality.unscale(v, records[i]) for i, v in zip(index, values, strict=True)]
-        if hasattr(self, "n_features_in_"):
+        if hasattr(self, "n_features_in_") or modality.stacks:
             return np.stack(arrays).astype(np.float32)
         if output == "arrays":
             return arrays

@@ -10,10 +10,12 @@ from ..diffusion.schedules import SCHEDULES
 from ..objectives import Denoising
 from ._base import BaseEncoder
 from ._compat import Interval, StrOptions
+from ._docs import documented
 
 
+@documented
 class DAEPEncoder(BaseEncoder):
-    r"""Encode irregular sequences with a diffusion autoencoder of Perceivers (daep).
+    r"""Encode irregular sequences or images with a diffusion autoencoder of Perceivers (daep).
 
     A Perceiver encoder reads the points and metadata of an object into a few bottleneck tokens; a Perceiver-IO
     decoder, trained to denoise the object's values given those tokens, rebuilds them at any location.
@@ -21,24 +23,8 @@ class DAEPEncoder(BaseEncoder):
     Parameters
     ----------
     modality : Modality, default=None
-        Which columns hold what: `Spectrum`, `Photometry`, or `Sequence` for anything else. None finds the columns
-        by their customary names and uses no metadata.
-    bottleneck_length, bottleneck_dim : int, default=4, 4
-        Number and width of the bottleneck tokens; `transform` returns their product as columns.
-    model_dim : int, default=64
-        Width of all tokens inside the networks.
-    n_heads : int, default=4
-        Attention heads; must divide `model_dim`.
-    n_encoder_layers, n_decoder_layers : int, default=4, 4
-        Blocks of the encoder and of the decoder.
-    hidden_length : int, "auto" or None, default="auto"
-        Number of the decoder's hidden tokens, through which noisy points see one another in a draw; on
-        densely sampled spectra draws are still rougher than the data. None: single-stage decoder, points do not
-        meet. Both are linear in points.
-    encoder_hidden_length : int or None, default=None
-        Number of hidden tokens between the points and the bottleneck queries; None: there are none.
-    share_weights : bool, default=False
-        Whether all blocks of the encoder share their weights.
+        What holds what: `Spectrum`, `Photometry`, `Sequence` for anything else on a line, `Image`. None finds the
+        columns by their customary names and uses no metadata.
     prediction : {"x0", "v", "epsilon"}, default="x0"
         What the decoder predicts.
     schedule : {"cosine", "linear"}, default="cosine"
@@ -47,72 +33,15 @@ class DAEPEncoder(BaseEncoder):
         How draws are made.
     n_sampling_steps : int, default=20
         Evaluations of the decoder in a draw.
-    max_iter : int, default=1000
-        Number of gradient steps.
-    batch_size : int, default=64
-        Objects of median length in a batch; longer objects come in smaller batches.
-    max_points : int or None, default=512
-        In each training step an object shows at most so many of its points, a new random subset every time. The
-        encoder sees a random share of them, the decoder others: a sixteenth of that number, at least 32. None: all
-        points. `transform` and decoding always use all.
-    solver : {"muon", "adamw"}, default="muon"
-        Optimiser: Muon on the matrices of linear layers with AdamW on all else, or AdamW throughout.
-    learning_rate_init : float, default=4e-3
-        Peak learning rate, reached after a warm-up and left on a cosine.
-    weight_decay : float, default=0.01
-        Decoupled weight decay, on matrices only.
-    early_stopping : bool, default=True
-        Whether to hold out objects, keep the weights with the lowest validation loss, and stop when it has not
-        fallen for `n_iter_no_change` records of `history_`.
-    validation_fraction : float, default=0.1
-        Share of the objects held out, whole groups if `fit` is given groups.
-    n_iter_no_change : int, default=30
-        See `early_stopping`.
-    warm_start : bool, default=False
-        Whether `fit` continues from the weights and scaling of the fit before.
-    random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches, noise and draws. Global generators are never touched.
-    device : str, default="auto"
-        "auto" is CUDA where there is one, else the CPU; or a torch device such as "cpu", "cuda:1", "mps".
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of matrix products; "auto" is bfloat16 on a CUDA device that has it, else float32.
-    verbose : bool or int, default=False
-        Whether to write a line for each record of `history_`. For a progress bar call
-        ``set_callbacks(sklearn.callback.ProgressBar())`` before `fit`.
+    [shared parameters]
 
     Attributes
     ----------
-    modalities_ : dict
-        The modality completed with what `fit` saw: columns, units, bands, scaling, default grid.
-    bottleneck_shape_ : tuple of int
-        ``(bottleneck_length, bottleneck_dim)``, the shape of one row of `transform` before it is flattened.
-    history_ : list of dict
-        One record per epoch, or per 50 steps where an epoch is shorter: iteration, loss, validation_loss,
-        learning_rate, seconds.
-    n_iter_ : int
-        Gradient steps taken.
-    best_loss_ : float
-        Lowest validation loss, or training loss without `early_stopping`.
-    device_ : str
-        Device in use.
-    n_features_in_ : int
-        Number of columns; only if X was an array.
-    feature_names_in_ : ndarray of str
-        Names of the columns; only if X was a DataFrame of numbers.
+    [shared attributes]
+    noise_correlation_ : dict
+        By modality, how the noise of draws is correlated along the location.
 
-    Raises
-    ------
-    TableError
-        In `fit`, `transform` and the like: an object cannot be used; the message names it and the column.
-    DivergenceError
-        In `fit`: the loss is not finite; the message names the objects.
-    DeviceError
-        In `fit`: there is no such device.
-
-    See Also
-    --------
-    Sequence : Declare the columns of a modality.
-    load : Read an estimator from a file written by its ``save``.
+    [raises]
 
     Notes
     -----
@@ -120,6 +49,10 @@ class DAEPEncoder(BaseEncoder):
     :math:`\mathbb{E}\,\lVert f(x_t, t, z, m) - \text{target}\rVert^2`, z the bottleneck and m the metadata. Predicting
     :math:`x_0` or v, the point estimate is the decoder's answer at t = 1, which is the conditional mean given z, in
     one evaluation; predicting :math:`\epsilon`, it is the mean of 8 draws.
+
+    Points of the single-stage decoder are denoised one by one, so a draw is as coherent along the location as its
+    noise is: that is correlated as what the point estimate left over of the objects held out (`noise_correlation_`),
+    and a draw is a function that can be decoded anywhere. With hidden tokens noise is white and they do this.
 
     The paper's setting is ``DAEPEncoder(prediction="epsilon", schedule="linear", sampler="ddim",
     n_sampling_steps=200, max_points=None, hidden_length=None)``; it needs far longer training.
@@ -157,6 +90,10 @@ class DAEPEncoder(BaseEncoder):
         self,
         modality=None,
         *,
+        prediction="x0",
+        schedule="cosine",
+        sampler="dpm++",
+        n_sampling_steps=20,
         bottleneck_length=4,
         bottleneck_dim=4,
         model_dim=64,
@@ -166,16 +103,13 @@ class DAEPEncoder(BaseEncoder):
         hidden_length="auto",
         encoder_hidden_length=None,
         share_weights=False,
-        prediction="x0",
-        schedule="cosine",
-        sampler="dpm++",
-        n_sampling_steps=20,
         max_iter=1000,
         batch_size=64,
         max_points=512,
         solver="muon",
         learning_rate_init=4e-3,
         weight_decay=0.01,
+        error_weighting=False,
         early_stopping=True,
         validation_fraction=0.1,
         n_iter_no_change=30,
@@ -185,36 +119,9 @@ class DAEPEncoder(BaseEncoder):
         precision="auto",
         verbose=False,
     ):
-        self.modality = modality
-        self.bottleneck_length = bottleneck_length
-        self.bottleneck_dim = bottleneck_dim
-        self.model_dim = model_dim
-        self.n_heads = n_heads
-        self.n_encoder_layers = n_encoder_layers
-        self.n_decoder_layers = n_decoder_layers
-        self.hidden_length = hidden_length
-        self.encoder_hidden_length = encoder_hidden_length
-        self.share_weights = share_weights
-        self.prediction = prediction
-        self.schedule = schedule
-        self.sampler = sampler
-        self.n_sampling_steps = n_sampling_steps
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.max_points = max_points
-        self.solver = solver
-        self.learning_rate_init = learning_rate_init
-        self.weight_decay = weight_decay
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.precision = precision
-        self.verbose = verbose
+        self._store(locals())
 
-    def _make_objective(self, autoencoder, architecture):
+    def _make_objective(self, autoencoder, architecture, options):
         return Denoising(
             autoencoder,
             architecture["model_dim"],
@@ -222,5 +129,5 @@ class DAEPEncoder(BaseEncoder):
             schedule=architecture["schedule"],
             sampler=self.sampler,
             n_sampling_steps=self.n_sampling_steps,
-            n_queries=None if self.max_points is None else max(32, self.max_points // 16),
+            **options,
         )

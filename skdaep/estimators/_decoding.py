@@ -37,13 +37,36 @@ def content_key(record: dict[str, Any], z: np.ndarray | None = None) -> int:
 
 
 @torch.inference_mode()
-def encode(module: Objective, name: str, store: Ragged) -> np.ndarray:
-    """Return the bottlenecks (n_objects, K, D) of all objects of a store."""
-    lengths, z = store.lengths.cpu().numpy(), {}
-    for rows in token_batches(lengths, TOKENS_PER_PASS, None):
+def encode(module: Objective, name: str, store: Ragged) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return means, and scales where there is a posterior, of the bottlenecks (n_objects, K, D) of a store."""
+    means, scales = [None] * len(store), [None] * len(store)
+    for rows in token_batches(store.lengths.cpu().numpy(), TOKENS_PER_PASS, None):
         batch = store.take(torch.from_numpy(rows).to(store.lengths.device))
-        z |= zip(rows.tolist(), module.encode({name: batch}).mean.float().cpu().numpy(), strict=True)
-    return np.stack([z[i] for i in range(len(store))])
+        mean, scale = module.encode({name: batch})
+        for i, row in enumerate(rows):
+            means[row] = mean[i].float().cpu().numpy()
+            scales[row] = None if scale is None else scale[i].float().cpu().numpy()
+    return np.stack(means), None if scale is None else np.stack(scales)
+
+
+def posterior_draws(mean: np.ndarray, scale: np.ndarray, seeds: list, n_draws: int) -> np.ndarray:
+    """Return draws (n_objects, n_draws, K, D) of the posterior; `seeds` has (seed, content key) for each object."""
+    streams = [[_stream(seed, draw, key) for draw in range(n_draws)] for seed, key in seeds]
+    noise = [[stream.standard_normal(mean.shape[1:], dtype=np.float32) for stream in row] for row in streams]
+    return mean[:, None] + scale[:, None] * np.array(noise)
+
+
+def some_seen(record: dict[str, Any], share: float, seed: tuple[int, int]) -> dict[str, Any]:
+    """Return a record of which only a share of the observed points, drawn at random, is seen; at least one."""
+    places = np.flatnonzero(record["seen"])
+    n = max(1, round(share * len(places)))
+    seen = np.zeros_like(record["seen"])
+    seen[_stream(seed[0], 0, seed[1]).permutation(places)[:n]] = True
+    return record | {"seen": seen}
+
+
+def _stream(seed: int, draw: int, key: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, draw, key))))
 
 
 @torch.inference_mode()
@@ -56,25 +79,28 @@ def decode(
     seeds: list,
     n_draws: int | None,
     correlation: Correlation,
+    context: Ragged | None = None,
 ) -> list[np.ndarray]:
-    """Return values (n_points,), or draws (n_points, n_draws), for each row of Z at the locations of object `index`.
+    """Return values (n_points, ...), or draws (n_points, ..., n_draws), for each row of Z at the locations of an object.
 
-    `seeds` has (seed, content key) for each row.
+    Row i is decoded at the locations of object ``index[i]`` of `store`, beside the points of the same object of
+    `context`. `seeds` has (seed, content key) for each row.
     """
     device = store.lengths.device
     lengths = store.lengths.cpu().numpy()[index]
     draws = n_draws or module.n_point_draws  # 0: the point estimate needs no noise
     values: list = [None] * len(Z)
     for rows in token_batches(lengths, TOKENS_PER_PASS / max(draws, 1), None):
-        query = store.take(torch.from_numpy(index[rows]).to(device))
-        z, noise = torch.from_numpy(Z[rows]).to(device), None
+        objects = torch.from_numpy(index[rows]).to(device)
+        query, z, noise = store.take(objects), torch.from_numpy(Z[rows]).to(device), None
+        seen = None if context is None else context.take(objects)
         if draws:
             query, z = query.repeat(draws), z.repeat_interleave(draws, 0)
-            streams = [(seeds[i][0], draw, seeds[i][1]) for i in rows for draw in range(draws)]
-            noise = Noise(streams, query.location, query.band, query.observed, correlation)
-        out = module.decode(name, z, query, noise=noise).float().cpu().numpy()
-        out = out.reshape(len(rows), max(draws, 1), -1).swapaxes(1, 2)  # (B, L, draws)
-        for i, x in zip(rows, out if n_draws else out.mean(2), strict=True):
+            streams = [_stream(seeds[i][0], draw, seeds[i][1]) for i in rows for draw in range(draws)]
+            noise = Noise(streams, query, correlation)
+        out = module.decode(name, z, query, noise=noise, context=seen).float().cpu().numpy()
+        out = np.moveaxis(out.reshape(len(rows), max(draws, 1), *out.shape[1:]), 1, -1)  # (B, L, ..., draws)
+        for i, x in zip(rows, out if n_draws else out.mean(-1), strict=True):
             values[i] = x[: lengths[i]]
     return values
 
@@ -91,7 +117,7 @@ def learn_correlation(module: Objective, name: str, modality: Modality, records:
         batch = store.take(torch.from_numpy(rows).to(device))
         z = module.encode({name: batch}).mean
         # Where the point estimate is a mean of draws, the draw from no noise at all stands for it.
-        noise = (lambda batch=batch: torch.zeros_like(batch.location)) if module.n_point_draws else None
+        noise = (lambda batch=batch: torch.zeros_like(batch.value)) if module.n_point_draws else None
         residual = (batch.value - module.decode(name, z, batch, noise=noise)).float()
         columns = [x.cpu().numpy() for x in (batch.location, batch.band, residual, batch.observed)]
         residuals += [(x[seen], band[seen], r[seen]) for x, band, r, seen in zip(*columns, strict=True)]

@@ -28,6 +28,15 @@ class Modality(abc.ABC):
     a completed copy and never changes the declaration.
     """
 
+    #: whether rows of a 2-D array are objects too
+    takes_rows = False
+    #: whether decoded objects have one shape, so that many are given as one array
+    stacks = False
+
+    @abc.abstractmethod
+    def objects(self, X, name: str) -> list:
+        """Return what a user gave as a list of objects, refusing what cannot be one; `name` names it in errors."""
+
     @abc.abstractmethod
     def learn(self, objects: list) -> Modality:
         """Return a copy completed with what `objects` show: columns, units, bands, scaling, default grid."""
@@ -58,6 +67,10 @@ class Modality(abc.ABC):
     @abc.abstractmethod
     def grid(self) -> Any:
         """Return the object without values on which `inverse_transform` decodes by default."""
+
+    def typical_error(self) -> float | None:
+        """Return the median measurement error in scaled values; None if there are none."""
+        return None
 
     def separations(self) -> tuple[float, float, int] | None:
         """Return finest and longest separation of scaled locations and the number of bands; None if not on a line."""

@@ -45,6 +45,7 @@ class Learned:
     labels: dict[str, tuple[str, ...]]  # metadata key -> labels seen, commonest first
     typical: dict[str, Any]  # metadata key -> median or commonest label
     grid: tuple[tuple[str, tuple[float, ...]], ...]  # band -> locations, in the unit of fit
+    error: float | None  # median measurement error, in scaled values
     n_points: float  # median number of observed points
     arrays: bool  # learned from rows of a 2-D array
 

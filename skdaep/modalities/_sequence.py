@@ -65,6 +65,12 @@ class Sequence(Modality):
     unknown: str = "error"
     learned: Learned | None = field(default=None, repr=False)
 
+    takes_rows = True
+
+    def objects(self, X, name: str) -> list:
+        """Return X as a list of Tables."""
+        return tables.as_objects(X, name)
+
     # --- learning -----------------------------------------------------------------------------------
 
     def learn(self, objects: list) -> Sequence:
@@ -92,9 +98,12 @@ class Sequence(Modality):
         finest = np.quantile(spacing, 0.1) if len(spacing) else extent
         numbers, labels, typical = new._learn_metadata(objects, arrays)
         n_points = float(np.median([r["seen"].sum() for r in raw]))
+        value_scaling = Scaling.of(value)
+        errors = np.concatenate([r["error"][r["seen"]] for r in raw])
+        errors = errors[errors > 0]  # also leaves out NaN
         learned = Learned(
             units=units,
-            value=Scaling.of(value),
+            value=value_scaling,
             location=scaling,
             bands=tuple(np.unique(band).tolist()),
             resolution=float(finest if self.resolution is None else self.resolution / scaling.scale),
@@ -103,6 +112,7 @@ class Sequence(Modality):
             labels=labels,
             typical=typical,
             grid=default_grid(location, band, n_points) if not arrays else (("", tuple(range(len(objects[0])))),),
+            error=float(np.median(errors)) / value_scaling.scale if len(errors) else None,
             n_points=n_points,
             arrays=arrays,
         )
@@ -279,6 +289,10 @@ class Sequence(Modality):
         if self.band is not None:
             table[self.band] = np.concatenate([np.full(len(locations), b) for b, locations in learned.grid])
         return table
+
+    def typical_error(self) -> float | None:
+        """Return the median measurement error in scaled values."""
+        return self.learned.error
 
     def separations(self) -> tuple[float, float, int]:
         """Return finest and longest separation of scaled locations, and the number of bands."""

@@ -17,8 +17,8 @@ class Batch:
     In a batch of queries (locations to decode at) the values are zero and `observed` marks the real locations.
     """
 
-    value: Tensor  # (B, L) standardised measurements
-    location: Tensor  # (B, L) standardised locations
+    value: Tensor  # (B, L) standardised measurements, or (B, L, P) where a point holds several (a patch of pixels)
+    location: Tensor  # (B, L) standardised locations, or (B, L, 2) in an image
     band: Tensor  # (B, L) index of the band, 0 where there are no bands
     error: Tensor  # (B, L) one-sigma error in units of value, NaN where unknown
     observed: Tensor  # (B, L) bool, True where a measurement exists
@@ -53,8 +53,14 @@ class Batch:
 
     def _keep(self, within: Tensor, counts: Tensor) -> Batch:
         padding = torch.arange(within.shape[1], device=counts.device) >= counts[:, None]
-        cut = {k: getattr(self, k).gather(1, within).masked_fill(padding, 0) for k in POINTS}
+        row = torch.arange(len(self), device=counts.device)[:, None]
+        cut = {k: blank(getattr(self, k)[row, within], padding) for k in POINTS}
         return self.replace(**cut, observed=~padding)
+
+
+def blank(x: Tensor, where: Tensor) -> Tensor:
+    """Put zeros where `where` (B, L) is True into x (B, L, ...)."""
+    return x.masked_fill(where.view(*where.shape, *[1] * (x.ndim - 2)), 0)
 
 
 POINTS = ("value", "location", "band", "error")
@@ -65,7 +71,7 @@ OBJECTS = ("numbers", "labels")
 class Ragged:
     """All points of all objects end to end, with offsets: no Python loop cuts a batch."""
 
-    points: dict[str, Tensor]  # (n_points,) each, keys POINTS
+    points: dict[str, Tensor]  # (n_points, ...) each, keys POINTS
     objects: dict[str, Tensor]  # (n_objects, ...) each, keys OBJECTS
     lengths: Tensor  # (n_objects,)
 
@@ -107,5 +113,5 @@ class Ragged:
     def _gather(self, index: Tensor, within: Tensor, lengths: Tensor) -> Batch:
         padding = torch.arange(within.shape[1], device=index.device) >= lengths[:, None]  # (B, L)
         at = (self.offsets[index, None] + within).masked_fill(padding, 0)
-        cut = {k: v[at].masked_fill_(padding, 0) for k, v in self.points.items()}
+        cut = {k: blank(v[at], padding) for k, v in self.points.items()}
         return Batch(**cut, observed=~padding, **{k: v[index] for k, v in self.objects.items()})

@@ -2,5 +2,7 @@
 
 from ._base import Bottleneck, Objective
 from .denoising import Denoising
+from .masking import Masking
+from .variational import Variational
 
-__all__ = ["Bottleneck", "Denoising", "Objective"]
+__all__ = ["Bottleneck", "Denoising", "Masking", "Objective", "Variational"]

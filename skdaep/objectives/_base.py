@@ -1,4 +1,4 @@
-"""The contract of an objective."""
+"""The contract of an objective, and what the members share: which points are seen, and how errors are averaged."""
 
 from __future__ import annotations
 
@@ -22,30 +22,41 @@ class Bottleneck(NamedTuple):
 class Objective(nn.Module):
     """An autoencoder and what it is trained for: encode, loss, decode.
 
+    Parameters
+    ----------
+    n_queries : int or None
+        At most so many points of each object are decoded in a training step; None: all.
+    typical_errors : dict
+        Modality -> typical measurement error: points count by their own beside it. Without an entry all count alike.
+
     Attributes
     ----------
     n_moments : int
         Numbers the encoder must give for each entry of the bottleneck.
-    draws : bool
-        Whether `decode` can give draws.
+    draws : {"noise", "posterior", None}
+        Where draws come from: noise given to `decode`, the posterior of z, or nowhere.
     free_correlation : bool
         Whether the noise of draws may be correlated along the location, no point being denoised with regard to others.
     n_point_draws : int
         Draws whose mean is the point estimate; 0 if ``decode`` without noise gives it at once.
+    has_prior : bool
+        Whether z follows N(0, 1) as trained.
     """
 
     n_moments = 1
-    draws = False
+    draws: str | None = None
     free_correlation = False
     n_point_draws = 0
+    has_prior = False
 
-    def __init__(self, autoencoder: Autoencoder):
+    def __init__(self, autoencoder: Autoencoder, *, n_queries: int | None = None, typical_errors: dict | None = None):
         super().__init__()
         self.autoencoder = autoencoder
+        self.n_queries, self.typical_errors = n_queries, typical_errors or {}
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return the bottleneck of batches by modality, from all their points."""
-        raise NotImplementedError
+        return Bottleneck(self.autoencoder.encode(batches))
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return named losses per object (B,), the one to be minimised under ``"loss"``.
@@ -54,11 +65,43 @@ class Objective(nn.Module):
         """
         raise NotImplementedError
 
-    def decode(self, name: str, z: Tensor, query: Batch, noise: Callable[[], Tensor] | None = None) -> Tensor:
-        """Return values (B, L) of a modality at the locations of `query`; with `noise` a draw, else a mean."""
+    def decode(
+        self,
+        name: str,
+        z: Tensor,
+        query: Batch,
+        noise: Callable[[], Tensor] | None = None,
+        context: Batch | None = None,
+    ) -> Tensor:
+        """Return values (B, L) of a modality at the locations of `query`.
+
+        With `noise` a draw, else a mean; `context` holds measured points that the decoder may see beside z.
+        """
         raise NotImplementedError
 
+    def decoded_points(self, batch: Batch) -> Batch:
+        """Return the last `n_queries` points of each object."""
+        return batch if self.n_queries is None else batch.last(batch.lengths.clamp(max=self.n_queries))
 
-def mean_over_points(per_point: Tensor, observed: Tensor) -> Tensor:
-    """Average (B, L) over the observed points of each object; padding never counts."""
-    return (per_point * observed).sum(1) / observed.sum(1).clamp(min=1)
+    def mean_over_points(self, name: str, per_point: Tensor, query: Batch) -> Tensor:
+        r"""Average (B, L, ...) over the observed points of each object; padding never counts.
+
+        With a typical error e a point of error :math:`e_i` has the weight :math:`e^2 / (e^2 + e_i^2)`, that of a
+        model whose own error is e; a point of unknown error counts as a typical one.
+        """
+        typical, weight = self.typical_errors.get(name), query.observed.to(per_point.dtype)
+        if typical is not None:
+            weight = weight / (1 + (query.error / typical).nan_to_num(1.0) ** 2)
+        per_point = per_point.flatten(2).mean(2) if per_point.ndim > 2 else per_point
+        return (per_point * weight).sum(1) / weight.sum(1).clamp(min=torch.finfo(weight.dtype).tiny)
+
+
+def random_share(batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
+    """Keep the first points of each object, a random 25 to 100 % of them; at least one."""
+    share = 1 - 0.75 * torch.rand((), generator=generator, device=generator.device)
+    return first_share(batches, share)
+
+
+def first_share(batches: dict[str, Batch], share: float | Tensor) -> dict[str, Batch]:
+    """Keep the first points of each object, a given share of them; at least one."""
+    return {k: b.first(torch.ceil(share * b.lengths).long().clamp(min=1)) for k, b in batches.items()}

@@ -57,7 +57,7 @@ def edited(data, change, sign=True):
 # --- round trips ------------------------------------------------------------------------------------
 
 
-def test_a_loaded_model_is_the_saved_one(fitted, model_file, X):
+def test_a_loaded_model_is_the_saved_one(fitted, model_file, X, some_draws):
     loaded = skdaep.load(model_file)
     assert type(loaded) is type(fitted)
     assert loaded.get_params() == fitted.get_params()
@@ -68,7 +68,7 @@ def test_a_loaded_model_is_the_saved_one(fitted, model_file, X):
     Z = fitted.transform(X)
     np.testing.assert_array_equal(loaded.transform(X), Z)
     np.testing.assert_array_equal(loaded.get_feature_names_out(), fitted.get_feature_names_out())
-    for one, other in zip(loaded.reconstruct(X, n_draws=2), fitted.reconstruct(X, n_draws=2), strict=True):
+    for one, other in zip(*(e.reconstruct(X, n_draws=some_draws) for e in (loaded, fitted)), strict=True):
         np.testing.assert_array_equal(one["mag"], other["mag"])
         assert one["mag"].unit == other["mag"].unit
     np.testing.assert_array_equal(loaded.inverse_transform(Z)[0]["mag"], fitted.inverse_transform(Z)[0]["mag"])
@@ -95,7 +95,7 @@ def test_a_model_of_a_dataframe_keeps_the_names_of_its_columns(make, tmp_path):
     pd.testing.assert_frame_equal(loaded.transform(frame), estimator.transform(frame))
 
 
-def test_numpy_numbers_as_parameters(make, fresh, X, tmp_path):
+def test_numpy_numbers_as_parameters(make, fresh, X, tmp_path, some_draws):
     kinds = {int: np.int64, float: np.float64, bool: np.bool_}
     estimator = make()
     plain = estimator.get_params()
@@ -104,7 +104,7 @@ def test_numpy_numbers_as_parameters(make, fresh, X, tmp_path):
     loaded = skdaep.load(tmp_path / "model")
     assert loaded.get_params() == plain
     np.testing.assert_array_equal(loaded.transform(X), fresh.transform(X))
-    assert len(estimator.reconstruct(X, n_draws=np.int64(2))) == 12
+    assert len(estimator.reconstruct(X, n_draws=some_draws and np.int64(some_draws))) == 12
 
 
 def test_the_device_can_be_replaced(make, X, tmp_path):

@@ -1,0 +1,106 @@
+"""Text that the docstrings of all encoders share, so that a parameter is described in one place."""
+
+from __future__ import annotations
+
+import inspect
+
+PARAMETERS = """\
+bottleneck_length, bottleneck_dim : int, default=4, 4
+    Number and width of the bottleneck tokens; `transform` returns their product as columns.
+model_dim : int, default=64
+    Width of all tokens inside the networks.
+n_heads : int, default=4
+    Attention heads; must divide `model_dim`.
+n_encoder_layers, n_decoder_layers : int, default=4, 4
+    Blocks of the encoder and of the decoder.
+hidden_length : int, "auto" or None, default="auto"
+    Number of the decoder's hidden tokens, through which the points to be decoded see one another (two-stage).
+    None: they do not (single-stage). Both are linear in points. "auto" is None where points need not meet, for light
+    curves and spectra (8 in `MAEPEncoder`), and 32 for images (None in `BetaVAEEncoder`).
+encoder_hidden_length : int or None, default=None
+    Number of hidden tokens between the points and the bottleneck queries; None: there are none.
+share_weights : bool, default=False
+    Whether all blocks of the encoder share their weights.
+max_iter : int, default=1000
+    Number of gradient steps.
+batch_size : int, default=64
+    Objects of median length in a batch; longer objects come in smaller batches.
+max_points : int or None, default=512
+    In each training step an object shows at most so many of its points, a new random subset every time. The
+    encoder sees a random share of them, the decoder others: a sixteenth of that number, at least 32. None: all
+    points. `transform` and decoding always use all.
+solver : {"muon", "adamw"}, default="muon"
+    Optimiser: Muon on the matrices of linear layers with AdamW on all else, or AdamW throughout.
+learning_rate_init : float, default=4e-3
+    Peak learning rate, reached after a warm-up and left on a cosine.
+weight_decay : float, default=0.01
+    Decoupled weight decay, on matrices only.
+error_weighting : bool, default=False
+    Whether a point of measurement error e_i counts with weight e^2 / (e^2 + e_i^2) in the loss, e the median error
+    of the training points. Where no error is given a point counts as one of median error; without any, all alike.
+early_stopping : bool, default=True
+    Whether to hold out objects, keep the weights with the lowest validation loss, and stop when it has not
+    fallen for `n_iter_no_change` records of `history_`.
+validation_fraction : float, default=0.1
+    Share of the objects held out, whole groups if `fit` is given groups.
+n_iter_no_change : int, default=30
+    See `early_stopping`.
+warm_start : bool, default=False
+    Whether `fit` continues from the weights and scaling of the fit before.
+random_state : int, RandomState or None, default=None
+    Seed of initial weights, batches, noise and draws. Global generators are never touched.
+device : str, default="auto"
+    "auto" is CUDA where there is one, else the CPU; or a torch device such as "cpu", "cuda:1", "mps".
+precision : {"auto", "float32", "bfloat16"}, default="auto"
+    Of matrix products; "auto" is bfloat16 on a CUDA device that has it, else float32.
+verbose : bool or int, default=False
+    Whether to write a line for each record of `history_`. For a progress bar call
+    ``set_callbacks(sklearn.callback.ProgressBar())`` before `fit`.
+"""
+
+ATTRIBUTES = """\
+modalities_ : dict
+    The modality completed with what `fit` saw: columns, units, bands, scaling, default grid.
+bottleneck_shape_ : tuple of int
+    ``(bottleneck_length, bottleneck_dim)``, the shape of one row of `transform` before it is flattened.
+history_ : list of dict
+    One record per epoch, or per 50 steps where an epoch is shorter: iteration, loss, validation_loss,
+    learning_rate, seconds.
+n_iter_ : int
+    Gradient steps taken.
+best_loss_ : float
+    Lowest validation loss, or training loss without `early_stopping`.
+device_ : str
+    Device in use.
+n_features_in_ : int
+    Number of columns; only if X was an array.
+feature_names_in_ : ndarray of str
+    Names of the columns; only if X was a DataFrame of numbers.
+"""
+
+RAISES = """\
+Raises
+------
+TableError
+    In `fit`, `transform` and the like: an object cannot be used; the message names it and the column.
+DivergenceError
+    In `fit`: the loss is not finite; the message names the objects.
+DeviceError
+    In `fit`: there is no such device.
+
+See Also
+--------
+Sequence : Declare the columns of a modality.
+load : Read an estimator from a file written by its ``save``.
+"""
+
+
+def documented(cls):
+    """Fill the shared parts into a class's docstring, where it has their names in brackets; for use as a decorator."""
+    if cls.__doc__ is None:  # python -OO
+        return cls
+    cls.__doc__ = inspect.cleandoc(cls.__doc__) + "\n"
+    parts = {"[shared parameters]": PARAMETERS, "[shared attributes]": ATTRIBUTES, "[raises]": RAISES}
+    for name, text in parts.items():
+        cls.__doc__ = cls.__doc__.replace(f"{name}\n", text)
+    return cls

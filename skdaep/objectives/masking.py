@@ -1,0 +1,53 @@
+r"""The masked autoencoder: learn z by predicting points that were hidden (maep, section 3; He et al. 2022).
+
+.. math:: \mathcal{L} = \frac{1}{|H|} \sum_{i \in H} (x_i - \hat x_i)^2, \qquad
+    \hat x = f\bigl(z(x_V),\, \{x_j\}_{j \in C}\bigr), \quad C \subseteq V
+
+V are the visible points and H the hidden ones. The decoder's input is one token for each visible point it is shown
+and for each hidden one, which has a learned token where the others have their value; the hidden tokens of the
+two-stage decoder carry what is visible to the hidden locations, at a cost linear in points. The decoder is shown a
+random share of the visible points, from none to all, so that z alone suffices when there is nothing else.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..nn.autoencoder import Autoencoder
+from ..nn.batch import Batch
+from ._base import Objective, first_share
+
+
+class Masking(Objective):
+    """Predict hidden points from z and a share of the visible points."""
+
+    def __init__(self, autoencoder: Autoencoder, model_dim: int, *, mask_ratio: float, **options):
+        super().__init__(autoencoder, **options)
+        self.mask_ratio = mask_ratio
+        self.hidden_token = nn.Parameter(torch.zeros(model_dim))
+
+    def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
+        """Return the squared error of the hidden points, per object; the point of an object that has one is both."""
+        visible = first_share(batches, 1 - self.mask_ratio)
+        z = self.encode(visible).mean
+        total = z.new_zeros(len(z))
+        for name, batch in batches.items():
+            seen = visible[name]
+            n_hidden = (batch.lengths - seen.lengths).clamp(min=1)
+            hidden = batch.last(n_hidden if self.n_queries is None else n_hidden.clamp(max=self.n_queries))
+            share = torch.rand(len(z), generator=generator, device=generator.device)
+            context = seen.first((share * (seen.lengths + 1)).long())
+            error = (self.decode(name, z, hidden, context=context) - hidden.value) ** 2
+            total = total + self.mean_over_points(name, error, hidden)
+        return {"loss": total / len(batches)}
+
+    def decode(self, name, z, query, noise=None, context=None) -> Tensor:
+        """Return the values at the locations of `query`, given z and the points of `context`."""
+        tokenizer = self.autoencoder.decoder_tokenizers[name]
+        tokens, observed = tokenizer.queries(query) + self.hidden_token, query.observed  # (B, L, W)
+        if context is not None and context.value.shape[1]:
+            shown = tokenizer.add_values(tokenizer.queries(context), context.value)
+            tokens, observed = torch.cat([tokens, shown], 1), torch.cat([observed, context.observed], 1)
+        values = self.autoencoder.decode(name, tokens, *self.autoencoder.condition(name, z, query), observed)
+        return values[:, : query.observed.shape[1]]

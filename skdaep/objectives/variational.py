@@ -1,0 +1,58 @@
+r"""The beta-VAE: a posterior of z, drawn towards N(0, 1) (Higgins et al. 2017; daep, section 4).
+
+.. math:: \mathcal{L} = \frac{1}{n}\Bigl[\sum_{i=1}^{n} (x_i - \hat x_i(z))^2
+    + 2\,\beta\,\mathrm{KL}\bigl(q(z \mid x) \,\Vert\, \mathcal{N}(0, 1)\bigr)\Bigr], \qquad z \sim q(z \mid x)
+
+This is the negative evidence bound, for measurements with unit variance in scaled units, over n / 2: an object with
+more points says more about its z. The sum is estimated from the points decoded in a step.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..nn.autoencoder import Autoencoder
+from ..nn.batch import Batch
+from ._base import Bottleneck, Objective, random_share
+
+
+class Variational(Objective):
+    """Reconstruct from a draw of the posterior, decoding bare locations."""
+
+    n_moments = 2
+    draws = "posterior"
+    has_prior = True
+
+    def __init__(self, autoencoder: Autoencoder, *, beta: float, **options):
+        super().__init__(autoencoder, **options)
+        self.beta = beta
+
+    def encode(self, batches: dict[str, Batch]) -> Bottleneck:
+        """Return mean and scale of the posterior."""
+        mean, raw = self.autoencoder.encode(batches).chunk(2, dim=-1)  # (B, K, D) each
+        return Bottleneck(mean, F.softplus(raw) + 1e-4)
+
+    def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
+        """Return the bound per object and point, and its two parts."""
+        mean, scale = self.encode(random_share(batches, generator))
+        z = mean + scale * torch.randn(mean.shape, generator=generator, device=generator.device)
+        error, n_points = mean.new_zeros(len(mean)), mean.new_zeros(len(mean))
+        for name, batch in batches.items():
+            query = self.decoded_points(batch)
+            error = error + self.mean_over_points(name, (self.decode(name, z, query) - query.value) ** 2, query)
+            n_points = n_points + batch.lengths
+        divergence = divergence_from_standard_normal(mean, scale)
+        error = error / len(batches)
+        return {"loss": error + 2 * self.beta * divergence / n_points, "error": error, "divergence": divergence}
+
+    def decode(self, name, z, query, noise=None, context=None) -> Tensor:
+        """Return the mean at the locations of `query`, given z."""
+        queries = self.autoencoder.decoder_tokenizers[name].queries(query)
+        return self.autoencoder.decode(name, queries, *self.autoencoder.condition(name, z, query), query.observed)
+
+
+def divergence_from_standard_normal(mean: Tensor, scale: Tensor) -> Tensor:
+    r"""Return :math:`\sum \frac12 (\mu^2 + s^2 - 1) - \log s` over the bottleneck, in nats (B,)."""
+    return (0.5 * (mean**2 + scale**2 - 1) - scale.log()).flatten(1).sum(1)

@@ -1,0 +1,118 @@
+"""More training objects from those there are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_random_state, check_scalar
+
+from ._base import TableTransformer
+
+
+def augment(
+    X,
+    y=None,
+    groups=None,
+    *,
+    n_copies=5,
+    noise=True,
+    drop=0.1,
+    random_state=None,
+    value=None,
+    location=None,
+    error=None,
+):
+    r"""Enlarge a training set by noisy and thinned copies of its objects.
+
+    The first of the copies of an object is the object as it is. In the others each observed point is removed with
+    probability `drop`, though never the last, and noise of the measurement error is added:
+    :math:`v \to v + \sigma \epsilon`, whose error then is :math:`\sqrt 2 \sigma`.
+
+    This is a function, not a step: a scikit-learn pipeline cannot change the number of objects, for `y` would not
+    follow, and calls the same `transform` in training and in prediction, where nothing may be added. Enlarge the
+    training objects before `fit`, after splitting off those to test on.
+
+    Parameters
+    ----------
+    X : list of Table
+        One Table per object.
+    y : array-like of shape (n_objects, ...), default=None
+        Anything that is to be repeated along with X.
+    groups : array-like of shape (n_objects,), default=None
+        Objects that belong together. None: every object is a group.
+    n_copies : int, default=5
+        How many times as many objects are returned.
+    noise : bool, default=True
+        Whether to add noise to the values; needs a column of errors. Where an error is not known, none is added.
+    drop : float, default=0.1
+        Probability that a point is removed, from 0 to below 1.
+    random_state : int, RandomState or None, default=None
+        Seed.
+    value, location, error : str or None, default=None
+        Columns. None: found by their customary names.
+
+    Returns
+    -------
+    X : list of Table, length n_copies * n_objects
+        First all objects as they are, then all of the second copy, and so on; new Tables.
+    y : ndarray or None
+        Repeated in the same order.
+    groups : ndarray
+        Repeated too: pass it to ``fit(X, groups=groups)`` and to splitters such as `GroupKFold`, so that copies of an
+        object are never on both sides of a split.
+
+    Examples
+    --------
+    >>> from skdaep.datasets import make_supernova_light_curves
+    >>> from skdaep.preprocessing import augment
+    >>> X, y = make_supernova_light_curves(3, random_state=0)
+    >>> X, y, groups = augment(X, y, n_copies=2, random_state=0)
+    >>> len(X), groups.tolist()
+    (6, [0, 1, 2, 0, 1, 2])
+    """
+    check_scalar(n_copies, "n_copies", Integral, min_val=1)
+    check_scalar(drop, "drop", Real, min_val=0, max_val=1, include_boundaries="left")
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    columns = {"value": value, "location": location, "error": error}
+    tables = []
+    for copy in range(n_copies):
+        rng = np.random.default_rng([seed, copy])
+        change = {"noise": noise and copy > 0, "drop": drop if copy else 0.0}
+        tables += _Perturbed(rng, needs_error=noise, **change, **columns).fit_transform(X)
+    index = np.tile(np.arange(len(tables) // n_copies), n_copies)
+    return tables, None if y is None else np.asarray(y)[index], index if groups is None else np.asarray(groups)[index]
+
+
+class _Perturbed(TableTransformer):
+    """One copy of each object; a step only in order to read and write as steps do."""
+
+    def __init__(self, rng, needs_error, noise, drop, value, location, error):
+        self.rng = rng
+        self.needs_error = needs_error
+        self.noise = noise
+        self.drop = drop
+        self.value = value
+        self.location = location
+        self.error = error
+
+    @property
+    def _name(self):
+        return "augment"
+
+    def _required(self):
+        return ("error",) if self.needs_error else ()
+
+    def _forward(self, points):
+        if not self.noise:
+            return points
+        shift = np.nan_to_num(points.error) * self.rng.standard_normal(len(points.value))
+        return replace(points, value=points.value + shift, error=np.sqrt(2) * points.error)
+
+    def _keep(self, points):
+        drop = self.rng.uniform(size=len(points.value)) < self.drop
+        seen = np.flatnonzero(np.isfinite(points.value) & np.isfinite(points.location))
+        if len(seen) and drop[seen].all():
+            drop[self.rng.choice(seen)] = False
+        return ~drop

@@ -1,0 +1,355 @@
+"""What all steps share: reading an object as arrays, writing it back, and scikit-learn's manners.
+
+A step has one parameter per role of column that it reads (``value``, ``location``, ``band``, ``error``) and says what
+it does to one object in `_forward` and `_backward`; nothing else is needed for a new one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Column, MaskedColumn, QTable, Table
+from astropy.utils.masked import Masked
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from .. import tables
+from ..exceptions import TableError
+
+ROLES = ("value", "location", "band", "error")
+NUMBERS = ("value", "location", "error")
+
+
+@dataclass(frozen=True)
+class Points:
+    """One object as a step sees it; a step returns a changed copy, made by `dataclasses.replace`.
+
+    Parameters
+    ----------
+    value, error : ndarray, shape (n_points,) or (n_points, n_draws)
+        In the unit of fit, NaN where not observed or not known.
+    location : ndarray, shape (n_points,)
+        In the unit of fit.
+    band : ndarray of str, shape (n_points,)
+        "" where there is none.
+    meta : dict
+        A copy of the metadata.
+    table : Table
+        The object itself, to be read only.
+    where : str
+        What errors call the object: "X[17]".
+    other : dict, default={}
+        Further columns to be added, or removed where None.
+    """
+
+    value: np.ndarray
+    location: np.ndarray
+    band: np.ndarray
+    error: np.ndarray
+    meta: dict
+    table: Table
+    where: str
+    other: dict = field(default_factory=dict)
+
+    def number(self, key: str, unit: str | None = None, hint: str = "") -> float:
+        """Return a number of the metadata, whatever the case of its key; a Quantity is converted to `unit`."""
+        value = self.meta.get(key)
+        if isinstance(value, u.Quantity) and unit is not None:
+            try:
+                value = value.to_value(unit)
+            except u.UnitConversionError:
+                raise TableError(f"{self.where} has {key!r} = {value} in meta, but {unit!r} is needed.") from None
+        else:
+            value = tables.metadata(self.table, key)
+        if isinstance(value, str):
+            raise TableError(f"{self.where} has {key!r} = {value!r} in meta, but a number is needed.")
+        if value is None or not np.isfinite(value):
+            has = ", ".join(map(str, self.meta)) or "nothing"
+            raise TableError(f"{self.where} has no number {key!r} in meta (it has: {has}).{hint}")
+        return float(value)
+
+    def remember(self, **numbers: float) -> Points:
+        """Put into the metadata what the way back needs; a key that is taken is refused, not overwritten."""
+        taken = {str(key).lower() for key in self.table.meta}
+        for key in numbers:
+            if key.lower() in taken:
+                raise TableError(
+                    f"{self.where} has {key!r} in meta already, as if it had been transformed before. "
+                    f"Remove it, or set another key for this step."
+                )
+        return replace(self, meta=self.meta | numbers)
+
+    def recall(self, key: str) -> float:
+        """Return what `remember` put into the metadata when this object was transformed."""
+        return self.number(
+            key, hint=" Decode at transformed objects, which carry it: reconstruct(X), or inverse_transform(Z, at=X)."
+        )
+
+    def forget(self, *keys: str) -> Points:
+        """Take out of the metadata what `remember` put there."""
+        gone = {key.lower() for key in keys}
+        return replace(self, meta={k: v for k, v in self.meta.items() if str(k).lower() not in gone})
+
+
+class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """A step from Tables to Tables; a subclass adds its parameters, `_forward` and, if it has a way back, `_backward`.
+
+    Columns keep their names. Those that a step does not change are copied as they are.
+    """
+
+    def __init_subclass__(cls, **kwargs):
+        # scikit-learn would otherwise wrap every subclass's transform to make DataFrames of Tables.
+        super().__init_subclass__(**kwargs | {"auto_wrap_output_keys": None})
+
+    # --- what a step says ---------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        """Raise if a parameter makes no sense."""
+
+    def _required(self) -> tuple[str, ...]:
+        """Return the roles without which the step cannot work, beside value and location."""
+        return ()
+
+    def _learn(self, points: list[Points]) -> None:
+        """Learn from the training objects."""
+
+    def _units_after(self) -> dict[str, str | None]:
+        """Return the units by role after the step."""
+        return self.units_
+
+    def _forward(self, points: Points) -> Points:
+        """Return a transformed object."""
+        return points
+
+    def _forward_all(self, points: list[Points]) -> list[Points]:
+        """Return all objects transformed: for steps that share the work out."""
+        return [self._forward(p) for p in points]
+
+    def _keep(self, points: Points) -> np.ndarray:
+        """Return which points of a transformed object stay."""
+        return np.ones(len(points.table), bool)
+
+    def _backward(self, points: Points) -> Points:
+        """Return an object before the step; the default has no way back."""
+        return points
+
+    #: how to avoid that no point is left
+    _remedy = ""
+
+    @property
+    def _name(self) -> str:
+        """What errors call the step."""
+        return type(self).__name__
+
+    # --- what scikit-learn calls --------------------------------------------------------------------
+
+    def fit(self, X, y=None):
+        """Learn the columns and units of the first object, and whatever the step learns from all.
+
+        Parameters
+        ----------
+        X : list of Table
+            One Table per object.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted step.
+        """
+        self._check()
+        objects = self._objects(X)
+        if not objects:
+            raise ValueError("X holds 0 objects (n_samples=0); at least one is needed.")
+        required = ("value", "location", *self._required())
+        columns = {
+            role: self._find(objects[0], role, getattr(self, role), "X[0]", role in required)
+            for role in ROLES
+            if hasattr(self, role)
+        }
+        self.columns_ = {role: name for role, name in columns.items() if name is not None}
+        self.units_ = self._units_of(objects[0])
+        self.units_out_ = self._units_after()
+        self._learn([self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(objects)])
+        return self
+
+    def transform(self, X):
+        """Return the objects transformed.
+
+        Parameters
+        ----------
+        X : list of Table
+            Objects with the columns seen in fit, in units that can be converted to those of fit.
+
+        Returns
+        -------
+        X : list of Table
+            New Tables (QTables where they were); those given are not changed.
+        """
+        check_is_fitted(self)
+        before = [self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(self._objects(X))]
+        pairs = zip(before, self._forward_all(before), strict=True)
+        return [self._cut(self._write(old, new, self.units_out_), new) for old, new in pairs]
+
+    def inverse_transform(self, X):
+        """Return objects, perhaps decoded by an encoder, in the units and frame of fit.
+
+        Parameters
+        ----------
+        X : list of Table
+            What `transform` returned, or Tables with its meta and columns. An error column may be missing, and the
+            values may be draws, a column of shape (n_points, n_draws).
+
+        Returns
+        -------
+        X : list of Table
+            New Tables; those given are not changed.
+        """
+        check_is_fitted(self)
+        after = [self._read(o, f"X[{i}]", self.units_out_, decoded=True) for i, o in enumerate(self._objects(X))]
+        return [self._write(a, self._backward(a), self.units_) for a in after]
+
+    def get_feature_names_out(self, input_features=None):
+        """Pass names through: a Table has no features yet.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names.
+
+        Returns
+        -------
+        input_features : array-like of str
+            The same.
+        """
+        return input_features
+
+    def set_output(self, *, transform=None):
+        """Do nothing: the output is Tables, whatever container a later step is asked for.
+
+        Parameters
+        ----------
+        transform : str, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The step.
+        """
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "units_out_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def _objects(self, X) -> list[Table]:
+        if tables.is_numeric(X):
+            raise TableError(f"X is an array of numbers; {self._name} needs a list of Tables.")
+        return tables.as_objects(X)
+
+    def _find(self, table: Table, role: str, name: str | None, where: str, required: bool = True) -> str | None:
+        """Return the column of a role; the advice in an error is to set a parameter of this step."""
+        try:
+            return tables.find_column(table, role, name, where, required)
+        except TableError as error:
+            message = str(error).replace("modality=Sequence(", f"{self._name}(")
+            raise TableError(message) from None
+
+    def _units_of(self, table: Table) -> dict[str, str | None]:
+        """Return the units by role; errors are read in the unit of the values they belong to."""
+        found = {role: tables.unit_of(table, self.columns_[role]) for role in NUMBERS if role in self.columns_}
+        if found.get("error") is not None:
+            found["error"] = tables.unit_of_error(found["value"])
+        return dict.fromkeys(NUMBERS) | found
+
+    def _read(self, table: Table, where: str, units: dict, decoded: bool = False) -> Points:
+        if len(table) == 0:
+            raise TableError(f"{where} is an empty table; remove the object.")
+        required = {"value", "location", *self._required()} - ({"error"} if decoded else set())
+        found = {}
+        for role, name in self.columns_.items():
+            if role in required:
+                self._find(table, role, name, where)
+            if name not in table.colnames:
+                continue
+            if role == "band":
+                found[role] = tables.labels(table, name)
+            elif decoded and role != "location":
+                found[role] = _numbers_or_draws(table, name, where, units[role])
+            else:
+                found[role] = tables.numbers(table, name, where, units[role])
+        n = len(table)
+        value = found.get("value", np.full(n, np.nan))
+        error = found.get("error", np.full(n, np.nan))
+        return Points(
+            value=value,
+            location=found.get("location", np.full(n, np.nan)),
+            band=found.get("band", np.full(n, "")),
+            error=error.reshape(n, *[1] * (value.ndim - 1)) if error.ndim < value.ndim else error,
+            meta=dict(table.meta),
+            table=table,
+            where=where,
+        )
+
+    # --- writing ------------------------------------------------------------------------------------
+
+    def _write(self, old: Points, new: Points, units: dict) -> Table:
+        """Return a new Table in which the columns that the step changed are replaced."""
+        kind = QTable if isinstance(old.table, QTable) else Table
+        columns = {name: old.table[name] for name in old.table.colnames}
+        for role, name in self.columns_.items():
+            if name in columns and getattr(new, role) is not getattr(old, role):
+                columns[name] = _column(getattr(new, role), units[role], columns[name], kind)
+        columns = {name: column for name, column in (columns | new.other).items() if column is not None}
+        return kind(columns, meta=new.meta, copy=True)
+
+    def _cut(self, table: Table, points: Points) -> Table:
+        """Remove the points that the step does not keep; one that is observed must be left."""
+        keep = self._keep(points)
+        seen = keep.copy()
+        for role in ("value", "location"):
+            if role in self.columns_:
+                seen &= np.isfinite(getattr(points, role))
+        if not seen.any():
+            raise TableError(f"{points.where} has no point left after {self._name}; {self._remedy}remove the object.")
+        return table if keep.all() else table[keep]
+
+
+def _numbers_or_draws(table: Table, name: str, where: str, unit: str | None) -> np.ndarray:
+    """Return a column in `unit`, NaN where masked, with or without a further axis for draws."""
+    shape = table[name].shape
+    if len(shape) == 2:
+        table = Table({name: table[name].reshape(-1)})
+    return tables.numbers(table, name, where, unit).reshape(shape)
+
+
+def _column(values: np.ndarray, unit: str | None, like, kind: type):
+    """Return a column like another one, masked if that was; a Quantity in a QTable."""
+    masked = getattr(like, "masked", hasattr(like, "mask"))  # a Time always has a mask, but tells whether it is one
+    if kind is QTable and unit is not None:
+        values = values << u.Unit(unit)
+        new = Masked(values, mask=np.isnan(values)) if masked else values
+    elif masked:
+        new = MaskedColumn(values, mask=np.isnan(values), unit=unit)
+    else:
+        new = Column(values, unit=unit)
+    new.info.description = like.info.description
+    return new
+
+
+def is_magnitude(name: str, unit: str | None) -> bool:
+    """Return whether a column is in magnitudes: by its unit or, without one, by its name."""
+    if unit is None:
+        return name.lower().startswith("mag")
+    return getattr(u.Unit(unit), "function_unit", u.Unit(unit)) == u.mag

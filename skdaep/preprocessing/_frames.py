@@ -1,0 +1,304 @@
+"""Where and when an object was measured, in a frame of its own: rest frame, phase from peak, phase of a period."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from numbers import Real
+
+import numpy as np
+from astropy import units as u
+from joblib import Parallel, delayed
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+from sklearn.utils import check_scalar
+
+from ..exceptions import TableError
+from ._base import Points, TableTransformer, is_magnitude
+
+
+class RestFrame(TableTransformer):
+    r"""Move locations to the rest frame of each object, by the redshift in its meta.
+
+    Wavelengths become :math:`\lambda / (1 + z)`, frequencies, energies and wavenumbers, told by their unit,
+    :math:`\nu (1 + z)`. With `times`, durations become :math:`t / (1 + z)`. The values stay as they were observed. The
+    way back reads the redshift in the meta of each Table again.
+
+    Parameters
+    ----------
+    redshift : str, default="redshift"
+        Key in meta, any case.
+    times : bool, default=False
+        Whether locations are times: days from a zero point of the object, such as `PhaseFromPeak` gives, not dates.
+    location : str or None, default=None
+        Column. None: found by its customary name.
+
+    Attributes
+    ----------
+    columns_, units_ : dict
+        Columns, and their units in fit, by role.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from skdaep.preprocessing import RestFrame
+    >>> X = [Table({"wavelength": [5000.0, 6000.0], "flux": [1.0, 1.0]}, meta={"redshift": 0.25})]
+    >>> RestFrame().fit_transform(X)[0]["wavelength"].tolist()
+    [4000.0, 4800.0]
+    """
+
+    def __init__(self, redshift="redshift", *, times=False, location=None):
+        self.redshift = redshift
+        self.times = times
+        self.location = location
+
+    def _units_after(self):
+        unit = self.units_["location"]
+        kinds = [u.s] if self.times else [u.m, u.Hz, u.J, 1 / u.m]
+        if unit is not None and not any(u.Unit(unit).is_equivalent(kind) for kind in kinds):
+            need = "a time" if self.times else "a wavelength, frequency or energy; for times set times=True"
+            raise TableError(
+                f"X[0] column '{self.columns_['location']}' has unit '{unit}', but RestFrame needs {need}."
+            )
+        return self.units_
+
+    def _stretch(self, points: Points) -> float:
+        """Return the factor from rest frame to observer."""
+        redshift = points.number(self.redshift, hint=" Set it, or name its key with RestFrame(redshift=...).")
+        if redshift <= -1:
+            raise TableError(f"{points.where} has {self.redshift!r} = {redshift:g} in meta; it must be above -1.")
+        unit = self.units_["location"]
+        longer = self.times or unit is None or u.Unit(unit).is_equivalent(u.m)
+        return 1 + redshift if longer else 1 / (1 + redshift)
+
+    def _forward(self, points):
+        return replace(points, location=points.location / self._stretch(points))
+
+    def _backward(self, points):
+        return replace(points, location=points.location * self._stretch(points))
+
+
+class PhaseFromPeak(TableTransformer):
+    r"""Count time from when the object is brightest in one band.
+
+    The peak is that of a Gaussian process with a Matern kernel (:math:`\nu = 5/2`) and the measurement errors as noise,
+    on a grid of a 240th of `window`. It is fitted within `window` of the brightest point that has two others within a
+    third of it, so that a stray point is not taken for the peak. Where errors are not known, a tenth of the scatter
+    stands for them. The peak goes into the meta, from which the way back restores the times in float64.
+
+    Parameters
+    ----------
+    peak_band : str or None, default="r"
+        Band whose peak counts. None: all points.
+    brightest : {"auto", "minimum", "maximum"}, default="auto"
+        Which end of the values is bright; "auto": the minimum of magnitudes, by their unit or the name of a column
+        without one, and the maximum of anything else.
+    window : float, default=60.0
+        Times fitted on either side of the brightest point, in the unit of the locations of fit.
+    keep : (float, float) or None, default=None
+        First and last phase of the points that stay, for example (-30, 100); those removed do not come back. None
+        keeps all.
+    key : str, default="peak_time"
+        Key in meta under which the peak is left.
+    n_jobs : int or None, default=None
+        Processes that share the objects, as in joblib.
+    location, value, band, error : str or None, default=None
+        Columns, which keep their names. None: found by their customary names.
+
+    Attributes
+    ----------
+    columns_, units_ : dict
+        Columns, and their units in fit, by role.
+
+    References
+    ----------
+    Rasmussen, C. E. & Williams, C. K. I. 2006, Gaussian Processes for Machine Learning, chapters 2 and 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from skdaep.preprocessing import PhaseFromPeak
+    >>> mjd = np.arange(60_000.0, 60_060.0, 2.0)
+    >>> X = [Table({"mjd": mjd, "mag": 18 + ((mjd - 60_020) / 20) ** 2, "mag_err": np.full(30, 0.01)})]
+    >>> step = PhaseFromPeak(peak_band=None)
+    >>> Z = step.fit_transform(X)
+    >>> round(Z[0].meta["peak_time"]), round(Z[0]["mjd"][0])
+    (60020, -20)
+    >>> step.inverse_transform(Z)[0]["mjd"][0].item()
+    60000.0
+    """
+
+    _remedy = "widen keep, or "
+
+    def __init__(
+        self,
+        peak_band="r",
+        *,
+        brightest="auto",
+        window=60.0,
+        keep=None,
+        key="peak_time",
+        n_jobs=None,
+        location=None,
+        value=None,
+        band=None,
+        error=None,
+    ):
+        self.peak_band = peak_band
+        self.brightest = brightest
+        self.window = window
+        self.keep = keep
+        self.key = key
+        self.n_jobs = n_jobs
+        self.location = location
+        self.value = value
+        self.band = band
+        self.error = error
+
+    def _check(self):
+        if self.brightest not in ("auto", "minimum", "maximum"):
+            raise ValueError(f"PhaseFromPeak(brightest={self.brightest!r}): choose 'auto', 'minimum' or 'maximum'.")
+        check_scalar(self.window, "window", Real, min_val=0, include_boundaries="neither")
+        if self.keep is not None and not (np.shape(self.keep) == (2,) and self.keep[0] < self.keep[1]):
+            raise ValueError(f"PhaseFromPeak(keep={self.keep!r}): two increasing numbers are needed.")
+
+    def _required(self):
+        return () if self.peak_band is None else ("band",)
+
+    def _forward_all(self, points):
+        curves = [self._curve(p) for p in points]
+        peaks = Parallel(self.n_jobs)(delayed(_peak_time)(*curve, self.window) for curve in curves)
+        return [
+            replace(p, location=p.location - peak).remember(**{self.key: peak})
+            for p, peak in zip(points, peaks, strict=True)
+        ]
+
+    def _keep(self, points):
+        if self.keep is None:
+            return super()._keep(points)
+        return (points.location >= self.keep[0]) & (points.location <= self.keep[1])
+
+    def _backward(self, points):
+        return replace(points, location=points.location + points.recall(self.key)).forget(self.key)
+
+    def _curve(self, points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return time, brightness and error of the observed points of the band."""
+        seen = np.isfinite(points.value) & np.isfinite(points.location)
+        if self.peak_band is not None:
+            has = ", ".join(np.unique(points.band[seen])) or "none"
+            seen &= points.band == self.peak_band
+            if not seen.any():
+                raise TableError(
+                    f"{points.where} has no point in band {self.peak_band!r} (it has: {has}). "
+                    f"Choose another peak_band, None for all points, or remove the object."
+                )
+        if not seen.any():
+            raise TableError(f"{points.where} has no finite '{self.columns_['value']}'; remove the object.")
+        faint_end_up = self.brightest == "minimum" or (
+            self.brightest == "auto" and is_magnitude(self.columns_["value"], self.units_["value"])
+        )
+        sign = -1 if faint_end_up else 1
+        return points.location[seen], sign * points.value[seen], points.error[seen]
+
+
+def _peak_time(time: np.ndarray, brightness: np.ndarray, error: np.ndarray, window: float) -> float:
+    """Return when a Gaussian process through the points is highest, within the range observed."""
+    steady = (np.abs(time[:, None] - time) < window / 3).sum(1) > 2
+    origin = time[np.argmax(np.where(steady | ~steady.any(), brightness, -np.inf))]
+    near = np.abs(time - origin) < window
+    time, brightness, error = time[near] - origin, brightness[near], error[near]
+    scale = brightness.std() or 1.0
+    # In units of the scatter; the floor keeps the matrix well conditioned where points are close.
+    noise = np.hypot(np.where(np.isfinite(error), error / scale, 0.1), 0.02)
+    kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(window / 3, (window / 7.5, window / 0.75), nu=2.5)
+    process = GaussianProcessRegressor(kernel, alpha=noise**2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound is a fine answer
+        process.fit(time[:, None], (brightness - brightness.mean()) / scale)
+    step = window / 240
+    grid = np.append(np.arange(time.min(), time.max(), step), time.max())
+    return float(origin + grid[np.argmax(process.predict(grid[:, None]))])
+
+
+class PhaseFold(TableTransformer):
+    r"""Fold locations by a period: phases from 0 to 1 and, beside them, the number of the cycle.
+
+    With period :math:`P` and epoch :math:`t_0`, :math:`(t - t_0) / P` is split into its whole part, in a new column
+    `cycle`, and the rest, the phase. The epoch goes into the meta as `key`. The way back puts both together; a Table
+    without the new column, as an encoder decodes, comes back within one period of the epoch.
+
+    Parameters
+    ----------
+    period : str or float, default="period"
+        Key in meta, any case, or a period for all, in the unit of the locations of fit.
+    epoch : str, float or None, default=None
+        Where the phase is 0: a key in meta or a location for all. None: the first location of each object.
+    cycle : str, default="cycle"
+        Name of the new column.
+    key : str, default="fold_epoch"
+        Key in meta under which the epoch is left.
+    location : str or None, default=None
+        Column, which keeps its name. None: found by its customary name.
+
+    Attributes
+    ----------
+    columns_, units_ : dict
+        Columns, and their units in fit, by role.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from skdaep.preprocessing import PhaseFold
+    >>> X = [Table({"mjd": [100.0, 101.0, 105.0], "mag": [15.0, 16.0, 15.0]}, meta={"period": 4.0})]
+    >>> Z = PhaseFold().fit_transform(X)
+    >>> Z[0]["mjd"].tolist(), Z[0]["cycle"].tolist()
+    ([0.0, 0.25, 0.25], [0, 0, 1])
+    """
+
+    def __init__(self, period="period", *, epoch=None, cycle="cycle", key="fold_epoch", location=None):
+        self.period = period
+        self.epoch = epoch
+        self.cycle = cycle
+        self.key = key
+        self.location = location
+
+    def _check(self):
+        if not isinstance(self.period, str):
+            check_scalar(self.period, "period", Real, min_val=0, include_boundaries="neither")
+
+    def _units_after(self):
+        return self.units_ | {"location": None}
+
+    def _number(self, points: Points, name: str) -> float:
+        """Return a parameter that is a number, or the key of one in meta."""
+        given = getattr(self, name)
+        hint = f" Set it, or name its key with PhaseFold({name}=...)."
+        return points.number(given, self.units_["location"], hint) if isinstance(given, str) else float(given)
+
+    def _period(self, points: Points) -> float:
+        period = self._number(points, "period")
+        if period <= 0:
+            raise TableError(f"{points.where} has {self.period!r} = {period:g} in meta; it must be above 0.")
+        return period
+
+    def _forward(self, points):
+        seen = points.location[np.isfinite(points.location)]
+        if not len(seen):
+            raise TableError(f"{points.where} has no finite '{self.columns_['location']}'; remove the object.")
+        if self.cycle in points.table.colnames:
+            raise TableError(f"{points.where} has a column {self.cycle!r} already; set another cycle=.")
+        epoch = float(seen.min()) if self.epoch is None else self._number(points, "epoch")
+        turns = (points.location - epoch) / self._period(points)
+        cycle = np.floor(turns)
+        phase = turns - cycle
+        # A hair before the epoch the rest rounds to 1, which is phase 0 of the next cycle.
+        phase, cycle = np.where(phase == 1, 0.0, phase), cycle + (phase == 1)
+        new = replace(points, location=phase, other={self.cycle: np.nan_to_num(cycle).astype(np.int64)})
+        return new.remember(**{self.key: epoch})
+
+    def _backward(self, points):
+        cycle = points.table[self.cycle] if self.cycle in points.table.colnames else 0
+        location = points.recall(self.key) + (points.location + np.asarray(cycle)) * self._period(points)
+        return replace(points, location=location, other={self.cycle: None}).forget(self.key)

@@ -1,0 +1,167 @@
+"""Fluxes and magnitudes, either way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from numbers import Real
+
+import numpy as np
+from astropy import units as u
+
+from ..exceptions import TableError
+from ._base import Points, TableTransformer, is_magnitude
+
+POGSON = 2.5 / np.log(10)
+
+
+class FluxToMagnitude(TableTransformer):
+    r"""Turn fluxes into magnitudes.
+
+    :math:`m = m_0 - 2.5 \log_{10} f` and, to first order, :math:`\sigma_m = 2.5\, \sigma_f / (f \ln 10)`, with
+    :math:`m_0` the zero point. A flux of zero or less has no magnitude: it becomes NaN (masked in a masked column),
+    which is "not observed", and stays so on the way back.
+
+    Parameters
+    ----------
+    zero_point : float or "AB", default="AB"
+        Magnitude of flux 1 in the unit of fit. "AB" takes it from that unit, which must be one of flux density per
+        frequency, such as uJy.
+    value, error : str or None, default=None
+        Columns, which keep their names. None: found by their customary names.
+
+    Attributes
+    ----------
+    columns_, units_ : dict
+        Columns, and their units in fit, by role.
+
+    See Also
+    --------
+    MagnitudeToFlux : The other way.
+
+    References
+    ----------
+    Oke, J. B. & Gunn, J. E. 1983, ApJ 266, 713 (AB magnitudes).
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from skdaep.preprocessing import FluxToMagnitude
+    >>> X = [Table({"time": [1.0, 2.0, 3.0], "flux": [1.0, 100.0, -1.0]})]
+    >>> FluxToMagnitude(zero_point=25.0).fit_transform(X)[0]["flux"].tolist()
+    [25.0, 20.0, nan]
+    """
+
+    _remedy = "it has no positive flux: "
+
+    def __init__(self, zero_point="AB", *, value=None, error=None):
+        self.zero_point = zero_point
+        self.value = value
+        self.error = error
+
+    def _check(self):
+        _check_zero_point(self)
+
+    def _units_after(self):
+        self._zero_point()  # refuses a unit that has none
+        return self.units_ | {"value": "mag(AB)" if self.zero_point == "AB" else "mag", "error": "mag"}
+
+    def _zero_point(self) -> float:
+        return _zero_point(self.zero_point, self.units_["value"], f"X[0] column '{self.columns_['value']}'")
+
+    def _forward(self, points):
+        return _to_magnitude(points, self._zero_point())
+
+    def _backward(self, points):
+        return _to_flux(points, self._zero_point())
+
+
+class MagnitudeToFlux(TableTransformer):
+    r"""Turn magnitudes into fluxes, which are additive and have symmetric errors.
+
+    :math:`f = 10^{0.4 (m_0 - m)}` and, to first order, :math:`\sigma_f = 0.4 \ln 10\, f \sigma_m`, with :math:`m_0` the
+    zero point. On the way back a flux of zero or less, as an encoder may decode, has no magnitude and becomes NaN.
+
+    Parameters
+    ----------
+    zero_point : float or "AB", default="AB"
+        Magnitude of flux 1 in `unit`; "AB" takes it from `unit`.
+    unit : str or None, default="uJy"
+        Unit of the fluxes; for "AB" one of flux density per frequency. None: no unit.
+    value, error : str or None, default=None
+        Columns, which keep their names. None: found by their customary names.
+
+    Attributes
+    ----------
+    columns_, units_ : dict
+        Columns, and their units in fit, by role.
+
+    See Also
+    --------
+    FluxToMagnitude : The other way.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from skdaep.preprocessing import MagnitudeToFlux
+    >>> X = [Table({"time": [1.0, 2.0], "mag": [25.0, 20.0]})]
+    >>> MagnitudeToFlux(zero_point=25.0, unit=None).fit_transform(X)[0]["mag"].tolist()
+    [1.0, 100.0]
+    """
+
+    def __init__(self, zero_point="AB", *, unit="uJy", value=None, error=None):
+        self.zero_point = zero_point
+        self.unit = unit
+        self.value = value
+        self.error = error
+
+    def _check(self):
+        _check_zero_point(self)
+
+    def _units_after(self):
+        name, unit = self.columns_["value"], self.units_["value"]
+        given = None if unit is None else u.Unit(unit)
+        other = self.zero_point == "AB" and isinstance(given, u.MagUnit) and given != u.ABmag
+        if other or not (given is None or is_magnitude(name, unit)):
+            kind = "AB magnitudes" if other else "magnitudes"
+            raise TableError(f"X[0] column '{name}' has unit '{unit}', but {type(self).__name__} needs {kind}.")
+        self._zero_point()
+        flux = None if self.unit is None else u.Unit(self.unit).to_string()
+        return self.units_ | {"value": flux, "error": flux}
+
+    def _zero_point(self) -> float:
+        return _zero_point(self.zero_point, self.unit, "The flux")
+
+    def _forward(self, points):
+        return _to_flux(points, self._zero_point())
+
+    def _backward(self, points):
+        return _to_magnitude(points, self._zero_point())
+
+
+def _to_magnitude(points: Points, zero_point: float) -> Points:
+    flux = np.where(points.value > 0, points.value, np.nan)
+    return replace(points, value=zero_point - 2.5 * np.log10(flux), error=POGSON * points.error / flux)
+
+
+def _to_flux(points: Points, zero_point: float) -> Points:
+    flux = 10 ** (0.4 * (zero_point - points.value))
+    return replace(points, value=flux, error=flux * points.error / POGSON)
+
+
+def _check_zero_point(step) -> None:
+    zero_point = step.zero_point
+    if zero_point != "AB" and not (isinstance(zero_point, Real) and np.isfinite(zero_point)):
+        raise ValueError(f"{type(step).__name__}(zero_point={zero_point!r}): a number or 'AB' is needed.")
+
+
+def _zero_point(zero_point: float | str, unit: str | None, where: str) -> float:
+    """Return the magnitude of flux 1 in a unit."""
+    if zero_point != "AB":
+        return float(zero_point)
+    try:
+        return float((1 * u.Unit(unit or "")).to_value(u.ABmag))
+    except u.UnitConversionError:
+        has = "no unit" if unit is None else f"unit '{unit}'"
+        raise TableError(
+            f"{where} has {has}, which fixes no AB magnitude; use a flux per frequency (uJy) or a number as zero_point."
+        ) from None

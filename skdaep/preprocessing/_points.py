@@ -1,0 +1,118 @@
+"""Which points to trust: a cut on signal-to-noise, and a median filter. Neither has a way back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.ndimage import median_filter
+from sklearn.utils import check_scalar
+
+from ._base import TableTransformer, is_magnitude
+
+
+class SignalToNoiseCut(TableTransformer):
+    r"""Remove points whose value is not well above its error.
+
+    A point goes if :math:`|v| / \sigma` is below the threshold. In magnitudes, by their unit or the name of a column
+    without one, the ratio is that of the flux, :math:`2.5 / (\ln 10\, \sigma)`. A point whose value or error is not
+    known stays. There is no way back: `inverse_transform` leaves the points as they are.
+
+    Parameters
+    ----------
+    threshold : float, default=3.0
+        Smallest ratio that stays.
+    min_points : int, default=0
+        Keep at least so many points of an object, those with the highest ratios. With 0, an object without a point
+        left is an error.
+    value, error : str or None, default=None
+        Columns. None: found by their customary names.
+
+    Attributes
+    ----------
+    columns_, units_ : dict
+        Columns, and their units in fit, by role.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from skdaep.preprocessing import SignalToNoiseCut
+    >>> X = [Table({"time": [1.0, 2.0, 3.0], "flux": [9.0, 1.0, -4.0], "flux_err": [1.0, 1.0, 1.0]})]
+    >>> SignalToNoiseCut(threshold=3.0).fit_transform(X)[0]["time"].tolist()
+    [1.0, 3.0]
+    """
+
+    _remedy = "lower threshold, set min_points, or "
+
+    def __init__(self, threshold=3.0, *, min_points=0, value=None, error=None):
+        self.threshold = threshold
+        self.min_points = min_points
+        self.value = value
+        self.error = error
+
+    def _check(self):
+        check_scalar(self.threshold, "threshold", Real, min_val=0)
+        check_scalar(self.min_points, "min_points", Integral, min_val=0)
+
+    def _required(self):
+        return ("error",)
+
+    def _keep(self, points):
+        signal = np.abs(points.value)
+        if is_magnitude(self.columns_["value"], self.units_["value"]):
+            signal = np.where(np.isfinite(signal), 2.5 / np.log(10), np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = signal / points.error
+        keep = ~(ratio < self.threshold)
+        best = np.argsort(-ratio)[: self.min_points]  # NaN is sorted last
+        keep[best] = True
+        return keep
+
+
+class MedianFilter(TableTransformer):
+    """Replace each value by the median of its neighbours along the location, within its band.
+
+    Spikes of a pixel or two go, edges stay. The ends are reflected. Points that are not observed do not take part and
+    stay so; errors stay as they are, so that they are too large. There is no way back: `inverse_transform` leaves the
+    values as they are.
+
+    Parameters
+    ----------
+    size : int, default=5
+        Number of neighbouring points, the point itself included.
+    location, value, band : str or None, default=None
+        Columns. None: found by their customary names; a table without bands has one.
+
+    Attributes
+    ----------
+    columns_, units_ : dict
+        Columns, and their units in fit, by role.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from skdaep.preprocessing import MedianFilter
+    >>> X = [Table({"wavelength": [1.0, 2.0, 3.0, 4.0, 5.0], "flux": [1.0, 2.0, 90.0, 4.0, 5.0]})]
+    >>> MedianFilter(size=3).fit_transform(X)[0]["flux"].tolist()
+    [1.0, 2.0, 4.0, 5.0, 5.0]
+    """
+
+    def __init__(self, size=5, *, location=None, value=None, band=None):
+        self.size = size
+        self.location = location
+        self.value = value
+        self.band = band
+
+    def _check(self):
+        check_scalar(self.size, "size", Integral, min_val=1)
+
+    def _forward(self, points):
+        value = points.value.copy()
+        seen = np.isfinite(points.value) & np.isfinite(points.location)
+        for band in np.unique(points.band):
+            rows = np.flatnonzero(seen & (points.band == band))
+            rows = rows[np.argsort(points.location[rows], kind="stable")]
+            if len(rows):
+                value[rows] = median_filter(points.value[rows], self.size)
+        return replace(points, value=value)
