@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 from astropy.table import Table
 from astropy.timeseries import LombScargle
-from scipy import stats
+from scipy import fft, stats
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -93,7 +93,10 @@ def feature_yardsticks(data: Data, split: str = "test") -> dict[str, dict]:
 def feature_table(objects: list[Table], catalogue_period: bool = False) -> np.ndarray:
     """Return one row of features per object."""
     arrays = [[np.asarray(t[k], float) for k in ("time", "mag", "mag_err")] for t in objects]
-    periods, powers = joblib.Memory(CACHE, verbose=0).cache(_periodograms)(arrays, MIN_FREQUENCY, MAX_FREQUENCY)
+    cache = CACHE / f"periodograms-{joblib.hash(arrays)}.joblib"
+    if not cache.exists():
+        joblib.dump(_periodograms(arrays), cache)  # minutes
+    periods, powers = joblib.load(cache)
     if catalogue_period:
         periods = np.array([10 ** t.meta["log_period"] for t in objects])
     rows = []
@@ -137,12 +140,23 @@ def _von_neumann(mag: np.ndarray) -> float:
     return np.mean(np.diff(mag) ** 2) / mag.var()
 
 
-def _periodograms(arrays: list, min_frequency: float, max_frequency: float) -> tuple[np.ndarray, np.ndarray]:
+def _periodograms(arrays: list) -> tuple[np.ndarray, np.ndarray]:
     """Return the period and the power of the highest Lomb-Scargle peak of each object."""
     out = []
     for time, mag, error in arrays:
-        frequency, power = LombScargle(time, mag, error).autopower(
-            minimum_frequency=min_frequency, maximum_frequency=max_frequency, samples_per_peak=3
-        )
+        around = _coarse_peak(time, mag, error)
+        frequency = np.clip(around + np.linspace(-0.5, 0.5, 21) / np.ptp(time), MIN_FREQUENCY / 2, None)
+        power = LombScargle(time, mag, error).power(frequency)
         out.append((1 / frequency[power.argmax()], power.max()))
     return tuple(np.array(out).T)
+
+
+def _coarse_peak(time: np.ndarray, mag: np.ndarray, error: np.ndarray) -> float:
+    """Return the frequency of most power, of a light curve on a fine grid of times: one FFT instead of a second."""
+    step = 1 / (8 * MAX_FREQUENCY)
+    place = np.rint((time - time.min()) / step).astype(int)
+    signal = np.bincount(place, (mag - np.average(mag, weights=error**-2)) / error**2)
+    n = fft.next_fast_len(3 * len(signal), real=True)  # three frequencies within the width of a peak
+    frequency = fft.rfftfreq(n, step)
+    inside = (frequency >= MIN_FREQUENCY) & (frequency <= MAX_FREQUENCY)
+    return frequency[inside][np.abs(fft.rfft(signal, n)[inside]).argmax()]

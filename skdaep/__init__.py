@@ -18,6 +18,7 @@ _HOMES = {
     "Sequence": "modalities",
     "Spectrum": "modalities",
     "Photometry": "modalities",
+    "Image": "modalities",
     "TableError": "exceptions",
     "DivergenceError": "exceptions",
     "DeviceError": "exceptions",

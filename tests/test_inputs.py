@@ -15,6 +15,7 @@ from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
 from sklearn.exceptions import NotFittedError
 
+import skdaep
 from skdaep import DAEPEncoder, DeviceError, Photometry, Sequence, Spectrum, TableError
 
 

@@ -47,7 +47,7 @@ class Correlation:
     def at(self, separation, same_band: bool = True) -> np.ndarray:
         """Return the correlation of the noise of two different points."""
         kernels = np.exp(-0.5 * (np.asarray(separation)[..., None] / np.array(self.scales)) ** 2)
-        return kernels @ (np.array(self.weights) * (same_band | np.array(self.shared)))
+        return kernels @ (np.array(self.weights) * (same_band | np.array(self.shared, bool)))
 
     @classmethod
     def of(
@@ -107,18 +107,19 @@ class Noise:
 
     def __init__(self, streams: list[np.random.Generator], query, correlation: Correlation):
         self.streams, self.query, self.correlation = streams, query, correlation
+        # One number per point, from streams of their own: a draw is the same function wherever it is wanted.
+        self.white = [np.random.Generator(stream.bit_generator.jumped()) for stream in streams]
         self.lengths = query.observed.sum(1).tolist()
 
     def __call__(self) -> Tensor:
         """Return the next noise; zero on padding."""
-        # Functions first, and one number per point last: a draw is the same function wherever it is wanted.
-        functions = [self._features(stream) for stream in self.streams]
         noise = np.zeros(tuple(self.query.value.shape), np.float32)
-        for row, stream, n in zip(noise, self.streams, self.lengths, strict=True):
+        for row, stream, n in zip(noise, self.white, self.lengths, strict=True):
             row[:n] = stream.standard_normal(row[:n].shape, dtype=np.float32)
         noise = torch.from_numpy(noise).to(self.query.value.device) * self.correlation.white**0.5
         if not self.correlation.scales:
             return noise
+        functions = [self._features(stream) for stream in self.streams]
         frequency, sine, cosine = (self._to_device(x) for x in zip(*functions, strict=True))
         phase = self.query.location[..., None] * frequency[:, None]  # (B, L, F)
         row, band = torch.arange(len(phase), device=phase.device)[:, None], self.query.band

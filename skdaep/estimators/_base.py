@@ -24,12 +24,14 @@ from ._compat import Interval, StrOptions, fit_context
 from ._decoding import content_key, decode, encode, learn_correlation, posterior_draws, some_seen
 from ._fitting import Split, fit_objective
 from ._persistence import PersistenceMixin, arrays_of
+from ._prior import PriorMixin
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
 class BaseEncoder(
     PersistenceMixin,
+    PriorMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -72,7 +74,7 @@ class BaseEncoder(
         *("hidden_length", "encoder_hidden_length", "share_weights"),
     )
     _objective_class: type[Objective]
-    #: hidden_length="auto" on a line, where correlated noise makes draws coherent at half the time a step, and in images
+    #: hidden_length="auto": on a line (correlated noise makes draws coherent), and in images (patches must meet)
     _auto_hidden_lengths: tuple[int | None, int | None] = (None, 32)
 
     @abc.abstractmethod
@@ -154,6 +156,7 @@ class BaseEncoder(
 
         progress = FitProgress(self, split.n_records, X, y, fitted_so_far)
         history = fit_objective(self, objective, modalities, records, split, device, progress)
+        vars(self).pop("_prior", None)  # that of another fit's bottlenecks
         vars(self).update(fitted)
         self.history_ = history
         self.n_iter_ = history[-1]["iteration"]
@@ -272,6 +275,10 @@ class BaseEncoder(
         self._check_draws(n_draws)
         if n_draws is not None and self._live()[0].draws == "posterior":
             raise ValueError("Draws come from the posterior of z, which Z does not hold; use reconstruct(X, n_draws=).")
+        return self._write(*self._decode_at(Z, at, n_draws), output)
+
+    def _decode_at(self, Z: np.ndarray, at, n_draws: int | None):
+        """Return scaled values for each row of Z, and the records, their index by row, and the objects of `at`."""
         (modality,) = self.modalities_.values()
         if at is None:
             like = [modality.grid()]
@@ -284,7 +291,7 @@ class BaseEncoder(
             index = np.arange(len(Z))
         records = [modality.typical_metadata(r) for r in records]
         keys = [content_key(records[i], z) for i, z in zip(index, Z, strict=True)]
-        return self._write(self._decode(Z, records, index, keys, n_draws), records, index, like, output)
+        return self._decode(Z, records, index, keys, n_draws), records, index, like
 
     def reconstruct(self, X, *, n_draws=None, output="tables"):
         """Encode objects and decode them at their own locations, rows without a measurement included.
@@ -321,7 +328,7 @@ class BaseEncoder(
         if n_draws is None or scale is None:
             return self._decode(mean, records, index, keys, n_draws, context)
         z = posterior_draws(mean, scale, [(self._seed, key) for key in keys], n_draws)
-        values = self._decode(z.reshape(-1, *mean.shape[1:]), records, index.repeat(n_draws), keys, None)
+        values = self._decode(z, records, index.repeat(n_draws), keys, None)
         return [np.stack(values[i : i + n_draws], -1) for i in range(0, len(values), n_draws)]
 
     def score(self, X, y=None):
@@ -366,7 +373,9 @@ class BaseEncoder(
         module, device = self._live()
         ((name, modality),) = self.modalities_.items()
         store = modality.collate(records, queries=True).to(device)
-        shown = [some_seen(r, context, (self._seed, key)) for r, key in zip(records, keys, strict=True)] if context else []
+        shown = (
+            [some_seen(r, context, (self._seed, key)) for r, key in zip(records, keys, strict=True)] if context else []
+        )
         seen = modality.collate(shown).to(device) if shown else None
         seeds = [(self._seed, key) for key in (keys if len(keys) == len(index) else np.array(keys, object)[index])]
         correlation = getattr(self, "noise_correlation_", {}).get(name, Correlation())

@@ -81,7 +81,7 @@ def decode(
     correlation: Correlation,
     context: Ragged | None = None,
 ) -> list[np.ndarray]:
-    """Return values (n_points, ...), or draws (n_points, ..., n_draws), for each row of Z at the locations of an object.
+    """Return values (n_points, ...), or draws (n_points, ..., n_draws), for each row of Z.
 
     Row i is decoded at the locations of object ``index[i]`` of `store`, beside the points of the same object of
     `context`. `seeds` has (seed, content key) for each row.

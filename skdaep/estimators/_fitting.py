@@ -70,7 +70,7 @@ def fit_objective(estimator, objective, modalities: dict[str, Modality], records
         validation = Validation(name, held_out, estimator, split.seed + 1, device, dtype)
     return train(
         objective,
-        Batches(name, store, split.train, estimator, split.seed, device),
+        Batches(name, modality, store, split.train, estimator, split.seed, device),
         max_iter=int(estimator.max_iter),
         generator=generator_of(split.seed, device),
         steps_per_record=split.steps_per_record,
@@ -97,8 +97,8 @@ def _budget(lengths: np.ndarray, batch_size: int) -> float:
 class Batches:
     """Endless epochs of training batches, each a new shuffle and new random subsets of points."""
 
-    def __init__(self, name: str, store: Ragged, names: np.ndarray, estimator, seed: int, device):
-        self.name, self.store, self.names, self.device = name, store, names, device
+    def __init__(self, name: str, modality: Modality, store: Ragged, names: np.ndarray, estimator, seed: int, device):
+        self.name, self.modality, self.store, self.names, self.device = name, modality, store, names, device
         self.max_points = estimator.max_points
         self.lengths = _lengths(store, self.max_points)
         self.budget = _budget(self.lengths, estimator.batch_size)
@@ -110,7 +110,7 @@ class Batches:
             for index in token_batches(self.lengths, self.budget, self.rng):
                 on_device = torch.from_numpy(index).to(self.device)
                 batch = self.store.subset(on_device, self.max_points, self.generator)
-                yield {self.name: batch}, self.names[index].tolist()
+                yield {self.name: self.modality.augment(batch, self.generator)}, self.names[index].tolist()
 
 
 class Validation:

@@ -35,8 +35,9 @@ class MAEPEncoder(BaseEncoder):
     Notes
     -----
     With H the hidden points, V the visible ones and m the metadata, the loss is
-    :math:`\frac{1}{|H|}\sum_{i\in H}(x_i - \hat x_i(z(x_V), m, x_C))^2`. The decoder is shown C, a random share of V from
-    none to all, so that z alone suffices for `inverse_transform`, and `reconstruct` may give it some of the points. `transform` sees all points. There are no draws.
+    :math:`\frac{1}{|H|}\sum_{i\in H}(x_i - \hat x_i(z(x_V), m, x_C))^2`. The decoder is shown C, a random share of V
+    from none to all, so that z alone suffices for `inverse_transform`, and `reconstruct` may give it some of the
+    points. `transform` sees all points. There are no draws.
 
     References
     ----------

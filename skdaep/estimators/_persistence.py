@@ -17,13 +17,16 @@ from safetensors import SafetensorError, safe_open
 
 from ..diffusion.noise import Correlation
 from ..exceptions import CorruptModelError, DeviceError
-from ..modalities import Sequence
+from ..modalities import Image, Sequence
+from ..modalities._image import LearnedImage
 from ..modalities._learned import Learned, Scaling
 from ..training import resolve_device
 
 FORMAT = 1
+#: what the names of the tensors of a prior begin with in a file
+PRIOR = "prior."
 #: dataclasses that may stand in a file
-DATACLASSES = {c.__name__: c for c in (Correlation, Learned, Scaling, Sequence)}
+DATACLASSES = {c.__name__: c for c in (Correlation, Image, Learned, LearnedImage, Scaling, Sequence)}
 
 
 class PersistenceMixin:
@@ -74,17 +77,18 @@ class PersistenceMixin:
 
         check_is_fitted(self)
         path = Path(path)
-        skip = {"_weights", "_module", "_skl_callbacks"} | set(self.get_params(deep=False))
+        skip = {"_weights", "_prior", "_module", "_skl_callbacks"} | set(self.get_params(deep=False))
+        weights = self._weights | {PRIOR + k: v for k, v in getattr(self, "_prior", {}).items()}
         text = json.dumps(
             {
                 "class": type(self).__name__,
                 "parameters": _to_json(self.get_params(deep=False)),
                 "fitted": _to_json({k: v for k, v in vars(self).items() if k not in skip}),
-                "sha256": {k: _sha256(v) for k, v in self._weights.items()},
+                "sha256": {k: _sha256(v) for k, v in weights.items()},
             }
         )
         header = {"format": str(FORMAT), "skdaep": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
-        data = safetensors.numpy.save(self._weights, metadata=header)
+        data = safetensors.numpy.save(weights, metadata=header)
         temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")  # not mkstemp: others could not read the file
         try:
             with open(temporary, "xb") as file:
@@ -135,7 +139,10 @@ def load(path, *, device=None):
         estimator = getattr(skdaep, content["class"])(**_from_json(content["parameters"]))
         if device is not None:
             estimator.set_params(device=device)
-        vars(estimator).update(_from_json(content["fitted"]) | {"_weights": weights})
+        vars(estimator).update(_from_json(content["fitted"]))
+        estimator._weights = {k: v for k, v in weights.items() if not k.startswith(PRIOR)}
+        if prior := {k.removeprefix(PRIOR): v for k, v in weights.items() if k.startswith(PRIOR)}:
+            estimator._prior = prior
         estimator._live()
     except (CorruptModelError, DeviceError):
         raise

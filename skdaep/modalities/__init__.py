@@ -1,6 +1,7 @@
 """Modalities: the translator between tables, arrays, batches and tokens. OPEN: one file per geometry."""
 
 from ._base import Modality
+from ._image import Image
 from ._sequence import Photometry, Sequence, Spectrum
 
-__all__ = ["Modality", "Photometry", "Sequence", "Spectrum"]
+__all__ = ["Image", "Modality", "Photometry", "Sequence", "Spectrum"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import abc
 from typing import Any, Protocol
 
-from ..nn.batch import Batch, Ragged
+import numpy as np
+import torch
+
+from ..nn.batch import OBJECTS, POINTS, Batch, Ragged
 
 
 class Tokenizer(Protocol):
@@ -48,9 +51,21 @@ class Modality(abc.ABC):
         With ``values=False`` only what a decoder needs is read: locations, bands and metadata.
         """
 
-    @abc.abstractmethod
     def collate(self, records: list[dict[str, Any]], queries: bool = False) -> Ragged:
-        """Join records; only observed points, or with ``queries=True`` every location, measured or not."""
+        """Join records end to end; only observed points, or with ``queries=True`` every location, measured or not."""
+        keep = [slice(None) if queries else r["seen"] for r in records]
+        points = {k: np.concatenate([r[k][s] for r, s in zip(records, keep, strict=True)]) for k in POINTS}
+        points["value"] = np.nan_to_num(points["value"]) if queries else points["value"]
+        lengths = [len(r["seen"]) if queries else int(r["seen"].sum()) for r in records]
+        return Ragged(
+            {k: torch.from_numpy(v) for k, v in points.items()},
+            {k: torch.from_numpy(np.stack([r[k] for r in records])) for k in OBJECTS},
+            torch.tensor(lengths),
+        )
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return a batch of training objects changed at random in ways that leave them what they are."""
+        return batch
 
     @abc.abstractmethod
     def unscale(self, values, record: dict[str, Any]):

@@ -10,12 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from astropy.table import Column, Table
 
 from .. import tables
 from ..exceptions import TableError
-from ..nn.batch import OBJECTS, POINTS, Ragged
 from ._base import Modality
 from ._learned import Learned, Scaling, default_grid, spacings
 from ._tokenizer import SequenceHead, SequenceTokenizer
@@ -250,19 +248,7 @@ class Sequence(Modality):
             "labels": record["labels"].clip(min=0),
         }
 
-    # --- batching and writing -----------------------------------------------------------------------
-
-    def collate(self, records: list[dict[str, Any]], queries: bool = False) -> Ragged:
-        """Join records end to end; only observed points, or with ``queries=True`` every location."""
-        keep = [slice(None) if queries else r["seen"] for r in records]
-        points = {k: np.concatenate([r[k][s] for r, s in zip(records, keep, strict=True)]) for k in POINTS}
-        points["value"] = np.nan_to_num(points["value"]) if queries else points["value"]
-        lengths = [len(r["seen"]) if queries else int(r["seen"].sum()) for r in records]
-        return Ragged(
-            {k: torch.from_numpy(v) for k, v in points.items()},
-            {k: torch.from_numpy(np.stack([r[k] for r in records])) for k in OBJECTS},
-            torch.tensor(lengths),
-        )
+    # --- writing ------------------------------------------------------------------------------------
 
     def unscale(self, values: np.ndarray, record: dict[str, Any]) -> np.ndarray:
         """Return values (n_points[, n_draws]) in the units of fit and the order of the object's rows."""

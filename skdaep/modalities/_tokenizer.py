@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..nn.batch import Batch
-from ..nn.positions import NumberEmbedding
+from ..nn.positions import NumberEmbedding, frequency_range
 
 
 class SequenceTokenizer(nn.Module):
@@ -23,17 +21,13 @@ class SequenceTokenizer(nn.Module):
     Parameters
     ----------
     extent, resolution : float
-        Range and finest spacing of scaled locations; the sinusoids run from a quarter turn over the extent to
-        the frequency that just separates neighbours (Nyquist), two to an octave.
+        Range and finest spacing of scaled locations, see `frequency_range`.
     """
 
     def __init__(self, model_dim, n_bands, n_numbers, n_labels, extent, resolution):
         super().__init__()
-        lowest = 0.25 / extent
-        highest = max(0.5 / resolution, 2 * lowest)
-        n_frequencies = 1 + math.ceil(2 * math.log2(highest / lowest))
         self.value = nn.Linear(1, model_dim)
-        self.location = NumberEmbedding(model_dim, lowest, highest, n_frequencies)
+        self.location = NumberEmbedding(model_dim, *frequency_range(extent, resolution))
         self.band = nn.Embedding(n_bands, model_dim) if n_bands > 1 else None
         self.join = nn.Linear(2 * model_dim, model_dim)
         # Standardised metadata: a quarter turn over +-4 standard deviations, down to 1/16 of one.

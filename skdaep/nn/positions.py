@@ -38,3 +38,13 @@ class NumberEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mlp(self.features(x))
+
+
+def frequency_range(extent: float, resolution: float) -> tuple[float, float, int]:
+    """Return lowest, highest and number of frequencies for locations of a given range and finest spacing.
+
+    From a quarter turn over the extent to the frequency that just separates neighbours (Nyquist), two to an octave.
+    """
+    lowest = 0.25 / extent
+    highest = max(0.5 / resolution, 2 * lowest)
+    return lowest, highest, 1 + math.ceil(2 * math.log2(highest / lowest))

@@ -1,0 +1,195 @@
+"""The authors' architectures and training settings beside ours; ``python -m benchmarks.paper_settings`` prints both.
+
+The paper's own Tables A1 to A3 (arXiv 2510.20595) could not be read here: the stored copy of the paper ends before
+them. The numbers are from the authors' public code, YunyiShen/Perceiver-diffusion-autoencoder at commit 47e76f5
+(2025-10-02, three weeks before the paper), each under the source that states it. Bottleneck sizes, the two-stage
+decoder and the patch size agree with what the README of the shared data says of the paper.
+
+Parameters have this package's names. Beside them: ``epochs``; ``copies`` of the training set, in the ZTF sets with
+noise of 0.01 scaled units and a random tenth (VAE of spectra: a twentieth) of the points dropped, drawn once;
+``dropout``; ``ff_dim``, the width of the feed-forward layers; and for images ``patch``.
+"""
+
+from __future__ import annotations
+
+CHECKPOINT = "checkpoint"  # in the name of a checkpoint that the authors' evaluation scripts load
+SCRIPT = "script"  # fixed in, or a default of, their training script; the checkpoint's name does not say
+LAYER = "layer"  # a default of their layers that the training script leaves alone
+NOT_STATED = "not stated"
+
+_ALL = {"solver": "adamw", "learning_rate": "constant", "max_points": None, "ff_dim": "model_dim"}
+_DIFFUSION = {
+    "prediction": "epsilon",
+    "schedule": "linear",
+    "n_steps": 1000,
+    "sampler": "ddim",
+    "n_sampling_steps": 200,
+}
+_DAEP = {SCRIPT: _ALL | {"shuffle": False}, LAYER: _DIFFUSION | {"dropout": 0.1}}
+_MAEP = {SCRIPT: _ALL | {"shuffle": False}, LAYER: {"dropout": 0.1}}
+_VAE = {SCRIPT: _ALL | {"shuffle": True, "dropout": 0.1}}
+
+
+def _setting(base: dict, **sources: dict) -> dict:
+    """Join what all data sets share with what one states, by source."""
+    return {k: base.get(k, {}) | sources.get(k, {}) for k in (CHECKPOINT, SCRIPT, LAYER)} | {
+        NOT_STATED: sources.get("not_stated", ())
+    }
+
+
+def _sizes(length: int, dim: int, width: int, encoder: int, decoder: int, heads: int | None = None) -> dict:
+    sizes = {"bottleneck_length": length, "bottleneck_dim": dim, "model_dim": width}
+    sizes |= {"n_encoder_layers": encoder, "n_decoder_layers": decoder}
+    return sizes if heads is None else sizes | {"n_heads": heads}
+
+
+def _training(epochs: int, batch: int, copies: int) -> dict:
+    return {"epochs": epochs, "batch_size": batch, "copies": copies, "learning_rate_init": 2.5e-4}
+
+
+_MASKS = {"mask_ratio": (0.3, 0.75)}  # evaluation scripts load both; the probing scripts 0.75
+
+#: data set of the paper -> method -> source -> parameters
+PAPER = {
+    "LAMOST spectra": {
+        "daep": _setting(
+            _DAEP, checkpoint=_sizes(4, 8, 128, 4, 4, heads=8) | _training(2000, 64, 1), layer={"hidden_length": 256}
+        ),
+        "maep": _setting(
+            _MAEP,
+            checkpoint=_sizes(4, 8, 128, 4, 2, heads=8) | _training(2000, 64, 1) | _MASKS,
+            layer={"hidden_length": 256},
+        ),
+        "vae": _setting(
+            _VAE,
+            checkpoint=_sizes(4, 8, 128, 6, 6, heads=8) | _training(200, 128, 1) | {"hidden_length": 256, "beta": 0.1},
+            script={"shuffle": False},
+        ),
+    },
+    "ZTF spectra": {
+        "daep": _setting(
+            _DAEP, checkpoint=_sizes(4, 4, 128, 4, 4, heads=8) | _training(2000, 128, 5), script={"hidden_length": None}
+        ),
+        "maep": _setting(
+            _MAEP,
+            checkpoint=_sizes(4, 4, 128, 4, 2, heads=8) | _training(2000, 128, 5) | _MASKS,
+            script={"hidden_length": None},
+        ),
+        "vae": _setting(
+            _VAE,
+            checkpoint=_sizes(4, 4, 128, 4, 4, heads=8) | _training(2000, 128, 5) | {"beta": 0.1},
+            script={"hidden_length": None},
+        ),
+    },
+    "ZTF light curves": {
+        "daep": _setting(
+            _DAEP,
+            checkpoint=_sizes(2, 2, 128, 4, 4) | _training(2000, 128, 5),
+            script={"hidden_length": None},
+            layer={"n_heads": 4},
+        ),
+        "maep": _setting(
+            _MAEP,
+            checkpoint=_sizes(2, 2, 128, 4, 2) | _training(2000, 128, 5) | _MASKS,
+            script={"hidden_length": None},
+            layer={"n_heads": 4},
+        ),
+        "vae": _setting(
+            _VAE,
+            checkpoint=_sizes(2, 2, 128, 4, 4, heads=4) | _training(2000, 128, 5) | {"beta": 0.1},
+            script={"hidden_length": None},
+        ),
+    },
+    "Galaxy10 images": {
+        "daep": _setting(
+            _DAEP,
+            checkpoint=_sizes(8, 8, 256, 4, 4) | _training(500, 64, 3),
+            script={"hidden_length": None, "patch": 4},
+            layer={"n_heads": 4},
+        ),
+        "maep": _setting(  # no checkpoint is named anywhere
+            _MAEP,
+            script={"patch": 4, "n_heads": 4, "learning_rate_init": 2.5e-4},
+            not_stated=(
+                "bottleneck_length",
+                "bottleneck_dim",
+                "model_dim",
+                "n_encoder_layers",
+                "n_decoder_layers",
+                "epochs",
+                "batch_size",
+                "copies",
+                "mask_ratio",
+            ),
+        ),
+        "vae": _setting(
+            _VAE,
+            checkpoint=_sizes(8, 8, 256, 4, 4) | {"epochs": 500, "learning_rate_init": 2.5e-4, "patch": 4, "beta": 0.5},
+            script={"batch_size": 64, "copies": 5, "n_heads": 4, "shuffle": False},
+        ),
+    },
+    # In the code; whether the paper's tables have them is not known here.
+    "PLAsTiCC light curves": {
+        "daep": _setting(_DAEP, checkpoint=_sizes(8, 8, 256, 4, 4, heads=16) | _training(2000, 256, 5)),
+    },
+    "ASAS-SN variable stars": {
+        "daep": _setting(
+            _DAEP, checkpoint=_sizes(8, 8, 256, 4, 4, heads=4) | _training(480, 256, 1), script={"max_points": 800}
+        ),
+    },
+}
+
+#: what the authors' probes do; their ten repeats differ in the seed of the training, the split is the same one
+PAPER_PROBE = {"train_size": 0.3, "repeats": 10, "solver": "adamw", "learning_rate_init": 1e-3, "epochs": 150}
+
+#: protocol -> the data set of the paper that it stands for
+STANDS_FOR = {
+    "SN-SPEC": "ZTF spectra",
+    "ZTF-LC": "ZTF light curves",
+    "LONG": "LAMOST spectra",
+    "IMAGE": "Galaxy10 images",
+    "SPCC": "PLAsTiCC light curves",
+    "CRTS": "ASAS-SN variable stars",
+    "CRTS-FOLDED": "ASAS-SN variable stars",
+}
+
+#: protocol -> parameters that all our estimators share; what is not named keeps the estimator's default
+OURS = {
+    "SN-SPEC": {"bottleneck_length": 4, "bottleneck_dim": 4},
+    "ZTF-LC": {"bottleneck_length": 2, "bottleneck_dim": 2},
+    "SPCC": {"bottleneck_length": 2, "bottleneck_dim": 2},
+    "CRTS": {"bottleneck_length": 2, "bottleneck_dim": 2},
+    "CRTS-FOLDED": {"bottleneck_length": 2, "bottleneck_dim": 2},
+    "S82": {"bottleneck_length": 2, "bottleneck_dim": 2},
+    "S82-FOLDED": {"bottleneck_length": 2, "bottleneck_dim": 2},
+    "LONG": {"bottleneck_length": 4, "bottleneck_dim": 8, "hidden_length": 64, "max_points": 1024, "batch_size": 32},
+    "SpeX": {"bottleneck_length": 4, "bottleneck_dim": 4},
+    "IMAGE": {"bottleneck_length": 8, "bottleneck_dim": 8},
+}
+
+#: method -> parameters of its own, in all protocols
+METHODS = {"daep": {}, "maep": {"mask_ratio": 0.75}, "vae": {"beta": 0.1}}
+
+
+def paper(data_set: str, method: str) -> dict:
+    """Return the authors' setting without its sources; NOT_STATED where it is not."""
+    sources = PAPER[data_set][method]
+    setting = dict.fromkeys(sources[NOT_STATED], NOT_STATED)
+    for source in (LAYER, SCRIPT, CHECKPOINT):
+        setting |= sources[source]
+    return setting
+
+
+def ours(protocol: str, method: str = "daep") -> dict:
+    """Return our parameters of a protocol and a method."""
+    return OURS[protocol] | METHODS[method]
+
+
+if __name__ == "__main__":
+    for data_set, methods in PAPER.items():
+        for method, sources in methods.items():
+            print(f"{data_set}, {method}")
+            for source, content in sources.items():
+                print(f"  {source}: {content}")
+    for protocol, parameters in OURS.items():
+        print(f"ours, {protocol}: {parameters}")

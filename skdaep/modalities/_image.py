@@ -1,0 +1,222 @@
+"""Images: square patches of pixels at places in a plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..exceptions import TableError
+from ..nn.batch import Batch
+from ..nn.positions import Sinusoids, frequency_range
+from ._base import Modality
+from ._learned import Scaling
+
+
+@dataclass(frozen=True)
+class LearnedImage:
+    """What `Image.learn` found in the training objects."""
+
+    shape: tuple[int, int, int]  # rows, columns, channels
+    has_channels: bool  # whether the user's arrays have an axis for them
+    value: Scaling
+
+
+@dataclass(frozen=True)
+class Image(Modality):
+    """Declare a modality of images of one size: arrays ``(n, H, W)`` or ``(n, H, W, C)``, or a list of them.
+
+    A point is a square patch. A patch with a pixel that is NaN (or masked, in an `~astropy.nddata.NDData`) is not
+    observed.
+
+    Parameters
+    ----------
+    patch_size : int, default=4
+        Side of a patch in pixels; must divide height and width.
+    flips : bool, default=True
+        Whether training shows each image at random as it is or mirrored left to right, top to bottom or both.
+    learned : LearnedImage or None, default=None
+        What `learn` found; not for the user to give.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdaep import DAEPEncoder, Image
+    >>> images = np.random.default_rng(0).normal(size=(20, 8, 8))
+    >>> encoder = DAEPEncoder(Image(), model_dim=16, max_iter=3, random_state=0).fit(images)
+    >>> encoder.reconstruct(images).shape
+    (20, 8, 8)
+    """
+
+    patch_size: int = 4
+    flips: bool = True
+    learned: LearnedImage | None = field(default=None, repr=False)
+
+    stacks = True
+
+    # --- learning -----------------------------------------------------------------------------------
+
+    def objects(self, X, name: str) -> list:
+        """Return X as a list of float64 arrays (H, W) or (H, W, C), NaN where masked."""
+        if hasattr(X, "shape") and len(X.shape) not in (3, 4):
+            raise TableError(f"{name} has shape {tuple(X.shape)}; images need (n, H, W) or (n, H, W, C).")
+        return [_pixels(image, f"{name}[{i}]") for i, image in enumerate(X)]
+
+    def learn(self, objects: list) -> Image:
+        """Return a copy completed with size and scaling of the images."""
+        if not (isinstance(self.patch_size, int) and self.patch_size >= 1):
+            raise ValueError(f"Image(patch_size={self.patch_size!r}): a positive int is needed.")
+        height, width, *channels = objects[0].shape
+        if height % self.patch_size or width % self.patch_size:
+            raise TableError(
+                f"X[0] has {height} x {width} pixels, which patches of {self.patch_size} x {self.patch_size} do not "
+                f"fill. Cut or pad the images, or choose another Image(patch_size=...)."
+            )
+        for i, image in enumerate(objects):
+            _check_shape(image, objects[0].shape, f"X[{i}]", "X[0] has")
+        pixels = np.concatenate([image[np.isfinite(image)] for image in objects])
+        if not len(pixels):
+            raise TableError("X has no finite pixel.")
+        shape = (height, width, *(channels or [1]))
+        return replace(self, learned=LearnedImage(shape, bool(channels), Scaling.of(pixels)))
+
+    # --- reading and writing ------------------------------------------------------------------------
+
+    def read(self, obj, where: str, values: bool = True) -> dict[str, Any]:
+        """Return one image as scaled patches and their places."""
+        _check_shape(obj, self._user_shape, where, "the images of fit have")
+        scaled = self.learned.value.forward(obj.reshape(self.learned.shape))
+        patches = self._to_patches(scaled).astype(np.float32)  # (L, P)
+        seen = np.isfinite(patches).all(1)
+        patches[~seen] = np.nan  # what is not observed must not count as content
+        if values and not seen.any():
+            raise TableError(f"{where} has no patch without NaN; remove the object.")
+        n = len(patches)
+        return {
+            "value": patches,
+            "location": self._places(),
+            "band": np.zeros(n, np.int64),
+            "error": np.full(n, np.nan, np.float32),
+            "seen": seen,
+            "numbers": np.zeros(0, np.float32),
+            "labels": np.zeros(0, np.int64),
+        }
+
+    def unscale(self, values: np.ndarray, record: dict[str, Any]) -> np.ndarray:
+        """Return the image (H, W[, C][, n_draws]) of patches (L, P[, n_draws])."""
+        rows, columns, p = *self._n_patches, self.patch_size
+        draws = values.shape[2:]
+        grid = values.reshape(rows, columns, p, p, self.learned.shape[2], *draws)
+        image = grid.swapaxes(1, 2).reshape(*self._user_shape, *draws)
+        return self.learned.value.back(image.astype(np.float64))
+
+    def write(self, values: np.ndarray, like) -> np.ndarray:
+        """Return the image."""
+        return values
+
+    def typical_metadata(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return the record: images have no metadata."""
+        return record
+
+    def grid(self) -> np.ndarray:
+        """Return an image without pixels."""
+        return np.full(self._user_shape, np.nan)
+
+    @property
+    def _user_shape(self) -> tuple[int, ...]:
+        return self.learned.shape if self.learned.has_channels else self.learned.shape[:2]
+
+    @property
+    def _n_patches(self) -> tuple[int, int]:
+        height, width, _ = self.learned.shape
+        return height // self.patch_size, width // self.patch_size
+
+    def _to_patches(self, image: np.ndarray) -> np.ndarray:
+        rows, columns, p = *self._n_patches, self.patch_size
+        return image.reshape(rows, p, columns, p, -1).swapaxes(1, 2).reshape(rows * columns, -1)
+
+    def _places(self) -> np.ndarray:
+        """Return the centres (L, 2) of the patches, row and column, within -1 to 1; a mirrored image has them too."""
+        centres = [(2 * np.arange(n) + 1) / n - 1 for n in self._n_patches]
+        return np.stack(np.meshgrid(*centres, indexing="ij"), -1).reshape(-1, 2).astype(np.float32)
+
+    # --- networks -----------------------------------------------------------------------------------
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Mirror objects at random: places change sign and the pixels of a patch their order."""
+        if not self.flips:
+            return batch
+        p = self.patch_size
+        value, location = batch.value.unflatten(2, (p, p, -1)), batch.location.clone()  # (B, L, p, p, C), (B, L, 2)
+        for axis in (0, 1):
+            turn = torch.rand(len(batch), generator=generator, device=generator.device) < 0.5
+            value = torch.where(turn.view(-1, 1, 1, 1, 1), value.flip(2 + axis), value)
+            location[..., axis] *= torch.where(turn, -1.0, 1.0)[:, None]
+        return batch.replace(value=value.flatten(2), location=location)
+
+    def tokenizer(self, model_dim: int) -> ImageTokenizer:
+        """Return a new tokenizer."""
+        return ImageTokenizer(model_dim, self.patch_size, self.learned.shape[2], max(self._n_patches))
+
+    def head(self, model_dim: int) -> nn.Module:
+        """Return a new head: output tokens (B, L, W) to patches (B, L, P)."""
+        return nn.Sequential(nn.LayerNorm(model_dim), nn.Linear(model_dim, self.patch_size**2 * self.learned.shape[2]))
+
+
+class ImageTokenizer(nn.Module):
+    r"""Patches to tokens of width W = model_dim: :math:`\mathrm{CNN}(v) + \mathrm{MLP}(\phi(y), \phi(x))`.
+
+    The features of row and column stand side by side, so that (i, j) and (j, i) differ; the CNN is confined to a
+    patch, so that no patch learns of another before the attention does (daep, appendix A.3).
+    """
+
+    def __init__(self, model_dim: int, patch_size: int, n_channels: int, n_patches: int):
+        super().__init__()
+        self.patch_size = patch_size
+        self.features = Sinusoids(*frequency_range(extent=2.0, resolution=2.0 / n_patches))
+        width = 2 * self.features.width
+        self.place = nn.Sequential(nn.Linear(width, model_dim), nn.GELU(), nn.Linear(model_dim, model_dim))
+        self.cnn = nn.Sequential(
+            nn.Conv2d(n_channels, 16, 3, padding=1), nn.GELU(), nn.Conv2d(16, model_dim, patch_size)
+        )
+
+    def queries(self, batch: Batch) -> Tensor:
+        """Return tokens of bare places (B, L, W)."""
+        return self.place(self.features(batch.location).flatten(2))
+
+    def add_values(self, queries: Tensor, value: Tensor) -> Tensor:
+        """Return tokens of patches (B, L, W) from their queries and pixels (B, L, P)."""
+        p = self.patch_size
+        pixels = value.flatten(0, 1).unflatten(1, (p, p, -1)).movedim(3, 1)  # (B L, C, p, p)
+        return queries + self.cnn(pixels).view(queries.shape)
+
+    def context(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return no metadata tokens (B, 0, W), and which of them are present (B, 0)."""
+        width = self.place[-1].out_features
+        return batch.value.new_zeros(len(batch), 0, width), batch.observed.new_zeros(len(batch), 0)
+
+
+def _pixels(image, where: str) -> np.ndarray:
+    mask, image = (getattr(image, "mask", None), image.data) if hasattr(image, "uncertainty") else (None, image)
+    if isinstance(image, np.ma.MaskedArray):
+        mask, image = np.ma.getmaskarray(image), image.data
+    if hasattr(image, "unmasked"):  # astropy's Masked, which np.asarray would unmask
+        mask, image = image.mask, image.unmasked
+    image = np.asarray(image)
+    if image.ndim not in (2, 3) or image.dtype.kind not in "iufb":
+        raise TableError(f"{where} is not an image: an array of real numbers (H, W) or (H, W, C) is needed.")
+    pixels = image.astype(np.float64)
+    if mask is not None:
+        pixels[np.broadcast_to(mask, pixels.shape)] = np.nan
+    if np.isinf(pixels).any():
+        place = tuple(int(i) for i in np.argwhere(np.isinf(pixels))[0])
+        raise TableError(f"{where} is infinite at pixel {place}; mask it or set it to NaN.")
+    return pixels
+
+
+def _check_shape(image: np.ndarray, shape: tuple[int, ...], where: str, whose: str) -> None:
+    if not isinstance(image, np.ndarray) or image.shape != tuple(shape):
+        raise TableError(f"{where} has shape {np.shape(image)}, but {whose} {tuple(shape)}; bring all to one size.")
