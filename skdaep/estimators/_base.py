@@ -191,7 +191,7 @@ class BaseEncoder(
         if networks["hidden_length"] == "auto":
             on_a_line = all(modality.separations() for modality in modalities.values())
             networks["hidden_length"] = self._auto_hidden_lengths[0 if on_a_line else 1]
-        options = {"n_queries": None if self.max_points is None else max(32, self.max_points // 16)}
+        options = {"n_queries": None if self.max_points is None else max(32, self.max_points // 4)}
         if self.error_weighting:
             errors = {k: m.typical_error() for k, m in modalities.items()}
             options["typical_errors"] = {k: error for k, error in errors.items() if error is not None}

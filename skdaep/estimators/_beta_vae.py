@@ -80,7 +80,7 @@ class BetaVAEEncoder(BaseEncoder):
         share_weights=False,
         max_iter=1000,
         batch_size=64,
-        max_points=512,
+        max_points=256,
         solver="muon",
         learning_rate_init=4e-3,
         weight_decay=0.01,

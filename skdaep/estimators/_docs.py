@@ -25,9 +25,9 @@ max_iter : int, default=1000
     Number of gradient steps.
 batch_size : int, default=64
     Objects of median length in a batch; longer objects come in smaller batches.
-max_points : int or None, default=512
+max_points : int or None, default=256
     In each training step an object shows at most so many of its points, a new random subset every time. The
-    encoder sees a random share of them, the decoder others: a sixteenth of that number, at least 32. None: all
+    encoder sees a random share of them; a quarter of that number, at least 32, are decoded. None: all
     points. `transform` and decoding always use all.
 solver : {"muon", "adamw"}, default="muon"
     Optimiser: Muon on the matrices of linear layers with AdamW on all else, or AdamW throughout.

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..objectives.prior import Prior
 from ..training import generator_of, train
 
-BATCH_SIZE = 256
+BATCH_SIZE = 128
 VALIDATION_FRACTION = 0.1
 PATIENCE = 20  # records
 
@@ -22,7 +22,7 @@ PATIENCE = 20  # records
 class PriorMixin:
     """`fit_prior` and `sample`."""
 
-    def fit_prior(self, X, *, max_iter=3000):
+    def fit_prior(self, X, *, max_iter=2000):
         """Learn how the bottlenecks of objects are distributed, for `sample`.
 
         A small diffusion model on z [1]_; it takes seconds. A tenth of the objects decides when to stop, so that the
@@ -32,7 +32,7 @@ class PriorMixin:
         ----------
         X : list of Table, or array
             Objects of the kind seen in fit, usually the same.
-        max_iter : int, default=3000
+        max_iter : int, default=2000
             Number of gradient steps, at most.
 
         Returns

@@ -68,13 +68,14 @@ class Denoising(Objective):
     def random_times(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw one time per object among k / 1000, evenly spread over the batch.
 
-        Uniform for epsilon, as in DDPM. x_0 and v are learned with more noise, density 2 t, since where x_t holds
-        little information all of it must come through z.
+        Uniform for epsilon, as in DDPM. x_0 and v are learned with more noise, density 1.4 t, and three times in ten at
+        t = 1, where x_t holds nothing, all must come through z, and the point estimate is made.
         """
-        u = torch.rand(n, generator=generator, device=generator.device)
-        u = (torch.arange(n, device=u.device) + u) / n
-        t = u if self.prediction == "epsilon" else u.sqrt()
-        return torch.ceil(t * N_STEPS).clamp(min=1) / N_STEPS
+        device = generator.device
+        u = torch.rand(n, generator=generator, device=device)
+        u = (torch.randperm(n, generator=generator, device=device) + u) / n
+        t = u if self.prediction == "epsilon" else 1.2 * u.sqrt()
+        return torch.ceil(t * N_STEPS).clamp(min=1, max=N_STEPS) / N_STEPS
 
     def network(self, name, x_t, t, queries, condition, observed) -> Tensor:
         """Return the network's output (B, L) at times t (B,)."""

@@ -31,7 +31,7 @@ class Prior(nn.Module):
         Of the training objects' z (D,); they are part of the state.
     """
 
-    def __init__(self, mean: Tensor, scale: Tensor, width: int = 256, n_layers: int = 4):
+    def __init__(self, mean: Tensor, scale: Tensor, width: int = 128, n_layers: int = 3):
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
