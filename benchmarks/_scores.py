@@ -5,13 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score
-from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+
+from skdaep.metrics import linear_probe
 
 N_COMPONENTS = (4, 8, 16, 32)
 LAGS = ((10.0, 20.0), (100.0, 200.0))  # Angstrom
@@ -28,22 +24,8 @@ def summary(errors: np.ndarray) -> dict[str, float]:
 
 
 def probe(Z: np.ndarray, labels: np.ndarray, classifier=None) -> dict[str, float]:
-    """Return accuracy and macro F1 of a probe, linear by default: 10 stratified splits, 30 % for training."""
-    accuracy, f1 = [], []
-    classifier = LogisticRegression(max_iter=2000) if classifier is None else classifier
-    known = labels.astype(str) != "None"
-    Z, labels = Z[known], labels[known].astype(str)
-    for train, test in StratifiedShuffleSplit(10, train_size=0.3, random_state=0).split(Z, labels):
-        model = make_pipeline(StandardScaler(), clone(classifier)).fit(Z[train], labels[train])
-        predicted = model.predict(Z[test])
-        accuracy.append(accuracy_score(labels[test], predicted))
-        f1.append(f1_score(labels[test], predicted, average="macro", zero_division=0))
-    return {
-        "accuracy": float(np.mean(accuracy)),
-        "accuracy_sd": float(np.std(accuracy)),
-        "f1": float(np.mean(f1)),
-        "f1_sd": float(np.std(f1)),
-    }
+    """Return accuracy and macro F1 of a probe: 10 stratified splits, 30 % for training."""
+    return linear_probe(Z, labels, classifier=classifier)._asdict()
 
 
 def linear_yardsticks(data, split: str = "test", n_components: tuple[int, ...] = N_COMPONENTS) -> dict[str, dict]:

@@ -162,13 +162,10 @@ OURS = {
     "CRTS-FOLDED": {"bottleneck_length": 2, "bottleneck_dim": 2},
     "S82": {"bottleneck_length": 2, "bottleneck_dim": 2},
     "S82-FOLDED": {"bottleneck_length": 2, "bottleneck_dim": 2},
-    "LONG": {"bottleneck_length": 4, "bottleneck_dim": 8, "hidden_length": 64, "max_points": 1024, "batch_size": 32},
+    "LONG": {"bottleneck_length": 4, "bottleneck_dim": 8, "hidden_length": 32, "max_points": 512, "batch_size": 32},
     "SpeX": {"bottleneck_length": 4, "bottleneck_dim": 4},
-    "IMAGE": {"bottleneck_length": 8, "bottleneck_dim": 8},
+    "IMAGE": {"bottleneck_length": 8, "bottleneck_dim": 8, "batch_size": 32},
 }
-
-#: method -> parameters of its own, in all protocols
-METHODS = {"daep": {}, "maep": {"mask_ratio": 0.75}, "vae": {"beta": 0.1}}
 
 
 def paper(data_set: str, method: str) -> dict:
@@ -178,11 +175,6 @@ def paper(data_set: str, method: str) -> dict:
     for source in (LAYER, SCRIPT, CHECKPOINT):
         setting |= sources[source]
     return setting
-
-
-def ours(protocol: str, method: str = "daep") -> dict:
-    """Return our parameters of a protocol and a method."""
-    return OURS[protocol] | METHODS[method]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ class Scaling:
         """Learn mean (or a given origin) and standard deviation; a constant gets scale 1."""
         origin = float(np.mean(x)) if origin is None else float(origin)
         scale = float(np.std(x))
-        return cls(origin, scale if np.isfinite(scale) and scale > 1e-12 * max(1.0, abs(origin)) else 1.0)
+        return cls(origin, scale if np.isfinite(scale) and scale > 1e-12 * abs(origin) else 1.0)
 
     def forward(self, x):
         """Scale."""

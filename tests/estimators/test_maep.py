@@ -33,8 +33,8 @@ def test_context_moves_every_value(fitted, X, context):
     for one, other in zip(rebuilt(fitted, X), rebuilt(fitted, X, context=context), strict=True):
         assert one.shape == other.shape
         assert np.isfinite(other).all()
-        assert np.abs(one - other).min() > 1e-7
-        assert np.abs(one - other).max() > 1e-3
+        assert np.abs(one - other).min() > 0
+        assert np.abs(one - other).max() > 1e-4
 
 
 def test_context_of_none_is_the_default_and_what_inverse_transform_gives(fitted, X):
@@ -124,14 +124,13 @@ def test_tables_with_a_context_are_whole(fitted, X):
         assert len(other) == len(table)
 
 
-def test_a_context_helps_a_trained_decoder(make):
-    """White noise in many points: no bottleneck holds it, the points themselves do."""
-    rng = np.random.default_rng(0)
-    offset = rng.normal(size=(60, 6)).repeat(4, axis=1)
-    estimator = make(modality=None, max_iter=300, early_stopping=False, bottleneck_length=1, bottleneck_dim=1)
-    estimator.set_params(model_dim=16, hidden_length=8, learning_rate_init=1e-2).fit(offset)
-    error, error_with = (np.abs(estimator.reconstruct(offset, context=c) - offset).mean() for c in (0.0, 1.0))
-    assert error_with < 0.9 * error
+def test_a_context_tells_the_decoder_what_the_bottleneck_cannot_hold(make):
+    """Two independent levels and a bottleneck of one number."""
+    levels = np.random.default_rng(0).normal(size=(80, 2)).repeat(5, axis=1)
+    small = dict(bottleneck_length=1, bottleneck_dim=1, model_dim=16, mask_ratio=0.5, batch_size=40)
+    estimator = make(modality=None, max_iter=200, early_stopping=False, learning_rate_init=1e-2, **small).fit(levels)
+    error, error_with = (np.abs(estimator.reconstruct(levels, context=c) - levels).mean() for c in (0.0, 0.5))
+    assert error_with < 0.7 * error
 
 
 # --- no draws ---------------------------------------------------------------------------------------

@@ -214,13 +214,22 @@ def test_times_are_thousandths_and_never_0(prediction, n):
 
 @ALL_PREDICTIONS
 @pytest.mark.parametrize("n", [1, 64])
-def test_density_of_times_is_1_for_epsilon_and_2t_otherwise(prediction, n):
+def test_density_of_times_is_1_for_epsilon_and_rises_with_t_up_to_many_at_1_otherwise(prediction, n):
     objective, g = make(prediction=prediction), generator()
     t = torch.cat([objective.random_times(n, g) for _ in range(8192 // n)]).double()
-    cdf = t if prediction == "epsilon" else t**2
-    share = (torch.arange(len(t)) + 1) / len(t)
+    below_1 = t[t < 1]
+    assert len(below_1) / len(t) == pytest.approx(1 if prediction == "epsilon" else 1 / 1.44, abs=0.02)
+    cdf = below_1 if prediction == "epsilon" else below_1**2
+    share = (torch.arange(len(cdf)) + 1) / len(cdf)
     # Kolmogorov-Smirnov at the level of 1 in 10,000, and the step of the table.
-    assert (cdf.sort().values - share).abs().max() < 2.23 / len(t) ** 0.5 + 0.002
+    assert (cdf.sort().values - share).abs().max() < 2.23 / len(cdf) ** 0.5 + 0.002
+
+
+def test_times_have_nothing_to_do_with_the_place_in_the_batch():
+    """Objects of a batch are sorted by length."""
+    objective, g = make(prediction="v"), generator()
+    mean = torch.stack([objective.random_times(8, g) for _ in range(2000)]).mean(0)
+    assert mean.std() < 0.02
 
 
 def test_times_within_a_batch_are_evenly_spread():
