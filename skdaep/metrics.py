@@ -223,7 +223,7 @@ def _pairs(X, other, value: str | None, with_draws: bool = False) -> Iterator[tu
         if isinstance(x, Table):
             name = tables.find_column(x, "value", value, f"X[{i}]")
             unit = tables.unit_of(x, name)
-            x = tables.numbers(x, name, f"X[{i}]")
+            x = tables.numbers(x, name, f"X[{i}]", unit)
         x = np.asarray(x, float)
         if isinstance(y, Table):
             column = y[tables.find_column(y, "value", name, f"reconstructed[{i}]")]

@@ -62,7 +62,17 @@ def y():
     return np.array(["Ia", "II"] * 6)
 
 
-@pytest.fixture(scope="session", params=skdaep.ESTIMATORS)
+def pytest_generate_tests(metafunc):
+    """Run what needs an estimator for every class, or for those a module names in ESTIMATORS.
+
+    A fixture of the same name in the module would not do: `make` is made once, for whatever class came before.
+    """
+    if "estimator_class" in metafunc.fixturenames:
+        names = getattr(metafunc.module, "ESTIMATORS", skdaep.ESTIMATORS)
+        metafunc.parametrize("estimator_class", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def estimator_class(request):
     return getattr(skdaep, request.param)
 

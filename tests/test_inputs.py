@@ -16,12 +16,9 @@ from astropy.utils.masked import Masked
 from sklearn.exceptions import NotFittedError
 
 import skdaep
-from skdaep import DAEPEncoder, DeviceError, Photometry, Sequence, Spectrum, TableError
+from skdaep import DeviceError, Photometry, Sequence, Spectrum, TableError
 
-
-@pytest.fixture(scope="session")
-def estimator_class():
-    return DAEPEncoder  # reading is the same in all
+ESTIMATORS = ("DAEPEncoder",)  # reading is the same in all
 
 
 def spectrum(i, n=12):

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from skdaep import Image, TableError
 
 CLOSE = dict(rtol=1e-5, atol=1e-5)
+ESTIMATORS = ("DAEPEncoder",)  # reading is the same in all
 SHAPES = pytest.mark.parametrize("shape", [(8, 12), (8, 12, 1), (8, 12, 3)], ids=str)
 
 
@@ -215,11 +216,6 @@ def test_without_flips_nothing_is_changed():
 
 
 # --- what users hand over ---------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def estimator_class():
-    return DAEPEncoder  # reading is the same in all
 
 
 @pytest.fixture(scope="session")

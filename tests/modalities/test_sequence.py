@@ -255,6 +255,19 @@ def test_collating_joins_records_end_to_end(tables, modality):
     assert batch.band.dtype == torch.int64
 
 
+@pytest.mark.parametrize("magnitude", [1e-30, 1e-17, 1e17, 1e30])
+def test_values_of_any_magnitude_are_scaled_to_mean_0_and_deviation_1(magnitude):
+    """Fluxes in erg / s / cm2 / A are about 1e-17."""
+    rng = np.random.default_rng(0)
+    tables = [Table({"time": np.arange(9.0), "flux": magnitude * (3 + rng.standard_normal(9))}) for _ in range(5)]
+    modality = Sequence().learn(tables)
+    records = [read(modality, t) for t in tables]
+    values = np.concatenate([r["value"] for r in records])
+    assert values.mean() == pytest.approx(0, abs=1e-5)
+    assert values.std() == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(modality.unscale(records[0]["value"], records[0]), tables[0]["flux"], rtol=1e-5)
+
+
 def test_a_constant_value_or_location_is_no_division_by_0():
     modality = Sequence().learn([Table({"time": [5.0], "flux": [3.0]})])
     record = read(modality, Table({"time": [5.0, 6.0], "flux": [3.0, 4.0]}))

@@ -1,4 +1,4 @@
-"""What objectives share: how errors are averaged over points, which points are seen, and weighting by measurement error."""
+"""What objectives share: how errors are averaged over points, which points are seen, and weighting by error."""
 
 import math
 
