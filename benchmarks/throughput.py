@@ -128,16 +128,18 @@ def measure(estimator, case: str, repeats: int) -> dict[str, tuple[list[float], 
     records = estimator._read(estimator._objects(objects), estimator.modalities_)
     keys, index = [content_key(r) for r in records], np.arange(n_objects)
     estimator._live()[0].requires_grad_(False)  # FlopCounterMode fails on weights in inference mode otherwise
-    Z = estimator._encode(records)
+    Z, _ = estimator._encode(records)
+    (name,) = estimator.modalities_
+    targets = [r[name] for r in records]
 
     def encode(n: int):
         return estimator._encode(records[:n])
 
     def point(n: int):
-        return estimator._decode(encode(n), records[:n], index[:n], keys[:n], None)
+        return estimator._decode(name, encode(n)[0], targets[:n], index[:n], keys[:n], None)
 
     def draw(n: int):
-        return estimator._decode(Z[:n], records[:n], index[:n], keys[:n], 1)
+        return estimator._decode(name, Z[:n], targets[:n], index[:n], keys[:n], 1)
 
     results = {"train": _training(estimator, records, repeats)}
     for run in (encode, point, draw):
@@ -148,7 +150,7 @@ def measure(estimator, case: str, repeats: int) -> dict[str, tuple[list[float], 
 def _training(estimator, records: list[dict], repeats: int) -> tuple[list[float], tuple[float, float]]:
     """Return the seconds of steps of `train` after two to warm up, and their mean FLOP."""
     ((name, modality),) = estimator.modalities_.items()
-    store = modality.collate(records)
+    store = modality.collate([r[name] for r in records])
     objective = estimator._build(estimator.modalities_, 0, estimator._architecture)
 
     def batches(n_objects: int) -> Iterator:

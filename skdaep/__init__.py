@@ -1,19 +1,22 @@
 """Compact vectors from irregular astronomical measurements, without labels, and back.
 
 The public names are loaded when first used, so that ``import skdaep`` costs next to nothing. The rooms:
-``tables`` (what is accepted), ``modalities`` OPEN, ``nn``, ``diffusion``, ``objectives`` OPEN, ``training``,
-``estimators`` OPEN, ``datasets``.
+``tables`` (what is accepted), ``preprocessing`` OPEN, ``modalities`` OPEN, ``nn``, ``diffusion``, ``objectives`` OPEN,
+``training``, ``estimators`` OPEN, ``metrics``, ``datasets``.
 """
 
 from importlib import import_module
 
 __version__ = "0.1.0.dev0"
 
+#: encoders of one modality, and of several
 ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder")
+MULTIMODAL = ("MultimodalDAEP",)
 _HOMES = {
     "DAEPEncoder": "estimators",
     "MAEPEncoder": "estimators",
     "BetaVAEEncoder": "estimators",
+    "MultimodalDAEP": "estimators",
     "load": "estimators",
     "Sequence": "modalities",
     "Spectrum": "modalities",

@@ -67,7 +67,7 @@ def as_objects(X, name: str = "X") -> list:
             raise TableError(f"{name} is a single structured array; pass a list of Tables, one per object.")
         return [Table(row) for row in X]
     objects = list(_cells(X)) if hasattr(X, "shape") else list(X)
-    return [_as_table(x, f"{name}[{i}]") for i, x in enumerate(objects)]
+    return [as_table(x, f"{name}[{i}]") for i, x in enumerate(objects)]
 
 
 def _cells(X):
@@ -90,7 +90,8 @@ def _looks_like_objects(X) -> bool:
     return len(X) > 0 and all(isinstance(x, (dict, str, bytes, type(None))) or hasattr(x, "columns") for x in X)
 
 
-def _as_table(x, where: str) -> Table:
+def as_table(x, where: str) -> Table:
+    """Return one object as a Table; TableError if it cannot be one."""
     if isinstance(x, Table):
         return x
     if _is_spectrum(x):

@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 
 from skdaep.estimators import _fitting
+from skdaep.estimators._decoding import collate
 from skdaep.estimators._fitting import Split, Validation
 from skdaep.exceptions import DivergenceError, InterruptedTrainingWarning
 
@@ -261,9 +262,8 @@ def test_early_stopping_restores_the_best_weights(make, X, monkeypatch):
 
 
 def test_validation_has_the_same_noise_every_time(fresh, X):
-    ((name, modality),) = fresh.modalities_.items()
-    store = modality.collate(fresh._read(X, fresh.modalities_))
-    validation = Validation(name, store, fresh, 1, torch.device("cpu"), torch.float32)
+    stores = collate(fresh.modalities_, fresh._read(fresh._objects(X), fresh.modalities_), torch.device("cpu"))
+    validation = Validation(stores, fresh, 1, torch.device("cpu"), torch.float32)
     assert validation(fresh._module) == validation(fresh._module)
 
 

@@ -671,7 +671,7 @@ def test_specutils_spectra(of_spectra, spectra, kind, unit):
     fakes = [FakeSpectrum(t, uncertainty=kind, unit=unit) for t in spectra]
     assert_same_code(of_spectra, fakes, expected)
     records = [of_spectra._read(of_spectra._objects(X), of_spectra.modalities_) for X in (fakes, spectra)]
-    np.testing.assert_allclose(records[0][0]["error"], records[1][0]["error"], rtol=1e-5)
+    np.testing.assert_allclose(*(r[0]["sequence"]["error"] for r in records), rtol=1e-5)
     back = of_spectra.reconstruct(fakes)[0]
     assert isinstance(back, Table)
     assert back["flux"].unit == u.mJy

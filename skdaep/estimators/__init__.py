@@ -3,6 +3,7 @@
 from ._beta_vae import BetaVAEEncoder
 from ._daep import DAEPEncoder
 from ._maep import MAEPEncoder
+from ._multimodal_daep import MultimodalDAEP
 from ._persistence import load
 
-__all__ = ["BetaVAEEncoder", "DAEPEncoder", "MAEPEncoder", "load"]
+__all__ = ["BetaVAEEncoder", "DAEPEncoder", "MAEPEncoder", "MultimodalDAEP", "load"]

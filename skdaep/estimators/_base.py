@@ -1,4 +1,4 @@
-"""The scikit-learn face of a unimodal autoencoder: fit, transform, inverse_transform, reconstruct, score."""
+"""What all encoders share: fit, transform, score, and the way from objects to the engine and back."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
-from .. import tables
 from ..diffusion.noise import Correlation
-from ..exceptions import TableError
-from ..modalities import Modality, Sequence
+from ..modalities import Modality
 from ..nn.autoencoder import Autoencoder
 from ..objectives import Objective
 from ..training import SOLVERS, autocast, resolve_device, resolve_precision
 from ._callbacks import CallbackSupportMixin, FitProgress
 from ._compat import Interval, StrOptions, fit_context
-from ._decoding import content_key, decode, encode, learn_correlation, posterior_draws, some_seen
+from ._decoding import collate, content_key, decode, encode, learn_correlation, posterior_draws, some_seen
 from ._fitting import Split, fit_objective
 from ._persistence import PersistenceMixin, arrays_of
 from ._prior import PriorMixin
@@ -38,10 +36,9 @@ class BaseEncoder(
     BaseEstimator,
     metaclass=abc.ABCMeta,
 ):
-    """Shared by the encoders; a subclass adds its parameters and `_make_objective`."""
+    """Shared by the encoders. Inside, an object is a dict of its modalities; a unimodal one has a single entry."""
 
     _parameter_constraints: dict = {
-        "modality": [Modality, None],
         "bottleneck_length": [POSITIVE],
         "bottleneck_dim": [POSITIVE],
         "model_dim": [POSITIVE],
@@ -73,6 +70,7 @@ class BaseEncoder(
         *("bottleneck_length", "bottleneck_dim", "model_dim", "n_heads", "n_encoder_layers", "n_decoder_layers"),
         *("hidden_length", "encoder_hidden_length", "share_weights"),
     )
+    _network_parameters = _architecture_parameters
     _objective_class: type[Objective]
     #: hidden_length="auto": on a line (correlated noise makes draws coherent), and in images (patches must meet)
     _auto_hidden_lengths: tuple[int | None, int | None] = (None, 32)
@@ -81,9 +79,21 @@ class BaseEncoder(
     def _make_objective(self, autoencoder: Autoencoder, architecture: dict, options: dict) -> Objective:
         """Return the objective that trains the autoencoder; `options` go to every objective."""
 
+    @abc.abstractmethod
+    def _declarations(self) -> dict[str, Modality]:
+        """Return the modalities as declared, by name."""
+
+    @abc.abstractmethod
+    def _objects(self, X, reset: bool = False, name: str = "X") -> list[dict]:
+        """Return what a user gave as a list of objects by modality; ``reset=True`` in fit."""
+
+    @abc.abstractmethod
+    def _where(self, name: str, i: int, modality: str) -> str:
+        """Return what the i-th object's modality is called in errors."""
+
     def _store(self, parameters: dict) -> None:
         """Store what `__init__` was given, and do nothing else."""
-        vars(self).update((k, v) for k, v in parameters.items() if k != "self")
+        vars(self).update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
 
     def set_params(self, **params):
         """Set parameters; those of decoding (sampler, device, ...) also apply to a fitted estimator at once.
@@ -109,8 +119,9 @@ class BaseEncoder(
 
         Parameters
         ----------
-        X : list of Table, or array of shape (n_objects, n_points)
-            One Table per object. In an array a row is a regularly sampled object, NaN is "not observed".
+        X : list of Table, array of shape (n_objects, n_points), images, or list of dict
+            One Table per object. In an array a row is a regularly sampled object, NaN is "not observed". With several
+            modalities one dict per object.
         y : object, default=None
             Ignored.
         groups : array-like of shape (n_objects,), default=None
@@ -162,65 +173,47 @@ class BaseEncoder(
         self.n_iter_ = history[-1]["iteration"]
         self.best_loss_ = min(r.get("validation_loss", r["loss"]) for r in history)
         self._keep(objective)
-        self.noise_correlation_ = self._learn_correlation(objective, records, split)
+        held_out = split.validation if len(split.validation) else split.train
+        with self._precision(device):
+            self.noise_correlation_ = learn_correlation(objective, modalities, [records[i] for i in held_out], device)
         progress.end()
         return self
 
-    def _learn_correlation(self, objective, records: list[dict], split: Split) -> dict[str, Correlation]:
-        """Return by modality how the noise of draws is correlated, learned from objects held out, if any were."""
-        index = split.validation if len(split.validation) else split.train
-        device = torch.device(self.device_)
-        with self._precision(device):
-            return {
-                name: learn_correlation(objective, name, modality, [records[i] for i in index], device)
-                for name, modality in self.modalities_.items()
-            }
+    def _learn(self, objects: list[dict]) -> dict[str, Modality]:
+        """Return the modalities completed with what the objects show."""
+        learned = {}
+        for name, modality in self._declarations().items():
+            having = [i for i, o in enumerate(objects) if name in o]
+            where = [self._where("X", i, name) for i in having]
+            learned[name] = modality.learn([objects[i][name] for i in having], where)
+        return learned
 
-    def _learn(self, objects: list) -> dict[str, Modality]:
-        """Return the completed modalities by name; one for the unimodal estimators."""
-        return {"sequence": self._declared().learn(objects)}
-
-    def _read(self, objects: list, modalities: dict[str, Modality], name: str = "X", **options) -> list[dict]:
-        """Return one record per object; unimodal."""
-        (modality,) = modalities.values()
-        return [modality.read(o, f"{name}[{i}]", **options) for i, o in enumerate(objects)]
+    def _read(self, objects: list[dict], modalities: dict[str, Modality], name: str = "X", **options) -> list[dict]:
+        """Return each object's record of each modality that it has."""
+        return [
+            {k: modalities[k].read(part, self._where(name, i, k), **options) for k, part in o.items()}
+            for i, o in enumerate(objects)
+        ]
 
     def _build(self, modalities: dict[str, Modality], seed: int, architecture: dict) -> Objective:
         """Return a freshly initialised objective; the global generator is left as it was."""
-        networks = {k: v for k, v in architecture.items() if k in BaseEncoder._architecture_parameters}
+        networks = {k: v for k, v in architecture.items() if k in self._network_parameters}
         if networks["hidden_length"] == "auto":
             on_a_line = all(modality.separations() for modality in modalities.values())
             networks["hidden_length"] = self._auto_hidden_lengths[0 if on_a_line else 1]
-        options = {"n_queries": None if self.max_points is None else max(32, self.max_points // 4)}
-        if self.error_weighting:
-            errors = {k: m.typical_error() for k, m in modalities.items()}
-            options["typical_errors"] = {k: error for k, error in errors.items() if error is not None}
+        options = self._objective_options(modalities)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             autoencoder = Autoencoder(modalities, n_moments=self._objective_class.n_moments, **networks)
             return self._make_objective(autoencoder, architecture, options)
 
-    def _objects(self, X, reset: bool = False, name: str = "X") -> list:
-        """Return X as a list of objects or of rows of numbers, noting the number of columns as scikit-learn does."""
-        (modality,) = self.modalities_.values() if hasattr(self, "modalities_") and not reset else (self._declared(),)
-        if not (modality.takes_rows and tables.is_numeric(X)):
-            if reset:
-                for attribute in ("n_features_in_", "feature_names_in_"):
-                    vars(self).pop(attribute, None)
-            objects = modality.objects(X, name)
-            if not objects:
-                raise ValueError(f"{name} holds 0 objects (n_samples=0); at least one is needed.")
-            return objects
-        if not reset and hasattr(self, "modalities_") and not hasattr(self, "n_features_in_"):
-            raise TableError(f"{name} is an array of numbers, but fit saw Tables; pass a list of Tables.")
-        X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
-        if np.isinf(X).any():
-            row, column = np.argwhere(np.isinf(X))[0]
-            raise TableError(f"{name}[{row}] contains infinity at column {column}; set it to NaN if not observed.")
-        return list(X)
-
-    def _declared(self) -> Modality:
-        return self.modality or Sequence()
+    def _objective_options(self, modalities: dict[str, Modality]) -> dict:
+        """Return what every objective is told of the training."""
+        options: dict = {"n_queries": None if self.max_points is None else max(32, self.max_points // 4)}
+        if self.error_weighting:
+            errors = {k: m.typical_error() for k, m in modalities.items()}
+            options["typical_errors"] = {k: error for k, error in errors.items() if error is not None}
+        return options
 
     # --- encoding -----------------------------------------------------------------------------------
 
@@ -229,7 +222,7 @@ class BaseEncoder(
 
         Parameters
         ----------
-        X : list of Table, or array of shape (n_objects, n_points)
+        X : list of Table, array, images, or list of dict
             Objects of the kind seen in fit.
 
         Returns
@@ -244,99 +237,17 @@ class BaseEncoder(
     def _encode(self, records: list[dict]) -> tuple[np.ndarray, np.ndarray | None]:
         """Return mean and scale of the bottlenecks (n_objects, K, D)."""
         module, device = self._live()
-        ((name, modality),) = self.modalities_.items()
         with self._precision(device):
-            return encode(module, name, modality.collate(records).to(device))
-
-    # --- decoding -----------------------------------------------------------------------------------
-
-    def inverse_transform(self, Z, *, at=None, n_draws=None, output="tables"):
-        """Decode bottlenecks to measurements.
-
-        Parameters
-        ----------
-        Z : array of shape (n_objects, bottleneck_length * bottleneck_dim)
-            What `transform` returned.
-        at : list of Table, or array of shape (n_objects, n_points), default=None
-            Where to decode each object: locations, bands and metadata are read, values need not be there. Absent
-            metadata are replaced by the training median or commonest label. None decodes on a grid learned in fit.
-        n_draws : int, default=None
-            None gives the point estimate; a number gives so many draws along a further, last axis.
-        output : {"tables", "arrays"}, default="tables"
-            What to return for Tables: Tables, or only their arrays of values, which takes far less time.
-
-        Returns
-        -------
-        X : list of Table, list of ndarray, or ndarray of shape (n_objects, n_points[, n_draws])
-            Values in the units of fit. In a Table draws make the value column one of shape (n_points, n_draws).
-        """
-        check_is_fitted(self)
-        Z = self._check_bottleneck(Z)
-        self._check_draws(n_draws)
-        if n_draws is not None and self._live()[0].draws == "posterior":
-            raise ValueError("Draws come from the posterior of z, which Z does not hold; use reconstruct(X, n_draws=).")
-        return self._write(*self._decode_at(Z, at, n_draws), output)
-
-    def _decode_at(self, Z: np.ndarray, at, n_draws: int | None):
-        """Return scaled values for each row of Z, and the records, their index by row, and the objects of `at`."""
-        (modality,) = self.modalities_.values()
-        if at is None:
-            like = [modality.grid()]
-            records, index = self._read(like, self.modalities_, values=False), np.zeros(len(Z), np.intp)
-        else:
-            like = self._objects(at, name="at")
-            if len(like) != len(Z):
-                raise ValueError(f"at holds {len(like)} objects but Z has {len(Z)} rows; one per row is needed.")
-            records = self._read(like, self.modalities_, name="at", values=False)
-            index = np.arange(len(Z))
-        records = [modality.typical_metadata(r) for r in records]
-        keys = [content_key(records[i], z) for i, z in zip(index, Z, strict=True)]
-        return self._decode(Z, records, index, keys, n_draws), records, index, like
-
-    def reconstruct(self, X, *, n_draws=None, output="tables"):
-        """Encode objects and decode them at their own locations, rows without a measurement included.
-
-        Parameters
-        ----------
-        X : list of Table, or array of shape (n_objects, n_points)
-            Objects of the kind seen in fit.
-        n_draws : int, default=None
-            As in `inverse_transform`.
-        output : {"tables", "arrays"}, default="tables"
-            As in `inverse_transform`.
-
-        Returns
-        -------
-        X : list of Table, list of ndarray, or ndarray of shape (n_objects, n_points[, n_draws])
-            As in `inverse_transform`.
-        """
-        return self._reconstruct(X, n_draws, output)
-
-    def _reconstruct(self, X, n_draws, output, context: float = 0.0):
-        check_is_fitted(self)
-        self._check_draws(n_draws)
-        like = self._objects(X)
-        records = self._read(like, self.modalities_)
-        index = np.arange(len(records))
-        values = self._decode_own(records, n_draws, context)
-        return self._write(values, records, index, like, output)
-
-    def _decode_own(self, records: list[dict], n_draws: int | None, context: float = 0.0) -> list[np.ndarray]:
-        """Return scaled values, or draws, of objects at their own locations."""
-        keys, index = [content_key(r) for r in records], np.arange(len(records))
-        mean, scale = self._encode(records)
-        if n_draws is None or scale is None:
-            return self._decode(mean, records, index, keys, n_draws, context)
-        z = posterior_draws(mean, scale, [(self._seed, key) for key in keys], n_draws)
-        values = self._decode(z, records, index.repeat(n_draws), keys, None)
-        return [np.stack(values[i : i + n_draws], -1) for i in range(0, len(values), n_draws)]
+            return encode(module, collate(self.modalities_, records, device))
 
     def score(self, X, y=None):
         """Return minus the mean over objects of each one's mean absolute reconstruction error, in scaled units.
 
+        With several modalities an object's error is the mean over those that it has.
+
         Parameters
         ----------
-        X : list of Table, or array of shape (n_objects, n_points)
+        X : list of Table, array, images, or list of dict
             Objects of the kind seen in fit.
         y : object, default=None
             Ignored.
@@ -348,8 +259,71 @@ class BaseEncoder(
         """
         check_is_fitted(self)
         records = self._read(self._objects(X), self.modalities_)
-        values = self._decode_own(records, None)
-        return -float(np.mean([np.abs(v - r["value"])[r["seen"]].mean() for v, r in zip(values, records, strict=True)]))
+        errors: list[list[float]] = [[] for _ in records]
+        for name in self.modalities_:
+            having = [i for i, r in enumerate(records) if name in r]
+            values = self._decode_own([records[i] for i in having], name, None) if having else []
+            for i, v in zip(having, values, strict=True):
+                record = records[i][name]
+                errors[i].append(np.abs(v - record["value"])[record["seen"]].mean())
+        return -float(np.mean([np.mean(e) for e in errors]))
+
+    # --- decoding -----------------------------------------------------------------------------------
+
+    def _decode_own(self, records, name: str, n_draws: int | None, context: float = 0.0, targets=None) -> list:
+        """Return scaled values, or draws, of objects in a modality, at their own locations or those of `targets`."""
+        targets = [r[name] for r in records] if targets is None else targets
+        keys, index = [content_key(r) for r in records], np.arange(len(records))
+        mean, scale = self._encode(records)
+        if n_draws is None or scale is None:
+            return self._decode(name, mean, targets, index, keys, n_draws, context)
+        z = posterior_draws(mean, scale, [(self._seed, key) for key in keys], n_draws)
+        values = self._decode(name, z, targets, index.repeat(n_draws), keys, None)
+        return [np.stack(values[i : i + n_draws], -1) for i in range(0, len(values), n_draws)]
+
+    def _decode(self, name: str, Z, records, index, keys, n_draws, context: float = 0.0) -> list[np.ndarray]:
+        """Return scaled values for each row of Z at the locations of record ``index[row]`` of a modality."""
+        module, device = self._live()
+        modality, seen = self.modalities_[name], None
+        store = modality.collate(records, queries=True).to(device)
+        if context:
+            shown = [some_seen(r, context, (self._seed, key)) for r, key in zip(records, keys, strict=True)]
+            seen = modality.collate(shown).to(device)
+        seeds = [(self._seed, key) for key in keys]
+        correlation = getattr(self, "noise_correlation_", {}).get(name, Correlation())
+        z = np.reshape(Z, (len(index), *self.bottleneck_shape_))
+        with self._precision(device):
+            return decode(module, name, store, index, z, seeds, n_draws, correlation, seen)
+
+    def _decode_at(self, Z: np.ndarray, name: str, like: list | None, n_draws: int | None):
+        """Return scaled values of a modality for each row of Z, at the objects of `like` or on the learned grid.
+
+        The records, their index by row and those objects follow.
+        """
+        modality = self.modalities_[name]
+        if like is None:
+            like, index = [modality.grid()], np.zeros(len(Z), np.intp)
+            where = ["the learned grid"]
+        else:
+            if len(like) != len(Z):
+                raise ValueError(f"at holds {len(like)} objects but Z has {len(Z)} rows; one per row is needed.")
+            index, where = np.arange(len(Z)), [self._where("at", i, name) for i in range(len(like))]
+        records = [modality.read(o, w, values=False) for o, w in zip(like, where, strict=True)]
+        records = [modality.typical_metadata(r) for r in records]
+        keys = [content_key({name: records[i]}, z) for i, z in zip(index, Z, strict=True)]
+        return self._decode(name, Z, records, index, keys, n_draws), records, index, like
+
+    def _write(self, name: str, values, records, index, like, output):
+        """Return scaled values as the user wants them."""
+        if output not in ("tables", "arrays"):
+            raise ValueError(f"output={output!r}: choose 'tables' or 'arrays'.")
+        modality = self.modalities_[name]
+        arrays = [modality.unscale(v, records[i]) for i, v in zip(index, values, strict=True)]
+        if hasattr(self, "n_features_in_") or modality.stacks:
+            return np.stack(arrays).astype(np.float32)
+        if output == "arrays":
+            return arrays
+        return [modality.write(a, like[i]) for i, a in zip(index, arrays, strict=True)]
 
     def _check_bottleneck(self, Z) -> np.ndarray:
         Z = check_array(Z, dtype=np.float32, input_name="Z")
@@ -368,31 +342,10 @@ class BaseEncoder(
         if not self._live()[0].draws:
             raise ValueError(f"{type(self).__name__} has no draws; use n_draws=None.")
 
-    def _decode(self, Z, records, index, keys, n_draws, context: float = 0.0) -> list[np.ndarray]:
-        """Return scaled values for each row of Z at the locations of record ``index[row]``."""
-        module, device = self._live()
-        ((name, modality),) = self.modalities_.items()
-        store = modality.collate(records, queries=True).to(device)
-        shown = (
-            [some_seen(r, context, (self._seed, key)) for r, key in zip(records, keys, strict=True)] if context else []
-        )
-        seen = modality.collate(shown).to(device) if shown else None
-        seeds = [(self._seed, key) for key in (keys if len(keys) == len(index) else np.array(keys, object)[index])]
-        correlation = getattr(self, "noise_correlation_", {}).get(name, Correlation())
-        z = np.reshape(Z, (len(index), *self.bottleneck_shape_))
-        with self._precision(device):
-            return decode(module, name, store, index, z, seeds, n_draws, correlation, seen)
-
-    def _write(self, values, records, index, like, output):
-        if output not in ("tables", "arrays"):
-            raise ValueError(f"output={output!r}: choose 'tables' or 'arrays'.")
-        (modality,) = self.modalities_.values()
-        arrays = [modality.unscale(v, records[i]) for i, v in zip(index, values, strict=True)]
-        if hasattr(self, "n_features_in_") or modality.stacks:
-            return np.stack(arrays).astype(np.float32)
-        if output == "arrays":
-            return arrays
-        return [modality.write(a, like[i]) for i, a in zip(index, arrays, strict=True)]
+    def _check_draws_of_codes(self, n_draws) -> None:
+        self._check_draws(n_draws)
+        if n_draws is not None and self._live()[0].draws == "posterior":
+            raise ValueError("Draws come from the posterior of z, which Z does not hold; use reconstruct(X, n_draws=).")
 
     def _precision(self, device: torch.device):
         return autocast(device, resolve_precision(self.precision, device))

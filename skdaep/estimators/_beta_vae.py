@@ -5,13 +5,13 @@ from __future__ import annotations
 from numbers import Real
 
 from ..objectives import Variational
-from ._base import BaseEncoder
 from ._compat import Interval
 from ._docs import documented
+from ._unimodal import UnimodalEncoder
 
 
 @documented
-class BetaVAEEncoder(BaseEncoder):
+class BetaVAEEncoder(UnimodalEncoder):
     r"""Encode irregular sequences or images with a variational autoencoder of Perceivers.
 
     The encoder gives a normal posterior of the bottleneck, drawn towards a standard normal prior; the decoder predicts
@@ -57,10 +57,10 @@ class BetaVAEEncoder(BaseEncoder):
     2
     """
 
-    _parameter_constraints: dict = BaseEncoder._parameter_constraints | {
+    _parameter_constraints: dict = UnimodalEncoder._parameter_constraints | {
         "beta": [Interval(Real, 0, None, closed="left")],
     }
-    _architecture_parameters = (*BaseEncoder._architecture_parameters, "beta")
+    _architecture_parameters = (*UnimodalEncoder._architecture_parameters, "beta")
     _objective_class = Variational
     _auto_hidden_lengths = (None, None)
 

@@ -8,13 +8,13 @@ from ..diffusion.process import PREDICTIONS
 from ..diffusion.samplers import SAMPLERS
 from ..diffusion.schedules import SCHEDULES
 from ..objectives import Denoising
-from ._base import BaseEncoder
 from ._compat import Interval, StrOptions
 from ._docs import documented
+from ._unimodal import UnimodalEncoder
 
 
 @documented
-class DAEPEncoder(BaseEncoder):
+class DAEPEncoder(UnimodalEncoder):
     r"""Encode irregular sequences or images with a diffusion autoencoder of Perceivers (daep).
 
     A Perceiver encoder reads the points and metadata of an object into a few bottleneck tokens; a Perceiver-IO
@@ -77,13 +77,13 @@ class DAEPEncoder(BaseEncoder):
     ['wavelength', 'flux']
     """
 
-    _parameter_constraints: dict = BaseEncoder._parameter_constraints | {
+    _parameter_constraints: dict = UnimodalEncoder._parameter_constraints | {
         "prediction": [StrOptions(set(PREDICTIONS))],
         "schedule": [StrOptions(set(SCHEDULES))],
         "sampler": [StrOptions(set(SAMPLERS))],
         "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
     }
-    _architecture_parameters = (*BaseEncoder._architecture_parameters, "prediction", "schedule")
+    _architecture_parameters = (*UnimodalEncoder._architecture_parameters, "prediction", "schedule")
     _objective_class = Denoising
 
     def __init__(

@@ -10,7 +10,7 @@ import torch
 
 from ..diffusion.noise import Correlation, Noise
 from ..modalities import Modality
-from ..nn.batch import Ragged
+from ..nn.batch import Batch, Ragged
 from ..objectives import Objective
 from ..training import token_batches
 
@@ -22,31 +22,45 @@ CONDITION = ("numbers", "labels")
 CONTENT = ("value", "location", "band", *CONDITION)
 
 
-def content_key(record: dict[str, Any], z: np.ndarray | None = None) -> int:
+def content_key(records: dict[str, dict[str, Any]], z: np.ndarray | None = None) -> int:
     """Return a number that identifies what was passed for an object, whatever its place in the call.
 
-    Rows are in canonical order already. With `z` the object is a code, whose draws are functions of location: where it
-    is decoded does not count. z counts to three decimals, since its last bits vary with the batch it was encoded in.
+    `records` holds its modalities by name, whose rows are in canonical order already. With `z` the object is a code,
+    whose draws are functions of location: where it is decoded does not count. z counts to three decimals, since its
+    last bits vary with the batch it was encoded in.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for name in CONTENT if z is None else CONDITION:
-        digest.update(np.ascontiguousarray(record[name]).tobytes())
+    for name in sorted(records):
+        for field in CONTENT if z is None else CONDITION:
+            digest.update(np.ascontiguousarray(records[name][field]).tobytes())
     if z is not None:
         digest.update((np.round(z, 3) + 0.0).astype(np.float32).tobytes())  # + 0.0: no negative zero
     return int.from_bytes(digest.digest(), "little")
 
 
+def collate(modalities: dict[str, Modality], records: list[dict], device) -> dict[str, Ragged]:
+    """Return the observed points of objects, one store per modality; an object has no points in one that it lacks."""
+    return {
+        name: modality.collate([r[name] if name in r else modality.absent() for r in records]).to(device)
+        for name, modality in modalities.items()
+    }
+
+
 @torch.inference_mode()
-def encode(module: Objective, name: str, store: Ragged) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return means, and scales where there is a posterior, of the bottlenecks (n_objects, K, D) of a store."""
-    means, scales = [None] * len(store), [None] * len(store)
-    for rows in token_batches(store.lengths.cpu().numpy(), TOKENS_PER_PASS, None):
-        batch = store.take(torch.from_numpy(rows).to(store.lengths.device))
-        mean, scale = module.encode({name: batch})
+def encode(module: Objective, stores: dict[str, Ragged]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return means, and scales where there is a posterior, of the bottlenecks (n_objects, K, D)."""
+    lengths = sum(store.lengths.cpu().numpy() for store in stores.values())
+    means, scales = [None] * len(lengths), [None] * len(lengths)
+    for rows in token_batches(lengths, TOKENS_PER_PASS, None):
+        mean, scale = module.encode(_take(stores, rows))
         for i, row in enumerate(rows):
             means[row] = mean[i].float().cpu().numpy()
             scales[row] = None if scale is None else scale[i].float().cpu().numpy()
     return np.stack(means), None if scale is None else np.stack(scales)
+
+
+def _take(stores: dict[str, Ragged], rows: np.ndarray) -> dict[str, Batch]:
+    return {k: store.take(torch.from_numpy(rows).to(store.lengths.device)) for k, store in stores.items()}
 
 
 def posterior_draws(mean: np.ndarray, scale: np.ndarray, seeds: list, n_draws: int) -> np.ndarray:
@@ -106,19 +120,35 @@ def decode(
 
 
 @torch.inference_mode()
-def learn_correlation(module: Objective, name: str, modality: Modality, records: list, device) -> Correlation:
-    """Return how the noise of draws is to be correlated, from what the point estimate leaves over of the objects."""
-    between = modality.separations()
-    if not module.free_correlation or between is None:
-        return Correlation()
-    store = modality.collate(records[: N_CORRELATION_COSTLY if module.n_point_draws else N_CORRELATION]).to(device)
-    residuals = []
-    for rows in token_batches(store.lengths.cpu().numpy(), TOKENS_PER_PASS, None):
-        batch = store.take(torch.from_numpy(rows).to(device))
-        z = module.encode({name: batch}).mean
-        # Where the point estimate is a mean of draws, the draw from no noise at all stands for it.
-        noise = (lambda batch=batch: torch.zeros_like(batch.value)) if module.n_point_draws else None
-        residual = (batch.value - module.decode(name, z, batch, noise=noise)).float()
-        columns = [x.cpu().numpy() for x in (batch.location, batch.band, residual, batch.observed)]
-        residuals += [(x[seen], band[seen], r[seen]) for x, band, r, seen in zip(*columns, strict=True)]
-    return Correlation.of(residuals, *between)
+def learn_correlation(
+    module: Objective, modalities: dict[str, Modality], records: list[dict], device
+) -> dict[str, Correlation]:
+    """Return by modality how the noise of draws is to be correlated, from what the point estimate leaves over."""
+    records = records[: N_CORRELATION_COSTLY if module.n_point_draws else N_CORRELATION]
+    stores = collate(modalities, records, device)
+    residuals: dict[str, list] = {name: [] for name in modalities}
+    if module.free_correlation:
+        for rows in token_batches(sum(s.lengths.cpu().numpy() for s in stores.values()), TOKENS_PER_PASS, None):
+            batches = _take(stores, rows)
+            z = module.encode(batches).mean
+            for name, batch in batches.items():
+                residuals[name] += _residuals(module, name, z, batch)
+    return {
+        name: Correlation.of(residuals[name], *modality.separations())
+        if residuals[name] and modality.separations()
+        else Correlation()
+        for name, modality in modalities.items()
+    }
+
+
+def _residuals(module: Objective, name: str, z: torch.Tensor, batch: Batch) -> list[tuple[np.ndarray, ...]]:
+    """Return location, band and residual about the point estimate of the points of each object."""
+    rows = batch.present.nonzero()[:, 0]
+    if not len(rows):
+        return []
+    batch = batch.rows(rows)
+    # Where the point estimate is a mean of draws, the draw from no noise at all stands for it.
+    noise = (lambda: torch.zeros_like(batch.value)) if module.n_point_draws else None
+    residual = (batch.value - module.decode(name, z[rows], batch, noise=noise)).float()
+    columns = [x.cpu().numpy() for x in (batch.location, batch.band, residual, batch.observed)]
+    return [(x[seen], band[seen], r[seen]) for x, band, r, seen in zip(*columns, strict=True)]

@@ -17,8 +17,8 @@ hidden_length : int, "auto" or None, default="auto"
     Number of the decoder's hidden tokens, through which the points to be decoded see one another (two-stage).
     None: they do not (single-stage). Both are linear in points. "auto" is None where points need not meet, for light
     curves and spectra (8 in `MAEPEncoder`), and 32 for images (None in `BetaVAEEncoder`).
-encoder_hidden_length : int or None, default=None
-    Number of hidden tokens between the points and the bottleneck queries; None: there are none.
+encoder_hidden_length : int or None, default=[encoder_hidden_length]
+    Number of hidden tokens between the points of a modality and the bottleneck queries; None: there are none.
 share_weights : bool, default=False
     Whether all blocks of the encoder share their weights.
 max_iter : int, default=1000
@@ -101,6 +101,7 @@ def documented(cls):
         return cls
     cls.__doc__ = inspect.cleandoc(cls.__doc__) + "\n"
     parts = {"[shared parameters]": PARAMETERS, "[shared attributes]": ATTRIBUTES, "[raises]": RAISES}
-    for name, text in parts.items():
-        cls.__doc__ = cls.__doc__.replace(f"{name}\n", text)
+    default = inspect.signature(cls).parameters["encoder_hidden_length"].default
+    for name, text in (parts | {"[encoder_hidden_length]": str(default)}).items():
+        cls.__doc__ = cls.__doc__.replace(f"{name}\n", text.rstrip("\n") + "\n")
     return cls

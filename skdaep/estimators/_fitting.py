@@ -12,8 +12,9 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from ..modalities import Modality
-from ..nn.batch import Ragged
+from ..nn.batch import Batch, Ragged
 from ..training import autocast, generator_of, resolve_precision, token_batches, train
+from ._decoding import collate
 
 #: a record of training is an epoch, but at least so many steps
 STEPS_PER_RECORD = 50
@@ -60,17 +61,16 @@ class Split:
 
 def fit_objective(estimator, objective, modalities: dict[str, Modality], records, split: Split, device, progress):
     """Train an objective in place by the estimator's parameters and return the history."""
-    ((name, modality),) = modalities.items()
     dtype = resolve_precision(estimator.precision, device)
-    store = modality.collate([records[i] for i in split.train]).to(device)
+    stores = collate(modalities, [records[i] for i in split.train], device)
     objective.to(device)
     validation = None
     if len(split.validation):
-        held_out = modality.collate([records[i] for i in split.validation]).to(device)
-        validation = Validation(name, held_out, estimator, split.seed + 1, device, dtype)
+        held_out = collate(modalities, [records[i] for i in split.validation], device)
+        validation = Validation(held_out, estimator, split.seed + 1, device, dtype)
     return train(
         objective,
-        Batches(name, modality, store, split.train, estimator, split.seed, device),
+        Batches(modalities, stores, split.train, estimator, split.seed, device),
         max_iter=int(estimator.max_iter),
         generator=generator_of(split.seed, device),
         steps_per_record=split.steps_per_record,
@@ -84,9 +84,10 @@ def fit_objective(estimator, objective, modalities: dict[str, Modality], records
     )
 
 
-def _lengths(store: Ragged, max_points: int | None) -> np.ndarray:
-    lengths = store.lengths.cpu().numpy()
-    return lengths if max_points is None else lengths.clip(max=max_points)
+def _lengths(stores: dict[str, Ragged], max_points: int | None) -> np.ndarray:
+    """Return how many points each object shows in a step, of all its modalities together."""
+    lengths = [store.lengths.cpu().numpy() for store in stores.values()]
+    return sum(n if max_points is None else n.clip(max=max_points) for n in lengths)
 
 
 def _budget(lengths: np.ndarray, batch_size: int) -> float:
@@ -97,10 +98,10 @@ def _budget(lengths: np.ndarray, batch_size: int) -> float:
 class Batches:
     """Endless epochs of training batches, each a new shuffle and new random subsets of points."""
 
-    def __init__(self, name: str, modality: Modality, store: Ragged, names: np.ndarray, estimator, seed: int, device):
-        self.name, self.modality, self.store, self.names, self.device = name, modality, store, names, device
+    def __init__(self, modalities: dict[str, Modality], stores: dict[str, Ragged], names, estimator, seed: int, device):
+        self.modalities, self.stores, self.names, self.device = modalities, stores, names, device
         self.max_points = estimator.max_points
-        self.lengths = _lengths(store, self.max_points)
+        self.lengths = _lengths(stores, self.max_points)
         self.budget = _budget(self.lengths, estimator.batch_size)
         self.rng = np.random.default_rng([seed, 1])
         self.generator = generator_of(seed + 2, device)
@@ -109,21 +110,24 @@ class Batches:
         while True:
             for index in token_batches(self.lengths, self.budget, self.rng):
                 on_device = torch.from_numpy(index).to(self.device)
-                batch = self.store.subset(on_device, self.max_points, self.generator)
-                yield {self.name: self.modality.augment(batch, self.generator)}, self.names[index].tolist()
+                yield {k: self._batch(k, on_device) for k in self.stores}, self.names[index].tolist()
+
+    def _batch(self, name: str, index: torch.Tensor) -> Batch:
+        batch = self.stores[name].subset(index, self.max_points, self.generator)
+        return self.modalities[name].augment(batch, self.generator)
 
 
 class Validation:
     """The loss of held-out objects on the same points, at the same times and with the same noise every time."""
 
-    def __init__(self, name: str, store: Ragged, estimator, seed: int, device, dtype):
+    def __init__(self, stores: dict[str, Ragged], estimator, seed: int, device, dtype):
         self.seed, self.device, self.dtype = seed, device, dtype
-        lengths = _lengths(store, estimator.max_points)
+        lengths = _lengths(stores, estimator.max_points)
         generator = generator_of(seed, device)
-        self.batches = [
-            {name: store.subset(torch.from_numpy(index).to(device), estimator.max_points, generator)}
-            for index in token_batches(lengths, 4 * _budget(lengths, estimator.batch_size), None)
-        ]
+        self.batches = []
+        for rows in token_batches(lengths, 4 * _budget(lengths, estimator.batch_size), None):
+            index = torch.from_numpy(rows).to(device)
+            self.batches.append({k: s.subset(index, estimator.max_points, generator) for k, s in stores.items()})
 
     def __call__(self, objective) -> float:
         generator = generator_of(self.seed, self.device)

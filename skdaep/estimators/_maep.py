@@ -5,13 +5,14 @@ from __future__ import annotations
 from numbers import Real
 
 from ..objectives import Masking
-from ._base import POSITIVE, BaseEncoder
+from ._base import POSITIVE
 from ._compat import Interval, StrOptions
 from ._docs import documented
+from ._unimodal import UnimodalEncoder
 
 
 @documented
-class MAEPEncoder(BaseEncoder):
+class MAEPEncoder(UnimodalEncoder):
     r"""Encode irregular sequences or images with a masked autoencoder of Perceivers (maep).
 
     In training a share of each object's points is hidden; the encoder reads the others into a few bottleneck tokens,
@@ -55,11 +56,11 @@ class MAEPEncoder(BaseEncoder):
     True
     """
 
-    _parameter_constraints: dict = BaseEncoder._parameter_constraints | {
+    _parameter_constraints: dict = UnimodalEncoder._parameter_constraints | {
         "mask_ratio": [Interval(Real, 0, 1, closed="neither")],
         "hidden_length": [POSITIVE, StrOptions({"auto"})],
     }
-    _architecture_parameters = (*BaseEncoder._architecture_parameters, "mask_ratio")
+    _architecture_parameters = (*UnimodalEncoder._architecture_parameters, "mask_ratio")
     _objective_class = Masking
     _auto_hidden_lengths = (8, 32)
 

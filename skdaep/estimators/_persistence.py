@@ -134,7 +134,7 @@ def load(path, *, device=None):
     try:
         content = json.loads(text)
         _check_tensors(path, weights, content["sha256"])
-        if content["class"] not in skdaep.ESTIMATORS:
+        if content["class"] not in (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL):
             raise CorruptModelError(f"{path}: unknown estimator {content['class']!r}.")
         estimator = getattr(skdaep, content["class"])(**_from_json(content["parameters"]))
         if device is not None:

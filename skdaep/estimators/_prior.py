@@ -20,7 +20,7 @@ PATIENCE = 20  # records
 
 
 class PriorMixin:
-    """`fit_prior` and `sample`."""
+    """`fit_prior`, and draws from the prior."""
 
     def fit_prior(self, X, *, max_iter=2000):
         """Learn how the bottlenecks of objects are distributed, for `sample`.
@@ -30,7 +30,7 @@ class PriorMixin:
 
         Parameters
         ----------
-        X : list of Table, or array
+        X : list of Table, array, images, or list of dict
             Objects of the kind seen in fit, usually the same.
         max_iter : int, default=2000
             Number of gradient steps, at most.
@@ -76,31 +76,8 @@ class PriorMixin:
         return self
 
     @torch.inference_mode()
-    def sample(self, n_objects=1, *, at=None, random_state=None, output="tables"):
-        """Draw new objects.
-
-        Parameters
-        ----------
-        n_objects : int, default=1
-            How many.
-        at : Table, list of Table, or array of shape (n_objects, n_points), default=None
-            Where to decode them and with what metadata; a single Table stands for all. None: the grid learned in fit.
-        random_state : int, RandomState or None, default=None
-            None uses the seed of fit: the same objects every time.
-        output : {"tables", "arrays", "bottlenecks"}, default="tables"
-            As in `inverse_transform`; "bottlenecks" leaves the drawn z undecoded.
-
-        Returns
-        -------
-        X : list of Table, list of ndarray, or ndarray
-            The objects, as `inverse_transform` gives them, with the scatter of the measurements where the decoder
-            draws; or z, of shape (n_objects, bottleneck_length * bottleneck_dim).
-
-        Raises
-        ------
-        NotFittedError
-            If there is no prior: `fit_prior` was not called, and the objective does not bring one.
-        """
+    def _sample_bottlenecks(self, n_objects: int, random_state) -> np.ndarray:
+        """Return z (n_objects, K D) from the prior."""
         check_is_fitted(self)
         if not (isinstance(n_objects, Integral) and n_objects >= 1):
             raise ValueError(f"n_objects={n_objects!r}: a positive int is needed.")
@@ -112,14 +89,16 @@ class PriorMixin:
         noise = np.stack(  # an object's number decides its noise: the first of many are the same
             [np.random.default_rng([seed, i]).standard_normal(self._n_features_out) for i in range(n_objects)]
         ).astype(np.float32)
-        Z = noise if prior is None else prior.draw(lambda: torch.from_numpy(noise).to(self.device_)).cpu().numpy()
-        if output == "bottlenecks":
-            return Z
-        at = [at] * n_objects if hasattr(at, "colnames") else at
-        if module.draws != "noise":
-            return self.inverse_transform(Z, at=at, output=output)
-        values, *where = self._decode_at(Z, at, n_draws=1)
-        return self._write([v[..., 0] for v in values], *where, output)
+        if prior is None:
+            return noise
+        return prior.draw(lambda: torch.from_numpy(noise).to(self.device_)).cpu().numpy()
+
+    def _decode_samples(self, Z: np.ndarray, name: str, like: list | None):
+        """Return what `_decode_at` does, one draw of each object where the decoder draws."""
+        if self._live()[0].draws != "noise":
+            return self._decode_at(Z, name, like, None)
+        values, *where = self._decode_at(Z, name, like, 1)
+        return [v[..., 0] for v in values], *where
 
     def _live_prior(self) -> Prior | None:
         if not hasattr(self, "_prior"):

@@ -41,8 +41,15 @@ class Modality(abc.ABC):
         """Return what a user gave as a list of objects, refusing what cannot be one; `name` names it in errors."""
 
     @abc.abstractmethod
-    def learn(self, objects: list) -> Modality:
-        """Return a copy completed with what `objects` show: columns, units, bands, scaling, default grid."""
+    def one(self, obj, where: str) -> Any:
+        """Return one object as `objects` has it."""
+
+    @abc.abstractmethod
+    def learn(self, objects: list, where: list[str] | None = None) -> Modality:
+        """Return a copy completed with what `objects` show: columns, units, bands, scaling, default grid.
+
+        `where` names them in errors, as ``X[i]`` if it is None.
+        """
 
     @abc.abstractmethod
     def read(self, obj, where: str, values: bool = True) -> dict[str, Any]:
@@ -62,6 +69,15 @@ class Modality(abc.ABC):
             {k: torch.from_numpy(np.stack([r[k] for r in records])) for k in OBJECTS},
             torch.tensor(lengths),
         )
+
+    def absent(self) -> dict[str, Any]:
+        """Return the record of an object that lacks this modality: no points, no metadata."""
+        record = self.read(self.grid(), "the learned grid", values=False)
+        points = {k: record[k][:0] for k in (*POINTS, "seen")}
+        return points | {
+            "numbers": np.full_like(record["numbers"], np.nan),
+            "labels": np.full_like(record["labels"], -1),
+        }
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return a batch of training objects changed at random in ways that leave them what they are."""

@@ -63,17 +63,22 @@ class Image(Modality):
         """Return X as a list of float64 arrays (H, W) or (H, W, C), NaN where masked."""
         if hasattr(X, "shape") and len(X.shape) not in (3, 4):
             raise TableError(f"{name} has shape {tuple(X.shape)}; images need (n, H, W) or (n, H, W, C).")
-        return [_pixels(image, f"{name}[{i}]") for i, image in enumerate(X)]
+        return [self.one(image, f"{name}[{i}]") for i, image in enumerate(X)]
 
-    def learn(self, objects: list) -> Image:
+    def one(self, obj, where: str) -> np.ndarray:
+        """Return a float64 array, NaN where masked."""
+        return _pixels(obj, where)
+
+    def learn(self, objects: list, where: list[str] | None = None) -> Image:
         """Return a copy completed with size and scaling of the images."""
         if not (isinstance(self.patch_size, int) and self.patch_size >= 1):
             raise ValueError(f"Image(patch_size={self.patch_size!r}): a positive int is needed.")
+        where = where or [f"X[{i}]" for i in range(len(objects))]
         height, width, *channels = objects[0].shape
         if height % self.patch_size or width % self.patch_size:
             raise TableError(
-                f"X[0] has {height} x {width} pixels, which patches of {self.patch_size} x {self.patch_size} do not "
-                f"fill. Cut or pad the images, or choose another Image(patch_size=...)."
+                f"{where[0]} has {height} x {width} pixels, not a multiple of patch_size={self.patch_size}. "
+                f"Cut or pad the images, or choose another Image(patch_size=...)."
             )
         for i, image in enumerate(objects):
             _check_shape(image, objects[0].shape, f"X[{i}]", "X[0] has")

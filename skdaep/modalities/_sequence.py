@@ -69,13 +69,18 @@ class Sequence(Modality):
         """Return X as a list of Tables."""
         return tables.as_objects(X, name)
 
+    def one(self, obj, where: str):
+        """Return a Table."""
+        return tables.as_table(obj, where)
+
     # --- learning -----------------------------------------------------------------------------------
 
-    def learn(self, objects: list) -> Sequence:
+    def learn(self, objects: list, where: list[str] | None = None) -> Sequence:
         """Return a copy completed with columns, units, bands, scaling, metadata and default grid of `objects`."""
         self._check()
+        where = where or [f"X[{i}]" for i in range(len(objects))]
         arrays = isinstance(objects[0], np.ndarray)
-        new = self if arrays else self._find_columns(objects[0])
+        new = self if arrays else self._find_columns(objects[0], where[0])
         units = (
             {}
             if arrays
@@ -84,7 +89,7 @@ class Sequence(Modality):
         # Errors are read in the unit of the values they belong to.
         if new.error is not None and not arrays:
             units[new.error] = tables.unit_of_error(units[new.value])
-        raw = [new._raw(o, f"X[{i}]", units) for i, o in enumerate(objects)]
+        raw = [new._raw(o, w, units) for o, w in zip(objects, where, strict=True)]
         value = np.concatenate([r["value"][r["seen"]] for r in raw])
         location = np.concatenate([r["location"][r["seen"]] for r in raw])
         band = np.concatenate([r["band"][r["seen"]] for r in raw])
@@ -126,10 +131,10 @@ class Sequence(Modality):
         if self.resolution is not None and not self.resolution > 0:
             raise ValueError(f"Sequence(resolution={self.resolution!r}): a positive number is needed.")
 
-    def _find_columns(self, table: Table) -> Sequence:
+    def _find_columns(self, table: Table, where: str) -> Sequence:
         """Fix the columns by the first table; the others must have the same."""
         names = {
-            role: tables.find_column(table, role, getattr(self, role), "X[0]", required=role in ("value", "location"))
+            role: tables.find_column(table, role, getattr(self, role), where, required=role in ("value", "location"))
             for role in ROLES
         }
         return replace(self, **names)

@@ -34,6 +34,7 @@ class Autoencoder(nn.Module):
         hidden_length: int | None,
         encoder_hidden_length: int | None,
         share_weights: bool,
+        mixer_self_attention: bool = False,
         n_moments: int = 1,
     ):
         super().__init__()
@@ -41,6 +42,7 @@ class Autoencoder(nn.Module):
         self.decoder_tokenizers = nn.ModuleDict({k: m.tokenizer(model_dim) for k, m in modalities.items()})
         self.heads = nn.ModuleDict({k: m.head(model_dim) for k, m in modalities.items()})
         self.encoder = PerceiverEncoder(
+            list(modalities),
             bottleneck_length,
             bottleneck_dim * n_moments,
             model_dim,
@@ -48,6 +50,7 @@ class Autoencoder(nn.Module):
             n_encoder_layers,
             encoder_hidden_length,
             share_weights,
+            mixer_self_attention,
         )
         self.decoders = nn.ModuleDict(
             {k: PerceiverDecoder(model_dim, n_heads, n_decoder_layers, hidden_length) for k in modalities}
@@ -56,14 +59,14 @@ class Autoencoder(nn.Module):
         self.place = learned_queries(bottleneck_length, model_dim)  # tells the bottleneck tokens apart
 
     def encode(self, batches: dict[str, Batch]) -> Tensor:
-        """Return the bottleneck (B, K, D n_moments) of observed points and metadata."""
-        tokens, observed = [], []
+        """Return the bottleneck (B, K, D n_moments) of observed points and metadata; absent modalities do not count."""
+        tokens, observed = {}, {}
         for name, batch in batches.items():
             tokenizer = self.encoder_tokenizers[name]
             context, present = tokenizer.context(batch)
-            tokens += [tokenizer.add_values(tokenizer.queries(batch), batch.value), context]
-            observed += [batch.observed, present]
-        return self.encoder(torch.cat(tokens, 1), torch.cat(observed, 1))
+            tokens[name] = torch.cat([tokenizer.add_values(tokenizer.queries(batch), batch.value), context], 1)
+            observed[name] = torch.cat([batch.observed, present & batch.present[:, None]], 1)
+        return self.encoder(tokens, observed)
 
     def condition(self, name: str, z: Tensor, query: Batch) -> tuple[Tensor, Tensor]:
         """Return z and metadata as the decoder's condition (B, C, W) and which of it is present (B, C)."""

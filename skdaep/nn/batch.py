@@ -33,6 +33,15 @@ class Batch:
         """Number of points of each object (B,)."""
         return self.observed.sum(1)
 
+    @property
+    def present(self) -> Tensor:
+        """Whether an object has any observed point (B,); in a batch of one of several modalities it may have none."""
+        return self.observed.any(1)
+
+    def rows(self, index: Tensor) -> Batch:
+        """Keep the objects of `index`."""
+        return Batch(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
     def replace(self, **changes) -> Batch:
         """Return a copy with some fields exchanged."""
         return replace(self, **changes)
@@ -43,17 +52,20 @@ class Batch:
 
     def first(self, counts: Tensor) -> Batch:
         """Keep the first `counts` (B,) points of each object."""
-        within = torch.arange(int(counts.max()), device=counts.device).expand(len(self), -1)
-        return self._keep(within, counts)
+        return self._keep(self._up_to(counts).expand(len(self), -1), counts)
 
     def last(self, counts: Tensor) -> Batch:
         """Keep the last `counts` (B,) points of each object."""
-        within = self.lengths[:, None] - 1 - torch.arange(int(counts.max()), device=counts.device)
-        return self._keep(within.clamp(min=0), counts)
+        return self._keep((self.lengths[:, None] - 1 - self._up_to(counts)).clamp(min=0), counts)
+
+    def _up_to(self, counts: Tensor) -> Tensor:
+        longest = min(int(counts.max()), self.observed.shape[1])
+        return torch.arange(longest, device=counts.device)
 
     def _keep(self, within: Tensor, counts: Tensor) -> Batch:
         padding = torch.arange(within.shape[1], device=counts.device) >= counts[:, None]
         row = torch.arange(len(self), device=counts.device)[:, None]
+        padding = padding | ~self.observed[row, within]
         cut = {k: blank(getattr(self, k)[row, within], padding) for k in POINTS}
         return self.replace(**cut, observed=~padding)
 

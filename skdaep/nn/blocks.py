@@ -88,7 +88,7 @@ class CrossBlock(nn.Module):
 
 
 class SelfBlock(nn.Module):
-    """Pre-norm residual: tokens attend to themselves, then a feed-forward."""
+    """Pre-norm residual: tokens attend to those observed of themselves, then a feed-forward."""
 
     def __init__(self, model_dim: int, n_heads: int):
         super().__init__()
@@ -96,9 +96,9 @@ class SelfBlock(nn.Module):
         self.attention = Attention(model_dim, n_heads)
         self.think = ForwardBlock(model_dim)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         y = self.norm(x)
-        return self.think(x + self.attention(y, y))
+        return self.think(x + self.attention(y, y, observed))
 
 
 class ForwardBlock(nn.Module):

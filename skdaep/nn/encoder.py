@@ -33,14 +33,24 @@ class Reader(nn.Module):
 
 
 class PerceiverEncoder(nn.Module):
-    """Tokens (B, L, W) to a bottleneck (B, K, D); cost linear in L (Jaegle et al. 2021; daep, section 3).
+    """Tokens (B, L, W) of one or several modalities to a bottleneck (B, K, D); cost linear in L.
 
-    With `hidden_length` the tokens are first read by that many hidden tokens, and the bottleneck queries
-    read those: more working memory for long sequences at a cost that does not grow with the bottleneck.
+    Without `hidden_length` the bottleneck queries read the tokens of all modalities (Jaegle et al. 2021; daep,
+    section 3). With it each modality's tokens are first read by that many hidden tokens of its own, and the
+    bottleneck queries read those: more working memory at a cost that does not grow with the bottleneck, and modalities
+    that meet late, whatever their numbers of points (daep, section 5). A learned embedding tells whose a token is.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The modalities.
+    mixer_self_attention : bool
+        Whether the tokens that the bottleneck queries read attend to one another first.
     """
 
     def __init__(
         self,
+        names,
         bottleneck_length: int,
         out_dim: int,
         model_dim: int,
@@ -48,21 +58,39 @@ class PerceiverEncoder(nn.Module):
         n_layers: int,
         hidden_length: int | None = None,
         share_weights: bool = False,
+        mixer_self_attention: bool = False,
     ):
         super().__init__()
-        self.norm = nn.LayerNorm(model_dim)
-        self.hidden = None
+        self.norms = nn.ModuleDict({k: nn.LayerNorm(model_dim) for k in names})
+        self.first, self.kinds = None, None
         if hidden_length is not None:
-            self.hidden = Reader(hidden_length, model_dim, n_heads, n_layers, share_weights)
-            self.hidden_norm = nn.LayerNorm(model_dim)
-        self.bottleneck = Reader(
-            bottleneck_length, model_dim, n_heads, n_layers if hidden_length is None else 1, share_weights
-        )
+            self.first = nn.ModuleDict(
+                {k: Reader(hidden_length, model_dim, n_heads, n_layers, share_weights) for k in names}
+            )
+            self.first_norms = nn.ModuleDict({k: nn.LayerNorm(model_dim) for k in names})
+        if len(names) > 1:
+            self.kinds = nn.ParameterDict({k: learned_queries(1, model_dim) for k in names})
+        self.mixer = SelfBlock(model_dim, n_heads) if mixer_self_attention else None
+        n_layers = n_layers if hidden_length is None or len(names) > 1 else 1
+        self.bottleneck = Reader(bottleneck_length, model_dim, n_heads, n_layers, share_weights)
         self.out = nn.Sequential(nn.LayerNorm(model_dim), nn.Linear(model_dim, out_dim))
 
-    def forward(self, tokens: Tensor, observed: Tensor) -> Tensor:
-        context = self.norm(tokens)  # (B, L, W), once for all blocks
-        if self.hidden is not None:
-            context = self.hidden_norm(self.hidden(context, observed))  # (B, H, W)
-            observed = observed.new_ones(context.shape[:2])
-        return self.out(self.bottleneck(context, observed))  # (B, K, D)
+    def forward(self, tokens: dict[str, Tensor], observed: dict[str, Tensor]) -> Tensor:
+        parts = [self.read(name, tokens[name], observed[name]) for name in tokens]
+        context, seen = (torch.cat(x, 1) for x in zip(*parts, strict=True))  # (B, sum of L or H, W)
+        if self.mixer is not None:
+            context = self.mixer(context, seen)
+        return self.out(self.bottleneck(context, seen))  # (B, K, D)
+
+    def read(self, name: str, tokens: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the bottleneck queries read of one modality, and which of it is there."""
+        x, seen = self.norms[name](tokens), observed  # (B, L, W), once for all blocks
+        if self.first is not None:
+            reader, norm, present = self.first[name], self.first_norms[name], observed.any(1)
+            if present.all():
+                x = norm(reader(x, observed))  # (B, H, W)
+            else:  # an object without the modality has nothing to attend to
+                read = norm(reader(x[present], observed[present]))
+                x = read.new_zeros(len(present), *read.shape[1:]).index_put((present.nonzero()[:, 0],), read)
+            seen = present[:, None].expand(x.shape[:2])
+        return (x if self.kinds is None else x + self.kinds[name]), seen

@@ -28,6 +28,10 @@ class Objective(nn.Module):
         At most so many points of each object are decoded in a training step; None: all.
     typical_errors : dict
         Modality -> typical measurement error: points count by their own beside it. Without an entry all count alike.
+    drop_modality : float
+        Probability with which a modality of an object is hidden from the encoder in a training step; one is kept.
+    modality_weights : dict
+        Modality -> its weight among those that an object has; without an entry 1.
 
     Attributes
     ----------
@@ -49,10 +53,19 @@ class Objective(nn.Module):
     n_point_draws = 0
     has_prior = False
 
-    def __init__(self, autoencoder: Autoencoder, *, n_queries: int | None = None, typical_errors: dict | None = None):
+    def __init__(
+        self,
+        autoencoder: Autoencoder,
+        *,
+        n_queries: int | None = None,
+        typical_errors: dict | None = None,
+        drop_modality: float = 0.0,
+        modality_weights: dict | None = None,
+    ):
         super().__init__()
         self.autoencoder = autoencoder
         self.n_queries, self.typical_errors = n_queries, typical_errors or {}
+        self.drop_modality, self.modality_weights = drop_modality, modality_weights or {}
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return the bottleneck of batches by modality, from all their points."""
@@ -78,6 +91,29 @@ class Objective(nn.Module):
         With `noise` a draw, else a mean; `context` holds measured points that the decoder may see beside z.
         """
         raise NotImplementedError
+
+    def some_modalities(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
+        """Hide modalities of objects at random; of those that an object has at least one is kept."""
+        if len(batches) == 1 or self.drop_modality == 0:
+            return batches
+        present = torch.stack([b.present for b in batches.values()], 1)  # (B, M)
+        luck = torch.rand(present.shape, generator=generator, device=present.device).masked_fill(~present, -1.0)
+        kept = (luck >= self.drop_modality) | (luck == luck.max(1, keepdim=True).values)
+        return {
+            name: batch.replace(observed=batch.observed & kept[:, j, None])
+            for j, (name, batch) in enumerate(batches.items())
+        }
+
+    def mean_over_modalities(self, batches: dict[str, Batch], z: Tensor, loss: Callable) -> Tensor:
+        """Average ``loss(name, z, batch)`` (B,) over the modalities that each object has, by their weights."""
+        total, weights = z.new_zeros(len(z)), z.new_zeros(len(z))
+        for name, batch in batches.items():
+            rows = batch.present.nonzero()[:, 0]
+            if len(rows):
+                weight = self.modality_weights.get(name, 1.0)
+                total = total.index_add(0, rows, weight * loss(name, z[rows], batch.rows(rows)))
+                weights = weights.index_add(0, rows, weights.new_full((len(rows),), weight))
+        return total / weights
 
     def decoded_points(self, batch: Batch) -> Batch:
         """Return the last `n_queries` points of each object."""

@@ -48,9 +48,9 @@ class Denoising(Objective):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the prediction, per object."""
-        z = self.encode(random_share(batches, generator)).mean
-        total = z.new_zeros(len(z))
-        for name, batch in batches.items():
+        z = self.encode(random_share(self.some_modalities(batches, generator), generator)).mean
+
+        def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
             query = self.decoded_points(batch)
             x0 = query.value
             t = self.random_times(len(z), generator)
@@ -61,9 +61,9 @@ class Denoising(Objective):
             condition = self.autoencoder.condition(name, z, query)
             out = self.network(name, x_t, t, tokenizer.queries(query), condition, query.observed)
             target, _ = PREDICTIONS[self.prediction]
-            error = (out - target(x0, noise, alpha, sigma)) ** 2
-            total = total + self.mean_over_points(name, error, query)
-        return {"loss": total / len(batches)}
+            return self.mean_over_points(name, (out - target(x0, noise, alpha, sigma)) ** 2, query)
+
+        return {"loss": self.mean_over_modalities(batches, z, squared_error)}
 
     def random_times(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw one time per object among k / 1000, evenly spread over the batch.

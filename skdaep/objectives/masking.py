@@ -29,18 +29,18 @@ class Masking(Objective):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the hidden points, per object; the point of an object that has one is both."""
-        visible = first_share(batches, 1 - self.mask_ratio)
-        z = self.encode(visible).mean
-        total = z.new_zeros(len(z))
-        for name, batch in batches.items():
-            seen = visible[name]
+        z = self.encode(first_share(self.some_modalities(batches, generator), 1 - self.mask_ratio)).mean
+
+        def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
+            seen = first_share({name: batch}, 1 - self.mask_ratio)[name]
             n_hidden = (batch.lengths - seen.lengths).clamp(min=1)
             hidden = batch.last(n_hidden if self.n_queries is None else n_hidden.clamp(max=self.n_queries))
             share = torch.rand(len(z), generator=generator, device=generator.device)
             context = seen.first((share * (seen.lengths + 1)).long())
             error = (self.decode(name, z, hidden, context=context) - hidden.value) ** 2
-            total = total + self.mean_over_points(name, error, hidden)
-        return {"loss": total / len(batches)}
+            return self.mean_over_points(name, error, hidden)
+
+        return {"loss": self.mean_over_modalities(batches, z, squared_error)}
 
     def decode(self, name, z, query, noise=None, context=None) -> Tensor:
         """Return the values at the locations of `query`, given z and the points of `context`."""

@@ -36,15 +36,16 @@ class Variational(Objective):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the bound per object and point, and its two parts."""
-        mean, scale = self.encode(random_share(batches, generator))
+        mean, scale = self.encode(random_share(self.some_modalities(batches, generator), generator))
         z = mean + scale * torch.randn(mean.shape, generator=generator, device=generator.device)
-        error, n_points = mean.new_zeros(len(mean)), mean.new_zeros(len(mean))
-        for name, batch in batches.items():
+
+        def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
             query = self.decoded_points(batch)
-            error = error + self.mean_over_points(name, (self.decode(name, z, query) - query.value) ** 2, query)
-            n_points = n_points + batch.lengths
+            return self.mean_over_points(name, (self.decode(name, z, query) - query.value) ** 2, query)
+
+        error = self.mean_over_modalities(batches, z, squared_error)
         divergence = divergence_from_standard_normal(mean, scale)
-        error = error / len(batches)
+        n_points = sum(batch.lengths for batch in batches.values())
         return {"loss": error + 2 * self.beta * divergence / n_points, "error": error, "divergence": divergence}
 
     def decode(self, name, z, query, noise=None, context=None) -> Tensor:

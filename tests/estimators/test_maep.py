@@ -62,7 +62,7 @@ def test_as_many_points_are_shown_as_the_share_says_and_at_least_one(
     rebuilt(fitted, [table], context=context)
     (batch,) = shown
     assert batch.lengths.tolist() == [count]
-    (record,) = fitted._read([table], fitted.modalities_)
+    record = fitted._read(fitted._objects([table]), fitted.modalities_)[0]["sequence"]
     observed = set(record["value"][record["seen"]].tolist())
     assert len(observed) == 12
     assert set(batch.value[0].tolist()) <= observed, "points that were measured, with their values"
@@ -101,6 +101,26 @@ def test_company_and_small_passes_are_irrelevant_with_a_context_too(fitted, X, m
 def test_identical_objects_are_shown_the_same_points(fitted, X):
     one, other = rebuilt(fitted, [X[4], X[4].copy()], context=0.4)
     np.testing.assert_allclose(one, other, **CLOSE)
+
+
+def test_which_points_are_shown_depends_on_content_and_seed(fitted, make_light_curve, monkeypatch):
+    """Light curves that differ by an offset alone, so that places can be compared."""
+    shown, decode = [], skdaep.objectives.Masking.decode
+
+    def watching(self, name, z, query, noise=None, context=None):
+        shown.extend(tuple(sorted(x.tolist())) for x in context.location)
+        return decode(self, name, z, query, noise, context)
+
+    monkeypatch.setattr(skdaep.objectives.Masking, "decode", watching)
+    tables = [make_light_curve(3, n=20) for _ in range(6)]
+    for i, table in enumerate(tables):
+        table["mag"] += 0.1 * i
+    other = copy.deepcopy(fitted)
+    other._seed += 1
+    for estimator in (fitted, other):
+        rebuilt(estimator, tables, context=0.3)
+    assert len(shown) == 12
+    assert len(set(shown)) == 12, "six of 20 points at random: twice the same is less likely than 1 in 500"
 
 
 def test_unobserved_cells_are_not_shown(fitted, X):

@@ -10,6 +10,15 @@ from skdaep.nn.encoder import PerceiverEncoder
 W = 16
 
 
+class OneModality(torch.nn.Module):
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, tokens, observed):
+        return self.encoder({"only": tokens}, {"only": observed})
+
+
 @pytest.fixture(params=[None, 12], ids=["one stage", "hidden stage"])
 def hidden_length(request):
     return request.param
@@ -20,7 +29,8 @@ def make(hidden_length):
     def make(share_weights=False):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return PerceiverEncoder(3, 5, W, 2, 2, hidden_length=hidden_length, share_weights=share_weights)
+            options = {"hidden_length": hidden_length, "share_weights": share_weights}
+            return OneModality(PerceiverEncoder(["only"], 3, 5, W, 2, 2, **options))
 
     return make
 
@@ -113,3 +123,47 @@ def test_flop_counter_sees_attention():
         return torch.nn.functional.scaled_dot_product_attention(x, x, x)
 
     assert n_flops(attend, tokens(1024)) == 4 * n_flops(attend, tokens(512))
+
+
+# --- several modalities -----------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[False, True], ids=["", "self-attention"])
+def of_two(hidden_length, request):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        options = {"hidden_length": hidden_length, "mixer_self_attention": request.param}
+        return PerceiverEncoder(["a", "b"], 3, 5, W, 2, 2, **options)
+
+
+def two(n_a=20, n_b=9, n_objects=4):
+    x = {"a": tokens(n_a, n_objects), "b": tokens(n_b, n_objects)}
+    return x, {k: all_of(v) for k, v in x.items()}
+
+
+def test_an_absent_modality_is_as_if_it_had_no_place(of_two):
+    x, observed = two()
+    observed["b"][1:3] = False
+    z = of_two(x, observed)
+    alone = of_two({"a": x["a"], "b": x["b"][:, :0]}, {"a": observed["a"], "b": observed["b"][:, :0]})
+    torch.testing.assert_close(z[1:3], alone[1:3], rtol=0, atol=2e-6)
+    assert (z[[0, 3]] - alone[[0, 3]]).abs().max() > 1e-3
+    other = of_two(x | {"b": torch.where(observed["b"][..., None], x["b"], 9.0)}, observed)
+    torch.testing.assert_close(other, z, rtol=0, atol=2e-6)
+
+
+def test_equal_tokens_of_two_modalities_are_told_apart(of_two):
+    x, observed = two(9, 9)
+    first, second = observed | {"b": ~observed["b"]}, observed | {"a": ~observed["a"]}
+    assert (of_two(x, first) - of_two(x, second)).abs().max() > 1e-2
+
+
+def test_every_parameter_of_two_modalities_is_trained_though_objects_lack_some(of_two):
+    x, observed = two()
+    observed["a"][0], observed["b"][1:3] = False, False
+    out = of_two(x, observed)
+    (out * torch.linspace(-1, 1, out.numel()).view_as(out)).sum().backward()
+    for name, parameter in of_two.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().max() > 0, name

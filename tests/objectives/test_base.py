@@ -169,7 +169,8 @@ def curve(i, huge=None):
 def loss_of(estimator, tables):
     objective = estimator._live()[0]
     ((name, modality),) = estimator.modalities_.items()
-    store = modality.collate(estimator._read(tables, estimator.modalities_))
+    records = estimator._read(estimator._objects(tables), estimator.modalities_)
+    store = modality.collate([r[name] for r in records])
     with torch.inference_mode():
         g = torch.Generator().manual_seed(0)
         draws = [objective.loss({name: store.subset(torch.arange(len(store)), None, g)}, g)["loss"] for _ in range(40)]

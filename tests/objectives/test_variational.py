@@ -261,7 +261,7 @@ def fits(curves):
 
 
 def posterior(estimator, X):
-    return estimator._encode(estimator._read(X, estimator.modalities_))
+    return estimator._encode(estimator._read(estimator._objects(X), estimator.modalities_))
 
 
 def test_transform_gives_the_mean_of_the_posterior(fits, curves):

@@ -1,0 +1,221 @@
+"""The face of an encoder of several modalities: a list of dicts, one per object, in which any may be absent."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..exceptions import TableError
+from ..modalities import Modality
+from ._base import BaseEncoder
+from ._compat import Interval
+
+
+class MultimodalEncoder(BaseEncoder):
+    """Shared by the encoders of several modalities."""
+
+    _parameter_constraints: dict = BaseEncoder._parameter_constraints | {
+        "modalities": [dict],
+        "drop_modality": [Interval(Real, 0, 1, closed="left")],
+        "modality_weights": [dict, None],
+        "mixer_self_attention": ["boolean"],
+    }
+    _architecture_parameters = (*BaseEncoder._architecture_parameters, "mixer_self_attention")
+    _network_parameters = (*BaseEncoder._network_parameters, "mixer_self_attention")
+
+    def _declarations(self) -> dict[str, Modality]:
+        for name, modality in self.modalities.items():
+            if not isinstance(modality, Modality) or not isinstance(name, str):
+                raise ValueError(f"modalities[{name!r}] is {modality!r}; a dict of names to Modality is needed.")
+        if not self.modalities:
+            raise ValueError("modalities is empty; declare at least one.")
+        return self.modalities
+
+    def _objective_options(self, modalities: dict[str, Modality]) -> dict:
+        weights = self.modality_weights or {}
+        for name, weight in weights.items():
+            if name not in modalities or not (isinstance(weight, Real) and weight > 0):
+                known = ", ".join(modalities)
+                raise ValueError(
+                    f"modality_weights[{name!r}]={weight!r}: a positive weight of one of {known} is needed."
+                )
+        more = {"drop_modality": self.drop_modality, "modality_weights": weights}
+        return super()._objective_options(modalities) | more
+
+    def _where(self, name: str, i: int, modality: str) -> str:
+        return f"{name}[{i}][{modality!r}]"
+
+    def _objects(self, X, reset: bool = False, name: str = "X") -> list[dict]:
+        """Return the modalities that each object has."""
+        modalities = self._declarations() if reset or not hasattr(self, "modalities_") else self.modalities_
+        if isinstance(X, dict):
+            raise TableError(
+                f"{name} is a dict; pass a list of dicts, one per object. A dict of lists is turned round by "
+                f"[dict(zip({name}, row)) for row in zip(*{name}.values())]."
+            )
+        cells = (X.to_numpy() if hasattr(X, "to_numpy") else X).ravel() if hasattr(X, "shape") else X
+        objects = [self._present(o, modalities, f"{name}[{i}]") for i, o in enumerate(cells)]
+        if not objects:
+            raise ValueError(f"{name} holds 0 objects (n_samples=0); at least one is needed.")
+        for modality in modalities if reset else ():
+            if not any(modality in o for o in objects):
+                raise TableError(f"No object of {name} has {modality!r}; remove it from modalities.")
+        return objects
+
+    def _present(self, obj, modalities: dict[str, Modality], where: str) -> dict:
+        if not isinstance(obj, dict):
+            raise TableError(
+                f"{where} is not a dict but a {type(obj).__name__}; pass one dict of modalities per object."
+            )
+        for name in obj:
+            if name not in modalities:
+                raise TableError(f"{where} has {name!r}, which is not among the modalities ({', '.join(modalities)}).")
+        present = {k: modalities[k].one(v, f"{where}[{k!r}]") for k, v in obj.items() if v is not None}
+        if not present:
+            raise TableError(f"{where} has none of the modalities ({', '.join(modalities)}); remove the object.")
+        return present
+
+    def _check_modality(self, modality: str | None) -> list[str]:
+        if modality is not None and modality not in self.modalities_:
+            raise ValueError(f"modality={modality!r}: choose one of {', '.join(self.modalities_)}, or None for all.")
+        return list(self.modalities_) if modality is None else [modality]
+
+    def _like(self, at, modality: str | None, n: int) -> list | None:
+        """Return where to decode, one entry per object, None where that is not said."""
+        if at is None:
+            return None
+        if modality is None:
+            raise ValueError("at needs modality=, the one to decode there.")
+        at = [at] * n if hasattr(at, "colnames") else at
+        if len(at) != n:
+            raise ValueError(f"at holds {len(at)} objects but there are {n} to decode; one for each is needed.")
+        kind = self.modalities_[modality]
+        return [None if o is None else kind.one(o, f"at[{i}]") for i, o in enumerate(at)]
+
+    # --- decoding -----------------------------------------------------------------------------------
+
+    def inverse_transform(self, Z, *, modality=None, at=None, n_draws=None, output="tables"):
+        """Decode bottlenecks to measurements of one modality, or of all.
+
+        Parameters
+        ----------
+        Z : array of shape (n_objects, bottleneck_length * bottleneck_dim)
+            What `transform` returned.
+        modality : str, default=None
+            Which to decode; None: all, on the grids learned in fit.
+        at : Table or list of Table, default=None
+            Where to decode `modality`, with what metadata; one Table stands for all. None: the grid learned in fit.
+        n_draws : int, default=None
+            None gives the point estimate; a number gives so many draws along a further, last axis.
+        output : {"tables", "arrays"}, default="tables"
+            Tables (images), or only arrays of values.
+
+        Returns
+        -------
+        X : list of Table, list of ndarray, ndarray, or list of dict
+            One per row of Z; dicts if `modality` is None.
+        """
+        check_is_fitted(self)
+        Z = self._check_bottleneck(Z)
+        self._check_draws_of_codes(n_draws)
+        return self._decode_codes(Z, modality, at, output, lambda *where: self._decode_at(Z, *where, n_draws))
+
+    def _decode_codes(self, Z, modality, at, output, decode_at):
+        names, like = self._check_modality(modality), self._like(at, modality, len(Z))
+        if like is not None and any(o is None for o in like):
+            raise ValueError("at holds None; one Table for each row of Z is needed.")
+        decoded = {k: self._write(k, *decode_at(k, like), output) for k in names}
+        return decoded[modality] if modality else _one_dict_each(decoded)
+
+    def reconstruct(self, X, *, modality=None, at=None, n_draws=None, output="tables"):
+        """Encode objects from the modalities that they have and decode them in one modality, or in those.
+
+        Parameters
+        ----------
+        X : list of dict
+            Objects of the kind seen in fit; absent modalities are None or left out.
+        modality : str, default=None
+            Which to decode, whether an object has it or not; None: those that it has, at their own locations.
+        at : Table or list of Table, default=None
+            Where to decode `modality`, with what metadata; one Table stands for all. None: at an object's own
+            locations, or on the grid learned in fit if it lacks the modality.
+        n_draws : int, default=None
+            None gives the point estimate; a number gives so many draws along a further, last axis.
+        output : {"tables", "arrays"}, default="tables"
+            Tables (images), or only arrays of values.
+
+        Returns
+        -------
+        X : list of Table, list of ndarray, ndarray, or list of dict
+            One per object; dicts if `modality` is None.
+        """
+        check_is_fitted(self)
+        self._check_draws(n_draws)
+        names, objects = self._check_modality(modality), self._objects(X)
+        records, like = self._read(objects, self.modalities_), self._like(at, modality, len(objects))
+        if modality is not None:
+            return self._reconstruct(objects, records, modality, like, n_draws, output)
+        rebuilt: list[dict] = [{} for _ in objects]
+        for name in names:
+            having = [i for i, o in enumerate(objects) if name in o]
+            if having:
+                part = ([x[i] for i in having] for x in (objects, records))
+                values = self._reconstruct(*part, name, None, n_draws, output)
+                for i, value in zip(having, values, strict=True):
+                    rebuilt[i][name] = value
+        return rebuilt
+
+    def _reconstruct(self, objects, records, name: str, like: list | None, n_draws, output):
+        kind, like = self.modalities_[name], like or [None] * len(objects)
+        targets = []
+        for i, (obj, record) in enumerate(zip(objects, records, strict=True)):
+            if like[i] is None and name in obj:
+                like[i] = obj[name]
+                targets.append(record[name])
+            else:
+                like[i] = kind.grid() if like[i] is None else like[i]
+                targets.append(kind.typical_metadata(kind.read(like[i], f"at[{i}]", values=False)))
+        values = self._decode_own(records, name, n_draws, targets=targets)
+        return self._write(name, values, targets, np.arange(len(objects)), like, output)
+
+    def sample(self, n_objects=1, *, modality=None, at=None, random_state=None, output="tables"):
+        """Draw new objects.
+
+        Parameters
+        ----------
+        n_objects : int, default=1
+            How many.
+        modality : str, default=None
+            As in `inverse_transform`.
+        at : Table or list of Table, default=None
+            As in `inverse_transform`.
+        random_state : int, RandomState or None, default=None
+            None uses the seed of fit: the same objects every time.
+        output : {"tables", "arrays", "bottlenecks"}, default="tables"
+            As in `inverse_transform`; "bottlenecks" leaves the drawn z undecoded.
+
+        Returns
+        -------
+        X : list of Table, list of ndarray, ndarray, or list of dict
+            As `inverse_transform` gives them; or z, of shape (n_objects, bottleneck_length * bottleneck_dim).
+
+        Raises
+        ------
+        NotFittedError
+            If there is no prior: `fit_prior` was not called, and the objective does not bring one.
+        """
+        Z = self._sample_bottlenecks(n_objects, random_state)
+        if output == "bottlenecks":
+            return Z
+        return self._decode_codes(Z, modality, at, output, lambda *where: self._decode_samples(Z, *where))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def _one_dict_each(decoded: dict[str, list]) -> list[dict]:
+    return [dict(zip(decoded, row, strict=True)) for row in zip(*decoded.values(), strict=True)]
