@@ -80,8 +80,8 @@ class Image(Modality):
                 f"{where[0]} has {height} x {width} pixels, not a multiple of patch_size={self.patch_size}. "
                 f"Cut or pad the images, or choose another Image(patch_size=...)."
             )
-        for i, image in enumerate(objects):
-            _check_shape(image, objects[0].shape, f"X[{i}]", "X[0] has")
+        for image, name in zip(objects, where, strict=True):
+            _check_shape(image, objects[0].shape, name, f"{where[0]} has")
         pixels = np.concatenate([image[np.isfinite(image)] for image in objects])
         if not len(pixels):
             raise TableError("X has no finite pixel.")

@@ -106,12 +106,12 @@ class Objective(nn.Module):
 
     def mean_over_modalities(self, batches: dict[str, Batch], z: Tensor, loss: Callable) -> Tensor:
         """Average ``loss(name, z, batch)`` (B,) over the modalities that each object has, by their weights."""
-        total, weights = z.new_zeros(len(z)), z.new_zeros(len(z))
+        total, weights = torch.zeros(2, len(z), device=z.device)  # float32, whatever the precision of the networks
         for name, batch in batches.items():
             rows = batch.present.nonzero()[:, 0]
             if len(rows):
                 weight = self.modality_weights.get(name, 1.0)
-                total = total.index_add(0, rows, weight * loss(name, z[rows], batch.rows(rows)))
+                total = total.index_add(0, rows, weight * loss(name, z[rows], batch.rows(rows)).float())
                 weights = weights.index_add(0, rows, weights.new_full((len(rows),), weight))
         return total / weights
 

@@ -1,0 +1,346 @@
+"""Objects of several modalities, any of which may be missing."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from astropy.table import Table
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+import skdaep
+from skdaep import Image, MultimodalDAEP, Photometry, Spectrum, TableError
+from skdaep.estimators._decoding import collate
+
+CLOSE = dict(rtol=1e-5, atol=2e-5)
+TINY = dict(model_dim=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, bottleneck_length=2, bottleneck_dim=2)
+TINY |= dict(encoder_hidden_length=3, n_sampling_steps=3, max_iter=3, batch_size=8, random_state=0, device="cpu")
+MODALITIES = {"light curve": Photometry(metadata=("redshift",)), "spectrum": Spectrum(), "image": Image()}
+
+
+def spectrum(i, n=None):
+    rng = np.random.default_rng([7, i])
+    wavelength = np.sort(rng.uniform(3500, 9000, n or 4 + 3 * i % 11))
+    return Table(
+        {"wavelength": wavelength, "flux": np.sin(wavelength / 500 + i) + 0.1 * rng.standard_normal(len(wavelength))}
+    )
+
+
+def image(i):
+    return np.random.default_rng([8, i]).normal(size=(8, 8)) + i % 3
+
+
+@pytest.fixture
+def X(make_light_curve):
+    """Twelve objects; each modality is missing in some, as None or left out."""
+    objects = [{"light curve": make_light_curve(i), "spectrum": spectrum(i), "image": image(i)} for i in range(12)]
+    objects[1]["spectrum"] = None
+    del objects[2]["image"], objects[2]["light curve"]
+    objects[5] = {"image": objects[5]["image"]}
+    objects[7]["light curve"] = None
+    return objects
+
+
+def make(**changes):
+    return MultimodalDAEP(copy.deepcopy(MODALITIES), **TINY | changes)
+
+
+@pytest.fixture(scope="module")
+def fitted(make_light_curve):
+    objects = [{"light curve": make_light_curve(i), "spectrum": spectrum(i), "image": image(i)} for i in range(12)]
+    objects[1]["spectrum"] = objects[4]["image"] = None
+    return make(max_iter=30, early_stopping=False).fit(objects)
+
+
+# --- what goes in ------------------------------------------------------------------------------------
+
+
+def test_objects_with_any_modalities_have_codes(fitted, X):
+    Z = fitted.transform(X)
+    assert Z.shape == (12, 4)
+    assert Z.dtype == np.float32
+    assert np.isfinite(Z).all()
+    assert np.abs(Z[0] - Z[3]).max() > 1e-4
+
+
+def test_absent_none_and_left_out_are_the_same(fitted, X):
+    with_none, without = dict(X[0], spectrum=None), {k: v for k, v in X[0].items() if k != "spectrum"}
+    one, other, whole = fitted.transform([with_none, without, X[0]])
+    np.testing.assert_allclose(one, other, **CLOSE)
+    assert np.abs(one - whole).max() > 1e-4
+
+
+def test_code_does_not_depend_on_the_company_or_the_order(fitted, X):
+    Z = fitted.transform(X)
+    np.testing.assert_allclose(np.concatenate([fitted.transform([x]) for x in X]), Z, **CLOSE)
+    np.testing.assert_allclose(fitted.transform(X[::-1])[::-1], Z, **CLOSE)
+    reordered = [{k: x[k] for k in reversed(x)} for x in X]
+    np.testing.assert_array_equal(fitted.transform(reordered), Z)
+
+
+def test_inputs_are_unchanged(X):
+    before = pickle.dumps(X)
+    estimator = make().fit(X)
+    estimator.reconstruct(X, modality="spectrum", n_draws=2)
+    estimator.reconstruct(X)
+    estimator.score(X)
+    assert pickle.dumps(X) == before
+
+
+def test_same_seed_same_result_and_global_generators_untouched(X):
+    state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    one, other = (make().fit(X).transform(X) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    assert torch.equal(torch.get_rng_state(), state[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], state[1])
+
+
+def test_one_modality_is_the_case_of_one(make_light_curve):
+    tables = [make_light_curve(i) for i in range(12)]
+    shared = {k: v for k, v in TINY.items() if k != "encoder_hidden_length"} | {"encoder_hidden_length": None}
+    single = skdaep.DAEPEncoder(Photometry(), **shared).fit(tables)
+    multi = MultimodalDAEP({"sequence": Photometry()}, **shared).fit([{"sequence": t} for t in tables])
+    np.testing.assert_array_equal(multi.transform([{"sequence": t} for t in tables]), single.transform(tables))
+    np.testing.assert_array_equal(
+        multi.inverse_transform(multi.transform([{"sequence": t} for t in tables]), modality="sequence")[3]["mag"],
+        single.inverse_transform(single.transform(tables))[3]["mag"],
+    )
+
+
+# --- training ----------------------------------------------------------------------------------------
+
+
+def batches(estimator, X):
+    records = estimator._read(estimator._objects(X), estimator.modalities_)
+    stores = collate(estimator.modalities_, records, torch.device("cpu"))
+    return {k: s.take(torch.arange(len(X))) for k, s in stores.items()}
+
+
+def test_dropping_keeps_at_least_one_modality_that_is_there_at_its_rate(fitted, X):
+    objective, generator = copy.deepcopy(fitted._live()[0]), torch.Generator().manual_seed(0)
+    objective.drop_modality = 0.4
+    before = torch.stack([b.present for b in batches(fitted, X).values()], 1)
+    kept = torch.zeros(before.shape)
+    for _ in range(2000):
+        seen = torch.stack([b.present for b in objective.some_modalities(batches_of(fitted, X), generator).values()], 1)
+        assert (seen <= before).all()
+        assert seen.any(1).all()
+        kept += seen
+    n = before.sum(1)
+    for i in range(len(X)):
+        # each is kept with 0.6, and one of n when all would be dropped
+        expected = 0.6 + 0.4 ** n[i].item() / n[i].item()
+        assert (kept[i, before[i]] / 2000 - expected).abs().max() < 0.06
+
+
+_CACHE = {}
+
+
+def batches_of(estimator, X):
+    return _CACHE.setdefault(id(estimator), batches(estimator, X))
+
+
+def test_nothing_is_dropped_in_use(fitted, X):
+    np.testing.assert_array_equal(fitted.transform(X), fitted.transform(X))
+    other = copy.deepcopy(fitted)
+    other._live()[0].drop_modality = 0.99
+    np.testing.assert_array_equal(other.transform(X), fitted.transform(X))
+
+
+def test_loss_of_an_object_is_the_weighted_mean_over_the_modalities_it_has(fitted, X):
+    objective = copy.deepcopy(fitted._live()[0])
+    z = torch.zeros(len(X), 2, 2)
+    loss = {"light curve": 1.0, "spectrum": 10.0, "image": 100.0}
+    objective.modality_weights = {"spectrum": 3.0}
+    out = objective.mean_over_modalities(batches(fitted, X), z, lambda name, z, b: torch.full((len(z),), loss[name]))
+    assert out[0].item() == pytest.approx((1 + 3 * 10 + 100) / 5)
+    assert out[1].item() == pytest.approx((1 + 100) / 2)
+    assert out[2].item() == pytest.approx(10)
+    assert out[5].item() == pytest.approx(100)
+
+
+def test_every_parameter_is_trained(fitted, X):
+    objective = copy.deepcopy(fitted._live()[0]).requires_grad_(True)
+    full = [x for x in X if len([v for v in x.values() if v is not None]) == 3]
+    objective.loss(batches(fitted, full), torch.Generator().manual_seed(0))["loss"].sum().backward()
+    for name, parameter in objective.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_content_of_an_absent_modality_s_padding_does_not_reach_the_code(fitted, X):
+    module, of_all = fitted._live()[0], batches(fitted, X)
+    changed = {k: b.replace(value=torch.where(_like(b.observed, b.value), b.value, 9.0)) for k, b in of_all.items()}
+    with torch.inference_mode():
+        torch.testing.assert_close(module.encode(changed).mean, module.encode(of_all).mean, rtol=0, atol=2e-6)
+
+
+def _like(mask, value):
+    return mask.view(*mask.shape, *[1] * (value.ndim - 2)).expand(value.shape)
+
+
+# --- what comes out ----------------------------------------------------------------------------------
+
+
+def test_reconstruct_gives_what_an_object_has(fitted, X):
+    for x, rebuilt in zip(X, fitted.reconstruct(X), strict=True):
+        assert set(rebuilt) == {k for k, v in x.items() if v is not None}
+    rebuilt = fitted.reconstruct(X[:1])[0]
+    np.testing.assert_array_equal(rebuilt["light curve"]["time"], X[0]["light curve"]["time"])
+    assert rebuilt["light curve"]["mag"].unit == "mag"
+    assert rebuilt["image"].shape == (8, 8)
+
+
+def test_a_modality_is_decoded_from_any_others(fitted, X):
+    tables = fitted.reconstruct(X, modality="spectrum")
+    assert len(tables[0]) == len(X[0]["spectrum"])
+    grid = tables[1]["wavelength"]  # it has none: the learned grid
+    np.testing.assert_array_equal(tables[5]["wavelength"], grid)
+    at = Table({"wavelength": [4000.0, 5000.0, 6000.0]})
+    for table in fitted.reconstruct(X, modality="spectrum", at=at):
+        assert table["flux"].shape == (3,)
+    draws = fitted.reconstruct(X, modality="spectrum", at=at, n_draws=4)
+    assert draws[2]["flux"].shape == (3, 4)
+    assert np.ptp(np.asarray(draws[2]["flux"]), axis=1).min() > 0
+
+
+def test_reconstruct_is_encode_then_decode(fitted, X):
+    at = [spectrum(i, 5) for i in range(12)]
+    rebuilt = fitted.reconstruct(X, modality="spectrum", at=at, output="arrays")
+    decoded = fitted.inverse_transform(fitted.transform(X), modality="spectrum", at=at, output="arrays")
+    for one, other in zip(rebuilt, decoded, strict=True):
+        np.testing.assert_allclose(one, other, **CLOSE)
+
+
+def test_inverse_transform_gives_all_modalities_on_their_grids(fitted, X):
+    objects = fitted.inverse_transform(fitted.transform(X[:3]))
+    assert [set(o) for o in objects] == [set(MODALITIES)] * 3
+    assert objects[0]["image"].shape == (8, 8)
+    assert fitted.inverse_transform(fitted.transform(X[:3]), modality="image", n_draws=2).shape == (3, 8, 8, 2)
+
+
+def test_draws_depend_on_the_object_and_not_on_its_place(fitted, X):
+    options = dict(modality="spectrum", at=Table({"wavelength": [4000.0, 5000.0]}), n_draws=2, output="arrays")
+    draws = fitted.reconstruct(X, **options)
+    np.testing.assert_allclose(fitted.reconstruct(X[::-1], **options)[::-1], draws, **CLOSE)
+    same = fitted.reconstruct([X[0], dict(X[0])], **options)
+    np.testing.assert_allclose(same[0], same[1], **CLOSE)
+
+
+def test_score_is_the_mean_over_the_modalities_of_an_object(fitted, X):
+    whole = fitted.score(X[:1])
+    parts = []
+    for name, value in fitted.reconstruct(X[:1])[0].items():
+        modality = fitted.modalities_[name]
+        record = modality.read(modality.one(X[0][name], ""), "")
+        error = np.abs(np.asarray(value if name == "image" else value[modality.value]) - np.asarray(
+            X[0][name] if name == "image" else np.ma.filled(X[0][name][modality.value], np.nan)
+        ))  # fmt: skip
+        parts.append(np.nanmean(error) / modality.learned.value.scale)
+        assert record["seen"].all()
+    assert whole == pytest.approx(-np.mean(parts), rel=1e-4)
+
+
+def test_prior_and_samples(fitted, X):
+    estimator = copy.deepcopy(fitted).fit_prior(X, max_iter=5)
+    assert [set(o) for o in estimator.sample(2)] == [set(MODALITIES)] * 2
+    assert len(estimator.sample(3, modality="spectrum", at=X[0]["spectrum"])[2]) == len(X[0]["spectrum"])
+
+
+# --- scikit-learn ------------------------------------------------------------------------------------
+
+
+def test_pipelines_searches_and_scores_take_lists_of_dicts(X):
+    y = np.array(["a", "b"] * 6)
+    pipe = make_pipeline(make(), LogisticRegression()).fit(X, y)
+    assert pipe.predict(X).shape == (12,)
+    assert make_pipeline(make(), PCA(2)).fit_transform(X).shape == (12, 2)
+    X = [x for x in X if len([v for v in x.values() if v is not None]) == 3] + X[:4]
+    assert np.isfinite(cross_val_score(make(early_stopping=False), X, cv=2)).all()
+    search = GridSearchCV(make(early_stopping=False), {"drop_modality": [0.0, 0.5]}, cv=2).fit(X)
+    assert search.best_params_["drop_modality"] in (0.0, 0.5)
+
+
+def test_an_object_array_of_dicts_works_as_the_list(fitted, X):
+    column = np.empty((12, 1), object)
+    column[:, 0] = X
+    np.testing.assert_array_equal(fitted.transform(column), fitted.transform(X))
+
+
+def test_clone_pickle_and_file(fitted, X, tmp_path):
+    assert clone(fitted).get_params()["modalities"] == fitted.modalities
+    Z = fitted.transform(X)
+    fitted.save(tmp_path / "model")
+    for other in (pickle.loads(pickle.dumps(fitted)), skdaep.load(tmp_path / "model")):
+        np.testing.assert_array_equal(other.transform(X), Z)
+        assert other.modalities_ == fitted.modalities_
+    tags = fitted.__sklearn_tags__()
+    assert not tags.input_tags.two_d_array
+
+
+# --- bad input ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X: {k: [x.get(k) for x in X] for k in MODALITIES}, r"X is a dict; pass a list of dicts.*zip"),
+        (lambda X: [*X[:3], X[0]["spectrum"]], r"X\[3\] is not a dict but a Table"),
+        (lambda X: [*X[:3], {"spectra": X[0]["spectrum"]}], r"X\[3\] has 'spectra', .*light curve, spectrum, image"),
+        (lambda X: [*X[:3], {"spectrum": None}], r"X\[3\] has none of the modalities"),
+        (lambda X: [*X[:3], {}], r"X\[3\] has none of the modalities"),
+        (lambda X: [*X[:3], {"spectrum": [1, 2]}], r"X\[3\]\['spectrum'\] is not a Table"),
+        (
+            lambda X: [*X[:3], {"spectrum": Table({"wavelength": [1.0], "flux": [np.inf]})}],
+            r"X\[3\]\['spectrum'\].*'flux'",
+        ),
+        (lambda X: [*X[:3], {"image": np.zeros((3, 3))}], r"X\[3\]\['image'\] has shape"),
+    ],
+)
+def test_bad_objects_are_named(fitted, X, change, message):
+    for method in (fitted.transform, make().fit):
+        with pytest.raises(TableError, match=message):
+            method(change(X))
+
+
+def test_a_modality_that_no_object_has_at_fit_is_refused(X):
+    with pytest.raises(TableError, match="No object of X has 'image'"):
+        make().fit([{k: v for k, v in x.items() if k != "image"} for x in X[:2] + X[8:]])
+
+
+def test_an_empty_list_is_refused(fitted):
+    with pytest.raises(ValueError, match="0 objects"):
+        fitted.transform([])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(modalities={}), "modalities is empty"),
+        (dict(modalities={"spectrum": "flux"}), r"modalities\['spectrum'\]"),
+        (dict(modalities=[Spectrum()]), "'modalities'"),
+        (dict(drop_modality=1.0), "'drop_modality'"),
+        (dict(modality_weights={"spectra": 1.0}), r"modality_weights\['spectra'\]"),
+        (dict(modality_weights={"image": 0.0}), r"modality_weights\['image'\]"),
+    ],
+)
+def test_bad_parameters_are_named(X, changes, message):
+    with pytest.raises(ValueError, match=message):
+        make().set_params(**changes).fit(X)
+
+
+def test_bad_calls_are_explained(fitted, X):
+    Z = fitted.transform(X[:2])
+    with pytest.raises(ValueError, match="modality='spectra': choose one of"):
+        fitted.reconstruct(X, modality="spectra")
+    with pytest.raises(ValueError, match="at needs modality="):
+        fitted.inverse_transform(Z, at=[spectrum(0), spectrum(1)])
+    with pytest.raises(ValueError, match="at holds 1 objects"):
+        fitted.inverse_transform(Z, modality="spectrum", at=[spectrum(0)])
+    with pytest.raises(ValueError, match="at holds None"):
+        fitted.inverse_transform(Z, modality="spectrum", at=[spectrum(0), None])
