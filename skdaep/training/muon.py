@@ -1,8 +1,8 @@
 r"""Muon: momentum whose matrix is made orthogonal before it is applied (Jordan et al. 2024).
 
-torch has `torch.optim.Muon`, the reference that this one is tested against. It treats one matrix after another in
-bfloat16, which costs a small network on a CPU more than its gradient does (benchmarks/README.rst); here all
-matrices of a shape are orthogonalised at once, in float32.
+torch has `torch.optim.Muon`, the reference that this one is tested against. It treats one matrix after another, which
+costs a small network on a CPU more than its gradient does (benchmarks/README.rst); here all matrices of a shape are
+orthogonalised at once, in bfloat16 as there where the processor has units for it, else in float32.
 """
 
 from __future__ import annotations
@@ -53,7 +53,16 @@ def orthogonal(matrices: Tensor) -> Tensor:
     """
     wide = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
     x = wide / torch.linalg.matrix_norm(wide, keepdim=True).clamp(min=1e-7)
+    x = x.to(torch.bfloat16 if has_bfloat16_units(x.device) else x.dtype)
     for _ in range(5):
         gram = x @ x.mT
-        x = 3.4445 * x + torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315) @ x
-    return x.mT if matrices.shape[1] > matrices.shape[2] else x
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    return (x.mT if matrices.shape[1] > matrices.shape[2] else x).to(matrices.dtype)
+
+
+def has_bfloat16_units(device: torch.device) -> bool:
+    """Return whether products of bfloat16 matrices are faster than of float32 ones."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", None)  # torch has no public name for it
+    return device.type == "cpu" and amx is not None and amx()
