@@ -25,14 +25,7 @@ class DAEPEncoder(UnimodalEncoder):
     modality : Modality, default=None
         What holds what: `Spectrum`, `Photometry`, `Sequence` for anything else on a line, `Image`. None finds the
         columns by their customary names and uses no metadata.
-    prediction : {"x0", "v", "epsilon"}, default="x0"
-        What the decoder predicts.
-    schedule : {"cosine", "linear"}, default="cosine"
-        Noise schedule, a table of 1,000 steps.
-    sampler : {"dpm++", "ddim", "ddpm"}, default="dpm++"
-        How draws are made.
-    n_sampling_steps : int, default=20
-        Evaluations of the decoder in a draw.
+    [denoising parameters]
     [shared parameters]
 
     Attributes

@@ -58,6 +58,17 @@ verbose : bool or int, default=False
     ``set_callbacks(sklearn.callback.ProgressBar())`` before `fit`.
 """
 
+DENOISING = """\
+prediction : {"x0", "v", "epsilon"}, default="x0"
+    What the decoder predicts.
+schedule : {"cosine", "linear"}, default="cosine"
+    Noise schedule, a table of 1,000 steps.
+sampler : {"dpm++", "ddim", "ddpm"}, default="dpm++"
+    How draws are made.
+n_sampling_steps : int, default=20
+    Evaluations of the decoder in a draw.
+"""
+
 ATTRIBUTES = """\
 modalities_ : dict
     The modality completed with what `fit` saw: columns, units, bands, scaling, default grid.
@@ -100,8 +111,13 @@ def documented(cls):
     if cls.__doc__ is None:  # python -OO
         return cls
     cls.__doc__ = inspect.cleandoc(cls.__doc__) + "\n"
-    parts = {"[shared parameters]": PARAMETERS, "[shared attributes]": ATTRIBUTES, "[raises]": RAISES}
-    default = inspect.signature(cls).parameters["encoder_hidden_length"].default
-    for name, text in (parts | {"[encoder_hidden_length]": str(default)}).items():
+    parts = {
+        "[denoising parameters]": DENOISING,
+        "[shared parameters]": PARAMETERS,
+        "[shared attributes]": ATTRIBUTES,
+        "[raises]": RAISES,
+        "[encoder_hidden_length]": str(inspect.signature(cls).parameters["encoder_hidden_length"].default),
+    }
+    for name, text in parts.items():
         cls.__doc__ = cls.__doc__.replace(f"{name}\n", text.rstrip("\n") + "\n")
     return cls

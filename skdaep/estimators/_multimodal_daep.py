@@ -28,14 +28,7 @@ class MultimodalDAEP(MultimodalEncoder):
         Name -> weight of its loss, 1 if left out. An object's loss is the weighted mean over the modalities it has.
     mixer_self_attention : bool, default=False
         Whether the hidden tokens of all modalities attend to one another before the bottleneck queries read them.
-    prediction : {"x0", "v", "epsilon"}, default="x0"
-        What the decoder predicts.
-    schedule : {"cosine", "linear"}, default="cosine"
-        Noise schedule, a table of 1,000 steps.
-    sampler : {"dpm++", "ddim", "ddpm"}, default="dpm++"
-        How draws are made.
-    n_sampling_steps : int, default=20
-        Evaluations of the decoder in a draw.
+    [denoising parameters]
     [shared parameters]
 
     Attributes
