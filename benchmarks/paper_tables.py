@@ -190,7 +190,15 @@ def _draw_sequences(models: dict, data):
             for i, band in enumerate(np.unique(bands)):
                 here, order = bands == band, np.argsort(x[bands == band])
                 style = {"color": f"C{i}", "lw": 1} if len(t) > 400 else {"color": f"C{i}", "marker": "x", "ls": "none"}
-                top.plot(x[here], y[here], ".", ms=3, color=f"C{i}", alpha=0.4, label=band or "measured")
+                top.plot(
+                    x[here],
+                    y[here],
+                    "o",
+                    ms=2 if len(t) > 400 else 4,
+                    color=f"C{i}",
+                    alpha=0.4,
+                    label=band or "measured",
+                )
                 top.plot(x[here][order], rebuilt[here][order], **style)
                 below.plot(x[here], (y - rebuilt)[here], ".", ms=2, color=f"C{i}")
             below.axhline(0, color="0.3", lw=0.8)
