@@ -71,7 +71,7 @@ def main(arguments=None) -> None:
         ):  # the same weights, sampled as in the paper
             sampling = {k: PAPER[k] for k in ("sampler", "n_sampling_steps")}
             estimator.set_params(**sampling)
-            rows["the same, DDIM 200"] = score(estimator, data, max(1, options.n_scored // 6))
+            rows["the same, DDIM 200"] = score(estimator, data, options.n_scored)
     text = _report.table(rows, COLUMNS, f"SN-SPEC, equal training, {options.n_scored} validation objects (probe: all)")
     text += "\nlag: correlation of (draw - point) less that of (data - point); sd ratio: of the two."
     _report.write(
