@@ -28,8 +28,8 @@ X_train, X_test = [X[i] for i in train], [X[i] for i in test]
 X_train[0][:3]
 
 # %%
-# Fit. To be done in half a minute on two cores, this takes few steps and few layers; ``DAEPEncoder()`` as it stands takes
-# some minutes. For a progress bar, install the extra "progress" and call
+# Fit. To be done in half a minute on two cores, this takes few steps and few layers; ``DAEPEncoder()`` as it stands
+# takes some minutes. For a progress bar, install the extra "progress" and call
 # ``encoder.set_callbacks(sklearn.callback.ProgressBar())`` first.
 encoder = DAEPEncoder(
     bottleneck_dim=2, n_encoder_layers=2, batch_size=48, max_points=128, max_iter=400, random_state=0, verbose=1
