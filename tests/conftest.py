@@ -24,6 +24,9 @@ TINY = dict(
 )
 
 
+torch.set_num_threads(1)  # pytest-xdist has a process on every core already; more threads only get in their way
+
+
 def pytest_runtest_setup(item):
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")

@@ -126,7 +126,7 @@ def test_dropping_keeps_at_least_one_modality_that_is_there_at_its_rate(fitted, 
     objective.drop_modality = 0.4
     before = torch.stack([b.present for b in batches(fitted, X).values()], 1)
     kept = torch.zeros(before.shape)
-    for _ in range(2000):
+    for _ in range(400):
         seen = torch.stack([b.present for b in objective.some_modalities(batches_of(fitted, X), generator).values()], 1)
         assert (seen <= before).all()
         assert seen.any(1).all()
@@ -135,7 +135,7 @@ def test_dropping_keeps_at_least_one_modality_that_is_there_at_its_rate(fitted, 
     for i in range(len(X)):
         # each is kept with 0.6, and one of n when all would be dropped
         expected = 0.6 + 0.4 ** n[i].item() / n[i].item()
-        assert (kept[i, before[i]] / 2000 - expected).abs().max() < 0.06
+        assert (kept[i, before[i]] / 400 - expected).abs().max() < 0.12
 
 
 _CACHE = {}

@@ -52,10 +52,9 @@ def encode(module: Objective, stores: dict[str, Ragged]) -> tuple[np.ndarray, np
     lengths = sum(store.lengths.cpu().numpy() for store in stores.values())
     means, scales = [None] * len(lengths), [None] * len(lengths)
     for rows in token_batches(lengths, TOKENS_PER_PASS, None):
-        mean, scale = module.encode(_take(stores, rows))
+        mean, scale = (None if x is None else x.float().cpu().numpy() for x in module.encode(_take(stores, rows)))
         for i, row in enumerate(rows):
-            means[row] = mean[i].float().cpu().numpy()
-            scales[row] = None if scale is None else scale[i].float().cpu().numpy()
+            means[row], scales[row] = mean[i], None if scale is None else scale[i]
     return np.stack(means), None if scale is None else np.stack(scales)
 
 
