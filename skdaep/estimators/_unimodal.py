@@ -40,6 +40,9 @@ class UnimodalEncoder(BaseEncoder):
             return objects
         if not reset and hasattr(self, "modalities_") and not hasattr(self, "n_features_in_"):
             raise TableError(f"{name} is an array of numbers, but fit saw Tables; pass a list of Tables.")
+        n_axes = 1 + np.ndim(X[0]) if isinstance(X, (list, tuple)) else getattr(X, "ndim", 2)
+        if n_axes > 2:
+            raise TableError(f"{name} looks like images; declare them with modality=Image().")
         X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
         if np.isinf(X).any():
             row, column = np.argwhere(np.isinf(X))[0]

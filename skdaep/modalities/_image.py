@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class Image(Modality):
 
     def learn(self, objects: list, where: list[str] | None = None) -> Image:
         """Return a copy completed with size and scaling of the images."""
-        if not (isinstance(self.patch_size, int) and self.patch_size >= 1):
+        if not (isinstance(self.patch_size, Integral) and self.patch_size >= 1):
             raise ValueError(f"Image(patch_size={self.patch_size!r}): a positive int is needed.")
         where = where or [f"X[{i}]" for i in range(len(objects))]
         height, width, *channels = objects[0].shape

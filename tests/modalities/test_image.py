@@ -11,7 +11,7 @@ from astropy.table import Table
 from astropy.utils.masked import Masked
 from sklearn.base import clone
 
-from skdaep import Image, TableError
+from skdaep import DAEPEncoder, Image, TableError
 
 CLOSE = dict(rtol=1e-5, atol=1e-5)
 ESTIMATORS = ("DAEPEncoder",)  # reading is the same in all
@@ -338,3 +338,13 @@ def test_a_patch_size_that_is_none_is_refused_in_fit(make_image, patch_size):
     declaration = Image(patch_size=patch_size)
     with pytest.raises(ValueError, match=r"Image\(patch_size=.*positive int"):
         make_image(modality=declaration).fit(images())
+
+
+def test_patch_size_of_a_search_over_an_array_is_an_integer_too():
+    assert Image(patch_size=np.int64(4)).learn(list(images())).tokenizer(8).patch_size == 4
+
+
+@pytest.mark.parametrize("given", [np.asarray, list], ids=["array", "list"])
+def test_images_that_are_not_declared_are_recognised(given):
+    with pytest.raises(TableError, match=r"X looks like images.*Image\(\)"):
+        DAEPEncoder().fit(given(images()))
