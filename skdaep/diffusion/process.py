@@ -43,3 +43,15 @@ def input_scale(prediction: str, alpha: Tensor) -> Tensor | float:
     *is* the conditional mean, the same whatever the noise. A network that predicts the noise needs x_t whole.
     """
     return 1.0 if prediction == "epsilon" else alpha
+
+
+def posterior_mean(x_t: Tensor, mean: Tensor, spread: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+    r"""Return :math:`E[x_0 \mid x_t]` if :math:`x_0 \sim \mathcal{N}(m, s^2)`, with m the `mean` and s the `spread`.
+
+    .. math:: m + \frac{\alpha s^2}{\alpha^2 s^2 + \sigma^2}\,(x_t - \alpha m)
+
+    A network that gives m in place of :math:`x_0` has the same to say at all times, and its errors fade with the noise
+    instead of pulling a draw towards it again in every step (the skip connection of Karras et al. 2022, section 5).
+    """
+    signal = alpha * spread**2
+    return mean + signal / (alpha * signal + sigma**2) * (x_t - alpha * mean)

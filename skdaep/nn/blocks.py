@@ -49,7 +49,7 @@ class Attention(nn.Module):
         q = torch.einsum("bhqd,hdw->bhqw", self._heads(self.query(query)), self.key.weight.view(H, -1, W))
         allowed = None if observed is None else observed[:, None, None, :]
         seen = F.scaled_dot_product_attention(
-            q.reshape(B, 1, -1, W), context[:, None], context[:, None], attn_mask=allowed, scale=(W // H) ** -0.5
+            q.flatten(1, 2)[:, None], context[:, None], context[:, None], attn_mask=allowed, scale=(W // H) ** -0.5
         ).view(q.shape)  # (B, H, Q, W)
         mixed = torch.einsum("bhqw,hdw->bqhd", seen, self.value.weight.view(H, -1, W))
         return self.out(mixed.flatten(2))
@@ -65,14 +65,10 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Sequential):
-    """Two linear layers with a GELU between, four times as wide inside (Vaswani et al. 2017)."""
+    """Two linear layers with a GELU between, no wider inside: four times as wide learned more slowly per second."""
 
-    def __init__(self, model_dim: int, expansion: int = 4):
-        super().__init__(
-            nn.Linear(model_dim, expansion * model_dim),
-            nn.GELU(),
-            nn.Linear(expansion * model_dim, model_dim),
-        )
+    def __init__(self, model_dim: int):
+        super().__init__(nn.Linear(model_dim, model_dim), nn.GELU(), nn.Linear(model_dim, model_dim))
 
 
 class CrossBlock(nn.Module):

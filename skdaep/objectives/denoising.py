@@ -10,9 +10,9 @@ the object and not its sampling.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..diffusion.process import PREDICTIONS, add_noise, input_scale
+from ..diffusion.process import PREDICTIONS, add_noise, input_scale, posterior_mean
 from ..diffusion.samplers import SAMPLERS, sample
 from ..diffusion.schedules import N_STEPS, SCHEDULES
 from ..nn.autoencoder import Autoencoder
@@ -42,6 +42,9 @@ class Denoising(Objective):
         self.schedule = SCHEDULES[schedule]()
         self.step, self.n_sampling_steps = SAMPLERS[sampler], n_sampling_steps
         self.time = NumberEmbedding(model_dim, 0.25, 8.0, 16)
+        # How far values lie from what z says of them, learned: x_0 is not looked for where x_t already shows it.
+        learned = autoencoder.decoders if prediction == "x0" else ()
+        self.spread = nn.ParameterDict({name: nn.Parameter(torch.tensor(0.5)) for name in learned})
         self.free_correlation = all(decoder.hidden is None for decoder in autoencoder.decoders.values())
         # Dividing an epsilon-predictor's error by alpha near t = 1 ruins one step: average draws instead.
         self.n_point_draws = 8 if prediction == "epsilon" else 0
@@ -54,7 +57,7 @@ class Denoising(Objective):
             query = self.decoded_points(batch)
             x0 = query.value
             t = self.random_times(len(z), generator)
-            alpha, sigma = (level.view(-1, *[1] * (x0.ndim - 1)) for level in self.schedule(t))  # (B, 1, ...)
+            alpha, sigma = self.levels(t, x0)
             noise = torch.randn(x0.shape, generator=generator, device=generator.device)
             x_t = add_noise(x0, noise, alpha, sigma)
             tokenizer = self.autoencoder.decoder_tokenizers[name]
@@ -79,14 +82,19 @@ class Denoising(Objective):
 
     def network(self, name, x_t, t, queries, condition, observed) -> Tensor:
         """Return the network's output (B, L) at times t (B,)."""
-        alpha, _ = self.schedule(t)
+        alpha, sigma = self.levels(t, x_t)
         tokenizer = self.autoencoder.decoder_tokenizers[name]
-        scale = input_scale(self.prediction, alpha.view(-1, *[1] * (x_t.ndim - 1)))
-        tokens = tokenizer.add_values(queries, x_t * scale)
+        tokens = tokenizer.add_values(queries, x_t * input_scale(self.prediction, alpha))
         context, present = condition
         context = torch.cat([self.time(t)[:, None], context], 1)
         present = torch.cat([present.new_ones(len(t), 1), present], 1)
-        return self.autoencoder.decode(name, tokens, context, present, observed)
+        out = self.autoencoder.decode(name, tokens, context, present, observed)
+        return posterior_mean(x_t, out, self.spread[name], alpha, sigma) if name in self.spread else out
+
+    def levels(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return alpha and sigma (B, 1, ...) at times t (B,), to go with values `like` (B, L, ...)."""
+        alpha, sigma = (level.view(-1, *[1] * (like.ndim - 1)) for level in self.schedule(t))
+        return alpha, sigma
 
     def decode(self, name, z, query, noise=None, context=None) -> Tensor:
         """Return a draw, or without `noise` the conditional mean: the denoiser's answer at t = 1, to no signal."""

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skdaep.diffusion.process import PREDICTIONS, add_noise, input_scale
+from skdaep.diffusion.process import PREDICTIONS, add_noise, input_scale, posterior_mean
 from skdaep.diffusion.schedules import SCHEDULES
 
 
@@ -52,3 +52,24 @@ def test_input_of_a_noise_predictor_is_whole_and_of_others_the_best_linear_estim
     slope = (x0 * x_t).mean(1) / (x_t**2).mean(1)  # least squares; its error is 10^-2.5
     for prediction in ("x0", "v"):
         torch.testing.assert_close(torch.as_tensor(input_scale(prediction, alpha)), slope, rtol=0, atol=0.015)
+
+
+def test_posterior_mean_is_that_of_a_gaussian(drawn):
+    """Of x0 and x_t, jointly normal, by conditioning; and the regression of x0 on x_t has no error left to explain."""
+    alpha, sigma, mean, spread = (torch.tensor(x, dtype=torch.float64) for x in (0.6, 0.8, 1.5, 0.3))
+    x0, noise = (x.flatten() for x in drawn)
+    x0 = mean + spread * x0
+    x_t = add_noise(x0, noise, alpha, sigma)
+    covariance = alpha * spread**2 / (alpha**2 * spread**2 + sigma**2)
+    conditioned = posterior_mean(x_t, mean, spread, alpha, sigma)
+    torch.testing.assert_close(conditioned, mean + covariance * (x_t - alpha * mean))
+    residual = x0 - conditioned
+    assert abs((residual * (x_t - x_t.mean())).mean()) < 4 * spread / len(x0) ** 0.5
+    assert abs(residual.mean()) < 4 * spread / len(x0) ** 0.5
+
+
+def test_posterior_mean_is_the_mean_without_signal_and_the_signal_without_noise(drawn):
+    x_t, mean = drawn
+    zero, one, spread = torch.zeros(()), torch.ones(()), torch.tensor(0.3)
+    assert torch.equal(posterior_mean(x_t, mean, spread, zero, one), mean)
+    torch.testing.assert_close(posterior_mean(x_t, mean, spread, one, zero), x_t)
