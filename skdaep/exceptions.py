@@ -34,5 +34,9 @@ class CorruptModelError(ValueError):
     """A model file is damaged, incomplete or of another format."""
 
 
+class DatasetError(OSError):
+    """A public data set cannot be had, or a file of it is not what was published."""
+
+
 class InterruptedTrainingWarning(UserWarning):
     """Training was interrupted; the model reached so far was kept."""

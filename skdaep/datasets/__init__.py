@@ -1,5 +1,24 @@
-"""Data to try things on: simulated supernovae, which need no network."""
+"""Data to try things on: simulated supernovae, which need no network, and readers of public archives.
 
-from skdaep.datasets._simulate import SimulatedTruth, make_supernova_light_curves, make_supernova_spectra
+The ``fetch_*`` functions download a file once and hold it to its checksum ever after; they need the extra "data":
+``pip install skdaep[data]``.
+"""
 
-__all__ = ["SimulatedTruth", "make_supernova_light_curves", "make_supernova_spectra"]
+from ._astrom3 import fetch_astrom3
+from ._cache import get_data_home
+from ._galaxy10 import fetch_galaxy10
+from ._lightkurve import fetch_lightkurve
+from ._multimodal_universe import fetch_multimodal_universe, load_multimodal_universe
+from ._simulate import SimulatedTruth, make_supernova_light_curves, make_supernova_spectra
+
+__all__ = [
+    "SimulatedTruth",
+    "fetch_astrom3",
+    "fetch_galaxy10",
+    "fetch_lightkurve",
+    "fetch_multimodal_universe",
+    "get_data_home",
+    "load_multimodal_universe",
+    "make_supernova_light_curves",
+    "make_supernova_spectra",
+]

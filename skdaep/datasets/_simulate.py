@@ -9,7 +9,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
-from skdaep.datasets._supernova import BANDS, CLASS_SHARES, CLASSES, LINES, draw_supernova
+from ._supernova import BANDS, CLASS_SHARES, CLASSES, LINES, draw_supernova
 
 SPECTRUM_RANGE = (3500.0, 8500.0)  # Angstrom, rest frame
 UNITS = {"wavelength": u.AA, "time": u.day, "mag": u.mag, "mag_err": u.mag}

@@ -1,0 +1,268 @@
+"""Files of public archives: downloaded once, verified at every call, kept under the data home.
+
+`astropy.utils.data` names its copies by a hash of the URL, so none can be put there by hand, and checks no content;
+both are needed here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from http.client import HTTPException
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+from ..exceptions import DatasetError
+
+HUB = "https://huggingface.co"
+N_TRIES = 3
+DELAY = 1.0  # seconds before the second try, doubled before each further one
+TIMEOUT = 60.0  # seconds without a byte
+CHUNK = 2**20
+
+
+class Remote(NamedTuple):
+    """A file of an archive and its place under the data home."""
+
+    url: str
+    path: str
+    sha256: str | None = None  # None: not published
+    size: int | None = None  # bytes; only ever told to the user
+
+
+def get_data_home(data_home=None):
+    """Return the folder in which downloaded data are kept.
+
+    Parameters
+    ----------
+    data_home : str, path-like or None, default=None
+        The folder. None: the environment variable ``SKDAEP_HOME`` if it is set, else ``skdaep`` in the user's cache
+        (``~/.cache``, ``~/Library/Caches`` on macOS, ``%LOCALAPPDATA%`` on Windows). It is made at the first download.
+
+    Returns
+    -------
+    data_home : pathlib.Path
+        The folder.
+
+    Examples
+    --------
+    >>> from skdaep.datasets import get_data_home
+    >>> get_data_home("/data/archives").name
+    'archives'
+    """
+    return Path(data_home or os.environ.get("SKDAEP_HOME") or _user_cache() / "skdaep").expanduser()
+
+
+def _user_cache() -> Path:
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches")
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local"))
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+
+
+def require(module: str, caller: str):
+    """Import a module of an extra, or say how to install it."""
+    package = module.partition(".")[0]
+    extra = "lightkurve" if package == "lightkurve" else "data"
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{caller} needs {package}: pip install skdaep[{extra}]") from error
+
+
+# --- one file ---------------------------------------------------------------------------------------
+
+
+def local_copy(remote: Remote, data_home=None, download: bool = True) -> Path:
+    """Return the path of a verified copy, downloaded if there is none.
+
+    A published checksum is what the file is held to. Where none is published, that of the first copy seen is written
+    beside it, and every later call holds the file to that.
+
+    Raises
+    ------
+    DatasetError
+        If there is no copy and none can be had, or a copy is not what it should be.
+    """
+    inside = PurePosixPath(remote.path)
+    if inside.is_absolute() or ".." in inside.parts:
+        raise DatasetError(f"{remote.path!r} would lie outside the data home.")
+    path = get_data_home(data_home) / inside
+    if path.exists():
+        _verify(path, remote)
+    elif download:
+        _download(remote, path)
+    else:
+        raise DatasetError(_by_hand(remote, path, "and download=False"))
+    return path
+
+
+def _verify(path: Path, remote: Remote) -> None:
+    digest, record = _sha256(path), _record(path)
+    if remote.sha256 is not None:
+        expected, source = remote.sha256, "the published checksum"
+    elif record.exists():
+        expected, source = record.read_text().partition(" ")[0], f"what it was when first seen ({record.name})"
+    else:
+        return _remember(path, digest)
+    if digest != expected:
+        raise DatasetError(
+            f"{path} has sha256 {digest}, which is not {source}, {expected}. Delete it to have it downloaded again."
+        )
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _remember(path: Path, digest: str) -> None:
+    _record(path).write_text(f"{digest}  {path.name}\n")  # as sha256sum writes and checks it
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _by_hand(remote: Remote, path: Path, reason: str) -> str:
+    size = "" if remote.size is None else f" ({_readable(remote.size)})"
+    return (
+        f"{path.name}{size} is not in {path.parent} {reason}. Download {remote.url} where there is a network and put "
+        f"it at {path}, or set data_home (or SKDAEP_HOME) to a folder with {remote.path} in it."
+    )
+
+
+def _readable(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
+
+
+# --- downloading ------------------------------------------------------------------------------------
+
+
+def _download(remote: Remote, path: Path) -> None:
+    """Put a verified file at `path`, or nothing at all."""
+    try:
+        with in_the_making(path) as part:
+            _transfer(remote, part)
+            digest = _sha256(part)
+            if remote.sha256 not in (None, digest):
+                raise DatasetError(
+                    f"{remote.url} gave a file with sha256 {digest}, but {remote.sha256} is published. It was not "
+                    "kept: the transfer was disturbed, or the archive has changed (then delete its .listing.json)."
+                )
+    except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
+        raise DatasetError(_by_hand(remote, path, f"and could not be downloaded: {_cause(error)}")) from error
+    if remote.sha256 is None:
+        _remember(path, digest)
+
+
+@contextmanager
+def in_the_making(path: Path):
+    """Yield the path of an empty file that takes the name `path` if all goes well, and is gone if not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")  # another process may be making it too
+    try:
+        part.touch()
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _cause(error: Exception) -> str:
+    return str(getattr(error, "reason", "") or error or type(error).__name__)
+
+
+def _transfer(remote: Remote, part: Path) -> None:
+    """Write the content to `part`, taking up again where an earlier try was cut off."""
+    tag = None
+    for tries_left in reversed(range(N_TRIES)):
+        headers = {"User-Agent": "skdaep"}
+        if tag is not None:  # the server sends the rest, or all of it if the file is no longer the same
+            headers |= {"Range": f"bytes={part.stat().st_size}-", "If-Range": tag}
+        try:
+            with urlopen(Request(remote.url, headers=headers), timeout=TIMEOUT) as answer:
+                tag = answer.headers.get("ETag")
+                tag = None if tag is None or tag.startswith("W/") else tag
+                return _receive(answer, part)
+        except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
+            refused = isinstance(error, HTTPError) and error.code < 500 and error.code != 429
+            if refused or not tries_left:
+                raise
+            time.sleep(DELAY * 2 ** (N_TRIES - 1 - tries_left))
+
+
+def _receive(answer, part: Path) -> None:
+    resumed = answer.status == 206
+    start = part.stat().st_size if resumed else 0
+    length = answer.headers.get("Content-Length")
+    total = None if length is None else start + int(length)
+    with part.open("ab" if resumed else "wb") as file, _progress(answer.url, start, total) as advance:
+        while chunk := answer.read(CHUNK):
+            file.write(chunk)
+            advance(len(chunk))
+        arrived = file.tell()
+    if total is not None and arrived < total:  # http.client says nothing of it
+        raise ConnectionError(f"the connection was cut off after {arrived} of {total} bytes")
+
+
+@contextmanager
+def _progress(url: str, start: int, total: int | None):
+    """Yield a function to be told of every chunk; in a terminal, and with rich, it moves a bar."""
+    if find_spec("rich") is None or not sys.stderr.isatty():
+        yield lambda n: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(PurePosixPath(url.partition("?")[0]).name, total=total, completed=start)
+        yield lambda n: bar.advance(task, n)
+
+
+# --- the Hugging Face hub ---------------------------------------------------------------------------
+
+
+def hub_files(
+    repository: str, pattern: str, folder: str = "", data_home=None, download: bool = True, suffixes=(".parquet",)
+) -> list[Remote]:
+    """Return the files of a data set on the hub whose paths match a pattern, with the checksums that the hub states.
+
+    The listing is kept as ``.listing.json``: later calls need no network and mean the same files.
+    """
+    place = f"huggingface/{repository}/{folder}".rstrip("/")
+    tree = f"{HUB}/api/datasets/{repository}/tree/main/{folder}".rstrip("/") + "?recursive=true"
+    listing = local_copy(Remote(tree, f"{place}/.listing.json"), data_home, download)
+    try:
+        files = {entry["path"]: entry for entry in json.loads(listing.read_text()) if entry["type"] == "file"}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{listing} is not a listing of the hub ({error!r}). Delete it to renew it.") from error
+    found = sorted(path for path in files if path.endswith(suffixes) and fnmatchcase(path, pattern))
+    if not found:
+        some = ", ".join(sorted(files)[:10]) or "no files"
+        raise DatasetError(f"{repository} has no file that matches {pattern!r} (it has {len(files)}: {some}, ...).")
+    return [_on_hub(repository, files[path]) for path in found]
+
+
+def _on_hub(repository: str, entry: dict) -> Remote:
+    path = entry["path"]
+    sha256 = (entry.get("lfs") or {}).get("oid", "").removeprefix("sha256:") or None  # small files have none
+    url = f"{HUB}/datasets/{repository}/resolve/main/{quote(path)}"
+    return Remote(url, f"huggingface/{repository}/{path}", sha256, entry.get("size"))
