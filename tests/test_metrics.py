@@ -3,11 +3,20 @@
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.nddata import NDData
 from astropy.table import MaskedColumn, QTable, Table
+from scipy.stats import binom, bootstrap, kstest, norm
 from sklearn.dummy import DummyClassifier
 
 from skdaep.exceptions import TableError
-from skdaep.metrics import coverage, linear_probe, object_errors, residuals_by_location
+from skdaep.metrics import (
+    coverage,
+    coverage_by,
+    linear_probe,
+    object_errors,
+    probability_integral_transform,
+    residuals_by_location,
+)
 
 
 def spectrum(flux, unit=None):
@@ -33,15 +42,21 @@ def test_points_not_observed_do_not_count():
     np.testing.assert_allclose(object_errors(np.array([[1.0, np.nan]]), np.array([[2.0, 5.0]])), [1])
 
 
-def test_reconstruction_in_another_unit_is_converted():
+@pytest.mark.parametrize("kind", [Table, QTable])
+def test_reconstruction_in_another_unit_is_converted(kind):
     X = [spectrum([1.0, 2.0], "Jy")]
-    rebuilt = QTable({"wavelength": [0, 10] * u.AA, "flux": [1000.0, 3000.0] * u.mJy})
+    rebuilt = kind({"wavelength": [0, 10] * u.AA, "flux": [1000.0, 3000.0] * u.mJy})
     np.testing.assert_allclose(object_errors(X, [rebuilt]), [0.5])
+    np.testing.assert_allclose(object_errors([spectrum([1.0, 2.0])], [rebuilt]), [1998.5])  # taken to be in its units
 
 
 def test_images_have_errors_too():
     images = np.zeros((3, 4, 4))
     np.testing.assert_allclose(object_errors(images, images + 2), [2, 2, 2])
+    other = images + np.where(np.arange(4) == 0, 9.0, 2.0)
+    hidden = np.broadcast_to(np.arange(4) == 0, images.shape)
+    np.testing.assert_allclose(object_errors(np.ma.array(images, mask=hidden), other), [2, 2, 2])
+    np.testing.assert_allclose(object_errors([NDData(images[0], mask=hidden[0])], other[:1]), [2])
 
 
 def test_score_is_the_error_in_scaled_units(fitted, X):
@@ -93,8 +108,6 @@ def test_points_outside_the_edges_are_left_out_and_empty_bins_are_nan():
 @pytest.mark.parametrize("level", [0.5, 0.9])
 @pytest.mark.parametrize("spread", [0.5, 1.0, 2.0])
 def test_coverage_and_width_of_normal_draws_are_those_of_the_normal_law(level, spread):
-    from scipy.stats import norm
-
     rng = np.random.default_rng(0)
     X, draws = rng.normal(size=(20, 500)), spread * rng.normal(size=(20, 500, 400))
     result = coverage(X, draws, level=level)
@@ -119,6 +132,179 @@ def test_draws_in_tables_are_read(fitted, X, has_draws):
     assert result.coverage.shape == result.width.shape == (len(X),)
     assert ((0 <= result.coverage) & (result.coverage <= 1)).all()
     assert (result.width > 0).all()
+
+
+# --- coverage in bins -------------------------------------------------------------------------------
+
+GRID = norm.ppf((np.arange(100) + 0.5) / 100)  # a hundred draws that are the normal law itself
+
+
+def described(X, **meta):
+    """Return rows as spectra; each key of `meta` has one entry per object."""
+    tables = [spectrum(row, "Jy") for row in X]
+    for i, table in enumerate(tables):
+        table.meta.update({key: entries[i] for key, entries in meta.items()})
+    return tables
+
+
+def test_coverage_and_width_by_location_are_those_of_the_normal_law():
+    spread = np.repeat([0.5, 1.0, 2.0], 10)
+    X, draws = (
+        described(np.random.default_rng(0).normal(size=(200, 30))),
+        list(spread[:, None] * np.tile(GRID, (200, 30, 1))),
+    )
+    out = coverage_by(X, draws, bins=[0, 95, 195, 290], level=0.8, n_resamples=200)
+    half = np.array([0.5, 1, 2]) * np.quantile(GRID, 0.9)
+    assert out.colnames == ["location", "coverage", "coverage_low", "coverage_high", "width", "n_points", "n_objects"]
+    np.testing.assert_allclose(out["location"].to_value(u.AA), [47.5, 145, 242.5])
+    np.testing.assert_allclose(out["width"].to_value(u.Jy), 2 * half)
+    assert ((out["coverage_low"] < 2 * norm.cdf(half) - 1) & (2 * norm.cdf(half) - 1 < out["coverage_high"])).all()
+    # points of an object are independent here, so that the bootstrap must find the binomial error of 2,000 points
+    error = np.diff(binom.interval(0.95, 2000, 2 * norm.cdf(half) - 1), axis=0)[0] / 2000
+    np.testing.assert_allclose(out["coverage_high"] - out["coverage_low"], error, rtol=0.25)
+    assert out["n_points"].tolist() == [2000] * 3
+    assert out["n_objects"].tolist() == [200] * 3
+
+
+def test_one_bin_is_the_mean_over_objects_of_coverage():
+    rng = np.random.default_rng(0)
+    X = [spectrum(rng.normal(size=n)) for n in (3, 30, 7)]
+    draws = [np.tile(GRID, (len(x), 1)) for x in X]
+    out, each = coverage_by(X, draws, bins=1), coverage(X, draws)
+    np.testing.assert_allclose([out["coverage"][0], out["width"][0]], [each.coverage.mean(), each.width.mean()])
+
+
+def test_the_width_of_magnitudes_has_no_zero_point():
+    out = coverage_by([spectrum([20.0, 21.0], "mag(AB)")], [np.tile(GRID, (2, 1))], bins=1)
+    assert out["width"].unit == u.mag
+
+
+def test_objects_count_and_not_their_points_and_groups_count_as_objects_do():
+    X = [np.zeros(1000), np.full(10, 9.0), np.full(2, 9.0)]
+    draws = [np.tile(GRID, (len(x), 1)) for x in X]
+    assert coverage_by(X, draws, bins=1)["coverage"][0] == pytest.approx(1 / 3)
+    assert coverage_by(X, draws, bins=1, groups=["b", "a", "b"])["coverage"][0] == pytest.approx(1 / 4)
+    assert coverage_by(X, draws, bins=1, groups=["b", "a", "a"])["coverage"][0] == pytest.approx(1 / 2)
+
+
+def test_in_a_bin_a_group_is_the_mean_of_those_of_its_objects_that_have_points_there():
+    X = np.array([[0.0, 0.0], [9.0, np.nan], [9.0, 9.0]])
+    out = coverage_by(X, np.tile(GRID, (3, 2, 1)), bins=[0, 0.5, 1], groups=["a", "a", "b"])
+    np.testing.assert_allclose(out["coverage"], [1 / 4, 1 / 2])
+    assert out["n_objects"].tolist() == [3, 2]
+
+
+def test_the_bootstrap_is_that_of_scipy_on_the_shares_of_objects():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 6)) + 2 * rng.normal(size=(40, 1))
+    draws = np.tile(GRID, (40, 6, 1))
+    out = coverage_by(X, draws, bins=1, n_resamples=4000)
+    share = coverage(X, draws).coverage
+    low, high = bootstrap((share,), np.mean, method="percentile", n_resamples=4000, rng=1).confidence_interval
+    np.testing.assert_allclose([out["coverage_low"][0], out["coverage_high"][0]], [low, high], atol=0.01)
+
+
+def test_copies_of_an_object_in_its_group_change_nothing():
+    rng = np.random.default_rng(0)
+    X, draws = rng.normal(size=(20, 6)), np.tile(GRID, (20, 6, 1))
+    once = coverage_by(X, draws, bins=2)
+    thrice = coverage_by(np.tile(X, (3, 1)), np.tile(draws, (3, 1, 1)), bins=2, groups=np.tile(np.arange(20), 3))
+    for name in ("coverage", "coverage_low", "coverage_high", "width"):
+        np.testing.assert_allclose(once[name], thrice[name])
+    alone = coverage_by(np.tile(X, (3, 1)), np.tile(draws, (3, 1, 1)), bins=2)
+    assert (alone["coverage_high"] - alone["coverage_low"] < thrice["coverage_high"] - thrice["coverage_low"]).all()
+
+
+@pytest.mark.parametrize("key", ["phase", "PHASE"])
+def test_coverage_by_metadata_whatever_the_case_of_the_key(key):
+    phase = np.linspace(-10, 10, 60)
+    X = described(np.where(phase[:, None] < 0, 0.0, 9.0) * np.ones(5), **{key: phase})
+    draws = np.tile(GRID, (60, 5, 1))
+    for table in X[:20]:
+        table["flux"][1:] = np.nan  # bins by number hold equally many objects, not points
+    out = coverage_by(X, draws, by="phase", bins=2)
+    np.testing.assert_allclose(out["phase"], [-5, 5])
+    assert out["coverage"].tolist() == [1, 0]
+    assert out["n_objects"].tolist() == [30, 30]
+    X[0].meta[key] = np.nan
+    assert coverage_by(X, draws, by="phase", bins=[-10, 0])["n_objects"].tolist() == [29]
+
+
+def test_coverage_by_label_by_band_and_by_what_is_given():
+    kind = np.array(["Ia", "II", "Ia", None])  # of the last it is not known
+    X, draws = np.where(kind == "Ia", 0.0, 9.0)[:, None] * np.ones(4), np.tile(GRID, (4, 4, 1))
+    tables = described(X, survey=kind)
+    for out in (coverage_by(tables, draws, by="survey"), coverage_by(X, draws, by=kind)):
+        assert out[out.colnames[0]].tolist() == ["II", "Ia"]
+        assert out["coverage"].tolist() == [0, 1]
+        assert np.isnan(out["coverage_low"]).tolist() == [True, False]  # one object says nothing of others
+    for table in tables:
+        table["band"] = ["g", "r", "r", "r"]
+        table["flux"][0] = 0
+    out = coverage_by(tables, draws, by="band")
+    assert out["band"].tolist() == ["g", "r"]
+    np.testing.assert_allclose(out["coverage"], [1, 1 / 2])
+
+
+def test_points_not_observed_or_beyond_the_edges_do_not_count_and_empty_bins_are_nan():
+    X = np.array([[0.0, np.nan, 9.0, 9.0], [0.0, 0.0, 9.0, np.nan]])
+    out = coverage_by(X, np.tile(GRID, (2, 4, 1)), bins=[-9, -5, 1.5, 2])
+    np.testing.assert_array_equal(out["coverage"], [np.nan, 1, 0])
+    assert out["n_points"].tolist() == [0, 3, 2]
+    on_the_edge = coverage_by(X, np.tile(GRID, (2, 4, 1)), bins=[0, 1, 3])  # goes with those above
+    assert on_the_edge["n_points"].tolist() == [2, 4]
+    assert np.isnan(coverage(np.full((1, 2), np.nan), np.zeros((1, 2, 3)))).all()
+
+
+def test_what_cannot_be_sorted_into_bins_is_refused():
+    X, draws = described(np.zeros((3, 4))), np.tile(GRID, (3, 4, 1))
+    with pytest.raises(TableError, match="No object has 'phase'"):
+        coverage_by(X, draws, by="phase")
+    with pytest.raises(TableError, match=r"X\[0\] is an array, which has no 'phase'"):
+        coverage_by(np.zeros((3, 4)), draws, by="phase")
+    with pytest.raises(ValueError, match="inconsistent"):
+        coverage_by(X, draws, by=[1, 2])
+    with pytest.raises(ValueError, match="groups has 2 entries"):
+        coverage_by(X, draws, groups=[1, 2])
+    with pytest.raises(ValueError, match="increasing"):
+        coverage_by(X, draws, bins=[3, 1])
+    with pytest.raises(ValueError, match="0 objects"):
+        coverage_by([], [])
+
+
+# --- ranks ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_draws", [1, 4, 50])
+def test_ranks_of_calibrated_draws_are_uniform_whatever_their_number(n_draws):
+    rng = np.random.default_rng(0)
+    centre = rng.normal(size=(40, 50))
+    X, draws = centre + rng.normal(size=(40, 50)), centre[..., None] + rng.normal(size=(40, 50, n_draws))
+    assert kstest(np.ravel(probability_integral_transform(X, draws)), "uniform").pvalue > 0.01
+
+
+def test_ranks_are_uniform_where_measurements_repeat():
+    rng = np.random.default_rng(0)
+    X, draws = rng.poisson(1, size=(40, 50)), rng.poisson(1, size=(40, 50, 9))
+    assert kstest(np.ravel(probability_integral_transform(X, draws)), "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize(("spread", "shift"), [(0.5, 0.0), (2.0, 0.0), (1.0, 0.5)])
+def test_ranks_of_normal_draws_have_the_law_of_their_spread_and_shift(spread, shift):
+    X = np.random.default_rng(0).normal(size=(40, 50))
+    ranks = np.ravel(probability_integral_transform(X, np.broadcast_to(shift + spread * GRID, (40, 50, 100))))
+    expected = norm.cdf(shift + spread * norm.ppf(np.linspace(0.1, 0.9, 9)))
+    np.testing.assert_allclose([np.mean(ranks <= q) for q in np.linspace(0.1, 0.9, 9)], expected, atol=0.04)
+
+
+def test_ranks_have_the_shape_of_the_values_and_are_nan_where_not_observed():
+    table = spectrum([-9.0, 9.0, np.nan])
+    (ranks,) = probability_integral_transform([table], [np.tile(GRID, (3, 1))])
+    assert 0 <= ranks[0] <= 1 / 101
+    assert 100 / 101 <= ranks[1] <= 1
+    assert np.isnan(ranks[2])
+    again, other = (probability_integral_transform([table], [np.tile(GRID, (3, 1))], random_state=s)[0] for s in (0, 1))
+    assert again[0] == ranks[0] != other[0]
 
 
 # --- probe ------------------------------------------------------------------------------------------

@@ -1,0 +1,340 @@
+"""Draws stretched or shrunk until their interval covers new measurements as often as it says: split conformal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from astropy.table import QTable, Table
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from . import tables
+from .exceptions import TableError
+from .metrics.reading import (
+    Bins,
+    check_level,
+    decoded_values,
+    group_index,
+    objects_of,
+    pairs,
+    seen_of,
+    values_by,
+    weights,
+)
+
+ROUNDING = 1e-9  # of sums of weights: 9 tenths are enough for a level of 0.9
+
+
+class CentralInterval(NamedTuple):
+    """Ends of the interval of every point, one array per object."""
+
+    low: list[np.ndarray]
+    high: list[np.ndarray]
+
+
+class ConformalDraws(BaseEstimator):
+    r"""Stretch or shrink draws about their median until their central interval covers new measurements at its level.
+
+    Of a point with measurement :math:`y`, and draws with median :math:`m` and central interval :math:`(l, h)`, the
+    score is the distance from the median in half-widths of its side,
+
+    .. math:: s = (y - m) / (h - m) \text{ if } y \ge m, \text{ else } (m - y) / (m - l),
+
+    and the factor :math:`c` by which the deviations :math:`d - m` of all draws are multiplied is the `level`-quantile
+    of the scores of validation objects. All :math:`n` objects weigh :math:`1 / (n + 1)`, shared equally by their
+    points, and the last :math:`1 / (n + 1)` is put at infinity, for the new object. So 0.9 needs nine objects at least.
+
+    **What is guaranteed.** If a new object is exchangeable with the validation objects, the share of its points inside
+    the interval is at least `level` in the mean, over new objects and validation sets; no assumption is made on the
+    encoder, the noise, or how points of an object depend on each other. If no two scores are equal the mean is below
+    :math:`\text{level} + 2 / (n + 1)`. With `by` this holds instead in each bin of at least `min_objects`, for the
+    objects with points in the bin and the share of these points, if the edges were fixed beforehand; edges found from
+    the validation objects make it approximate.
+
+    **What is not.** The rate for a given object, whose whole spectrum may lie outside; all points of an object inside
+    at once; other levels than this; bins of what is not in `by`; objects of another kind than the validation objects,
+    fainter ones or those of another survey. Validation objects that the encoder was fitted to are not exchangeable
+    with new ones, and their factor is too small: not even those that stopped its training early are quite new.
+
+    **Of what.** The truth of the validation objects is measured, so the interval is one for measurements, noise
+    included, as the draws are. It is wider than one for the noise-free object would be.
+
+    Parameters
+    ----------
+    level : float, default=0.9
+        Share of the draws inside the interval, and of the measurements that shall be.
+    by : str or tuple of str, default=None
+        What the factor depends on: "location" (of arrays: the place in the row), "band", or keys of the metadata, such
+        as "phase"; of several, every combination of bins has its own factor. None: one factor. By location, draws have
+        a step at the edges.
+    bins : int, array-like or dict, default=5
+        Number of bins with equally many points (of metadata: objects), or edges; the first and the last bin are open.
+        A dict has them by the names of `by`. Labels have a bin each.
+    min_objects : int, default=30
+        Bins with fewer objects, or groups, than this or than the level needs take the factor of all. So do points for
+        which `by` is absent or has a label not seen in fit.
+    value, location, band : str, default=None
+        Columns; None finds them by their customary names.
+
+    Attributes
+    ----------
+    factor_ : float
+        The factor from all objects: above 1 if the draws are too narrow.
+    factors_ : QTable
+        For each bin its middle or label, by the names of `by`, the ``factor``, and ``n_objects``, objects or groups.
+    n_objects_ : int
+        Validation objects, or groups of them.
+    n_draws_ : int
+        Draws in fit. The interval of few draws is narrower, so all draws must be as many.
+
+    References
+    ----------
+    Lee, Y., Barber, R. F. & Willett, R. 2023, arXiv 2306.06342 (hierarchical conformal prediction: the weights).
+
+    Dunn, R., Wasserman, L. & Ramdas, A. 2023, JASA 118, 2491 (points in objects; arXiv 1809.07441).
+
+    Romano, Y., Patterson, E. & Candes, E. 2019, NeurIPS 32 (quantiles made conformal, there by a shift).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdaep import ConformalDraws
+    >>> from skdaep.metrics import coverage
+    >>> rng = np.random.default_rng(0)
+    >>> X, draws = rng.normal(size=(400, 30)), 0.5 * rng.normal(size=(400, 30, 100))
+    >>> print(f"{coverage(X[200:], draws[200:]).coverage.mean():.2f}")
+    0.57
+    >>> calibrated = ConformalDraws(level=0.9).fit(X[:200], draws[:200]).transform(draws[200:])
+    >>> print(f"{coverage(X[200:], calibrated).coverage.mean():.2f}")
+    0.90
+    """
+
+    def __init__(self, level=0.9, *, by=None, bins=5, min_objects=30, value=None, location=None, band=None):
+        self.level = level
+        self.by = by
+        self.bins = bins
+        self.min_objects = min_objects
+        self.value = value
+        self.location = location
+        self.band = band
+
+    def fit(self, X, draws, groups=None):
+        """Find the factor, or the factor of each bin.
+
+        Parameters
+        ----------
+        X : list of Table, or array of shape (n_objects, n_points, ...)
+            Validation objects, which the encoder has not seen in fit; NaN and masked points do not count. Of several
+            modalities pass one: ``[x["spectrum"] for x in X]``, and its draws.
+        draws : list of Table, list of ndarray, or array
+            What `reconstruct` or `inverse_transform` gave for X with ``n_draws=``: draws along the last axis.
+        groups : array-like of shape (n_objects,), default=None
+            What objects belong together, such as the spectra of one supernova; a group then weighs as an object does
+            without, and the guarantee is for an object of a new group.
+
+        Returns
+        -------
+        self : object
+            The fitted calibration.
+
+        Raises
+        ------
+        ValueError
+            If a parameter makes no sense, if there are too few objects for the level, or if so many measurements lie
+            outside draws without any width that no factor makes them cover.
+        TableError
+            If an object has no observed point, or another number of draws than the first.
+        """
+        keys = self._check()
+        objects, group = objects_of(X), group_index(groups, len(X))
+        self.n_objects_ = len(np.unique(group))
+        if self.n_objects_ < self._needed():
+            raise ValueError(
+                f"X holds {self.n_objects_} {'objects' if groups is None else 'groups'}, but level={self.level!r} "
+                f"needs {self._needed()} at least. Use more, or a lower level."
+            )
+        scores, seen = self._score(objects, draws)
+        score, owner = np.concatenate(scores), np.repeat(np.arange(len(objects)), [len(s) for s in scores])
+        self.factor_ = self._factor(score, owner, group, "the validation objects")
+
+        self._of_tables = isinstance(objects[0], Table)
+        read = {key: values_by(objects, key, location=self.location, band=self.band) for key in keys}
+        values, self._units = {key: v for key, (v, _) in read.items()}, {key: unit for key, (_, unit) in read.items()}
+        self._bins = {}
+        for key in keys:
+            bins = self.bins[key] if isinstance(self.bins, dict) else self.bins
+            observed = [v[s] if v.ndim else v for v, s in zip(values[key], seen, strict=True)]
+            self._bins[key] = Bins.learn(observed, bins, key)
+        cells = zip(self._cells(values, len(objects)), seen, strict=True)
+        cell = np.concatenate([np.broadcast_to(c, s.shape)[s] for c, s in cells])
+        self.factors_ = self._factor_by_bin(score, cell, owner, group)
+        return self
+
+    def transform(self, draws, at=None):
+        """Return draws whose deviations from their median are multiplied by the factor.
+
+        Parameters
+        ----------
+        draws : list of Table, list of ndarray, or array
+            What `reconstruct` or `inverse_transform` gave with ``n_draws=``, as many as in fit.
+        at : list of Table, default=None
+            Where locations, bands and metadata are read if the draws of Tables came as arrays.
+
+        Returns
+        -------
+        draws : list of Table, list of ndarray, or array
+            New ones of the same kind; those given are not changed.
+
+        Raises
+        ------
+        TableError
+            If there is another number of draws than in fit, or what the factor depends on is not said.
+        """
+        changed = []
+        for y, d, factor in self._each(draws, at):
+            median = np.quantile(d, 0.5, axis=-1, keepdims=True)
+            new = median + factor[..., None] * (d - median)  # (n_points, n_draws)
+            changed.append(self._write(y, new) if isinstance(y, Table) else new)
+        return np.stack(changed) if isinstance(draws, np.ndarray) and draws.dtype != object else changed
+
+    def interval(self, draws, at=None):
+        """Return the central interval of what `transform` returns.
+
+        Parameters
+        ----------
+        draws : list of Table, list of ndarray, or array
+            As in `transform`.
+        at : list of Table, default=None
+            As in `transform`.
+
+        Returns
+        -------
+        interval : CentralInterval
+            Lists ``low`` and ``high`` of one array per object, of the shape of its values and in their unit.
+        """
+        low, high = [], []
+        for _, d, factor in self._each(draws, at):
+            bottom, median, top = _ends(d, self.level)
+            low.append(median - factor * (median - bottom))
+            high.append(median + factor * (top - median))
+        return CentralInterval(low, high)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "factors_")
+
+    # --- scores and factors -------------------------------------------------------------------------
+
+    def _check(self) -> tuple[str, ...]:
+        """Return the names of `by`; raise if a parameter makes no sense."""
+        check_level(self.level)
+        keys = () if self.by is None else tuple(np.atleast_1d(self.by).tolist())
+        if not all(isinstance(key, str) for key in keys) or len(set(keys)) < len(keys):
+            raise ValueError(
+                f"by={self.by!r}: 'location', 'band', a key of the metadata, or several of them, are needed."
+            )
+        if isinstance(self.bins, dict) and set(self.bins) != set(keys):
+            raise ValueError(f"bins has {', '.join(self.bins)}, but by={self.by!r}; the same names are needed.")
+        if not self.min_objects > 0:
+            raise ValueError(f"min_objects={self.min_objects!r}: a positive number is needed.")
+        return keys
+
+    def _needed(self) -> int:
+        """Return with how many objects n the part n / (n + 1) of the weights that is not at infinity has the level."""
+        return int(np.ceil(self.level / (1 - self.level) - ROUNDING))
+
+    def _score(self, objects: list, draws) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return the scores of the points observed, and which they are, object by object."""
+        scores, seen = [], []
+        for i, (x, d) in enumerate(pairs(objects, draws, self.value, with_draws=True)):
+            self.n_draws_ = d.shape[-1] if i == 0 else self.n_draws_
+            self._check_draws(d, i)
+            seen.append(seen_of(x, d))
+            if not seen[i].any():
+                raise TableError(f"X[{i}] has no observed point; remove the object.")
+            low, median, high = _ends(d[seen[i]], self.level)
+            off = x[seen[i]] - median
+            half = np.where(off < 0, median - low, high - median)
+            score = np.full(len(off), np.inf)  # stays where draws have no width: no factor will do
+            np.divide(np.abs(off), half, out=score, where=half > 0)
+            scores.append(np.where(off == 0, 0.0, score))
+        return scores, seen
+
+    def _factor(self, score: np.ndarray, owner: np.ndarray, group: np.ndarray, where: str) -> float:
+        """Return the smallest score that, with all below it, has the level's share of the weights."""
+        n = len(np.unique(group[owner]))
+        order = np.argsort(score)
+        share = np.cumsum(weights(owner, group)[order]) / (n + 1)
+        factor = score[order][np.searchsorted(share, self.level - ROUNDING)]
+        if np.isinf(factor):
+            raise ValueError(
+                f"Of {where} so many measurements lie outside draws without width that no factor covers "
+                f"{self.level:.3g} of them. Use more draws, or remove such points."
+            )
+        return float(factor)
+
+    def _factor_by_bin(self, score, cell, owner, group) -> QTable:
+        """Return a table of the factor in each combination of bins."""
+        shape = [len(bins) for bins in self._bins.values()]
+        out = QTable()
+        for (key, bins), index in zip(self._bins.items(), np.indices(shape), strict=True):
+            out[key] = bins.middles[index.ravel()]
+            if self._units[key] is not None:
+                out[key].unit = self._units[key]
+        n_objects = [len(np.unique(group[owner[cell == k]])) for k in range(np.prod(shape, dtype=int))]
+        factor = np.full(len(n_objects), self.factor_)
+        for k in np.flatnonzero(np.array(n_objects) >= max(self.min_objects, self._needed())):
+            where = ", ".join(f"{key} {out[key][k]}" for key in self._bins) or "the validation objects"
+            factor[k] = self._factor(score[cell == k], owner[cell == k], group, where)
+        out["factor"], out["n_objects"] = factor, n_objects
+        return out
+
+    def _cells(self, values: dict[str, list[np.ndarray]], n_objects: int) -> Iterator[np.ndarray]:
+        """Yield the row of `factors_` for the points of each object, -1 where it has none."""
+        for i in range(n_objects):
+            cell, known = 0, True
+            for key, bins in self._bins.items():
+                place = bins.place(values[key][i], open_ends=True)
+                cell, known = cell * len(bins) + place, known & (place >= 0)
+            yield np.where(known, cell, -1)
+
+    # --- draws --------------------------------------------------------------------------------------
+
+    def _check_draws(self, draws: np.ndarray, i: int) -> None:
+        if draws.shape[-1] != self.n_draws_:
+            raise TableError(
+                f"draws[{i}] has {draws.shape[-1]} draws, but {self.n_draws_} are needed, as in draws[0] of fit."
+            )
+
+    def _each(self, draws, at) -> Iterator[tuple[Table | np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield each object as given, its draws (n_points, n_draws) and the factors of its points."""
+        check_is_fitted(self)
+        given = objects_of(draws, "draws")
+        where, name = (given, "draws") if at is None else (objects_of(at, "at"), "at")
+        check_consistent_length(given, where)
+        if self._bins and any(isinstance(x, Table) != self._of_tables for x in where):
+            kind = "Tables" if self._of_tables else "arrays"
+            raise TableError(f"Not all {name} are {kind}, but in fit they were; pass at=X to say where the draws are.")
+        if at is None:
+            where = [x if isinstance(x, Table) else np.ma.getdata(x)[..., 0] for x in where]
+        values = {
+            key: values_by(where, key, location=self.location, band=self.band, unit=self._units[key], name=name)[0]
+            for key in self._bins
+        }
+        factors = np.append(self.factors_["factor"], self.factor_)  # the last for what has no bin
+        for i, (y, cell) in enumerate(zip(given, self._cells(values, len(given)), strict=True)):
+            d = decoded_values(y, self.value, f"draws[{i}]")
+            self._check_draws(d, i)
+            if cell.ndim and cell.shape != d.shape[:-1]:
+                raise TableError(f"at[{i}] has {len(cell)} points, but draws[{i}] has shape {d.shape}.")
+            yield y, d, np.broadcast_to(factors[cell], d.shape[:-1])
+
+    def _write(self, like: Table, draws: np.ndarray) -> Table:
+        name = tables.find_column(like, "value", self.value, "draws")
+        return tables.write(like, {c: like[c] for c in like.colnames} | {name: draws}, name, tables.unit_of(like, name))
+
+
+def _ends(draws: np.ndarray, level: float) -> np.ndarray:
+    """Return the lower end of the central interval, the median and the upper end, of draws along the last axis."""
+    return np.quantile(draws, [0.5 - level / 2, 0.5, 0.5 + level / 2], axis=-1)

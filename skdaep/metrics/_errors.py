@@ -1,0 +1,90 @@
+"""Errors of objects, and residuals by location."""
+
+from __future__ import annotations
+
+import numpy as np
+from astropy.table import QTable
+
+from .reading import Bins, objects_of, pairs, value_unit, values_by
+
+
+def object_errors(X, reconstructed, *, scale=1.0, value=None):
+    """Return the mean absolute error of each object over its observed points.
+
+    Parameters
+    ----------
+    X : list of Table, or array of shape (n_objects, n_points, ...)
+        What was measured; NaN and masked points do not count.
+    reconstructed : list of Table, list of ndarray, or array
+        What `reconstruct` or `inverse_transform` gave for X, without draws.
+    scale : float, default=1.0
+        Errors are given in units of it: 1 for the measurements' own units, and for scaled units the standard
+        deviation of the training values, ``estimator.modalities_["sequence"].learned.value.scale``.
+    value : str, default=None
+        Column of the value; None finds it by its customary names.
+
+    Returns
+    -------
+    errors : ndarray of shape (n_objects,)
+        The errors.
+
+    Raises
+    ------
+    TableError
+        If an object has no such column, or another number of points than its reconstruction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdaep.metrics import object_errors
+    >>> object_errors(np.array([[1.0, 2.0], [3.0, np.nan]]), np.array([[1.5, 2.0], [2.0, 9.0]]))
+    array([0.25, 1.  ])
+    """
+    return np.array([np.nanmean(np.abs(y - x)) / scale for x, y in pairs(X, reconstructed, value)])
+
+
+def residuals_by_location(X, reconstructed, *, bins=20, location=None, value=None):
+    """Return quantiles of measured less reconstructed values in bins of the location, over all objects.
+
+    Parameters
+    ----------
+    X : list of Table
+        What was measured.
+    reconstructed : list of Table or list of ndarray
+        What `reconstruct` gave for X, without draws.
+    bins : int or array-like, default=20
+        Number of bins with equally many points, or their edges.
+    location, value : str, default=None
+        Columns; None finds them by their customary names.
+
+    Returns
+    -------
+    residuals : QTable
+        Columns ``location`` (middle of the bin), ``median``, ``low``, ``high`` (16 and 84 %) and ``n_points``.
+
+    Examples
+    --------
+    >>> from skdaep.datasets import make_supernova_spectra
+    >>> from skdaep.metrics import residuals_by_location
+    >>> X, y = make_supernova_spectra(5, random_state=0)
+    >>> residuals_by_location(X, X, bins=3)["median"].tolist()
+    [0.0, 0.0, 0.0]
+    """
+    objects = objects_of(X)
+    where, unit = values_by(objects, "location", location=location)
+    own = value_unit(objects, value)
+    residual = np.concatenate([(x - y).ravel() for x, y in pairs(objects, reconstructed, value, unit=own)])
+    where = np.concatenate(where)
+    seen = np.isfinite(residual)
+    residual, where = residual[seen], where[seen]
+    cells = Bins.learn([where], bins, "location")
+    place = cells.place(where)
+    rows = []
+    for i in range(len(cells)):
+        r = residual[place == i]
+        low, median, high = np.quantile(r, [0.16, 0.5, 0.84]) if len(r) else [np.nan] * 3
+        rows.append((cells.middles[i], median, low, high, len(r)))
+    out = QTable(rows=rows, names=["location", "median", "low", "high", "n_points"])
+    if unit is not None:
+        out["location"].unit = unit
+    return out

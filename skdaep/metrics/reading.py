@@ -1,0 +1,210 @@
+"""What was measured beside what was decoded, object by object, and the bins that points fall into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import Table
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from .. import tables
+from ..exceptions import TableError
+
+
+def objects_of(X, name: str = "X") -> list:
+    """Return X as a list of Tables, or of arrays: rows of numbers, or images."""
+    if not tables.is_numeric(X):
+        return tables.as_objects(X, name)
+    return list(X.to_numpy() if hasattr(X, "to_numpy") else X)
+
+
+def value_unit(objects: list, value: str | None) -> str | None:
+    """Return the unit of the values of the first object."""
+    if not objects or not isinstance(objects[0], Table):
+        return None
+    return tables.unit_of(objects[0], tables.find_column(objects[0], "value", value, "X[0]"))
+
+
+def pairs(
+    X, other, value: str | None = None, with_draws: bool = False, unit: str | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield measured and decoded values of each object as float arrays, in `unit` or, if None, in that of the object.
+
+    NaN where not observed. Draws stand along a further, last axis.
+    """
+    check_consistent_length(X, other)
+    called = "draws" if with_draws else "reconstructed"
+    for i, (x, y) in enumerate(zip(X, other, strict=True)):
+        name, own = value, unit
+        if isinstance(x, Table):
+            name = tables.find_column(x, "value", value, f"X[{i}]")
+            own = unit or tables.unit_of(x, name)
+            x = tables.numbers(x, name, f"X[{i}]", own)
+        x, y = array_of(x), decoded_values(y, name, f"{called}[{i}]", own)
+        if (y.shape[:-1] if with_draws else y.shape) != x.shape:
+            raise TableError(
+                f"{called}[{i}] has shape {y.shape}, but X[{i}] has {x.shape}"
+                f"{'; draws are expected along a further, last axis' if with_draws else ''}."
+            )
+        yield x, y
+
+
+def decoded_values(y, value: str | None, where: str, unit: str | None = None) -> np.ndarray:
+    """Return what was decoded for an object as a float array, with or without an axis of draws."""
+    if not isinstance(y, Table):
+        return array_of(y)
+    name = tables.find_column(y, "value", value, where)
+    return tables.numbers_or_draws(y, name, where, unit or tables.unit_of(y, name))
+
+
+def array_of(x) -> np.ndarray:
+    """Return an array, masked array or NDData as a new float array, NaN where it is masked."""
+    mask, x = (x.mask, x.data) if hasattr(x, "uncertainty") else (np.ma.getmask(x), np.ma.getdata(x))
+    values = np.array(x, float)
+    if mask is not None:
+        values[np.broadcast_to(mask, values.shape)] = np.nan
+    return values
+
+
+def seen_of(x: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Return which points have both a measurement and draws."""
+    return np.isfinite(x) & np.isfinite(draws).all(axis=-1)
+
+
+def check_level(level: float) -> None:
+    """Raise if a level is not a share between 0 and 1."""
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r}: a share between 0 and 1 is needed.")
+
+
+# --- what points are told apart by ------------------------------------------------------------------
+
+
+def values_by(
+    objects: list,
+    by,
+    *,
+    location: str | None = None,
+    band: str | None = None,
+    unit: str | None = None,
+    name: str = "X",
+) -> tuple[list[np.ndarray], str | None]:
+    """Return, for each object, one value per point, shape (n_points,), or one for all of them, shape ().
+
+    Values are numbers, NaN where absent, or text, "" where absent; beside them comes their unit, `unit` if given.
+    `by` is "location", "band", a key of the metadata, or one number or label for each object.
+    """
+    if not objects:
+        raise ValueError(f"{name} holds 0 objects; at least one is needed.")
+    if not isinstance(by, str):
+        check_consistent_length(objects, by)
+        return _scalars(list(column_or_1d(by, dtype=object))), None
+    if by == "location" and not isinstance(objects[0], Table):
+        return [_places(x, f"{name}[{i}]") for i, x in enumerate(objects)], None
+    for i, x in enumerate(objects):
+        if not isinstance(x, Table):
+            raise TableError(f"{name}[{i}] is an array, which has no {by!r}; Tables have.")
+    if by not in ("location", "band"):
+        return _scalars([tables.metadata(t, by) for t in objects]), None
+    role = location if by == "location" else band
+    columns = [(t, tables.find_column(t, by, role, f"{name}[{i}]"), f"{name}[{i}]") for i, t in enumerate(objects)]
+    if by == "band":
+        return [tables.labels(t, column) for t, column, _ in columns], None
+    unit = unit or tables.unit_of(*columns[0][:2])
+    return [tables.numbers(t, column, where, unit or tables.unit_of(t, column)) for t, column, where in columns], unit
+
+
+def _places(x, where: str) -> np.ndarray:
+    """Return the places in a row of numbers: its locations."""
+    if np.ndim(x) != 1:
+        raise TableError(f"{where} has shape {np.shape(x)}; only a row of numbers or a Table has a location.")
+    return np.arange(len(x), dtype=float)
+
+
+def _scalars(values: list) -> list[np.ndarray]:
+    absent = [v is None or v != v for v in values]
+    if any(isinstance(v, (str, bytes)) for v in values):
+        text = [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+        return [np.array("" if a else v) for v, a in zip(text, absent, strict=True)]
+    return [np.array(np.nan if a else v, float) for v, a in zip(values, absent, strict=True)]
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Bins of numbers, or of labels.
+
+    Parameters
+    ----------
+    marks : ndarray
+        Edges, shape (n_bins + 1,), if numbers; labels, shape (n_bins,), if text.
+    name : str
+        What the values are, for errors.
+    """
+
+    marks: np.ndarray
+    name: str
+
+    @classmethod
+    def learn(cls, values: Sequence[np.ndarray], bins, name: str) -> Bins:
+        """Return bins with these edges or, if `bins` is a number, with equally many values each; one for each label."""
+        flat = np.concatenate([np.ravel(v) for v in values]) if values else np.zeros(0)
+        flat = flat[flat != ""] if flat.dtype.kind == "U" else flat[np.isfinite(flat)]
+        if not len(flat):
+            raise TableError(f"No object has {name!r}, in whose bins the points were to be sorted.")
+        if flat.dtype.kind == "U":
+            return cls(np.unique(flat), name)
+        if np.ndim(bins) == 0:
+            if not (isinstance(bins, (int, np.integer)) and bins > 0):
+                raise ValueError(f"bins={bins!r}: a positive number of bins, or their edges, are needed.")
+            edges = np.unique(np.quantile(flat, np.linspace(0, 1, bins + 1)))  # many equal values make fewer bins
+            return cls(edges if len(edges) > 1 else np.repeat(edges, 2), name)
+        edges = np.asarray(bins, float)
+        if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
+            raise ValueError(f"bins={bins!r}: at least two edges in increasing order are needed.")
+        return cls(edges, name)
+
+    def __len__(self):
+        return len(self.marks) - (self.marks.dtype.kind != "U")
+
+    @property
+    def middles(self) -> np.ndarray:
+        """Middles of the bins, or labels."""
+        return self.marks if self.marks.dtype.kind == "U" else (self.marks[1:] + self.marks[:-1]) / 2
+
+    def place(self, values: np.ndarray, open_ends: bool = False) -> np.ndarray:
+        """Return the bin of each value, -1 where it is absent, beyond the edges or an unknown label."""
+        if self.marks.dtype.kind == "U":
+            values = values.astype(str)
+            place = np.searchsorted(self.marks, values).clip(max=len(self) - 1)
+            return np.where(self.marks[place] == values, place, -1)
+        if values.dtype.kind == "U":
+            raise TableError(f"{self.name!r} is {np.unique(values)[0]!r} for an object, but a number is needed.")
+        first, last = self.marks[[0, -1]]
+        place = np.searchsorted(self.marks, values, side="right").clip(1, len(self)) - 1
+        inside = np.isfinite(values) if open_ends else (first <= values) & (values <= last)
+        return np.where(inside, place, -1)
+
+
+# --- objects, not points, are exchangeable ----------------------------------------------------------
+
+
+def group_index(groups, n_objects: int) -> np.ndarray:
+    """Return the number of the group of each object; without groups each object is its own."""
+    if groups is None:
+        return np.arange(n_objects)
+    groups = column_or_1d(groups)
+    if len(groups) != n_objects:
+        raise ValueError(f"groups has {len(groups)} entries, but there are {n_objects} objects.")
+    return np.unique(groups, return_inverse=True)[1]
+
+
+def weights(owner: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return weights of points that sum to 1 in each group: its objects count alike, as do the points of an object.
+
+    `owner` is the object of each point, `group` the group of each object.
+    """
+    points = np.bincount(owner, minlength=len(group))
+    objects = np.bincount(group[points > 0], minlength=group.max(initial=-1) + 1)
+    return 1 / (points[owner] * objects[group[owner]])
