@@ -2,7 +2,7 @@
 
 The public names are loaded when first used, so that ``import skdaep`` costs next to nothing. The rooms:
 ``tables`` (what is accepted), ``preprocessing`` OPEN, ``modalities`` OPEN, ``nn``, ``diffusion``, ``objectives`` OPEN,
-``training``, ``estimators`` OPEN, ``metrics``, ``datasets``.
+``training``, ``estimators`` OPEN, ``metrics``, ``calibration``, ``plotting`` OPEN, ``datasets``.
 """
 
 from importlib import import_module
@@ -11,21 +11,25 @@ __version__ = "0.1.0.dev0"
 
 #: encoders of one modality, and of several
 ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder")
-MULTIMODAL = ("MultimodalDAEP",)
+MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors")
 _HOMES = {
     "DAEPEncoder": "estimators",
     "MAEPEncoder": "estimators",
     "BetaVAEEncoder": "estimators",
     "MultimodalDAEP": "estimators",
+    "MixtureOfExpertsVAE": "estimators",
+    "ContrastiveNeighbors": "estimators",
     "load": "estimators",
     "Sequence": "modalities",
     "Spectrum": "modalities",
     "Photometry": "modalities",
     "Image": "modalities",
+    "ConformalDraws": "calibration",
     "TableError": "exceptions",
     "DivergenceError": "exceptions",
     "DeviceError": "exceptions",
     "CorruptModelError": "exceptions",
+    "DatasetError": "exceptions",
 }
 
 __all__ = ["__version__", *_HOMES]

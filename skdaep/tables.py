@@ -6,12 +6,15 @@ arrays in which NaN, and nothing else, means "not observed".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from numbers import Number
 
 import numpy as np
 from astropy import units as u
 from astropy.table import Column, QTable, Table
+from astropy.time import Time
 
 from .exceptions import TableError
 
@@ -34,7 +37,7 @@ def is_numeric(X) -> bool:
     """Return whether X is meant as a 2-D array of numbers rather than as a list of Tables."""
     if _is_tabular(X) or (isinstance(X, dict) and not hasattr(X, "shape")):  # scipy has sparse arrays that are dicts
         return False
-    if isinstance(X, (list, tuple)):
+    if isinstance(X, Sequence) and not isinstance(X, str):  # a list, a tuple, or one that makes objects on demand
         return len(X) > 0 and not any(_is_tabular(x) for x in X) and not _looks_like_objects(X)
     if getattr(getattr(X, "dtype", None), "names", None):
         return False
@@ -48,10 +51,15 @@ def is_numeric(X) -> bool:
 
 
 def as_objects(X, name: str = "X") -> list:
-    """Return X as a list of Tables.
+    """Return X as a list of Tables, see `each_object`."""
+    return list(each_object(X, name))
 
-    Accepts a list, tuple or Series of Tables, an ``(n, 1)`` object array or one-column DataFrame of them (which
-    meta-estimators make), and a structured array (which `numpy.asarray` makes of Tables of equal length).
+
+def each_object(X, name: str = "X") -> Iterator[Table]:
+    """Yield the Tables of X.
+
+    Accepts a list, tuple, Series or other sequence of Tables, an ``(n, 1)`` object array or one-column DataFrame of
+    them (which meta-estimators make), and a structured array (which `numpy.asarray` makes of Tables of equal length).
 
     Raises
     ------
@@ -65,9 +73,9 @@ def as_objects(X, name: str = "X") -> list:
     if getattr(getattr(X, "dtype", None), "names", None):
         if X.ndim != 2:  # numpy.asarray of one Table; of a list of them it has two dimensions
             raise TableError(f"{name} is a single structured array; pass a list of Tables, one per object.")
-        return [Table(row) for row in X]
-    objects = list(_cells(X)) if hasattr(X, "shape") else list(X)
-    return [as_table(x, f"{name}[{i}]") for i, x in enumerate(objects)]
+        X = (Table(row) for row in X)
+    for i, x in enumerate(_cells(X) if hasattr(X, "shape") else X):
+        yield as_table(x, f"{name}[{i}]")
 
 
 def _cells(X):
@@ -163,35 +171,94 @@ def numbers(table: Table, name: str, where: str, unit: str | None = None) -> np.
     TableError
         If the column is not one real number per row, holds an infinite value, or has an inconvertible unit.
     """
-    column = table[name]
-    if hasattr(column, "mjd"):  # astropy.time.Time, the axis of a TimeSeries
-        column = column.mjd
-    mask = getattr(column, "mask", None)
-    bare = np.ma.getdata(getattr(column, "unmasked", column))
+    return numbers_of([table], name, [where], unit)
+
+
+def numbers_of(objects: list[Table], name: str, where: list[str], unit: str | None = None) -> np.ndarray:
+    """Return a column of many Tables end to end, as `numbers` does that of one."""
+    columns = [table.columns[name] for table in objects]
+    cells = [_real(column, name, place) for column, place in zip(columns, where, strict=True)]
+    lengths = [len(c) for c in cells]
+    values = np.concatenate(cells, dtype=np.float64, casting="unsafe")
+    if np.isinf(values).any():
+        owner, row = (x[np.isinf(values)][0] for x in owner_and_row(lengths))
+        raise TableError(f"{where[owner]} column '{name}' is infinite at row {row}; mask it or set it to NaN.")
+    units = [_unit_name(column) for column in columns]
+    for given in dict.fromkeys(units):
+        rows = np.repeat([one == given for one in units], lengths)
+        values[rows] = _convert(values[rows], given, unit, f"{where[units.index(given)]} column '{name}'")
+    return values
+
+
+def owner_and_row(lengths) -> tuple[np.ndarray, np.ndarray]:
+    """Return for points of objects end to end the index of the object and the row in it."""
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    return owner, np.arange(len(owner)) - (np.cumsum(lengths) - lengths)[owner]
+
+
+def _real(column, name: str, where: str) -> np.ndarray:
+    """Return the cells of a column, NaN where it is masked; TableError if they are not one real number per row."""
+    bare, mask = _bare(column)
     if bare.ndim != 1 or bare.dtype.kind not in "iufb":
         kind = {"c": "complex numbers", "U": "text", "S": "text", "O": "Python objects"}.get(bare.dtype.kind)
         kind = kind or f"{bare.dtype} of {bare.ndim - 1} further dimensions"
         raise TableError(f"{where} column '{name}' holds {kind}; one real number per row is needed.")
-    values = np.array(bare, dtype=np.float64, subok=False)
-    if mask is not None:
-        values[np.asarray(mask)] = np.nan
-    if np.isinf(values).any():
-        row = int(np.flatnonzero(np.isinf(values))[0])
-        raise TableError(f"{where} column '{name}' is infinite at row {row}; mask it or set it to NaN.")
-    return _convert(values, unit_of(table, name), unit, f"{where} column '{name}'")
+    if mask is None:
+        return bare
+    values = np.array(bare, np.float64)
+    values[mask] = np.nan
+    return values
+
+
+def _bare(column) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the cells of a column as a plain array, and which are masked, None where none can be."""
+    # The two commonest kinds stand first, since each of a million objects has some: a Quantity looks for an attribute
+    # that it lacks among all units, and numpy.ma.getdata makes a new Column of a Column.
+    if type(column) is u.Quantity:
+        return np.asarray(column), None
+    if not isinstance(column, Column):
+        column = column.mjd if isinstance(column, Time) else column  # Time: the axis of a TimeSeries
+        bare = np.ma.getdata(getattr(column, "unmasked", column))
+    else:
+        bare = column
+    mask = getattr(column, "mask", None)
+    return np.asarray(bare), None if mask is None else np.asarray(mask)
+
+
+def numbers_or_draws(table: Table, name: str, where: str, unit: str | None = None) -> np.ndarray:
+    """Return what `numbers` does of a column that may have a further axis for draws."""
+    shape = table[name].shape
+    if len(shape) == 2:
+        table = Table({name: table[name].reshape(-1)})
+    return numbers(table, name, where, unit).reshape(shape)
 
 
 def unit_of(table: Table, name: str) -> str | None:
     """Return the unit of a column as a string, None where it has none."""
-    if hasattr(table[name], "mjd"):
+    return _unit_name(table[name])
+
+
+def _unit_name(column) -> str | None:
+    if not isinstance(column, np.ndarray) and isinstance(column, Time):
         return "d"
-    unit = table[name].unit
-    return None if unit is None else unit.to_string()
+    return None if column.unit is None else _to_string(column.unit)
+
+
+@lru_cache
+def _to_string(unit) -> str:  # takes longer than all the rest of reading a column
+    return unit.to_string()
 
 
 def unit_of_error(unit: str | None) -> str | None:
     """Return the unit of the errors of values in `unit`: "mag" for "mag(AB)", else the same."""
     return unit if unit is None else getattr(u.Unit(unit), "function_unit", u.Unit(unit)).to_string()
+
+
+def is_magnitude(name: str, unit: str | None) -> bool:
+    """Return whether a column is in magnitudes: by its unit or, without one, by its name."""
+    if unit is None:
+        return name.lower().startswith("mag")
+    return getattr(u.Unit(unit), "function_unit", u.Unit(unit)) == u.mag
 
 
 def _convert(values: np.ndarray, given: str | None, wanted: str | None, where: str) -> np.ndarray:
@@ -208,19 +275,34 @@ def _convert(values: np.ndarray, given: str | None, wanted: str | None, where: s
 
 def labels(table: Table, name: str) -> np.ndarray:
     """Return a column of labels as an array of str, "" where it is masked."""
-    column = table[name]
-    mask = getattr(column, "mask", None)
-    values = _as_text(np.ma.getdata(getattr(column, "unmasked", column)))
-    return values if mask is None else np.where(np.asarray(mask), "", values)
+    return labels_of([table], name)
+
+
+def labels_of(objects: list[Table], name: str) -> np.ndarray:
+    """Return a column of labels of many Tables end to end, as `labels` does that of one."""
+    cells, masks = zip(*(_bare(table.columns[name]) for table in objects), strict=True)
+    alike = len({c.dtype.kind if c.dtype.kind in "US" else c.dtype for c in cells}) == 1
+    text = _as_text(np.concatenate(cells)) if alike else np.concatenate([_as_text(c) for c in cells])
+    if all(mask is None for mask in masks):
+        return text
+    hidden = [np.zeros(len(c), bool) if mask is None else mask for c, mask in zip(cells, masks, strict=True)]
+    return np.where(np.concatenate(hidden), "", text)
 
 
 def _as_text(values: np.ndarray) -> np.ndarray:
     """Decode bytes, number and object labels; "g", b"g" and np.str_("g") are one label."""
     if values.dtype.kind == "S":
-        return np.char.strip(np.char.decode(np.asarray(values), "utf-8"))
+        values = _decoded(values)
     if values.dtype.kind == "O":
         values = [v.decode() if isinstance(v, bytes) else "" if v is None else str(v) for v in values]
     return np.char.strip(np.asarray(values).astype(str))
+
+
+def _decoded(values: np.ndarray) -> np.ndarray:
+    try:
+        return values.astype(str)  # ASCII only, a hundred times as fast
+    except UnicodeDecodeError:
+        return np.char.decode(values, "utf-8")
 
 
 def metadata(table: Table, key: str):
@@ -240,7 +322,7 @@ def metadata(table: Table, key: str):
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, (int, float, np.number, np.bool_)):
-        return None if not np.isfinite(value) else float(value)
+        return float(value) if math.isfinite(value) else None
     return str(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
+from collections.abc import Iterator
 from numbers import Integral, Real
 
 import numpy as np
@@ -19,12 +20,38 @@ from ..objectives import Objective
 from ..training import SOLVERS, autocast, resolve_device, resolve_precision
 from ._callbacks import CallbackSupportMixin, FitProgress
 from ._compat import Interval, StrOptions, fit_context
-from ._decoding import collate, content_key, decode, encode, learn_correlation, posterior_draws, some_seen
+from ._decoding import (
+    TOKENS_PER_PASS,
+    collate,
+    content_key,
+    decode,
+    encode,
+    learn_correlation,
+    posterior_draws,
+    some_seen,
+)
 from ._fitting import Split, fit_objective
 from ._persistence import PersistenceMixin, arrays_of
 from ._prior import PriorMixin
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
+#: points that are read, encoded and decoded before the next objects are looked at
+POINTS_PER_CHUNK = 4 * TOKENS_PER_PASS
+
+
+def some(objects: Iterator, name: str) -> Iterator:
+    """Yield objects; ValueError if there are none."""
+    empty = True
+    for obj in objects:
+        empty = False
+        yield obj
+    if empty:
+        raise ValueError(f"{name} holds 0 objects (n_samples=0); at least one is needed.")
+
+
+def joined(parts: list):
+    """Return lists as one list, arrays as one array."""
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else [x for part in parts for x in part]
 
 
 class BaseEncoder(
@@ -84,8 +111,11 @@ class BaseEncoder(
         """Return the modalities as declared, by name."""
 
     @abc.abstractmethod
+    def _stream(self, X, reset: bool = False, name: str = "X") -> Iterator[dict]:
+        """Yield the objects, each by modality, of what a user gave; ``reset=True`` in fit."""
+
     def _objects(self, X, reset: bool = False, name: str = "X") -> list[dict]:
-        """Return what a user gave as a list of objects by modality; ``reset=True`` in fit."""
+        return list(some(self._stream(X, reset, name), name))
 
     @abc.abstractmethod
     def _where(self, name: str, i: int, modality: str) -> str:
@@ -108,7 +138,7 @@ class BaseEncoder(
         self : object
             The estimator.
         """
-        vars(self).pop("_module", None)  # rebuilt from the weights when next needed
+        self._forget()  # what is made from the weights is made anew when next needed
         return super().set_params(**params)
 
     # --- fitting ------------------------------------------------------------------------------------
@@ -159,6 +189,7 @@ class BaseEncoder(
             "_architecture": architecture,
             "_seed": split.seed,
             "_n_features_out": math.prod(shape),
+            **self._kept(records),
         }
 
         def fitted_so_far(module, record):
@@ -188,17 +219,36 @@ class BaseEncoder(
             learned[name] = modality.learn([objects[i][name] for i in having], where)
         return learned
 
-    def _read(self, objects: list[dict], modalities: dict[str, Modality], name: str = "X", **options) -> list[dict]:
-        """Return each object's record of each modality that it has."""
-        return [
-            {k: modalities[k].read(part, self._where(name, i, k), **options) for k, part in o.items()}
-            for i, o in enumerate(objects)
-        ]
+    def _read(self, objects: list[dict], modalities: dict[str, Modality], start: int = 0) -> list[dict]:
+        """Return each object's record of each modality that it has; the first of them is ``X[start]``."""
+        records: list[dict] = [{} for _ in objects]
+        for name, modality in modalities.items():
+            having = [i for i, o in enumerate(objects) if name in o]
+            where = [self._where("X", start + i, name) for i in having]
+            for i, record in zip(having, modality.read_all([objects[i][name] for i in having], where), strict=True):
+                records[i][name] = record
+        return records
+
+    def _chunks(self, X) -> Iterator[tuple[int, list[dict], list[dict]]]:
+        """Yield the number of the first, objects and their records, so many at a time that memory does not grow."""
+        start, objects, n_points = 0, [], 0
+        for obj in some(self._stream(X), "X"):
+            objects.append(obj)
+            n_points += sum(self.modalities_[name].n_points(part) for name, part in obj.items())
+            if n_points >= POINTS_PER_CHUNK:
+                yield start, objects, self._read(objects, self.modalities_, start)
+                start, objects, n_points = start + len(objects), [], 0
+        if objects:
+            yield start, objects, self._read(objects, self.modalities_, start)
+
+    def _kept(self, records: list[dict]) -> dict:
+        """Return what else of the objects of fit is kept, by the name of the attribute."""
+        return {}
 
     def _build(self, modalities: dict[str, Modality], seed: int, architecture: dict) -> Objective:
         """Return a freshly initialised objective; the global generator is left as it was."""
         networks = {k: v for k, v in architecture.items() if k in self._network_parameters}
-        if networks["hidden_length"] == "auto":
+        if networks.get("hidden_length") == "auto":
             on_a_line = all(modality.separations() for modality in modalities.values())
             networks["hidden_length"] = self._auto_hidden_lengths[0 if on_a_line else 1]
         options = self._objective_options(modalities)
@@ -231,8 +281,11 @@ class BaseEncoder(
             The bottleneck of each object.
         """
         check_is_fitted(self)
-        mean, _ = self._encode(self._read(self._objects(X), self.modalities_))
+        mean = self._means(X)
         return mean.reshape(len(mean), -1)
+
+    def _means(self, X) -> np.ndarray:
+        return np.concatenate([self._encode(records)[0] for _, _, records in self._chunks(X)])
 
     def _encode(self, records: list[dict]) -> tuple[np.ndarray, np.ndarray | None]:
         """Return mean and scale of the bottlenecks (n_objects, K, D)."""
@@ -258,7 +311,10 @@ class BaseEncoder(
             At most 0; larger is better.
         """
         check_is_fitted(self)
-        records = self._read(self._objects(X), self.modalities_)
+        return -float(np.mean(np.concatenate([self._errors(records) for _, _, records in self._chunks(X)])))
+
+    def _errors(self, records: list[dict]) -> list[float]:
+        """Return each object's mean absolute reconstruction error."""
         errors: list[list[float]] = [[] for _ in records]
         for name in self.modalities_:
             having = [i for i, r in enumerate(records) if name in r]
@@ -266,7 +322,7 @@ class BaseEncoder(
             for i, v in zip(having, values, strict=True):
                 record = records[i][name]
                 errors[i].append(np.abs(v - record["value"])[record["seen"]].mean())
-        return -float(np.mean([np.mean(e) for e in errors]))
+        return [np.mean(e) for e in errors]
 
     # --- decoding -----------------------------------------------------------------------------------
 
@@ -277,9 +333,13 @@ class BaseEncoder(
         mean, scale = self._encode(records)
         if n_draws is None or scale is None:
             return self._decode(name, mean, targets, index, keys, n_draws, context)
-        z = posterior_draws(mean, scale, [(self._seed, key) for key in keys], n_draws)
+        z = self._draw_bottlenecks(records, mean, scale, [(self._seed, key) for key in keys], n_draws)
         values = self._decode(name, z, targets, index.repeat(n_draws), keys, None)
         return [np.stack(values[i : i + n_draws], -1) for i in range(0, len(values), n_draws)]
+
+    def _draw_bottlenecks(self, records, mean, scale, seeds: list, n_draws: int) -> np.ndarray:
+        """Return draws (n_objects, n_draws, K, D) of the posterior of objects, whose mean and scale are given."""
+        return posterior_draws(mean, scale, seeds, n_draws)
 
     def _decode(self, name: str, Z, records, index, keys, n_draws, context: float = 0.0) -> list[np.ndarray]:
         """Return scaled values for each row of Z at the locations of record ``index[row]`` of a modality."""
@@ -308,8 +368,7 @@ class BaseEncoder(
             if len(like) != len(Z):
                 raise ValueError(f"at holds {len(like)} objects but Z has {len(Z)} rows; one per row is needed.")
             index, where = np.arange(len(Z)), [self._where("at", i, name) for i in range(len(like))]
-        records = [modality.read(o, w, values=False) for o, w in zip(like, where, strict=True)]
-        records = [modality.typical_metadata(r) for r in records]
+        records = [modality.typical_metadata(r) for r in modality.read_all(like, where, values=False)]
         keys = [content_key({name: records[i]}, z) for i, z in zip(index, Z, strict=True)]
         return self._decode(name, Z, records, index, keys, n_draws), records, index, like
 

@@ -50,12 +50,11 @@ def collate(modalities: dict[str, Modality], records: list[dict], device) -> dic
 def encode(module: Objective, stores: dict[str, Ragged]) -> tuple[np.ndarray, np.ndarray | None]:
     """Return means, and scales where there is a posterior, of the bottlenecks (n_objects, K, D)."""
     lengths = sum(store.lengths.cpu().numpy() for store in stores.values())
-    means, scales = [None] * len(lengths), [None] * len(lengths)
-    for rows in token_batches(lengths, TOKENS_PER_PASS, None):
-        mean, scale = (None if x is None else x.float().cpu().numpy() for x in module.encode(_take(stores, rows)))
-        for i, row in enumerate(rows):
-            means[row], scales[row] = mean[i], None if scale is None else scale[i]
-    return np.stack(means), None if scale is None else np.stack(scales)
+    batches = list(token_batches(lengths, TOKENS_PER_PASS, None))
+    means, scales = zip(*(module.encode(_take(stores, rows)) for rows in batches), strict=True)
+    back = np.concatenate(batches).argsort()
+    mean, scale = (None if x[0] is None else torch.cat(x).float().cpu().numpy()[back] for x in (means, scales))
+    return mean, scale
 
 
 def _take(stores: dict[str, Ragged], rows: np.ndarray) -> dict[str, Batch]:
@@ -67,6 +66,16 @@ def posterior_draws(mean: np.ndarray, scale: np.ndarray, seeds: list, n_draws: i
     streams = [[_stream(seed, draw, key) for draw in range(n_draws)] for seed, key in seeds]
     noise = [[stream.standard_normal(mean.shape[1:], dtype=np.float32) for stream in row] for row in streams]
     return mean[:, None] + scale[:, None] * np.array(noise)
+
+
+def random_experts(counts: list[int], seeds: list, n_draws: int) -> np.ndarray:
+    """Return a number below the object's count for each object and draw (n_objects, n_draws)."""
+    chosen = np.empty((len(counts), n_draws), np.intp)
+    for i, (seed, key) in enumerate(seeds):
+        for draw in range(n_draws):
+            own = _stream(seed, draw, key).bit_generator.jumped()  # not the numbers that the draw itself is made of
+            chosen[i, draw] = np.random.Generator(own).integers(counts[i])
+    return chosen
 
 
 def some_seen(record: dict[str, Any], share: float, seed: tuple[int, int]) -> dict[str, Any]:

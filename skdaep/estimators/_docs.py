@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 PARAMETERS = """\
 bottleneck_length, bottleneck_dim : int, default=4, 4
@@ -11,12 +12,14 @@ model_dim : int, default=64
     Width of all tokens inside the networks.
 n_heads : int, default=4
     Attention heads; must divide `model_dim`.
-n_encoder_layers, n_decoder_layers : int, default=4, 4
-    Blocks of the encoder and of the decoder.
+n_encoder_layers : int, default=4
+    Blocks of the encoder.
+n_decoder_layers : int, default=4
+    Blocks of the decoder.
 hidden_length : int, "auto" or None, default="auto"
     Number of the decoder's hidden tokens, through which the points to be decoded see one another (two-stage).
     None: they do not (single-stage). Both are linear in points. "auto" is None where points need not meet, for light
-    curves and spectra (8 in `MAEPEncoder`), and 32 for images (None in `BetaVAEEncoder`).
+    curves and spectra (8 in `MAEPEncoder`), and 32 for images (None in `BetaVAEEncoder` and `MixtureOfExpertsVAE`).
 encoder_hidden_length : int or None, default=[encoder_hidden_length]
     Number of hidden tokens between the points of a modality and the bottleneck queries; None: there are none.
 share_weights : bool, default=False
@@ -27,7 +30,7 @@ batch_size : int, default=64
     Objects of median length in a batch; longer objects come in smaller batches.
 max_points : int or None, default=256
     In each training step an object shows at most so many of its points, a new random subset every time. The
-    encoder sees a random share of them; a quarter of that number, at least 32, are decoded. None: all
+    encoder sees a random share of them; a decoder predicts a quarter of that number, at least 32. None: all
     points. `transform` and decoding always use all.
 solver : {"muon", "adamw"}, default="muon"
     Optimiser: Muon on the matrices of linear layers with AdamW on all else, or AdamW throughout.
@@ -60,7 +63,7 @@ verbose : bool or int, default=False
 
 DENOISING = """\
 prediction : {"x0", "v", "epsilon"}, default="x0"
-    What the decoder predicts.
+    What the decoder predicts; x0 as the mean of a normal distribution of learned spread, which x_t then narrows down.
 schedule : {"cosine", "linear"}, default="cosine"
     Noise schedule, a table of 1,000 steps.
 sampler : {"dpm++", "ddim", "ddpm"}, default="dpm++"
@@ -107,17 +110,27 @@ load : Read an estimator from a file written by its ``save``.
 
 
 def documented(cls):
-    """Fill the shared parts into a class's docstring, where it has their names in brackets; for use as a decorator."""
+    """Fill the shared parts into a class's docstring, where it has their names in brackets; for use as a decorator.
+
+    Of the shared parameters those are described that the class has.
+    """
     if cls.__doc__ is None:  # python -OO
         return cls
     cls.__doc__ = inspect.cleandoc(cls.__doc__) + "\n"
+    signature = inspect.signature(cls).parameters
     parts = {
         "[denoising parameters]": DENOISING,
-        "[shared parameters]": PARAMETERS,
+        "[shared parameters]": _of(signature, PARAMETERS),
         "[shared attributes]": ATTRIBUTES,
         "[raises]": RAISES,
-        "[encoder_hidden_length]": str(inspect.signature(cls).parameters["encoder_hidden_length"].default),
+        "[encoder_hidden_length]": str(signature["encoder_hidden_length"].default),
     }
     for name, text in parts.items():
         cls.__doc__ = cls.__doc__.replace(f"{name}\n", text.rstrip("\n") + "\n")
     return cls
+
+
+def _of(signature, text: str) -> str:
+    """Return the entries of a section whose names are in a signature."""
+    entries = re.split(r"\n(?=\S)", text)
+    return "\n".join(e for e in entries if set(e.partition(" :")[0].split(", ")) <= set(signature))

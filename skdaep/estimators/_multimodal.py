@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Real
 
 import numpy as np
@@ -9,8 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import TableError
 from ..modalities import Modality
-from ._base import BaseEncoder
-from ._compat import Interval
+from ._base import BaseEncoder, joined
 
 
 class MultimodalEncoder(BaseEncoder):
@@ -18,12 +18,11 @@ class MultimodalEncoder(BaseEncoder):
 
     _parameter_constraints: dict = BaseEncoder._parameter_constraints | {
         "modalities": [dict],
-        "drop_modality": [Interval(Real, 0, 1, closed="left")],
         "modality_weights": [dict, None],
-        "mixer_self_attention": ["boolean"],
     }
-    _architecture_parameters = (*BaseEncoder._architecture_parameters, "mixer_self_attention")
-    _network_parameters = (*BaseEncoder._network_parameters, "mixer_self_attention")
+
+    #: whether the modalities of an object are aligned, so that some object must have two
+    _aligns = False
 
     def _declarations(self) -> dict[str, Modality]:
         for name, modality in self.modalities.items():
@@ -41,14 +40,21 @@ class MultimodalEncoder(BaseEncoder):
                 raise ValueError(
                     f"modality_weights[{name!r}]={weight!r}: a positive weight of one of {known} is needed."
                 )
-        more = {"drop_modality": self.drop_modality, "modality_weights": weights}
-        return super()._objective_options(modalities) | more
+        return super()._objective_options(modalities) | {"modality_weights": weights}
 
     def _where(self, name: str, i: int, modality: str) -> str:
         return f"{name}[{i}][{modality!r}]"
 
     def _objects(self, X, reset: bool = False, name: str = "X") -> list[dict]:
-        """Return the modalities that each object has."""
+        objects = super()._objects(X, reset, name)
+        for modality in self._declarations() if reset else ():
+            if not any(modality in o for o in objects):
+                raise TableError(f"No object of {name} has {modality!r}; remove it from modalities.")
+        if reset and self._aligns and not any(len(o) > 1 for o in objects):
+            raise TableError(f"No object of {name} has two modalities; there is nothing to align.")
+        return objects
+
+    def _stream(self, X, reset: bool = False, name: str = "X") -> Iterator[dict]:
         modalities = self._declarations() if reset or not hasattr(self, "modalities_") else self.modalities_
         if isinstance(X, dict):
             raise TableError(
@@ -56,13 +62,7 @@ class MultimodalEncoder(BaseEncoder):
                 f"[dict(zip({name}, row)) for row in zip(*{name}.values())]."
             )
         cells = (X.to_numpy() if hasattr(X, "to_numpy") else X).ravel() if hasattr(X, "shape") else X
-        objects = [self._present(o, modalities, f"{name}[{i}]") for i, o in enumerate(cells)]
-        if not objects:
-            raise ValueError(f"{name} holds 0 objects (n_samples=0); at least one is needed.")
-        for modality in modalities if reset else ():
-            if not any(modality in o for o in objects):
-                raise TableError(f"No object of {name} has {modality!r}; remove it from modalities.")
-        return objects
+        yield from (self._present(o, modalities, f"{name}[{i}]") for i, o in enumerate(cells))
 
     def _present(self, obj, modalities: dict[str, Modality], where: str) -> dict:
         if not isinstance(obj, dict):
@@ -153,10 +153,17 @@ class MultimodalEncoder(BaseEncoder):
         """
         check_is_fitted(self)
         self._check_draws(n_draws)
-        names, objects = self._check_modality(modality), self._objects(X)
-        records, like = self._read(objects, self.modalities_), self._like(at, modality, len(objects))
-        if modality is not None:
-            return self._reconstruct(objects, records, modality, like, n_draws, output)
+        names, like, rebuilt = self._check_modality(modality), self._like(at, modality, len(X)), []
+        for start, objects, records in self._chunks(X):
+            if modality is None:
+                rebuilt.append(self._reconstruct_own(objects, records, names, n_draws, output))
+            else:
+                places = None if like is None else like[start : start + len(objects)]
+                rebuilt.append(self._reconstruct(objects, records, modality, places, n_draws, output, start))
+        return joined(rebuilt)
+
+    def _reconstruct_own(self, objects, records, names: list[str], n_draws, output) -> list[dict]:
+        """Decode objects in each of the modalities `names` that they have."""
         rebuilt: list[dict] = [{} for _ in objects]
         for name in names:
             having = [i for i, o in enumerate(objects) if name in o]
@@ -167,7 +174,7 @@ class MultimodalEncoder(BaseEncoder):
                     rebuilt[i][name] = value
         return rebuilt
 
-    def _reconstruct(self, objects, records, name: str, like: list | None, n_draws, output):
+    def _reconstruct(self, objects, records, name: str, like: list | None, n_draws, output, start: int = 0):
         kind, like = self.modalities_[name], like or [None] * len(objects)
         targets = []
         for i, (obj, record) in enumerate(zip(objects, records, strict=True)):
@@ -176,7 +183,7 @@ class MultimodalEncoder(BaseEncoder):
                 targets.append(record[name])
             else:
                 like[i] = kind.grid() if like[i] is None else like[i]
-                targets.append(kind.typical_metadata(kind.read(like[i], f"at[{i}]", values=False)))
+                targets.append(kind.typical_metadata(kind.read(like[i], f"at[{start + i}]", values=False)))
         values = self._decode_own(records, name, n_draws, targets=targets)
         return self._write(name, values, targets, np.arange(len(objects)), like, output)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 from ..objectives import Denoising
+from ._compat import Interval
 from ._daep import DAEPEncoder
 from ._docs import documented
 from ._multimodal import MultimodalEncoder
@@ -28,6 +31,9 @@ class MultimodalDAEP(MultimodalEncoder):
         Name -> weight of its loss, 1 if left out. An object's loss is the weighted mean over the modalities it has.
     mixer_self_attention : bool, default=False
         Whether the hidden tokens of all modalities attend to one another before the bottleneck queries read them.
+    contrastive_weight : float, default=0.0
+        Weight of a further loss that aligns the modalities: the InfoNCE of `ContrastiveNeighbors`, between the
+        bottlenecks that each modality of an object gives alone. 0: none, and none of its cost.
     [denoising parameters]
     [shared parameters]
 
@@ -61,11 +67,17 @@ class MultimodalDAEP(MultimodalEncoder):
     """
 
     _parameter_constraints: dict = MultimodalEncoder._parameter_constraints | {
-        k: DAEPEncoder._parameter_constraints[k] for k in ("prediction", "schedule", "sampler", "n_sampling_steps")
+        "drop_modality": [Interval(Real, 0, 1, closed="left")],
+        "mixer_self_attention": ["boolean"],
+        "contrastive_weight": [Interval(Real, 0, None, closed="left")],
+        **{k: DAEPEncoder._parameter_constraints[k] for k in ("prediction", "schedule", "sampler", "n_sampling_steps")},
     }
-    _architecture_parameters = (*MultimodalEncoder._architecture_parameters, "prediction", "schedule")
+    _architecture_parameters = (
+        *MultimodalEncoder._architecture_parameters,
+        *("mixer_self_attention", "contrastive_weight", "prediction", "schedule"),
+    )
+    _network_parameters = (*MultimodalEncoder._network_parameters, "mixer_self_attention")
     _objective_class = Denoising
-    _make_objective = DAEPEncoder._make_objective
 
     def __init__(
         self,
@@ -74,6 +86,7 @@ class MultimodalDAEP(MultimodalEncoder):
         drop_modality=0.2,
         modality_weights=None,
         mixer_self_attention=False,
+        contrastive_weight=0.0,
         prediction="x0",
         schedule="cosine",
         sampler="dpm++",
@@ -104,3 +117,14 @@ class MultimodalDAEP(MultimodalEncoder):
         verbose=False,
     ):
         self._store(locals())
+
+    @property
+    def _aligns(self) -> bool:
+        return self.contrastive_weight > 0
+
+    def _objective_options(self, modalities):
+        return super()._objective_options(modalities) | {"drop_modality": self.drop_modality}
+
+    def _make_objective(self, autoencoder, architecture, options):
+        options = options | {"contrastive_weight": architecture["contrastive_weight"]}
+        return DAEPEncoder._make_objective(self, autoencoder, architecture, options)

@@ -23,8 +23,8 @@ from ..modalities._learned import Learned, Scaling
 from ..training import resolve_device
 
 FORMAT = 1
-#: what the names of the tensors of a prior begin with in a file
-PRIOR = "prior."
+#: what the names of tensors begin with in a file, and the attributes that hold them; the last has what is left
+TENSORS = {"prior.": "_prior", "stored.": "_stored", "": "_weights"}
 #: dataclasses that may stand in a file
 DATACLASSES = {c.__name__: c for c in (Correlation, Image, Learned, LearnedImage, Scaling, Sequence)}
 
@@ -32,7 +32,15 @@ DATACLASSES = {c.__name__: c for c in (Correlation, Image, Learned, LearnedImage
 class PersistenceMixin:
     """Keep the weights as numpy arrays; the live module is a cache that never leaves the process."""
 
+    #: attributes that are made anew from the others when next needed
+    _caches: tuple[str, ...] = ("_module",)
+
+    def _forget(self) -> None:
+        for name in self._caches:
+            vars(self).pop(name, None)
+
     def _keep(self, objective: torch.nn.Module) -> None:
+        self._forget()
         self._weights = arrays_of(objective)
         self._module = objective.eval()
 
@@ -58,7 +66,7 @@ class PersistenceMixin:
 
     def __getstate__(self):
         state = super().__getstate__()
-        return {k: v for k, v in state.items() if k != "_module"}
+        return {k: v for k, v in state.items() if k not in self._caches}
 
     def save(self, path) -> None:
         """Write the fitted estimator to one file: safetensors, with everything else as JSON in its header.
@@ -77,8 +85,8 @@ class PersistenceMixin:
 
         check_is_fitted(self)
         path = Path(path)
-        skip = {"_weights", "_prior", "_module", "_skl_callbacks"} | set(self.get_params(deep=False))
-        weights = self._weights | {PRIOR + k: v for k, v in getattr(self, "_prior", {}).items()}
+        skip = {*TENSORS.values(), *self._caches, "_skl_callbacks", *self.get_params(deep=False)}
+        weights = {start + k: v for start, name in TENSORS.items() for k, v in getattr(self, name, {}).items()}
         text = json.dumps(
             {
                 "class": type(self).__name__,
@@ -140,9 +148,9 @@ def load(path, *, device=None):
         if device is not None:
             estimator.set_params(device=device)
         vars(estimator).update(_from_json(content["fitted"]))
-        estimator._weights = {k: v for k, v in weights.items() if not k.startswith(PRIOR)}
-        if prior := {k.removeprefix(PRIOR): v for k, v in weights.items() if k.startswith(PRIOR)}:
-            estimator._prior = prior
+        for start, name in TENSORS.items():
+            if own := {k.removeprefix(start): weights.pop(k) for k in list(weights) if k.startswith(start)}:
+                setattr(estimator, name, own)
         estimator._live()
     except (CorruptModelError, DeviceError):
         raise

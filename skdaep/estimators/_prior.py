@@ -50,8 +50,7 @@ class PriorMixin:
         .. [1] Preechakul et al., "Diffusion Autoencoders", arXiv:2111.15640, section 4.
         """
         check_is_fitted(self)
-        mean, _ = self._encode(self._read(self._objects(X), self.modalities_))
-        Z = torch.from_numpy(mean).flatten(1)
+        Z = torch.from_numpy(self._means(X)).flatten(1)
         if len(Z) < 10:
             raise ValueError(f"A prior cannot be learned from {len(Z)} objects; at least 10 are needed.")
         device = torch.device(self.device_)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality, Sequence
-from ._base import BaseEncoder
+from ._base import BaseEncoder, joined, some
 
 NAME = "sequence"  # of the only modality
 
@@ -24,20 +26,17 @@ class UnimodalEncoder(BaseEncoder):
     def _where(self, name: str, i: int, modality: str) -> str:
         return f"{name}[{i}]"
 
-    def _objects(self, X, reset: bool = False, name: str = "X") -> list[dict]:
-        """Return X as a list of objects or of rows of numbers, noting the number of columns as scikit-learn does."""
-        return [{NAME: x} for x in self._list(X, reset, name)]
+    def _stream(self, X, reset: bool = False, name: str = "X") -> Iterator[dict]:
+        return ({NAME: x} for x in self._each(X, reset, name))
 
-    def _list(self, X, reset: bool = False, name: str = "X") -> list:
+    def _each(self, X, reset: bool = False, name: str = "X") -> Iterable:
+        """Return the objects of X or its rows of numbers, noting the number of columns as scikit-learn does."""
         (modality,) = (self._declarations() if reset or not hasattr(self, "modalities_") else self.modalities_).values()
         if not (modality.takes_rows and tables.is_numeric(X)):
             if reset:
                 for attribute in ("n_features_in_", "feature_names_in_"):
                     vars(self).pop(attribute, None)
-            objects = modality.objects(X, name)
-            if not objects:
-                raise ValueError(f"{name} holds 0 objects (n_samples=0); at least one is needed.")
-            return objects
+            return modality.objects(X, name)
         if not reset and hasattr(self, "modalities_") and not hasattr(self, "n_features_in_"):
             raise TableError(f"{name} is an array of numbers, but fit saw Tables; pass a list of Tables.")
         n_axes = 1 + np.ndim(X[0]) if isinstance(X, (list, tuple)) else getattr(X, "ndim", 2)
@@ -47,7 +46,7 @@ class UnimodalEncoder(BaseEncoder):
         if np.isinf(X).any():
             row, column = np.argwhere(np.isinf(X))[0]
             raise TableError(f"{name}[{row}] contains infinity at column {column}; set it to NaN if not observed.")
-        return list(X)
+        return X
 
     def inverse_transform(self, Z, *, at=None, n_draws=None, output="tables"):
         """Decode bottlenecks to measurements.
@@ -72,7 +71,7 @@ class UnimodalEncoder(BaseEncoder):
         check_is_fitted(self)
         Z = self._check_bottleneck(Z)
         self._check_draws_of_codes(n_draws)
-        like = None if at is None else self._list(at, name="at")
+        like = None if at is None else list(some(self._each(at, name="at"), "at"))
         return self._write(NAME, *self._decode_at(Z, NAME, like, n_draws), output)
 
     def reconstruct(self, X, *, n_draws=None, output="tables"):
@@ -97,11 +96,11 @@ class UnimodalEncoder(BaseEncoder):
     def _reconstruct(self, X, n_draws, output, context: float = 0.0):
         check_is_fitted(self)
         self._check_draws(n_draws)
-        objects = self._objects(X)
-        records = self._read(objects, self.modalities_)
-        values = self._decode_own(records, NAME, n_draws, context)
-        index = np.arange(len(records))
-        return self._write(NAME, values, [r[NAME] for r in records], index, [o[NAME] for o in objects], output)
+        rebuilt = []
+        for _, objects, records in self._chunks(X):
+            values, own = self._decode_own(records, NAME, n_draws, context), [r[NAME] for r in records]
+            rebuilt.append(self._write(NAME, values, own, np.arange(len(own)), [o[NAME] for o in objects], output))
+        return joined(rebuilt)
 
     def sample(self, n_objects=1, *, at=None, random_state=None, output="tables"):
         """Draw new objects.
@@ -132,5 +131,5 @@ class UnimodalEncoder(BaseEncoder):
         if output == "bottlenecks":
             return Z
         at = [at] * n_objects if hasattr(at, "colnames") else at
-        like = None if at is None else self._list(at, name="at")
+        like = None if at is None else list(some(self._each(at, name="at"), "at"))
         return self._write(NAME, *self._decode_samples(Z, NAME, like), output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,8 +38,8 @@ class Modality(abc.ABC):
     stacks = False
 
     @abc.abstractmethod
-    def objects(self, X, name: str) -> list:
-        """Return what a user gave as a list of objects, refusing what cannot be one; `name` names it in errors."""
+    def objects(self, X, name: str) -> Iterator:
+        """Yield the objects of what a user gave, refusing what cannot be one; `name` names it in errors."""
 
     @abc.abstractmethod
     def one(self, obj, where: str) -> Any:
@@ -52,22 +53,33 @@ class Modality(abc.ABC):
         """
 
     @abc.abstractmethod
+    def n_points(self, obj) -> int:
+        """Return how many points an object holds, observed or not."""
+
+    @abc.abstractmethod
     def read(self, obj, where: str, values: bool = True) -> dict[str, Any]:
         """Return one object as a record of scaled arrays; `where` names it in errors.
 
         With ``values=False`` only what a decoder needs is read: locations, bands and metadata.
         """
 
+    def read_all(self, objects: list, where: list[str], values: bool = True) -> list[dict[str, Any]]:
+        """Return what `read` does of each object."""
+        return [self.read(obj, place, values) for obj, place in zip(objects, where, strict=True)]
+
     def collate(self, records: list[dict[str, Any]], queries: bool = False) -> Ragged:
         """Join records end to end; only observed points, or with ``queries=True`` every location, measured or not."""
-        keep = [slice(None) if queries else r["seen"] for r in records]
-        points = {k: np.concatenate([r[k][s] for r, s in zip(records, keep, strict=True)]) for k in POINTS}
-        points["value"] = np.nan_to_num(points["value"]) if queries else points["value"]
-        lengths = [len(r["seen"]) if queries else int(r["seen"].sum()) for r in records]
+        points = {k: np.concatenate([r[k] for r in records]) for k in (*POINTS, "seen")}
+        lengths, seen = np.array([len(r["seen"]) for r in records]), points.pop("seen")
+        if queries:
+            points["value"] = np.nan_to_num(points["value"])
+        else:
+            points = {k: v[seen] for k, v in points.items()}
+            lengths = np.bincount(np.repeat(np.arange(len(records)), lengths)[seen], minlength=len(records))
         return Ragged(
             {k: torch.from_numpy(v) for k, v in points.items()},
-            {k: torch.from_numpy(np.stack([r[k] for r in records])) for k in OBJECTS},
-            torch.tensor(lengths),
+            {k: torch.from_numpy(np.array([r[k] for r in records])) for k in OBJECTS},
+            torch.from_numpy(lengths),
         )
 
     def absent(self) -> dict[str, Any]:
@@ -90,6 +102,10 @@ class Modality(abc.ABC):
     @abc.abstractmethod
     def write(self, values, like) -> Any:
         """Return unscaled values as an object of the kind of `like`, with its locations and metadata."""
+
+    @abc.abstractmethod
+    def values_at(self, record: dict[str, Any], target: dict[str, Any]):
+        """Return a record's scaled values at the locations of another record, NaN where they cannot be had."""
 
     @abc.abstractmethod
     def typical_metadata(self, record: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any
@@ -60,11 +62,11 @@ class Image(Modality):
 
     # --- learning -----------------------------------------------------------------------------------
 
-    def objects(self, X, name: str) -> list:
-        """Return X as a list of float64 arrays (H, W) or (H, W, C), NaN where masked."""
+    def objects(self, X, name: str) -> Iterator[np.ndarray]:
+        """Yield the images of X as float64 arrays (H, W) or (H, W, C), NaN where masked."""
         if hasattr(X, "shape") and len(X.shape) not in (3, 4):
             raise TableError(f"{name} has shape {tuple(X.shape)}; images need (n, H, W) or (n, H, W, C).")
-        return [self.one(image, f"{name}[{i}]") for i, image in enumerate(X)]
+        yield from (self.one(image, f"{name}[{i}]") for i, image in enumerate(X))
 
     def one(self, obj, where: str) -> np.ndarray:
         """Return a float64 array, NaN where masked."""
@@ -90,6 +92,10 @@ class Image(Modality):
         return replace(self, learned=LearnedImage(shape, bool(channels), Scaling.of(pixels)))
 
     # --- reading and writing ------------------------------------------------------------------------
+
+    def n_points(self, obj) -> int:
+        """Return the number of patches."""
+        return math.prod(self._n_patches)
 
     def read(self, obj, where: str, values: bool = True) -> dict[str, Any]:
         """Return one image as scaled patches and their places."""
@@ -122,6 +128,10 @@ class Image(Modality):
     def write(self, values: np.ndarray, like) -> np.ndarray:
         """Return the image."""
         return values
+
+    def values_at(self, record: dict[str, Any], target: dict[str, Any]) -> np.ndarray:
+        """Return the patches (L, P): all images have the same places."""
+        return record["value"]
 
     def typical_metadata(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return the record: images have no metadata."""

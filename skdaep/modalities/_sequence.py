@@ -6,7 +6,9 @@ Spectra, light curves and radial velocities are all this one geometry; they diff
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from .. import tables
 from ..exceptions import TableError
 from ._base import Modality
 from ._learned import Learned, Scaling, default_grid, spacings
+from ._reading import canonical_order, read_together
 from ._tokenizer import SequenceHead, SequenceTokenizer
 
 ROLES = ("value", "location", "band", "error")
@@ -65,9 +68,9 @@ class Sequence(Modality):
 
     takes_rows = True
 
-    def objects(self, X, name: str) -> list:
-        """Return X as a list of Tables."""
-        return tables.as_objects(X, name)
+    def objects(self, X, name: str) -> Iterator[Table]:
+        """Yield the Tables of X."""
+        return tables.each_object(X, name)
 
     def one(self, obj, where: str):
         """Return a Table."""
@@ -89,20 +92,18 @@ class Sequence(Modality):
         # Errors are read in the unit of the values they belong to.
         if new.error is not None and not arrays:
             units[new.error] = tables.unit_of_error(units[new.value])
-        raw = [new._raw(o, w, units) for o, w in zip(objects, where, strict=True)]
-        value = np.concatenate([r["value"][r["seen"]] for r in raw])
-        location = np.concatenate([r["location"][r["seen"]] for r in raw])
-        band = np.concatenate([r["band"][r["seen"]] for r in raw])
+        raw = read_together(partial(new._raw, units=units), objects, where)
+        value, location, band, errors, owner = (
+            raw[k][raw["seen"]] for k in ("value", "location", "band", "error", "owner")
+        )
         scaling = Scaling.of(location, np.median(location))
         scaled = scaling.forward(location)
-        owner = np.repeat(np.arange(len(raw)), [r["seen"].sum() for r in raw])
         spacing = spacings(scaled, band, owner)
         extent = float(np.ptp(scaled)) or 1.0
         finest = np.quantile(spacing, 0.1) if len(spacing) else extent
         numbers, labels, typical = new._learn_metadata(objects, arrays)
-        n_points = float(np.median([r["seen"].sum() for r in raw]))
+        n_points = float(np.median(np.bincount(owner)))  # no object is without a point
         value_scaling = Scaling.of(value)
-        errors = np.concatenate([r["error"][r["seen"]] for r in raw])
         errors = errors[errors > 0]  # also leaves out NaN
         learned = Learned(
             units=units,
@@ -158,91 +159,128 @@ class Sequence(Modality):
 
     # --- reading ------------------------------------------------------------------------------------
 
+    def n_points(self, obj) -> int:
+        """Return the number of rows."""
+        return len(obj)
+
     def read(self, obj, where: str, values: bool = True) -> dict[str, Any]:
         """Return one object as scaled arrays in a canonical order of its rows."""
-        learned = self.learned
-        if isinstance(obj, np.ndarray) and not learned.arrays:
-            raise TableError(f"{where} is a row of an array, but fit saw Tables.")
-        if not isinstance(obj, np.ndarray) and learned.arrays:
-            raise TableError(f"{where} is a Table, but fit saw a 2-D array.")
-        raw = self._raw(obj, where, learned.units, values)
-        band = np.searchsorted(learned.bands, raw["band"]).clip(max=len(learned.bands) - 1)
-        known = np.asarray(learned.bands)[band] == raw["band"]
-        if not known.all() and self.unknown == "error":
-            name = raw["band"][~known & (raw["band"] != "")]
-            if len(name):
-                raise TableError(
-                    f"{where} column '{self.band}' has band {str(name[0])!r}, not seen in fit "
-                    f"({', '.join(learned.bands)}). Remove it, or set Sequence(unknown='ignore')."
-                )
-        record = {
-            "value": learned.value.forward(raw["value"]).astype(np.float32),
-            "location": learned.location.forward(raw["location"]).astype(np.float32),
-            "band": band,
-            "error": (raw["error"] / learned.value.scale).astype(np.float32),
-            "seen": raw["seen"] & known,
-            "rows": np.flatnonzero(np.isfinite(raw["location"]) & known),
-        }
-        if values and not record["seen"].any():
-            raise TableError(f"{where} has no point in a band seen in fit.")
-        # Canonical order: equal contents give equal noise and sums, however the rows were sorted.
-        order = np.lexsort((raw["value"], raw["band"], raw["location"]))
-        keep = order[np.isin(order, record["rows"], assume_unique=True)]
-        record = {k: v[keep] for k, v in record.items() if k != "rows"}
-        record["rows"], record["n_rows"] = keep, len(order)
-        record.update(self._read_metadata(obj, where))
-        return record
+        return self.read_all([obj], [where], values)[0]
 
-    def _raw(self, obj, where: str, units: dict, values: bool = True) -> dict[str, np.ndarray]:
-        """Return the columns of one object in the units of fit, and `seen`: where a value was measured."""
-        if isinstance(obj, np.ndarray):
-            n = len(obj)
-            raw = {
-                "value": np.array(obj, dtype=np.float64),
-                "location": np.arange(n, dtype=np.float64),
-                "band": np.full(n, ""),
-                "error": np.full(n, np.nan),
-            }
+    def read_all(self, objects: list, where: list[str], values: bool = True) -> list[dict[str, Any]]:
+        """Return what `read` does of each object, its arrays cut from those of all points."""
+        return read_together(partial(self._read, values=values), objects, where) if objects else []
+
+    def _read(self, objects: list, where: list[str], values: bool) -> list[dict[str, Any]]:
+        learned = self.learned
+        for obj, place in zip(objects, where, strict=True):
+            if isinstance(obj, np.ndarray) and not learned.arrays:
+                raise TableError(f"{place} is a row of an array, but fit saw Tables.")
+            if not isinstance(obj, np.ndarray) and learned.arrays:
+                raise TableError(f"{place} is a Table, but fit saw a 2-D array.")
+        raw = self._raw(objects, where, learned.units, values)
+        band, known = self._band_index(raw, where)
+        seen = raw["seen"] & known
+        if values and len(without := _without(seen, raw["owner"], len(objects))):
+            raise TableError(f"{where[without[0]]} has no point in a band seen in fit.")
+        # Canonical order: equal contents give equal noise and sums, however the rows were sorted.
+        keep = np.flatnonzero(np.isfinite(raw["location"]) & known)
+        value = np.nan_to_num(raw["value"], nan=np.inf)
+        keep = keep[canonical_order(*(x[keep] for x in (raw["owner"], raw["location"], band, value)))]
+        points = {
+            "value": learned.value.forward(raw["value"][keep]).astype(np.float32),
+            "location": learned.location.forward(raw["location"][keep]).astype(np.float32),
+            "band": band[keep],
+            "error": (raw["error"][keep] / learned.value.scale).astype(np.float32),
+            "seen": seen[keep],
+            "rows": raw["row"][keep],
+        }
+        numbers, labels = self._read_metadata(objects, where)
+        ends = np.cumsum(np.bincount(raw["owner"][keep], minlength=len(objects))).tolist()
+        return [
+            {k: v[start:end] for k, v in points.items()} | {"n_rows": len(obj), "numbers": n, "labels": c}
+            for obj, start, end, n, c in zip(objects, [0, *ends], ends, numbers, labels, strict=False)
+        ]
+
+    def _band_index(self, raw: dict[str, np.ndarray], where: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the index of each point's band among those seen in fit, and whether it is one of them."""
+        bands = self.learned.bands
+        index = np.searchsorted(bands, raw["band"]).clip(max=len(bands) - 1)
+        known = np.asarray(bands)[index] == raw["band"]
+        odd = np.flatnonzero(~known & (raw["band"] != "")) if self.unknown == "error" and not known.all() else ()
+        if len(odd):
+            raise TableError(
+                f"{where[raw['owner'][odd[0]]]} column '{self.band}' has band {str(raw['band'][odd[0]])!r}, "
+                f"not seen in fit ({', '.join(bands)}). Remove it, or set Sequence(unknown='ignore')."
+            )
+        return index, known
+
+    def _raw(self, objects: list, where: list[str], units: dict, values: bool = True) -> dict[str, np.ndarray]:
+        """Return the columns of objects end to end, in the units of fit.
+
+        Beside them stand `owner` and `row`, the object and its row that a point is from, and `seen`: where a value was
+        measured.
+        """
+        owner, row = tables.owner_and_row([len(obj) for obj in objects])
+        raw = {"owner": owner, "row": row, "band": np.full(len(owner), "")}
+        nothing = np.full(len(owner), np.nan)
+        if isinstance(objects[0], np.ndarray):
+            raw |= {"value": np.concatenate(objects), "location": row.astype(np.float64), "error": nothing}
         else:
-            n = len(obj)
-            if n == 0:
-                raise TableError(f"{where} is an empty table; remove the object.")
-            for role in ("location", "band", *(("value", "error") if values else ())):
-                name = getattr(self, role)
-                if name is not None:
-                    tables.find_column(obj, role, name, where)
-            raw = {"location": tables.numbers(obj, self.location, where, units.get(self.location))}
-            for role in ("value", "error"):
-                name = getattr(self, role) if values else None
-                raw[role] = np.full(n, np.nan) if name is None else tables.numbers(obj, name, where, units.get(name))
-            raw["band"] = np.full(n, "") if self.band is None else tables.labels(obj, self.band)
+            roles = ("location", "band", *(("value", "error") if values else ()))
+            names = {role: name for role in roles if (name := getattr(self, role)) is not None}
+            for obj, place in zip(objects, where, strict=True):
+                self._check_columns(obj, names, place)
+            for role in ("location", "value", "error"):
+                name = names.get(role)
+                raw[role] = nothing if name is None else tables.numbers_of(objects, name, where, units.get(name))
+            if "band" in names:
+                raw["band"] = tables.labels_of(objects, self.band)
         raw["seen"] = np.isfinite(raw["value"]) & np.isfinite(raw["location"])
         if self.band is not None:
             raw["seen"] &= raw["band"] != ""
-        if values and not raw["seen"].any():
-            raise TableError(f"{where} has no finite '{self.value or 'value'}'; remove the object.")
+        if values and len(without := _without(raw["seen"], owner, len(objects))):
+            raise TableError(f"{where[without[0]]} has no finite '{self.value or 'value'}'; remove the object.")
         return raw
 
-    def _read_metadata(self, obj, where: str) -> dict[str, np.ndarray]:
+    def _check_columns(self, table: Table, names: dict[str, str], where: str) -> None:
+        if len(table) == 0:
+            raise TableError(f"{where} is an empty table; remove the object.")
+        if not all(name in table.columns for name in names.values()):
+            for role, name in names.items():
+                tables.find_column(table, role, name, where)
+
+    def _read_metadata(self, objects: list, where: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Return scaled numbers (n_objects, M), NaN where absent, and indices of labels (n_objects, C), -1 there."""
         learned = self.learned
-        numbers = np.full(len(learned.numbers), np.nan, np.float32)
-        labels = np.full(len(learned.labels), -1, np.int64)
-        for j, (key, scaling) in enumerate(learned.numbers.items()):
-            value = tables.metadata(obj, key)
-            if isinstance(value, str):
-                raise TableError(f"{where} metadata {key!r} is {value!r}; in fit it was a number.")
-            if value is not None:
-                numbers[j] = scaling.forward(value)
-        for j, (key, seen) in enumerate(learned.labels.items()):
-            value = tables.metadata(obj, key)
-            if value is not None and str(value) in seen:
-                labels[j] = seen.index(str(value))
-            elif value is not None and self.unknown == "error":
-                raise TableError(
-                    f"{where} metadata {key!r} is {value!r}, not seen in fit ({', '.join(seen)}). "
-                    f"Remove it from meta, or set Sequence(unknown='ignore')."
-                )
-        return {"numbers": numbers, "labels": labels}
+        numbers = np.full((len(objects), len(learned.numbers)), np.nan, np.float32)
+        labels = np.full((len(objects), len(learned.labels)), -1, np.int64)
+        for i, (obj, place) in enumerate(zip(objects, where, strict=True) if self.metadata else ()):
+            for j, (key, scaling) in enumerate(learned.numbers.items()):
+                value = tables.metadata(obj, key)
+                if isinstance(value, str):
+                    raise TableError(f"{place} metadata {key!r} is {value!r}; in fit it was a number.")
+                if value is not None:
+                    numbers[i, j] = scaling.forward(value)
+            for j, (key, seen) in enumerate(learned.labels.items()):
+                value = tables.metadata(obj, key)
+                if value is not None and str(value) in seen:
+                    labels[i, j] = seen.index(str(value))
+                elif value is not None and self.unknown == "error":
+                    raise TableError(
+                        f"{place} metadata {key!r} is {value!r}, not seen in fit ({', '.join(seen)}). "
+                        f"Remove it from meta, or set Sequence(unknown='ignore')."
+                    )
+        return numbers, labels
+
+    def values_at(self, record: dict[str, Any], target: dict[str, Any]) -> np.ndarray:
+        """Return values (n_points,) linear between those seen in the same band and constant beyond; NaN without any."""
+        values = np.full(len(target["location"]), np.nan, np.float32)
+        for band in np.unique(target["band"]):
+            own, there = record["seen"] & (record["band"] == band), target["band"] == band
+            if own.any():
+                values[there] = np.interp(target["location"][there], record["location"][own], record["value"][own])
+        return values
 
     def typical_metadata(self, record: dict[str, Any]) -> dict[str, Any]:
         """Fill absent metadata of a record with the training median or the commonest label."""
@@ -304,6 +342,11 @@ class Sequence(Modality):
     def head(self, model_dim: int) -> SequenceHead:
         """Return a new head: output tokens to values."""
         return SequenceHead(model_dim)
+
+
+def _without(seen: np.ndarray, owner: np.ndarray, n_objects: int) -> np.ndarray:
+    """Return the indices of objects none of whose points is seen."""
+    return np.flatnonzero(np.bincount(owner[seen], minlength=n_objects) == 0)
 
 
 def Spectrum(value="flux", location="wavelength", **declaration) -> Sequence:

@@ -13,10 +13,14 @@ from .encoder import PerceiverEncoder, learned_queries
 class Autoencoder(nn.Module):
     """Batches by modality to a bottleneck (B, K, D), and a bottleneck to values at queried locations.
 
+    Without decoder layers it is an encoder only, with nothing in it that would not be trained.
+
     Parameters
     ----------
     modalities : dict
         name -> anything with ``tokenizer(model_dim)`` and ``head(model_dim)``.
+    n_decoder_layers : int or None
+        None: there is no way back.
     n_moments : int
         Numbers the encoder gives for each entry of the bottleneck: 1, or 2 for a mean and a scale.
     """
@@ -30,17 +34,18 @@ class Autoencoder(nn.Module):
         model_dim: int,
         n_heads: int,
         n_encoder_layers: int,
-        n_decoder_layers: int,
-        hidden_length: int | None,
         encoder_hidden_length: int | None,
         share_weights: bool,
+        n_decoder_layers: int | None = None,
+        hidden_length: int | None = None,
         mixer_self_attention: bool = False,
         n_moments: int = 1,
     ):
         super().__init__()
+        decoded = {} if n_decoder_layers is None else modalities
         self.encoder_tokenizers = nn.ModuleDict({k: m.tokenizer(model_dim) for k, m in modalities.items()})
-        self.decoder_tokenizers = nn.ModuleDict({k: m.tokenizer(model_dim) for k, m in modalities.items()})
-        self.heads = nn.ModuleDict({k: m.head(model_dim) for k, m in modalities.items()})
+        self.decoder_tokenizers = nn.ModuleDict({k: m.tokenizer(model_dim) for k, m in decoded.items()})
+        self.heads = nn.ModuleDict({k: m.head(model_dim) for k, m in decoded.items()})
         self.encoder = PerceiverEncoder(
             list(modalities),
             bottleneck_length,
@@ -53,8 +58,10 @@ class Autoencoder(nn.Module):
             mixer_self_attention,
         )
         self.decoders = nn.ModuleDict(
-            {k: PerceiverDecoder(model_dim, n_heads, n_decoder_layers, hidden_length) for k in modalities}
+            {k: PerceiverDecoder(model_dim, n_heads, n_decoder_layers, hidden_length) for k in decoded}
         )
+        if not decoded:
+            return
         self.from_bottleneck = nn.Linear(bottleneck_dim, model_dim)
         self.place = learned_queries(bottleneck_length, model_dim)  # tells the bottleneck tokens apart
 

@@ -45,7 +45,7 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (B, H, L, W / H)
 
     def _few_queries(self, query, context, observed) -> Tensor:
-        B, W, H = len(context), context.shape[2], self.n_heads
+        W, H = context.shape[2], self.n_heads
         q = torch.einsum("bhqd,hdw->bhqw", self._heads(self.query(query)), self.key.weight.view(H, -1, W))
         allowed = None if observed is None else observed[:, None, None, :]
         seen = F.scaled_dot_product_attention(

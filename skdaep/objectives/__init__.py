@@ -1,8 +1,10 @@
 """Objectives: what is learned. OPEN: one file per member, each an `Objective`."""
 
 from ._base import Bottleneck, Objective
+from .contrastive import Contrastive
 from .denoising import Denoising
 from .masking import Masking
+from .mixture import MixtureOfExperts
 from .variational import Variational
 
-__all__ = ["Bottleneck", "Denoising", "Masking", "Objective", "Variational"]
+__all__ = ["Bottleneck", "Contrastive", "Denoising", "Masking", "MixtureOfExperts", "Objective", "Variational"]

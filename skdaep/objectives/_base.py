@@ -37,8 +37,8 @@ class Objective(nn.Module):
     ----------
     n_moments : int
         Numbers the encoder must give for each entry of the bottleneck.
-    draws : {"noise", "posterior", None}
-        Where draws come from: noise given to `decode`, the posterior of z, or nowhere.
+    draws : {"noise", "posterior", "neighbors", None}
+        Where draws come from: noise given to `decode`, the posterior of z, other objects, or nowhere.
     free_correlation : bool
         Whether the noise of draws may be correlated along the location, no point being denoised with regard to others.
     n_point_draws : int
@@ -70,6 +70,23 @@ class Objective(nn.Module):
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return the bottleneck of batches by modality, from all their points."""
         return Bottleneck(self.autoencoder.encode(batches))
+
+    def encode_each(self, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
+        """Return what the encoder gives for each modality alone (B, M, K, D n_moments), and which there are (B, M).
+
+        Zeros stand where an object lacks a modality.
+        """
+        present = torch.stack([batch.present for batch in batches.values()], 1)
+        alone = {}
+        for j, (name, batch) in enumerate(batches.items()):
+            rows = batch.present.nonzero()[:, 0]
+            if len(rows):
+                alone[j] = rows, self.autoencoder.encode({name: batch.rows(rows)}).float()
+        shape = next(iter(alone.values()))[1].shape[1:]
+        each = torch.zeros(*present.shape, *shape, device=present.device)
+        for j, (rows, z) in alone.items():
+            each[rows, j] = z
+        return each, present
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return named losses per object (B,), the one to be minimised under ``"loss"``.

@@ -19,10 +19,17 @@ from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
 from ..nn.positions import NumberEmbedding
 from ._base import Objective, random_share
+from .contrastive import Alignment
+
+#: the logarithm of the spread is so many times its weight, which is thereby learned so many times as fast as others
+SPREAD_RATE = 10.0
 
 
 class Denoising(Objective):
-    """Predict "epsilon", "x0" or "v" from noisy values, their locations, z, metadata and diffusion time."""
+    """Predict "epsilon", "x0" or "v" from noisy values, their locations, z, metadata and diffusion time.
+
+    With `contrastive_weight` so many times the InfoNCE between the encodings of each modality alone is added.
+    """
 
     draws = "noise"
 
@@ -35,6 +42,7 @@ class Denoising(Objective):
         schedule: str,
         sampler: str,
         n_sampling_steps: int,
+        contrastive_weight: float = 0.0,
         **options,
     ):
         super().__init__(autoencoder, **options)
@@ -44,13 +52,15 @@ class Denoising(Objective):
         self.time = NumberEmbedding(model_dim, 0.25, 8.0, 16)
         # How far values lie from what z says of them, learned: x_0 is not looked for where x_t already shows it.
         learned = autoencoder.decoders if prediction == "x0" else ()
-        self.spread = nn.ParameterDict({name: nn.Parameter(torch.tensor(0.5)) for name in learned})
+        self.log_spread = nn.ParameterDict({name: nn.Parameter(torch.tensor(-1.0 / SPREAD_RATE)) for name in learned})
         self.free_correlation = all(decoder.hidden is None for decoder in autoencoder.decoders.values())
         # Dividing an epsilon-predictor's error by alpha near t = 1 ruins one step: average draws instead.
         self.n_point_draws = 8 if prediction == "epsilon" else 0
+        self.contrastive_weight = contrastive_weight
+        self.alignment = Alignment() if contrastive_weight else None
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
-        """Return the squared error of the prediction, per object."""
+        """Return the squared error of the prediction, per object, and how well its modalities agree, if asked."""
         z = self.encode(random_share(self.some_modalities(batches, generator), generator)).mean
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
@@ -66,7 +76,11 @@ class Denoising(Objective):
             target, _ = PREDICTIONS[self.prediction]
             return self.mean_over_points(name, (out - target(x0, noise, alpha, sigma)) ** 2, query)
 
-        return {"loss": self.mean_over_modalities(batches, z, squared_error)}
+        error = self.mean_over_modalities(batches, z, squared_error)
+        if self.alignment is None:
+            return {"loss": error}
+        alignment = self.alignment(*self.encode_each(random_share(batches, generator)), batches)
+        return {"loss": error + self.contrastive_weight * alignment, "error": error, "alignment": alignment}
 
     def random_times(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw one time per object among k / 1000, evenly spread over the batch.
@@ -89,7 +103,9 @@ class Denoising(Objective):
         context = torch.cat([self.time(t)[:, None], context], 1)
         present = torch.cat([present.new_ones(len(t), 1), present], 1)
         out = self.autoencoder.decode(name, tokens, context, present, observed)
-        return posterior_mean(x_t, out, self.spread[name], alpha, sigma) if name in self.spread else out
+        if name not in self.log_spread:
+            return out
+        return posterior_mean(x_t, out, (SPREAD_RATE * self.log_spread[name]).exp(), alpha, sigma)
 
     def levels(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """Return alpha and sigma (B, 1, ...) at times t (B,), to go with values `like` (B, L, ...)."""

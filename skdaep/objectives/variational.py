@@ -31,27 +31,32 @@ class Variational(Objective):
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return mean and scale of the posterior."""
-        mean, raw = self.autoencoder.encode(batches).chunk(2, dim=-1)  # (B, K, D) each
-        return Bottleneck(mean, F.softplus(raw) + 1e-4)
+        return normal(self.autoencoder.encode(batches))
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the bound per object and point, and its two parts."""
         mean, scale = self.encode(random_share(self.some_modalities(batches, generator), generator))
         z = mean + scale * torch.randn(mean.shape, generator=generator, device=generator.device)
-
-        def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
-            query = self.decoded_points(batch)
-            return self.mean_over_points(name, (self.decode(name, z, query) - query.value) ** 2, query)
-
-        error = self.mean_over_modalities(batches, z, squared_error)
+        error = self.mean_over_modalities(batches, z, self.squared_error)
         divergence = divergence_from_standard_normal(mean, scale)
         n_points = sum(batch.lengths for batch in batches.values())
         return {"loss": error + 2 * self.beta * divergence / n_points, "error": error, "divergence": divergence}
+
+    def squared_error(self, name: str, z: Tensor, batch: Batch) -> Tensor:
+        """Return the mean squared error of the points that are decoded, per object."""
+        query = self.decoded_points(batch)
+        return self.mean_over_points(name, (self.decode(name, z, query) - query.value) ** 2, query)
 
     def decode(self, name, z, query, noise=None, context=None) -> Tensor:
         """Return the mean at the locations of `query`, given z."""
         queries = self.autoencoder.decoder_tokenizers[name].queries(query)
         return self.autoencoder.decode(name, queries, *self.autoencoder.condition(name, z, query), query.observed)
+
+
+def normal(moments: Tensor) -> Bottleneck:
+    """Return mean and scale (..., D) of what the encoder gave (..., 2 D)."""
+    mean, raw = moments.chunk(2, dim=-1)
+    return Bottleneck(mean, F.softplus(raw) + 1e-4)
 
 
 def divergence_from_standard_normal(mean: Tensor, scale: Tensor) -> Tensor:

@@ -1,0 +1,38 @@
+"""Many objects read at once: which of them is bad, and the canonical order of their points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+
+from ..exceptions import TableError
+
+
+def read_together(read: Callable, objects: list, where: list[str]):
+    """Return ``read(objects, where)``; where some are bad, raise the error of the first of them read alone."""
+    with suppress(TableError):
+        return read(objects, where)
+    for obj, place in zip(objects, where, strict=True):
+        read([obj], [place])
+    return read(objects, where)
+
+
+def canonical_order(owner: np.ndarray, *keys: np.ndarray) -> np.ndarray:
+    """Return the order of points by owner, then by each key, as `numpy.lexsort` does; `owner` is in order already.
+
+    A key is sorted within what the keys before it leave tied, so that objects stay where they are: numpy.lexsort,
+    which sorts all points of all objects by the last key first, takes twenty times as long. No key may hold NaN.
+    """
+    order, tied = np.arange(len(owner)), owner
+    both = np.empty(len(owner), np.complex128)  # sorted by the real part, then by the imaginary part
+    for key in keys:
+        both.real, both.imag = tied, key[order]
+        place = np.argsort(both, kind="stable")
+        order, both = order[place], both[place]
+        apart = both[1:] != both[:-1]
+        if apart.all():
+            break
+        tied = np.append(0, np.cumsum(apart))
+    return order
