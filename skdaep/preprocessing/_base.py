@@ -286,7 +286,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             if role == "band":
                 found[role] = tables.labels(table, name)
             elif decoded and role != "location":
-                found[role] = _numbers_or_draws(table, name, where, units[role])
+                found[role] = tables.numbers_or_draws(table, name, where, units[role])
             else:
                 found[role] = tables.numbers(table, name, where, units[role])
         n = len(table)
@@ -326,14 +326,6 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return table if keep.all() else table[keep]
 
 
-def _numbers_or_draws(table: Table, name: str, where: str, unit: str | None) -> np.ndarray:
-    """Return a column in `unit`, NaN where masked, with or without a further axis for draws."""
-    shape = table[name].shape
-    if len(shape) == 2:
-        table = Table({name: table[name].reshape(-1)})
-    return tables.numbers(table, name, where, unit).reshape(shape)
-
-
 def _column(values: np.ndarray, unit: str | None, like, kind: type):
     """Return a column like another one, masked if that was; a Quantity in a QTable."""
     masked = getattr(like, "masked", hasattr(like, "mask"))  # a Time always has a mask, but tells whether it is one
@@ -346,10 +338,3 @@ def _column(values: np.ndarray, unit: str | None, like, kind: type):
         new = Column(values, unit=unit)
     new.info.description = like.info.description
     return new
-
-
-def is_magnitude(name: str, unit: str | None) -> bool:
-    """Return whether a column is in magnitudes: by its unit or, without one, by its name."""
-    if unit is None:
-        return name.lower().startswith("mag")
-    return getattr(u.Unit(unit), "function_unit", u.Unit(unit)) == u.mag

@@ -14,8 +14,9 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 from sklearn.utils import check_scalar
 
+from .. import tables
 from ..exceptions import TableError
-from ._base import Points, TableTransformer, is_magnitude
+from ._base import Points, TableTransformer
 
 
 class RestFrame(TableTransformer):
@@ -197,7 +198,7 @@ class PhaseFromPeak(TableTransformer):
         if not seen.any():
             raise TableError(f"{points.where} has no finite '{self.columns_['value']}'; remove the object.")
         faint_end_up = self.brightest == "minimum" or (
-            self.brightest == "auto" and is_magnitude(self.columns_["value"], self.units_["value"])
+            self.brightest == "auto" and tables.is_magnitude(self.columns_["value"], self.units_["value"])
         )
         sign = -1 if faint_end_up else 1
         return points.location[seen], sign * points.value[seen], points.error[seen]

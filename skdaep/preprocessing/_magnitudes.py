@@ -8,8 +8,9 @@ from numbers import Real
 import numpy as np
 from astropy import units as u
 
+from .. import tables
 from ..exceptions import TableError
-from ._base import Points, TableTransformer, is_magnitude
+from ._base import Points, TableTransformer
 
 POGSON = 2.5 / np.log(10)
 
@@ -121,7 +122,7 @@ class MagnitudeToFlux(TableTransformer):
         name, unit = self.columns_["value"], self.units_["value"]
         given = None if unit is None else u.Unit(unit)
         other = self.zero_point == "AB" and isinstance(given, u.MagUnit) and given != u.ABmag
-        if other or not (given is None or is_magnitude(name, unit)):
+        if other or not (given is None or tables.is_magnitude(name, unit)):
             kind = "AB magnitudes" if other else "magnitudes"
             raise TableError(f"X[0] column '{name}' has unit '{unit}', but {type(self).__name__} needs {kind}.")
         self._zero_point()

@@ -1,0 +1,104 @@
+"""How displays speak with estimators: which modality, what is decoded."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+from sklearn.utils.validation import check_is_fitted
+
+from .. import tables
+from ._objects import Columns, extended
+
+
+class Part:
+    """A fitted estimator seen from one of its modalities; X is whatever that estimator takes.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted encoder, of one modality or of several.
+    modality : str or None
+        Which, of several.
+    caller : str
+        The display, for errors.
+    """
+
+    def __init__(self, estimator, modality: str | None, caller: str):
+        if hasattr(estimator, "steps"):
+            raise TypeError(f"{caller} needs the encoder: pass pipe[-1], and pipe[:-1].transform(X) in place of X.")
+        check_is_fitted(estimator)
+        self.estimator, self.caller = estimator, caller
+        self.several = hasattr(estimator, "modalities")
+        known = ", ".join(estimator.modalities_)
+        if modality is not None and (not self.several or modality not in estimator.modalities_):
+            one = f"{type(estimator).__name__} has a single modality; leave modality= out."
+            raise ValueError(f"modality={modality!r}: choose one of {known}." if self.several else one)
+        if modality is None and len(estimator.modalities_) > 1:
+            raise ValueError(f"{caller} shows one modality: choose modality= of {known}.")
+        self.name = modality or next(iter(estimator.modalities_))
+        self.modality = estimator.modalities_[self.name]
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the modality is of images rather than of points on a line."""
+        return self.modality.stacks
+
+    def on_a_line(self) -> Part:
+        """Return itself; raise ValueError for images."""
+        if self.is_image:
+            raise ValueError(f"{self.caller} draws points on a line, but {self.name!r} holds images: see ImageDisplay.")
+        return self
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns of fit, None of rows of an array."""
+        m = self.modality
+        return None if m.learned.arrays else Columns(m.value, m.location, m.band, m.error)
+
+    def objects(self, X, need_all: bool = True) -> tuple[list, list]:
+        """Return the objects of X that have the modality, and that modality of each.
+
+        With ``need_all`` an object that lacks it is an error.
+        """
+        if not self.several:
+            return X, X
+        having = [x for x in X if x.get(self.name) is not None]
+        if need_all and len(having) < len(X):
+            i = next(i for i, x in enumerate(X) if x.get(self.name) is None)
+            raise ValueError(f"X[{i}] has no {self.name!r} to compare with; leave the object out.")
+        if not having:
+            raise ValueError(f"No object of X has {self.name!r}.")
+        return having, [x[self.name] for x in having]
+
+    def reconstruct(self, X, n_draws: int | None = None, **where):
+        """Return what the estimator reconstructs of the modality."""
+        check_n_draws(n_draws)
+        more = {"modality": self.name} | where if self.several else where
+        return self.estimator.reconstruct(X, n_draws=n_draws, **more)
+
+    def inverse_transform(self, Z, at=None):
+        """Return what the estimator decodes of the modality."""
+        more = {"modality": self.name} if self.several else {}
+        return self.estimator.inverse_transform(Z, at=at, **more)
+
+    def reconstruct_with_curves(self, X, n_draws: int | None, n_points: int):
+        """Return the modality of each object, what is reconstructed of it, and that on a fine grid.
+
+        Of rows of an array there is no finer grid than their own. The two are decoded apart, because a decoder whose
+        points see one another gives other values in other company, and residuals are to be those of `reconstruct`.
+        """
+        X, own = self.objects(X)
+        rebuilt = self.reconstruct(X, n_draws)
+        if self.columns is None:
+            return own, rebuilt, None
+        own = tables.as_objects(own)
+        fine = [extended(t, self.columns, n_points, f"X[{i}]") for i, t in enumerate(own)]
+        whole = [{**x, self.name: t} for x, t in zip(X, fine, strict=True)] if self.several else fine
+        decoded = self.reconstruct(whole, n_draws)
+        return own, rebuilt, [t[len(measured) :] for t, measured in zip(decoded, own, strict=True)]
+
+
+def check_n_draws(n_draws: int | None) -> None:
+    """Raise ValueError of a number of draws that has no quantiles."""
+    if n_draws is not None and not (isinstance(n_draws, Integral) and n_draws >= 2):
+        raise ValueError(f"n_draws={n_draws!r}: at least 2 draws, or None, are needed.")
