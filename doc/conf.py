@@ -1,0 +1,154 @@
+"""How the documentation is built: ``python -m sphinx -W -b html doc doc/_build/html``.
+
+Nothing is fetched from the network. Examples are executed; ``-D plot_gallery=0`` executes none, and
+``-D sphinx_gallery_conf.filename_pattern=plot_01`` only those whose path has the pattern in it.
+"""
+
+import inspect
+from html.parser import HTMLParser
+from importlib import import_module
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import torch
+from docutils import nodes
+from sphinx.ext.autosummary import AutoLink
+from sphinx.util import logging
+
+import skdaep
+
+project = "skdaep"
+author = "the skdaep developers"
+copyright = author
+version = release = skdaep.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "auto_examples/**/*.ipynb"]
+templates_path = ["_templates"]
+
+# --- references -------------------------------------------------------------------------------------
+
+default_role = "name"  # of `DAEPEncoder`: see Name
+rst_prolog = ".. currentmodule:: skdaep\n"
+nitpicky = True  # a link that leads nowhere is a warning, and with -W an error
+nitpick_ignore_regex = [
+    ("py:.*", r"(astropy|joblib|matplotlib|numpy|sklearn|torch)(\..*)?"),  # documented elsewhere
+    ("py:obj", r"[a-z_]+"),  # a field or parameter that is a name of the module too
+]
+show_warning_types = True
+
+# --- the API ----------------------------------------------------------------------------------------
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc says them
+python_maximum_signature_line_length = 100
+numpydoc_show_class_members = False  # the template of a class lists its methods
+numpydoc_attributes_as_param_list = True
+
+
+def own_methods(fullname, methods):
+    """Return the methods of a class that the package itself defines, not what scikit-learn adds."""
+    module, _, name = fullname.rpartition(".")
+    cls = getattr(import_module(module), name)
+    routines = {m: f for m in methods if inspect.isroutine(f := getattr(cls, m, None)) and not m.startswith("_")}
+    return [m for m, f in routines.items() if (getattr(f, "__module__", None) or "").startswith("skdaep")]
+
+
+autosummary_context = {"own_methods": own_methods}
+suppress_warnings = ["config.cache"]  # a function cannot be cached
+
+# --- the gallery ------------------------------------------------------------------------------------
+
+
+def reset_threads(gallery_conf, fname):
+    """Let no example inherit the number of threads of the one before."""
+    torch.set_num_threads(N_THREADS)
+
+
+N_THREADS = torch.get_num_threads()
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_\d",  # those with a number need no download
+    "within_subsection_order": "FileNameSortKey",
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("skdaep",),
+    "reference_url": {"skdaep": None},
+    "remove_config_comments": True,
+    "abort_on_example_error": True,
+    "show_memory": False,
+}
+
+# --- the look ---------------------------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skdaep"
+html_show_sourcelink = False
+html_theme_options = {
+    "navbar_align": "left",
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_sidebars = {"index": [], "install": [], "whats_new": [], "cite": [], "paper_tables": []}
+
+# --- links between the pages as built ---------------------------------------------------------------
+
+
+class Links(HTMLParser):
+    """The targets of a page: what it links to, and what in it can be linked to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.wanted, self.anchors = [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        """Note a tag."""
+        attrs = dict(attrs)
+        self.wanted += [attrs[k] for k in ("href", "src") if attrs.get(k)]
+        self.anchors |= {attrs[k] for k in ("id", "name") if attrs.get(k)}
+
+
+def check_links(app, exception):
+    """Warn of every link within the pages that leads nowhere."""
+    if exception is not None or app.builder.name != "html":
+        return
+    root = Path(app.outdir).resolve()
+    pages = {page: Links(page.read_text()) for page in root.rglob("*.html") if "_static" not in page.parts}
+    for page, links in pages.items():
+        for link in dict.fromkeys(links.wanted):
+            parts = urlsplit(link)
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            if parts.scheme or parts.netloc or (target in pages and not parts.fragment):
+                continue
+            there = unquote(parts.fragment) in pages[target].anchors if target in pages else target.exists()
+            if not there:
+                logger.warning("%s links to %s, which is not there", page.relative_to(root), link)
+
+
+logger = logging.getLogger(__name__)
+
+
+class Name(AutoLink):
+    """Single backticks: a link where there is such a name, else code."""
+
+    def run(self):
+        """Return the node."""
+        found, messages = super().run()
+        return [nodes.literal("", n.astext()) if isinstance(n, nodes.emphasis) else n for n in found], messages
+
+
+def setup(app):
+    """Add the role of single backticks, and check the links of what was built."""
+    app.add_role("name", Name())
+    app.connect("build-finished", check_links)
