@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import runpy
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -37,6 +38,7 @@ CASES = {
         "authors": {"train": (0.5, 0.7), "encode": (7, 12), "draw": (0.03, 0.03)},
     },
 }
+SIZES = {"model_dim": 128, "n_encoder_layers": 4, "n_decoder_layers": 4}
 TARGETS = {"train": (2.5, 1.5, 5), "point": (100, 100, 100), "draw": (15, 15, 15)}  # times theirs, first aim
 COLUMNS = {
     "objects/s": "rate",
@@ -44,6 +46,7 @@ COLUMNS = {
     "max": "max",
     "authors": "authors",
     "ratio": "ratio",
+    "peer": "peer",
     "first target": "target",
     "GFLOP/object": "gflop",
     "GFLOP/batch": "fixed",
@@ -58,6 +61,13 @@ def main(arguments=None) -> None:
     parser.add_argument("--repeats", type=int, default=7, help="timed steps and passes; the median counts")
     parser.add_argument("--cases", nargs="*", choices=list(CASES), default=list(CASES), metavar="CASE")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="parameters of DAEPEncoder")
+    parser.add_argument(
+        "--peer",
+        metavar="PATH",
+        help="a Python file that times another implementation beside this one: its build(n_objects, n_points, n_bands, "
+        "model_dim, n_heads, n_encoder_layers, n_decoder_layers, hidden_length) returns functions without arguments by "
+        "name, any of train, encode, point and draw, that do it once for a whole batch",
+    )
     parser.add_argument("--name", default="throughput")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
@@ -70,6 +80,7 @@ def main(arguments=None) -> None:
         estimator = DAEPEncoder(**_architecture(case) | _report.overrides(options.set))
         settings[case] = _report.settings(estimator)
         n_objects = CASES[case]["shape"][0]
+        peer = _peer(options.peer, case) if options.peer else {}
         for quantity, (seconds, (fixed, each)) in measure(estimator, case, options.repeats).items():
             theirs = CASES[case]["authors"].get("draw" if quantity == "point" else quantity)
             rate = n_objects / np.median(seconds)
@@ -79,6 +90,7 @@ def main(arguments=None) -> None:
                 "max": n_objects / min(seconds),
                 "authors": f"{theirs[0]:g}-{theirs[1]:g}" if theirs[0] != theirs[1] else f"{theirs[0]:g}",
                 "ratio": rate / np.mean(theirs),
+                "peer": n_objects / np.median(timed(peer[quantity], options.repeats)) if quantity in peer else None,
                 "target": float(TARGETS[quantity][place]) if quantity in TARGETS else None,
                 "gflop": (fixed / n_objects + each) / 1e9,
                 "fixed": fixed / 1e9,
@@ -95,13 +107,17 @@ def main(arguments=None) -> None:
 def matmul_peak(n: int = 2048, repeats: int = 9) -> float:
     """Return the FLOP/s of float32 products of n x n matrices, the best of some repeats."""
     a, b = torch.randn(n, n), torch.randn(n, n)
-    return 2 * n**3 / min(_timed(lambda: torch.mm(a, b), repeats))
+    return 2 * n**3 / min(timed(lambda: torch.mm(a, b), repeats))
 
 
 def _architecture(case: str) -> dict:
     modality = Photometry(value="mag") if CASES[case]["shape"][2] == 2 else Spectrum()
-    sizes = {"model_dim": 128, "n_encoder_layers": 4, "n_decoder_layers": 4, "max_points": None, "random_state": 0}
-    return {"modality": modality, "device": "cpu", "precision": "float32"} | sizes | CASES[case]["parameters"]
+    options = {"modality": modality, "device": "cpu", "precision": "float32", "max_points": None, "random_state": 0}
+    return options | SIZES | CASES[case]["parameters"]
+
+
+def _peer(path: str, case: str) -> dict[str, Callable]:
+    return runpy.run_path(path)["build"](*CASES[case]["shape"], **SIZES | CASES[case]["parameters"])
 
 
 def synthetic(n_objects: int, n_points: int, n_bands: int) -> list[Table]:
@@ -141,14 +157,17 @@ def measure(estimator, case: str, repeats: int) -> dict[str, tuple[list[float], 
     def draw(n: int):
         return estimator._decode(name, Z[:n], targets[:n], index[:n], keys[:n], 1)
 
-    results = {"train": _training(estimator, records, repeats)}
+    steps = training_steps(estimator, records)
+    # the encoder's share of the points is random: count steps of several seeds
+    flop = np.mean([_flop(partial(steps, seed=seed)) for seed in range(8)], axis=0)
+    results = {"train": (steps(n_objects, 2 + repeats)[2:], tuple(flop))}
     for run in (encode, point, draw):
-        results[run.__name__] = (_timed(partial(run, n_objects), repeats), _flop(run))
+        results[run.__name__] = (timed(partial(run, n_objects), repeats), _flop(run))
     return results
 
 
-def _training(estimator, records: list[dict], repeats: int) -> tuple[list[float], tuple[float, float]]:
-    """Return the seconds of steps of `train` after two to warm up, and their mean FLOP."""
+def training_steps(estimator, records: list[dict]) -> Callable:
+    """Return a function of a number of objects that trains on all their points and gives the seconds of each step."""
     ((name, modality),) = estimator.modalities_.items()
     store = modality.collate([r[name] for r in records])
     objective = estimator._build(estimator.modalities_, 0, estimator._architecture)
@@ -164,12 +183,11 @@ def _training(estimator, records: list[dict], repeats: int) -> tuple[list[float]
         history = train(objective, batches(n_objects), max_iter=n, **options)
         return np.diff([0.0, *(r["seconds"] for r in history)]).tolist()
 
-    # the encoder's share of the points is random: count steps of several seeds
-    flop = np.mean([_flop(partial(steps, seed=seed)) for seed in range(8)], axis=0)
-    return steps(len(records), 2 + repeats)[2:], tuple(flop)
+    return steps
 
 
-def _timed(run: Callable, repeats: int) -> list[float]:
+def timed(run: Callable, repeats: int) -> list[float]:
+    """Return the seconds of each run, after one to warm up."""
     run()
     seconds = []
     for _ in range(repeats):

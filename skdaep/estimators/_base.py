@@ -270,6 +270,9 @@ class BaseEncoder(
     def transform(self, X):
         """Encode objects.
 
+        They are read and encoded some at a time, and only their codes are kept: X may be a sequence that makes its
+        Tables when they are asked for, from files say.
+
         Parameters
         ----------
         X : list of Table, array, images, or list of dict

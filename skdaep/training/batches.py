@@ -27,8 +27,8 @@ def token_batches(lengths: np.ndarray, budget: float, rng: np.random.Generator |
     order = np.arange(len(lengths)) if rng is None else rng.permutation(len(lengths))
     order = order[np.argsort(lengths[order], kind="stable")]
     batches, start, filled = [], 0, 0
-    for place, index in enumerate(order):
-        longest, count = lengths[index], place - start + 1
+    for place, longest in enumerate(lengths[order].tolist()):
+        count = place - start + 1
         if count > 1 and (longest * count > budget or filled + longest < (1 - MAX_PADDING) * longest * count):
             batches.append(order[start:place])
             start, filled = place, 0

@@ -1,0 +1,259 @@
+"""What speed and memory depend on: objects per second, points, encoded objects, fits, and what reading Tables takes.
+
+``python -m benchmarks.speed [SECTION ...]``; without one, all. Times are CPU time of one thread unless said otherwise:
+other work on the machine disturbs it least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from astropy import units as u
+from astropy.table import MaskedColumn, QTable, Table
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+
+from skdaep import DAEPEncoder, Photometry, Spectrum
+from skdaep.estimators._decoding import content_key
+
+from . import _report, throughput
+
+POINTS = (100, 300, 1000, 3000, 10_000, 30_000)
+POINTS_PER_BATCH = 2**14
+OBJECTS = (1000, 10_000, 100_000, 1_000_000)
+SIZES = {"model_dim": 32, "n_heads": 4, "n_encoder_layers": 2, "n_decoder_layers": 2, "random_state": 0}
+PLAIN = {"device": "cpu", "precision": "float32", "early_stopping": False}
+
+
+def main(arguments=None) -> None:
+    """Measure the sections asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--peer", metavar="PATH", help="see benchmarks.throughput")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.sections) - set(SECTIONS):
+        parser.error(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+    for name in options.sections or SECTIONS:
+        if name == "throughput":
+            throughput.main(["--peer", options.peer] if options.peer else [])
+        else:
+            torch.set_num_threads(1)
+            SECTIONS[name](options.repeats)
+
+
+# --- reading Tables ---------------------------------------------------------------------------------
+
+
+def reading(repeats: int, n_objects: int = 5000) -> None:
+    """Time `transform` from Tables to codes, and the reading in it."""
+    rows = {}
+    for kind in KINDS:
+        X = [light_curve(i, kind) for i in range(n_objects)]
+        estimator = _light_curves(kind).fit(X[:200])
+        read = _times(partial(_exhaust, estimator, X), repeats)
+        whole = _times(partial(estimator.transform, X), repeats)
+        network = [b - a for a, b in zip(read, whole, strict=True)]
+        parts = {"read": read, "network": network, "transform": whole}
+        rows[kind] = {f"{k} {s}": f(v) / n_objects * 1e6 for k, v in parts.items() for s, f in STATISTICS.items()}
+    columns = {f"{k}{'' if s == 'median' else ' ' + s}": f"{k} {s}" for k in parts for s in STATISTICS}
+    title = f"CPU microseconds per object, {n_objects} light curves of 30 to 60 points in two bands"
+    text = _report.table(rows, columns, title) + "\nnetwork: collating, batches and the encoder, model_dim 32."
+    _report.write("speed_reading", {"settings": _report.settings(estimator), "rows": rows}, text)
+
+
+def _exhaust(estimator, X) -> None:
+    for _ in estimator._chunks(X):
+        pass
+
+
+KINDS = ("Table", "Table with units, errors, masks and meta", "QTable with units and errors")
+
+
+def light_curve(seed: int, kind: str) -> Table:
+    """Return one object of 30 to 60 points in two bands."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(30, 61))
+    time, band, mag = np.sort(rng.uniform(0, 100, n)), rng.choice(["g", "r"], n), rng.standard_normal(n)
+    if kind == KINDS[0]:
+        return Table({"time": time, "band": band, "mag": mag})
+    columns = {"time": time * u.day, "band": band, "mag": mag * u.mJy, "mag_err": np.full(n, 0.1) * u.mJy}
+    if kind == KINDS[2]:
+        return QTable(columns)
+    columns["mag"] = MaskedColumn(mag, mask=rng.random(n) < 0.1, unit=u.mJy)
+    return Table(columns, meta={"redshift": rng.uniform(0, 1), "survey": str(rng.choice(["ZTF", "LSST"]))})
+
+
+def _light_curves(kind: str) -> DAEPEncoder:
+    metadata = ("redshift", "survey") if kind == KINDS[1] else ()
+    return DAEPEncoder(Photometry(metadata=metadata), max_iter=2, **SIZES, **PLAIN)
+
+
+# --- points -----------------------------------------------------------------------------------------
+
+
+def points(repeats: int) -> None:
+    """Time encoding, a training step and a draw of objects of 100 to 30,000 points."""
+    rows = {n: _cost_of(n, repeats) for n in POINTS}
+    slopes = {k: _slope(rows, f"{k} median") for k in ("encode", "train", "draw")}
+    columns = {f"{k}{'' if s == 'median' else ' ' + s}": f"{k} {s}" for k in slopes for s in STATISTICS}
+    title = f"CPU milliseconds per object, batches of {POINTS_PER_BATCH:,} points (one object of 30,000), model_dim 32"
+    text = _report.table({f"{n:,} points": row for n, row in rows.items()}, columns, title)
+    text += "\nslope of log time over log points, 1,000 to 30,000: "
+    text += ", ".join(f"{k} {slope:.2f}" for k, slope in slopes.items())
+    path = _report.write("speed_points", {"slopes": slopes, "rows": rows}, text)
+    lines = {f"{k}, slope {slope:.2f}": f"{k} median" for k, slope in slopes.items()}
+    picture(rows, lines, "points of an object", "CPU milliseconds per object", path)
+
+
+def _cost_of(n_points: int, repeats: int) -> dict[str, float]:
+    n_objects = max(1, POINTS_PER_BATCH // n_points)
+    X = throughput.synthetic(n_objects, n_points, 1)
+    estimator = DAEPEncoder(Spectrum(), max_points=None, max_iter=1, batch_size=n_objects, **SIZES, **PLAIN).fit(X)
+    records = estimator._read(estimator._objects(X), estimator.modalities_)
+    keys, index = [content_key(r) for r in records], np.arange(n_objects)
+    (name,) = estimator.modalities_
+    Z, _ = estimator._encode(records)
+    steps = throughput.training_steps(estimator, records)
+    runs = {
+        "encode": partial(estimator._encode, records),
+        "train": partial(steps, n_objects),
+        "draw": partial(estimator._decode, name, Z, [r[name] for r in records], index, keys, 1),
+    }
+    seconds = {k: _times(run, repeats) for k, run in runs.items()}
+    print(n_points, "points:", {k: round(np.median(v), 4) for k, v in seconds.items()}, flush=True)
+    return {f"{k} {s}": 1000 * f(v) / n_objects for k, v in seconds.items() for s, f in STATISTICS.items()}
+
+
+def _slope(rows: dict[int, dict], key: str) -> float:
+    n = np.array([n for n in rows if n >= 1000])
+    return float(np.polyfit(np.log(n), np.log([rows[i][key] for i in n]), 1)[0])
+
+
+# --- encoded objects --------------------------------------------------------------------------------
+
+
+class Repeated(Sequence):
+    """A million Tables, which would take 10 GB, as references to fewer."""
+
+    def __init__(self, tables: list[Table], n: int):
+        self.tables, self.n = tables, n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: int) -> Table:
+        if not 0 <= i < self.n:
+            raise IndexError(i)
+        return self.tables[i % len(self.tables)]
+
+
+def objects(repeats: int, n_tables: int = 1000) -> None:
+    """Measure peak memory and time of `transform` of 10^3 to 10^6 objects."""
+    tables = [light_curve(i, KINDS[1]) for i in range(n_tables)]
+    estimator = _light_curves(KINDS[1]).fit(tables[:200])
+    estimator.transform(Repeated(tables, 100))  # to warm up
+    gc.collect()
+    before = _status("VmRSS")
+    rows = {n: _memory_of(estimator, Repeated(tables, n), before) for n in OBJECTS}
+    columns = {"peak beside input, MiB": "peak", "codes alone, MiB": "codes", "CPU us per object": "microseconds"}
+    text = _report.table(
+        {f"{n:,}": row for n, row in rows.items()},
+        columns,
+        f"transform of n objects ({n_tables} different Tables of 30 to 60 points, over and over), once each",
+    )
+    path = _report.write("speed_objects", {"rows": rows}, text)
+    lines = {"peak beside the input": "peak", "the codes alone": "codes"}
+    picture(rows, lines, "objects", "MiB", path)
+
+
+def _memory_of(estimator, X: Sequence, before: float) -> dict[str, float]:
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
+    start = time.process_time()
+    Z = estimator.transform(X)
+    seconds = time.process_time() - start
+    row = {"peak": _status("VmHWM") - before, "codes": Z.nbytes / 2**20, "microseconds": 1e6 * seconds / len(X)}
+    print(f"{len(X)} objects: {row}", flush=True)
+    return row
+
+
+def _status(field: str) -> float:
+    """Return a size of this process in MiB (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+
+
+# --- fits -------------------------------------------------------------------------------------------
+
+
+def fits(repeats: int, n_fits: int = 100, n_warm: int = 10) -> None:
+    """Measure how memory grows over 100 fits after 10 to warm up: the process, then, in 100 more, Python's objects."""
+    process = _growth(n_fits, n_warm, lambda: _status("VmRSS"))
+    tracemalloc.start()  # takes memory itself
+    traced = _growth(n_fits, n_warm, lambda: tracemalloc.get_traced_memory()[0] / 2**20)
+    tracemalloc.stop()
+    rows = {n: {"process": process[n], "Python": traced[n]} for n in process}
+    title = f"Growth in MiB over {n_fits} fits of 20 light curves, after {n_warm} to warm up"
+    columns = {"process": "process", "Python's objects and numpy's arrays": "Python"}
+    text = _report.table({f"{n} fits": row for n, row in rows.items()}, columns, title)
+    _report.write("speed_fits", {"rows": rows}, text)
+
+
+def _growth(n_fits: int, n_warm: int, held: Callable[[], float]) -> dict[int, float]:
+    X, grown = [light_curve(i, KINDS[1]) for i in range(20)], {}
+    for i in range(-n_warm, n_fits + 1):
+        if i >= 0 and i % 10 == 0:
+            gc.collect()
+            grown[i] = held()
+        _light_curves(KINDS[1]).fit(X)
+    return {i: x - grown[0] for i, x in grown.items()}
+
+
+# --- shared -----------------------------------------------------------------------------------------
+
+STATISTICS = {"median": np.median, "min": np.min, "max": np.max}
+SECTIONS: dict[str, Callable] = {
+    "throughput": throughput.main,
+    "reading": reading,
+    "points": points,
+    "objects": objects,
+    "fits": fits,
+}
+
+
+def _times(run: Callable, repeats: int) -> list[float]:
+    """Return the CPU seconds of each run, after one to warm up."""
+    run()
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        run()
+        seconds.append(time.process_time() - start)
+    return seconds
+
+
+def picture(rows: dict[int, dict], lines: dict[str, str], x: str, y: str, path: Path) -> None:
+    """Draw columns of rows over their names, both axes logarithmic."""
+    figure, ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
+    for label, key in lines.items():
+        ax.plot(list(rows), [row[key] for row in rows.values()], "o-", label=label)
+    ax.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
+    ax.grid(alpha=0.3)
+    ax.legend()
+    figure.savefig(path.with_suffix(".png"), dpi=100)
+
+
+if __name__ == "__main__":
+    main()
