@@ -20,12 +20,13 @@ from skdaep import DAEPEncoder
 from skdaep.datasets import make_supernova_light_curves
 from skdaep.plotting import ReconstructionDisplay
 
-X, y = make_supernova_light_curves(500, random_state=0)
+X, y = make_supernova_light_curves(400, random_state=0)
 encoder = DAEPEncoder(
     bottleneck_length=2,
     model_dim=32,
     n_encoder_layers=2,
     n_decoder_layers=2,
+    batch_size=32,
     max_points=32,
     max_iter=150,
     random_state=0,

@@ -23,7 +23,7 @@ def canonical_order(owner: np.ndarray, *keys: np.ndarray) -> np.ndarray:
     """Return the order of points by owner, then by each key, as `numpy.lexsort` does; `owner` is in order already.
 
     A key is sorted within what the keys before it leave tied, so that objects stay where they are: numpy.lexsort,
-    which sorts all points of all objects by the last key first, takes twenty times as long. No key may hold NaN.
+    which sorts all points of all objects by the last key first, takes several times as long. No key may hold NaN.
     """
     order, tied = np.arange(len(owner)), owner
     both = np.empty(len(owner), np.complex128)  # sorted by the real part, then by the imaginary part
