@@ -10,11 +10,13 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from astropy.table import Table
 
 from ._cross import PHASES, Cross, phases
 from ._cross_scores import N_DRAWS, value, without
 
 N_PICTURED = 2  # supernovae
+N_SHOWN, N_EPOCHS = 250, 60  # points of a decoded spectrum, of a light curve in a band
 
 
 def draw(result: dict, data: Cross, models: dict, path: Path) -> None:
@@ -76,6 +78,7 @@ def _spectra(models: dict, data: Cross, split: str):
                     ax.set_axis_off()
                     continue
                 t = X[i]["spectrum"]
+                t = t[:: 1 + len(t) // N_SHOWN]
                 d = model.reconstruct(
                     without([X[i]], "spectrum"), modality="spectrum", at=[t], n_draws=N_DRAWS, output="arrays"
                 )[0]
@@ -83,7 +86,7 @@ def _spectra(models: dict, data: Cross, split: str):
                 ax.fill_between(x, *np.quantile(d, [0.05, 0.95], axis=1), color="C0", alpha=0.25, lw=0)
                 ax.plot(x, d[:, :5], color="C0", lw=0.5, alpha=0.7)
                 ax.plot(x, value(t), color="k", lw=0.8)
-                ax.set_title(f"{data.groups[split][i][:14]}  {phases([X[i]])[0]:g} d", fontsize=8)
+                ax.set_title(f"{data.groups[split][i][:14]}  {phases([X[i]])[0]:.3g} d", fontsize=8)
             line[0].set_ylabel(f"{method}\nlog flux")
     for ax in axes[-1]:
         ax.set_xlabel("rest-frame wavelength (A)")
@@ -105,15 +108,15 @@ def _light_curves(models: dict, data: Cross, split: str):
             ax = line[column]
             for j, band in enumerate(dict.fromkeys(np.asarray(t["band"]).tolist())):
                 mine = t[np.asarray(t["band"]) == band]
-                mine.sort("phase")
+                x = np.linspace(t["phase"].min(), t["phase"].max(), N_EPOCHS)
+                grid = Table({"phase": x, "band": np.full(N_EPOCHS, band)}, units={"phase": t["phase"].unit})
                 d = model.reconstruct(
-                    without([X[i]], "photometry"), modality="photometry", at=[mine], n_draws=N_DRAWS, output="arrays"
+                    without([X[i]], "photometry"), modality="photometry", at=[grid], n_draws=N_DRAWS, output="arrays"
                 )[0]
-                x, offset = np.asarray(mine["phase"]), j  # a magnitude apart
-                ax.fill_between(x, *np.quantile(d, [0.05, 0.95], axis=1) + offset, color=f"C{j}", alpha=0.25, lw=0)
-                ax.plot(x, value(mine) + offset, "o", ms=3, color=f"C{j}", label=f"{band} + {offset}")
+                ax.fill_between(x, *np.quantile(d, [0.05, 0.95], axis=1) + j, color=f"C{j}", alpha=0.25, lw=0)
+                ax.plot(mine["phase"], value(mine) + j, "o", ms=3, color=f"C{j}", label=f"{band} + {j}")
             ax.invert_yaxis()
-            ax.set_title(f"{method}, {data.groups[split][i][:14]}, spectrum at {phases([X[i]])[0]:g} d", fontsize=8)
+            ax.set_title(f"{method}, {data.groups[split][i][:14]}, spectrum at {phases([X[i]])[0]:.3g} d", fontsize=8)
     axes[0, 0].legend(fontsize=7, ncols=2)
     axes[-1, 0].set(xlabel="days from maximum", ylabel="magnitude at 10 pc")
     return figure

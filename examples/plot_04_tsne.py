@@ -39,7 +39,8 @@ by_phase = LatentMapDisplay(places, phase, label="phase [days]").plot(axes[1])
 # A map is no measurement
 # -----------------------
 # Distances between islands, and their sizes, mean nothing in t-SNE. Trustworthiness is 1 if all neighbours on the map
-# are neighbours among the sixteen numbers, too. A classifier by neighbours should be given those numbers, not the map.
+# are neighbours among the sixteen numbers, too. The map knows as much of the types as the numbers do, but it has no
+# place for a new spectrum: t-SNE is made anew for each set of objects. Classifiers and searches belong on the numbers.
 Z = pipe[0].transform(X)
 print(f"trustworthiness of the map: {trustworthiness(Z, places, n_neighbors=10):.3f}")
 for name, features in {"16 numbers": Z, "map": places}.items():
@@ -49,7 +50,9 @@ for name, features in {"16 numbers": Z, "map": places}.items():
 # %%
 # Neighbours
 # ----------
-# A spectrum and the three nearest to it among the sixteen numbers, one below the other, and where they are on the map.
+# A spectrum near maximum, in blue, and the three nearest to it among the sixteen numbers; circles show where they are
+# on the map. They agree in type and, to some days, in phase, though each covers its own wavelengths and has its own
+# gaps.
 i = int(np.flatnonzero((y == "Ia") & (np.abs(phase) < 3))[0])
 (neighbours,) = NearestNeighbors(n_neighbors=4).fit(Z).kneighbors(Z[[i]], return_distance=False)
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=[3, 2], layout="constrained")
