@@ -28,6 +28,8 @@ class Attention(nn.Module):
         self.key = nn.Linear(model_dim, model_dim, bias=False)
         self.value = nn.Linear(model_dim, model_dim, bias=False)
         self.out = nn.Linear(model_dim, model_dim)
+        for scoring in (self.query, self.key):  # scores of unit variance: even attention sees means, and learns late
+            nn.init.xavier_uniform_(scoring.weight)
 
     def forward(self, query: Tensor, context: Tensor, observed: Tensor | None = None) -> Tensor:
         (B, L, W), Q, H = context.shape, query.shape[1], self.n_heads

@@ -35,6 +35,8 @@ class NumberEmbedding(nn.Module):
         super().__init__()
         self.features = Sinusoids(lowest, highest, n_frequencies)
         self.mlp = nn.Sequential(nn.Linear(self.features.width, model_dim), nn.GELU(), nn.Linear(model_dim, model_dim))
+        for layer in (self.mlp[0], self.mlp[2]):  # a token must tell where as loudly as what, from the first step
+            nn.init.kaiming_normal_(layer.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mlp(self.features(x))

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 MAX_PADDING = 0.1
+#: lengths are taken to be up to so much longer or shorter when objects are sorted by them
+JITTER = 0.05
 
 
 def token_batches(lengths: np.ndarray, budget: float, rng: np.random.Generator | None) -> Iterator[np.ndarray]:
     """Yield arrays of indices of objects; every object once.
 
-    A batch holds objects of neighbouring lengths, as many as fit the budget of tokens, padding included (always
-    at least one), and is cut earlier where padding would pass 10 %.
+    A batch holds objects of similar lengths, as many as fit the budget of tokens, padding included (always at least
+    one), and is cut earlier where padding would pass 10 %. Budgets of one epoch are evened out: no small batch is left.
 
     Parameters
     ----------
@@ -22,17 +24,19 @@ def token_batches(lengths: np.ndarray, budget: float, rng: np.random.Generator |
     budget : float
         Largest ``len(batch) * longest`` of a batch.
     rng : numpy.random.Generator or None
-        Shuffles objects of equal length and the batches; None keeps the order of increasing length.
+        Shuffles objects of similar length and the batches; None keeps the order of increasing length.
     """
-    order = np.arange(len(lengths)) if rng is None else rng.permutation(len(lengths))
-    order = order[np.argsort(lengths[order], kind="stable")]
-    batches, start, filled = [], 0, 0
-    for place, longest in enumerate(lengths[order].tolist()):
-        count = place - start + 1
-        if count > 1 and (longest * count > budget or filled + longest < (1 - MAX_PADDING) * longest * count):
+    roughly = lengths if rng is None else lengths * rng.uniform(1 - JITTER, 1 + JITTER, len(lengths))
+    order = np.argsort(roughly, kind="stable")  # neighbours vary: in another epoch an object meets others
+    total = lengths.sum()
+    budget = min(budget, total / np.ceil(total / budget) + lengths.max())
+    batches, start, filled, longest = [], 0, 0, 0
+    for place, length in enumerate(lengths[order].tolist()):
+        count, longest = place - start + 1, max(longest, length)
+        if count > 1 and (longest * count > budget or filled + length < (1 - MAX_PADDING) * longest * count):
             batches.append(order[start:place])
-            start, filled = place, 0
-        filled += longest
+            start, filled, longest = place, 0, length
+        filled += length
     batches.append(order[start:])
     if rng is not None:
         batches = [batches[i] for i in rng.permutation(len(batches))]

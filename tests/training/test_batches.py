@@ -79,6 +79,20 @@ def test_epochs_of_one_rng_differ():
     assert first != second
 
 
+@pytest.mark.parametrize("kind", ["light curves of 3 to 150", "log-normal 60 to 1,100"])
+def test_an_object_meets_others_in_each_epoch(kind):
+    lengths, rng = lengths_of(kind), np.random.default_rng(0)
+    first, second = (list(token_batches(lengths, 64 * np.median(lengths), rng)) for _ in range(2))
+    again = {int(i): set(batch.tolist()) for batch in second for i in batch}
+    overlap = [len(again[int(i)] & set(batch.tolist())) / len(batch) for batch in first for i in batch]
+    assert np.mean(overlap) < 0.7
+
+
+def test_equal_lengths_leave_no_small_batch():
+    sizes = [len(b) for b in token_batches(np.full(577, 220), 64 * 220, np.random.default_rng(0))]
+    assert min(sizes) > 45
+
+
 def test_order_of_batches_does_not_follow_length():
     lengths = lengths_of("log-normal 60 to 1,100")
     batches = list(token_batches(lengths, 64 * np.median(lengths), np.random.default_rng(0)))
