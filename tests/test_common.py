@@ -225,8 +225,13 @@ def test_warm_start_lowers_the_loss(make, X):
 
 def test_warm_start_after_changing_the_architecture_is_refused(make, X):
     estimator = make(warm_start=True).fit(X)
-    with pytest.raises(ValueError, match=r"warm_start=True.*architecture"):
-        estimator.set_params(bottleneck_dim=3).fit(X)
+    before = estimator.transform(X)
+    for name, value in {"bottleneck_dim": 3, "n_heads": 1, "n_encoder_layers": 3}.items():
+        was = estimator.get_params()[name]
+        with pytest.raises(ValueError, match=rf"warm_start=True.*{name} was {was} .* is {value} now"):
+            estimator.set_params(**{name: value}).fit(X)
+        estimator.set_params(**{name: was})
+    np.testing.assert_array_equal(estimator.transform(X), before)
 
 
 def test_history_and_what_is_learned(make, X, monkeypatch):

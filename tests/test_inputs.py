@@ -1,5 +1,6 @@
 """What users hand over: bad input is refused by object index and column, odd but good input works."""
 
+import copy
 import io
 import re
 
@@ -66,7 +67,6 @@ BAD_TABLES = {
     "no such column": (lambda t: without(t, "mag"), r"X\[2\] has no column 'mag' .*it has: .*time"),
     "no location": (lambda t: without(t, "time"), r"X\[2\] has no column 'time'"),
     "no band": (lambda t: without(t, "band"), r"X\[2\] has no column 'band'"),
-    "no error column where fit had one": (lambda t: without(t, "mag_err"), r"X\[2\] has no column 'mag_err'"),
     "empty": (lambda t: t[:0], r"X\[2\] is an empty table"),
     "no columns": (lambda t: Table(), r"X\[2\] is an empty table"),
     "all masked": (lambda t: with_cells(t, "mag", np.ma.masked_all(len(t))), r"X\[2\] has no finite 'mag'"),
@@ -95,6 +95,18 @@ BAD_TABLES = {
     "inconvertible unit of location": (
         lambda t: with_cells(t, "time", np.ones(len(t)) * u.AA),
         r"X\[2\] column 'time' has unit 'Angstrom'.*cannot be converted to 'd'",
+    ),
+    "extreme value": (
+        lambda t: with_cells(t, "mag", np.r_[1.0, 1e25, np.ones(len(t) - 2)]),
+        r"X\[2\] column 'mag' is 1e\+25 at row 1, more than a million standard deviations.*NaN",
+    ),
+    "extreme value that overflows": (
+        lambda t: with_cells(t, "mag", np.r_[1.0, -1e300, np.ones(len(t) - 2)]),
+        r"X\[2\] column 'mag' is -1e\+300 at row 1",
+    ),
+    "extreme location": (
+        lambda t: with_cells(t, "time", np.r_[1e25, np.ones(len(t) - 1)]),
+        r"X\[2\] column 'time' is 1e\+25 at row 0",
     ),
     "None": (lambda t: None, r"X\[2\] is not a Table but None"),
     "a dict of columns": (lambda t: {"mag": [1.0], "time": [1.0]}, r"X\[2\] is not a Table but a dict"),
@@ -147,6 +159,69 @@ def test_metadata_that_no_object_has_are_refused(make, X):
         make(modality=Photometry(metadata=("host_mass",))).fit(X)
 
 
+def test_extreme_metadata_are_refused_by_name(make, fitted, X):
+    X[2].meta["redshift"] = 1e25
+    for method in (make().fit, fitted.transform):
+        with pytest.raises(TableError, match=r"X\[2\] metadata 'redshift' is 1e\+25, more than a million"):
+            method(X)
+
+
+def test_a_sentinel_in_a_whole_object_is_refused_in_fit_though_the_scale_is_finite(make, X):
+    X[3]["mag"][:] = 1e30
+    X[3]["mag"][1] = 2e30
+    with pytest.raises(TableError, match=r"X\[3\] column 'mag' is 2e\+30 at row 1"):
+        make().fit(X)
+
+
+def test_what_is_just_large_is_no_error(fitted, X):
+    X[2]["mag"][0] = 1e4
+    X[2]["mag_err"][1] = 1e300
+    assert np.isfinite(fitted.transform(X)).all()
+
+
+def test_an_object_without_errors_has_unknown_ones_whatever_the_order(make, X):
+    X[0].remove_column("mag_err")
+    one, other = (make().fit(x).modalities_["sequence"] for x in (X, X[1:] + X[:1]))
+    assert one.error == other.error == "mag_err"
+    assert one.learned.error == pytest.approx(other.learned.error)
+    assert np.isnan(one.read(X[0], "X[0]")["error"]).all()
+    assert np.isfinite(one.read(X[1], "X[1]")["error"]).all()
+
+
+def test_without_weighting_errors_are_not_missed(fitted, X):
+    expected = fitted.transform(X)
+    X[2].remove_column("mag_err")
+    np.testing.assert_array_equal(fitted.transform(X), expected)
+
+
+@pytest.mark.parametrize("i", [0, 2])
+def test_a_fit_that_weighs_by_errors_insists_on_them(make, X, i):
+    X[i].remove_column("mag_err")
+    with pytest.raises(TableError, match=rf"X\[{i}\] has no column 'mag_err'"):
+        make(error_weighting=True).fit(X)
+
+
+def test_errors_declared_but_nowhere_are_refused(make, X):
+    with pytest.raises(TableError, match=r"X\[0\] has no column 'sigma'"):
+        make(modality=Photometry(error="sigma")).fit(X)
+
+
+def test_optional_columns_of_several_names_are_refused_whatever_the_order(make, X):
+    X[4].rename_column("mag_err", "magerr")
+    for objects in (X, X[::-1]):
+        with pytest.raises(TableError, match=r"error: X\[\d+\] has mag\w+; X\[\d+\] has mag\w+\. Choose.*error="):
+            make().fit(objects)
+    X[4]["mag_err"] = X[4]["magerr"]
+    assert make().fit(X).modalities_["sequence"].error == "mag_err", "the one that all have"
+
+
+def test_bands_that_only_some_objects_have_are_refused_whatever_the_order(make, X):
+    X[0].remove_column("band")
+    for i, objects in ((0, X), (11, X[::-1])):
+        with pytest.raises(TableError, match=rf"X\[{i}\] has no column 'band'"):
+            make().fit(objects)
+
+
 def test_unknown_ignored_drops_the_points_of_a_band_and_a_label(make, X):
     modality = Photometry(metadata=("survey",), unknown="ignore")
     estimator = make(modality=modality, max_iter=20, early_stopping=False).fit(X)
@@ -191,11 +266,32 @@ def test_no_candidate_is_refused_with_the_columns_there_are(make, spectra):
         (Sequence(metadata="redshift"), r"metadata='redshift'.*\('redshift',\)"),
         (Sequence(metadata=("z", "Z")), "'Z' is named twice"),
         (Sequence(resolution=0), "resolution=0"),
+        (Sequence(value="mag", location="mag"), r"X\[0\] column 'mag' is both value and location"),
+        (Sequence(error="mag"), r"X\[0\] column 'mag' is both value and error"),
     ],
 )
 def test_a_wrong_declaration_is_refused_in_fit(make, X, modality, message):
     with pytest.raises(ValueError, match=message):
         make(modality=modality).fit(X)
+
+
+@pytest.mark.parametrize("resolution", [1 * u.AA, "1"], ids=repr)
+def test_a_resolution_that_is_no_number_is_refused(make, X, resolution):
+    with pytest.raises(TypeError, match=r"resolution=.*a positive number in the unit of the location"):
+        make(modality=Sequence(resolution=resolution)).fit(X)
+
+
+def test_presets_fall_back_to_customary_names(make, X):
+    for table in X:
+        table["flux"] = 10 ** (-0.4 * table["mag"].data)
+    usual = make(modality=Photometry()).fit(X).modalities_["sequence"]
+    assert (usual.value, usual.location, usual.band) == ("mag", "time", "band"), "of several candidates"
+    for table in X:
+        table.rename_columns(["time", "band", "flux"], ["mjd", "filter", "quality_of_flux"])
+    found = make(modality=Photometry(metadata=("redshift",))).fit(X).modalities_["sequence"]
+    assert (found.value, found.location, found.band) == ("mag", "mjd", "filter")
+    with pytest.raises(TableError, match=r"X\[0\] has no column 'time'"):
+        make(modality=Photometry(location="time")).fit(X)
 
 
 # --- bad collections --------------------------------------------------------------------------------
@@ -217,6 +313,26 @@ def test_nothing_is_refused(make, fitted):
     for method in (make().fit, fitted.transform):
         with pytest.raises(ValueError, match=r"0 objects|0 sample"):
             method([])
+
+
+NO_COLLECTIONS = {
+    "None": (None, "not None"),
+    "number": (3, "not a int"),
+    "text": ("f.fits", "not a str"),
+    "generator": ((t for t in ()), r"not a generator; pass list\(X\)"),
+    "map": (map(str, ()), r"not a map; pass list\(X\)"),
+}
+
+
+@pytest.mark.parametrize(("X", "message"), NO_COLLECTIONS.values(), ids=NO_COLLECTIONS.keys())
+def test_no_collection_is_refused_with_what_would_be_one(make, fitted, X, message):
+    for method in (make().fit, fitted.transform):
+        with pytest.raises(TableError, match=f"X must be a list of Tables or a 2-D array, {message}"):
+            method(X)
+    with pytest.raises(TableError, match=f"X must be a list or an array of images, {message}"):
+        make(modality=skdaep.Image()).fit(X)
+    with pytest.raises(TableError, match=f"X must be a list of dicts, {message}"):
+        skdaep.MultimodalDAEP({"a": Photometry()}).fit(X)
 
 
 @pytest.mark.parametrize("bad", [{"flux": 1}, "text", None], ids=repr)
@@ -254,6 +370,67 @@ def test_infinity_in_an_array_is_refused_by_row_and_column(make):
     X[2, 3] = np.inf
     with pytest.raises(TableError, match=r"X\[2\] contains infinity at column 3"):
         make(modality=None).fit(X)
+
+
+MASKED_ROWS = {
+    "masked array": lambda X, mask: np.ma.masked_array(X, mask),
+    "list of masked arrays": lambda X, mask: [np.ma.masked_array(x, m) for x, m in zip(X, mask, strict=True)],
+    "masked integers": lambda X, mask: np.ma.masked_array(X.astype(int), mask),
+    "Masked": lambda X, mask: Masked(X, mask=mask),
+    "list of Masked": lambda X, mask: [Masked(x, mask=m) for x, m in zip(X, mask, strict=True)],
+    "list of MaskedColumns": lambda X, mask: [MaskedColumn(x, mask=m) for x, m in zip(X, mask, strict=True)],
+    "Masked Quantity": lambda X, mask: Masked(u.Quantity(X), mask=mask),
+    "list with one masked array": lambda X, mask: [np.ma.masked_array(X[0], mask[0]), *np.where(mask, np.nan, X)[1:]],
+}
+
+
+@pytest.mark.parametrize("hide", MASKED_ROWS.values(), ids=MASKED_ROWS.keys())
+def test_masked_cells_of_arrays_are_not_observed(make, hide):
+    X = np.random.default_rng(0).normal(0, 9, size=(6, 7)).round()
+    mask = np.eye(6, 7) > 0
+    hidden = np.where(mask, np.nan, X)
+    estimator = make(modality=None).fit(hidden)
+    expected = estimator.transform(hidden), estimator.reconstruct(hidden), estimator.score(hidden)
+    given = hide(np.where(mask, 777, X), mask)
+    for method, wanted in zip((estimator.transform, estimator.reconstruct, estimator.score), expected, strict=True):
+        np.testing.assert_array_equal(method(given), wanted)
+    np.testing.assert_array_equal(make(modality=None).fit(given).transform(hidden), expected[0])
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.ones((4, 5)) * u.Jy, r"X has unit 'Jy', which an array does not keep; pass its \.value, or Tables"),
+        (Masked(np.ones((4, 5)) * u.Jy), "X has unit 'Jy'"),
+        ([np.ones(5), np.ones(5) * u.mJy, np.ones(5)], r"X\[1\] has unit 'mJy'"),
+        (np.ones((4, 5)) * u.percent, "X has unit '%'"),
+        (np.full((4, 5), "1.0"), r"X\[0\] holds text at column 0: .*'1\.0'.*Numbers are needed"),
+        (np.full((4, 5), b"1.0"), r"X\[0\] holds text at column 0"),
+        (np.array([[1.0, 2.0], [3.0, "4.0"]], object), r"X\[1\] holds text at column 1: '4\.0'"),
+        ([[1.0, 2.0], [3.0, "4.0"]], r"X\[1\] holds text at column"),
+        (pd.DataFrame({"a": [1.0, 2.0], "b": ["1", "2"]}), r"X\[0\] holds text at column 1"),
+        (np.full(5, "1.0"), "X holds text at column 0"),
+        ([np.ones(5), np.ones(5), np.ones(4)], r"X\[2\] has shape \(4,\), but X\[0\] has \(5,\).*Use Tables"),
+        ([[1.0, 2.0], [1.0]], r"X\[1\] has shape \(1,\), but X\[0\] has \(2,\).*Use Tables"),
+        (np.array([[1.0, 2.0], [3.0, 1e300], [5.0, 6.0]]), r"X\[1\] is 1e\+300 at column 1, more than a million"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_an_array_that_is_none_of_bare_numbers_is_refused(make, X, message):
+    with pytest.raises(TableError, match=message):
+        make(modality=None).fit(X)
+
+
+def test_an_array_to_transform_is_held_to_the_same(make):
+    X = np.random.default_rng(0).normal(size=(6, 5))
+    estimator = make(modality=None).fit(X * u.dimensionless_unscaled)
+    for method in (estimator.transform, estimator.score, estimator.reconstruct):
+        with pytest.raises(TableError, match="X has unit 'mJy'"):
+            method(X * u.mJy)
+        with pytest.raises(TableError, match=r"X\[2\] is 1e\+25 at column 3"):
+            method(np.where(np.arange(30).reshape(6, 5) == 13, 1e25, X))
+    with pytest.raises(TableError, match="at has unit 'Jy'"):
+        estimator.inverse_transform(np.zeros((6, 4)), at=X * u.Jy)
 
 
 def test_a_row_of_an_array_without_a_number_is_refused_by_index(make):
@@ -340,6 +517,39 @@ def test_a_parameter_out_of_range_is_refused_by_name(make, X, parameters, messag
 def test_a_parameter_of_its_own_out_of_range_is_refused_by_name(X, name, parameters, message):
     with pytest.raises(ValueError, match=message):
         getattr(skdaep, name)(**parameters).fit(X)
+
+
+@pytest.mark.parametrize("declaration", [Photometry, Sequence, skdaep.Image])
+def test_what_makes_a_modality_is_none(X, declaration):
+    called = declaration.__name__
+    with pytest.raises(TypeError, match=rf"modality is {called}, not a modality; did you mean {called}\(\)\?"):
+        skdaep.DAEPEncoder(declaration).fit(X)
+    with pytest.raises(TypeError, match=rf"modalities\['a'\] is {called}.*did you mean {called}\(\)\?"):
+        skdaep.MultimodalDAEP({"a": declaration}).fit(X)
+
+
+@pytest.mark.parametrize("n_draws", [True, 0, -1, 1.5, "2"])
+def test_a_number_of_draws_that_is_none_is_refused(fitted, X, n_draws):
+    for method in (fitted.reconstruct, lambda X, n_draws: fitted.inverse_transform(np.zeros((1, 4)), n_draws=n_draws)):
+        with pytest.raises(ValueError, match=f"n_draws={n_draws!r}: a positive int or None"):
+            method(X, n_draws=n_draws)
+
+
+@pytest.mark.parametrize("changed", [dict(sampler="heun"), dict(precision="half"), dict(n_sampling_steps=0)], ids=repr)
+def test_parameters_changed_after_fit_are_looked_at(fresh, X, changed):
+    estimator = copy.deepcopy(fresh).set_params(**changed)
+    (name,) = changed
+    for method in (estimator.transform, estimator.reconstruct):
+        with pytest.raises(ValueError, match=f"'{name}' parameter"):
+            method(X)
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan], ids=repr)
+def test_a_group_that_is_none_is_refused_by_index(make, X, nothing):
+    groups = [*"abcdefghijkl"]
+    groups[1] = nothing
+    with pytest.raises(ValueError, match=rf"groups\[1\] is {nothing}"):
+        make().fit(X, groups=np.array(groups, object))
 
 
 def test_too_few_objects_for_the_validation_split(make, X):
@@ -584,8 +794,52 @@ def test_a_unit_where_fit_had_none_is_refused_but_dimensionless_is_none(make, sp
         table["flux"].unit = u.dimensionless_unscaled
     assert_same_code(estimator, spectra, expected)
     spectra[2]["flux"].unit = u.Jy
-    with pytest.raises(TableError, match=r"X\[2\] column 'flux' has unit 'Jy', but in fit it had none"):
+    with pytest.raises(TableError, match=r"X\[2\] column 'flux' has unit 'Jy', but fit had none"):
         estimator.transform(spectra)
+
+
+def test_in_fit_the_unit_that_the_first_object_lacks_is_said_to_be_lacking_there(make, spectra):
+    spectra[0]["flux"].unit = None
+    with pytest.raises(TableError, match=r"X\[1\] column 'flux' has unit 'mJy', but X\[0\] had none.*add it"):
+        make(modality=None).fit([t["wavelength", "flux"] for t in spectra])
+    with pytest.raises(TableError, match=r"X\[0\] column 'flux_err' has unit 'mJy', but 'flux' of X\[0\] had none"):
+        make(modality=None).fit(spectra)
+
+
+def test_units_that_astropy_does_not_know_are_kept_apart(make, spectra):
+    for table in spectra:
+        table["flux"].unit = table["flux_err"].unit = u.Unit("DN/exposure", parse_strict="silent")
+    estimator = make(modality=None).fit(spectra)
+    assert str(estimator.reconstruct(spectra)[0]["flux"].unit) == "DN/exposure"
+    for other in (u.Unit("foo", parse_strict="silent"), u.Jy):
+        spectra[2]["flux"].unit = other
+        with pytest.raises(TableError, match=rf"X\[2\] column 'flux' has unit '{other}', which cannot.*'DN/exp"):
+            estimator.transform(spectra)
+
+
+def test_units_of_metadata_are_converted(make, X):
+    for i, table in enumerate(X):
+        table.meta["d"] = (3 + i) * u.Mpc
+    modality = Photometry(metadata=("d",))
+    estimator = make(modality=modality, max_iter=20).fit(X)
+    expected = estimator.transform(X)
+    assert estimator.inverse_transform(expected[:1])[0].meta["d"].unit == u.Mpc
+    for table in X:
+        table.meta["d"] = table.meta["d"].to(u.kpc)
+    assert_same_code(estimator, X, expected)
+    mixed = [t.copy() for t in X]
+    mixed[0].meta["d"] = mixed[0].meta["d"].to(u.Mpc)
+    assert_same_code(make(modality=modality, max_iter=20).fit(mixed), X, expected)
+    X[2].meta["d"] = 5.0  # without a unit it is in that of fit
+    assert_same_code(estimator, X, expected)
+    X[2].meta["d"] = 5 * u.Jy
+    with pytest.raises(TableError, match=r"X\[2\] metadata 'd' has unit 'Jy'.* converted to 'Mpc' of fit"):
+        estimator.transform(X)
+    with pytest.raises(TableError, match=r"X\[2\] metadata 'd' .* to 'kpc' of X\[0\]"):
+        make(modality=modality).fit(X)
+    X[0].meta["d"] = 3.0
+    with pytest.raises(TableError, match=r"X\[1\] metadata 'd' has unit 'kpc', but X\[0\] had none"):
+        make(modality=modality).fit(X)
 
 
 def test_magnitudes_of_a_system(make, X):

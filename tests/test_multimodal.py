@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 import skdaep
-from skdaep import Image, MultimodalDAEP, Photometry, Spectrum, TableError
+from skdaep import DivergenceError, Image, MultimodalDAEP, Photometry, Spectrum, TableError
 from skdaep.estimators._decoding import collate
 
 ESTIMATORS = skdaep.MULTIMODAL
@@ -119,7 +119,26 @@ def test_one_modality_is_the_case_of_one(make_light_curve):
     )
 
 
+@pytest.mark.parametrize("name", ["gaia.xp", "keys"])
+def test_a_modality_may_have_any_name(make, X, tmp_path, name):
+    """Also those that torch cannot use, having methods of that name, or tensors with paths of dots."""
+    renamed = {"spectrum": name, "light curve": "a.b", "image": "ab"}
+    new = [{renamed[k]: v for k, v in x.items()} for x in X]
+    estimator = make().set_params(modalities={renamed[k]: m for k, m in MODALITIES.items()}).fit(new)
+    np.testing.assert_allclose(estimator.transform(new), make().fit(X).transform(X), **CLOSE)
+    estimator.save(tmp_path / "model")
+    rebuilt = (e.reconstruct(new, modality=name, output="arrays") for e in (estimator, skdaep.load(tmp_path / "model")))
+    for one, other in zip(*rebuilt, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 # --- training ----------------------------------------------------------------------------------------
+
+
+def test_divergence_names_objects(make, X):
+    with pytest.raises(DivergenceError, match=r"X\[\d+\].*learning_rate_init"):
+        make(learning_rate_init=1e30, max_iter=20, weight_decay=0.0).fit(X)
+
 
 
 def batches(estimator, X):
@@ -384,6 +403,7 @@ def test_an_empty_list_is_refused(fitted):
     [
         (dict(modalities={}), "modalities is empty"),
         (dict(modalities={"spectrum": "flux"}), r"modalities\['spectrum'\]"),
+        (dict(modalities={"": Spectrum()}), r"modalities\[''\].*dict of names"),
         (dict(modalities=[Spectrum()]), "'modalities'"),
         (dict(drop_modality=1.0), "'drop_modality'"),
         (dict(contrastive_weight=-0.1), "'contrastive_weight'"),

@@ -80,6 +80,7 @@ def sample(
     noise: Callable[[], Tensor],
     n_steps: int,
     step: Callable = dpmpp,
+    start: float = 1.0,
 ) -> Tensor:
     """Run the reverse process from pure noise to data in `n_steps` equal intervals of t.
 
@@ -96,6 +97,8 @@ def sample(
         Number of evaluations of `denoise`.
     step : callable
         A member of `SAMPLERS`.
+    start : float
+        The first t.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def sample(
         A draw, of the shape of ``noise()``.
     """
     x = noise()
-    times = torch.linspace(1, 0, n_steps + 1, dtype=torch.float64)
+    times = torch.linspace(start, 0, n_steps + 1, dtype=torch.float64)
     levels = [Level(*(level.item() for level in schedule(t))) for t in times]
     memory = None
     for t, here, there in zip(times[:-1], levels[:-1], levels[1:], strict=True):

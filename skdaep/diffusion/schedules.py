@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 N_STEPS = 1000
+#: a predictor of the noise divides by alpha: no draw starts where there is less (DDPM's linear schedule ends at 0.0064)
+LEAST_ALPHA = 0.006
 
 
 class Schedule(nn.Module):
@@ -39,6 +41,11 @@ class Schedule(nn.Module):
         left = place.floor().clamp(max=n - 1).long()
         log_alpha_bar = torch.lerp(table[left], table[left + 1], (place - left).to(table.dtype))
         return torch.exp(0.5 * log_alpha_bar), torch.sqrt(-torch.expm1(log_alpha_bar))
+
+    def last_time(self, least_alpha: float) -> float:
+        """Return the last time of the table at which alpha is no less."""
+        n = len(self.exact) - 1
+        return torch.nonzero(self.exact >= 2 * math.log(least_alpha)).max().item() / n
 
 
 def linear(n: int = N_STEPS) -> Schedule:

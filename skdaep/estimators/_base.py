@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
+import warnings
 from collections.abc import Iterator
 from numbers import Integral, Real
 
@@ -14,14 +15,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ..diffusion.noise import Correlation
+from ..exceptions import InterruptedTrainingWarning
 from ..modalities import Modality
 from ..nn.autoencoder import Autoencoder
 from ..objectives import Objective
-from ..training import SOLVERS, autocast, resolve_device, resolve_precision
+from ..training import SOLVERS, autocast, resolve_device, resolve_precision, seeded
 from ._callbacks import CallbackSupportMixin, FitProgress
 from ._compat import Interval, StrOptions, fit_context
 from ._decoding import (
     TOKENS_PER_PASS,
+    capacity,
     collate,
     content_key,
     decode,
@@ -35,7 +38,7 @@ from ._persistence import PersistenceMixin, arrays_of
 from ._prior import PriorMixin
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
-#: points that are read, encoded and decoded before the next objects are looked at
+#: points that are read, encoded and decoded before the next objects are looked at, on a CPU
 POINTS_PER_CHUNK = 4 * TOKENS_PER_PASS
 
 
@@ -47,6 +50,13 @@ def some(objects: Iterator, name: str) -> Iterator:
         yield obj
     if empty:
         raise ValueError(f"{name} holds 0 objects (n_samples=0); at least one is needed.")
+
+
+def refuse_class(name: str, modality) -> None:
+    """Raise TypeError if a parameter is what makes a modality rather than a modality."""
+    if callable(modality):
+        called = getattr(modality, "__name__", modality)
+        raise TypeError(f"{name} is {called}, not a modality; did you mean {called}()?")
 
 
 def joined(parts: list):
@@ -151,7 +161,8 @@ class BaseEncoder(
         ----------
         X : list of Table, array of shape (n_objects, n_points), images, or list of dict
             One Table per object. In an array a row is a regularly sampled object, NaN is "not observed". With several
-            modalities one dict per object.
+            modalities one dict per object. Meta-estimators that index arrays (bagging) need a column of Tables, an
+            object array of shape (n_objects, 1).
         y : object, default=None
             Ignored.
         groups : array-like of shape (n_objects,), default=None
@@ -169,6 +180,15 @@ class BaseEncoder(
         DivergenceError
             If training meets a loss that is not finite; the message names the objects of the batch.
         """
+        before = dict(vars(self))
+        try:
+            return self._fit(X, y, groups)
+        except BaseException:  # nothing is lost of the fit before
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fit(self, X, y, groups):
         if self.model_dim % self.n_heads:
             raise ValueError(f"model_dim={self.model_dim} is not divisible by n_heads={self.n_heads}.")
         device = resolve_device(self.device)
@@ -176,11 +196,14 @@ class BaseEncoder(
         objects = self._objects(X, reset=not resume)
         split = Split.of(self, len(objects), groups, check_random_state(self.random_state))
         modalities = self.modalities_ if resume else self._learn(objects)
+        if getattr(self, "error_weighting", False):  # not where nothing is decoded
+            self._check_errors(objects, modalities)
         records = self._read(objects, modalities)
         architecture = {name: getattr(self, name) for name in self._architecture_parameters}
+        architecture["modalities"] = self._declarations()
         objective = self._build(modalities, split.seed, architecture)
         if resume:
-            self._resume(objective)
+            self._resume(objective, architecture)
         shape = (self.bottleneck_length, self.bottleneck_dim)
         fitted = {
             "modalities_": modalities,
@@ -189,6 +212,7 @@ class BaseEncoder(
             "_architecture": architecture,
             "_seed": split.seed,
             "_n_features_out": math.prod(shape),
+            "noise_correlation_": {name: Correlation() for name in modalities},  # white until it is learned
             **self._kept(records),
         }
 
@@ -205,10 +229,20 @@ class BaseEncoder(
         self.best_loss_ = min(r.get("validation_loss", r["loss"]) for r in history)
         self._keep(objective)
         held_out = split.validation if len(split.validation) else split.train
-        with self._precision(device):
-            self.noise_correlation_ = learn_correlation(objective, modalities, [records[i] for i in held_out], device)
+        self._learn_correlation(objective, [records[i] for i in held_out], device)
         progress.end()
         return self
+
+    def _learn_correlation(self, objective: Objective, records: list[dict], device: torch.device) -> None:
+        try:
+            with self._precision(device):
+                self.noise_correlation_ = learn_correlation(objective, self.modalities_, records, device)
+        except KeyboardInterrupt:
+            warnings.warn(
+                "Interrupted after training; the model is kept, but draws will have white noise.",
+                InterruptedTrainingWarning,
+                stacklevel=3,
+            )
 
     def _learn(self, objects: list[dict]) -> dict[str, Modality]:
         """Return the modalities completed with what the objects show."""
@@ -218,6 +252,12 @@ class BaseEncoder(
             where = [self._where("X", i, name) for i in having]
             learned[name] = modality.learn([objects[i][name] for i in having], where)
         return learned
+
+    def _check_errors(self, objects: list[dict], modalities: dict[str, Modality]) -> None:
+        """Raise TableError if some objects lack the errors that others have."""
+        for name, modality in modalities.items():
+            having = [i for i, o in enumerate(objects) if name in o]
+            modality.check_errors([objects[i][name] for i in having], [self._where("X", i, name) for i in having])
 
     def _read(self, objects: list[dict], modalities: dict[str, Modality], start: int = 0) -> list[dict]:
         """Return each object's record of each modality that it has; the first of them is ``X[start]``."""
@@ -232,10 +272,11 @@ class BaseEncoder(
     def _chunks(self, X) -> Iterator[tuple[int, list[dict], list[dict]]]:
         """Yield the number of the first, objects and their records, so many at a time that memory does not grow."""
         start, objects, n_points = 0, [], 0
+        most = POINTS_PER_CHUNK * capacity(self._live()[1])
         for obj in some(self._stream(X), "X"):
             objects.append(obj)
             n_points += sum(self.modalities_[name].n_points(part) for name, part in obj.items())
-            if n_points >= POINTS_PER_CHUNK:
+            if n_points >= most:
                 yield start, objects, self._read(objects, self.modalities_, start)
                 start, objects, n_points = start + len(objects), [], 0
         if objects:
@@ -252,8 +293,7 @@ class BaseEncoder(
             on_a_line = all(modality.separations() for modality in modalities.values())
             networks["hidden_length"] = self._auto_hidden_lengths[0 if on_a_line else 1]
         options = self._objective_options(modalities)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             autoencoder = Autoencoder(modalities, n_moments=self._objective_class.n_moments, **networks)
             return self._make_objective(autoencoder, architecture, options)
 
@@ -353,7 +393,7 @@ class BaseEncoder(
             shown = [some_seen(r, context, (self._seed, key)) for r, key in zip(records, keys, strict=True)]
             seen = modality.collate(shown).to(device)
         seeds = [(self._seed, key) for key in keys]
-        correlation = getattr(self, "noise_correlation_", {}).get(name, Correlation())
+        correlation = self.noise_correlation_[name]
         z = np.reshape(Z, (len(index), *self.bottleneck_shape_))
         with self._precision(device):
             return decode(module, name, store, index, z, seeds, n_draws, correlation, seen)
@@ -399,7 +439,7 @@ class BaseEncoder(
     def _check_draws(self, n_draws) -> None:
         if n_draws is None:
             return
-        if not (isinstance(n_draws, Integral) and n_draws >= 1):
+        if isinstance(n_draws, bool) or not (isinstance(n_draws, Integral) and n_draws >= 1):
             raise ValueError(f"n_draws={n_draws!r}: a positive int or None is needed.")
         if not self._live()[0].draws:
             raise ValueError(f"{type(self).__name__} has no draws; use n_draws=None.")
@@ -410,7 +450,7 @@ class BaseEncoder(
             raise ValueError("Draws come from the posterior of z, which Z does not hold; use reconstruct(X, n_draws=).")
 
     def _precision(self, device: torch.device):
-        return autocast(device, resolve_precision(self.precision, device))
+        return autocast(device, resolve_precision(self.precision, device, training=False))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "modalities_")

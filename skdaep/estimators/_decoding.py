@@ -14,12 +14,17 @@ from ..nn.batch import Batch, Ragged
 from ..objectives import Objective
 from ..training import token_batches
 
-#: points that one forward pass may hold, padding included
+#: points that one forward pass may hold on a CPU, padding included
 TOKENS_PER_PASS = 2**15
 #: objects from which the correlation of the noise is learned, fewer where each costs many evaluations
 N_CORRELATION, N_CORRELATION_COSTLY = 128, 16
 CONDITION = ("numbers", "labels")
 CONTENT = ("value", "location", "band", *CONDITION)
+
+
+def capacity(device: torch.device) -> int:
+    """Return how many times as many points as on a CPU are worked on at once, to keep a device busy."""
+    return 8 if device.type == "cuda" else 1
 
 
 def content_key(records: dict[str, dict[str, Any]], z: np.ndarray | None = None) -> int:
@@ -50,7 +55,8 @@ def collate(modalities: dict[str, Modality], records: list[dict], device) -> dic
 def encode(module: Objective, stores: dict[str, Ragged]) -> tuple[np.ndarray, np.ndarray | None]:
     """Return means, and scales where there is a posterior, of the bottlenecks (n_objects, K, D)."""
     lengths = sum(store.lengths.cpu().numpy() for store in stores.values())
-    batches = list(token_batches(lengths, TOKENS_PER_PASS, None))
+    device = next(iter(stores.values())).lengths.device
+    batches = list(token_batches(lengths, TOKENS_PER_PASS * capacity(device), None))
     means, scales = zip(*(module.encode(_take(stores, rows)) for rows in batches), strict=True)
     back = np.concatenate(batches).argsort()
     mean, scale = (None if x[0] is None else torch.cat(x).float().cpu().numpy()[back] for x in (means, scales))
@@ -112,7 +118,7 @@ def decode(
     lengths = store.lengths.cpu().numpy()[index]
     draws = n_draws or module.n_point_draws  # 0: the point estimate needs no noise
     values: list = [None] * len(Z)
-    for rows in token_batches(lengths, TOKENS_PER_PASS / max(draws, 1), None):
+    for rows in token_batches(lengths, TOKENS_PER_PASS * capacity(device) / max(draws, 1), None):
         objects = torch.from_numpy(index[rows]).to(device)
         query, z, noise = store.take(objects), torch.from_numpy(Z[rows]).to(device), None
         seen = None if context is None else context.take(objects)
@@ -136,7 +142,7 @@ def learn_correlation(
     stores = collate(modalities, records, device)
     residuals: dict[str, list] = {name: [] for name in modalities}
     if module.free_correlation:
-        for rows in token_batches(sum(s.lengths.cpu().numpy() for s in stores.values()), TOKENS_PER_PASS, None):
+        for rows in token_batches(sum(s.lengths.cpu().numpy() for s in stores.values()), TOKENS_PER_PASS * capacity(device), None):
             batches = _take(stores, rows)
             z = module.encode(batches).mean
             for name, batch in batches.items():

@@ -49,13 +49,14 @@ validation_fraction : float, default=0.1
 n_iter_no_change : int, default=30
     See `early_stopping`.
 warm_start : bool, default=False
-    Whether `fit` continues from the weights and scaling of the fit before.
+    Whether `fit` continues from the weights and scaling of the fit before; `history_` begins anew.
 random_state : int, RandomState or None, default=None
     Seed of initial weights, batches, noise and draws. Global generators are never touched.
 device : str, default="auto"
     "auto" is CUDA where there is one, else the CPU; or a torch device such as "cpu", "cuda:1", "mps".
 precision : {"auto", "float32", "bfloat16"}, default="auto"
-    Of matrix products; "auto" is bfloat16 on a CUDA device that has it, else float32.
+    Of matrix products; "auto" is bfloat16 in `fit` on a CUDA device that has it, and float32 for all else. With
+    "bfloat16" codes and reconstructions have its three digits, too.
 verbose : bool or int, default=False
     Whether to write a line for each record of `history_`. For a progress bar call
     ``set_callbacks(sklearn.callback.ProgressBar())`` before `fit`.

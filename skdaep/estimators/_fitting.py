@@ -37,6 +37,9 @@ class Split:
         train_index, validation = np.arange(n_objects), np.arange(0)
         if groups is not None:
             groups = column_or_1d(groups, dtype=None)
+            for i, group in enumerate(groups):
+                if group is None or group != group:
+                    raise ValueError(f"groups[{i}] is {group}; every object needs a group.")
             check_consistent_length(train_index, groups)
         if estimator.early_stopping:
             n_units = n_objects if groups is None else len(np.unique(groups))
@@ -61,7 +64,7 @@ class Split:
 
 def fit_objective(estimator, objective, modalities: dict[str, Modality], records, split: Split, device, progress):
     """Train an objective in place by the estimator's parameters and return the history."""
-    dtype = resolve_precision(estimator.precision, device)
+    dtype = resolve_precision(estimator.precision, device, training=True)
     stores = collate(modalities, [records[i] for i in split.train], device)
     objective.to(device)
     validation = None

@@ -8,9 +8,10 @@ from numbers import Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality
-from ._base import BaseEncoder, joined
+from ._base import BaseEncoder, joined, refuse_class
 
 
 class MultimodalEncoder(BaseEncoder):
@@ -26,7 +27,8 @@ class MultimodalEncoder(BaseEncoder):
 
     def _declarations(self) -> dict[str, Modality]:
         for name, modality in self.modalities.items():
-            if not isinstance(modality, Modality) or not isinstance(name, str):
+            refuse_class(f"modalities[{name!r}]", modality)
+            if not isinstance(modality, Modality) or not isinstance(name, str) or not name:
                 raise ValueError(f"modalities[{name!r}] is {modality!r}; a dict of names to Modality is needed.")
         if not self.modalities:
             raise ValueError("modalities is empty; declare at least one.")
@@ -61,6 +63,7 @@ class MultimodalEncoder(BaseEncoder):
                 f"{name} is a dict; pass a list of dicts, one per object. A dict of lists is turned round by "
                 f"[dict(zip({name}, row)) for row in zip(*{name}.values())]."
             )
+        tables.check_collection(X, name, "a list of dicts")
         cells = (X.to_numpy() if hasattr(X, "to_numpy") else X).ravel() if hasattr(X, "shape") else X
         yield from (self._present(o, modalities, f"{name}[{i}]") for i, o in enumerate(cells))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import os
 import uuid
@@ -15,18 +16,23 @@ import safetensors.numpy
 import torch
 from safetensors import SafetensorError, safe_open
 
+from .. import modalities
 from ..diffusion.noise import Correlation
 from ..exceptions import CorruptModelError, DeviceError
-from ..modalities import Image, Sequence
-from ..modalities._image import LearnedImage
-from ..modalities._learned import Learned, Scaling
 from ..training import resolve_device
 
 FORMAT = 1
 #: what the names of tensors begin with in a file, and the attributes that hold them; the last has what is left
 TENSORS = {"prior.": "_prior", "stored.": "_stored", "": "_weights"}
-#: dataclasses that may stand in a file
-DATACLASSES = {c.__name__: c for c in (Correlation, Image, Learned, LearnedImage, Scaling, Sequence)}
+#: dataclasses that may stand in a file: all that the modalities are made of
+DATACLASSES = {"Correlation": Correlation} | {
+    name: cls
+    for module in vars(modalities).values()
+    if inspect.ismodule(module)
+    for name, cls in vars(module).items()
+    if dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__
+}
+OWN = "save writes skdaep's own estimators and modalities"
 
 
 class PersistenceMixin:
@@ -44,20 +50,20 @@ class PersistenceMixin:
         self._weights = arrays_of(objective)
         self._module = objective.eval()
 
-    def _resume(self, objective: torch.nn.Module) -> None:
+    def _resume(self, objective: torch.nn.Module, architecture: dict) -> None:
         """Start an objective from the weights of the fit before."""
-        for name, tensor in objective.state_dict().items():
-            was = self._weights[name].shape if name in self._weights else None
-            if was != tuple(tensor.shape):
+        for name, value in architecture.items():
+            if value != (was := self._architecture[name]):
                 raise ValueError(
-                    f"warm_start=True cannot continue: the architecture has changed since the fit before ({name!r} "
-                    f"had shape {was}, now {tuple(tensor.shape)}). Restore the parameters or set warm_start=False."
+                    f"warm_start=True cannot continue: {name} was {was!r} in the fit before and is {value!r} now. "
+                    "Restore it or set warm_start=False."
                 )
         objective.load_state_dict({k: torch.from_numpy(v) for k, v in self._weights.items()})
 
     def _live(self) -> tuple[torch.nn.Module, torch.device]:
         """Return the module on its device, rebuilt from the weights after unpickling."""
         if getattr(self, "_module", None) is None:
+            self._validate_params()  # `set_params` may have changed those of decoding
             self.device_ = str(resolve_device(self.device))
             module = self._build(self.modalities_, self._seed, self._architecture)
             module.load_state_dict({k: torch.from_numpy(v) for k, v in self._weights.items()})
@@ -79,11 +85,14 @@ class PersistenceMixin:
         Raises
         ------
         TypeError
-            If a parameter cannot be written as JSON, such as a RandomState.
+            If a parameter cannot be written as JSON, such as a RandomState, or if the class of the estimator or of a
+            modality is not skdaep's own.
         """
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self)
+        if _own_class(type(self).__name__) is not type(self):
+            raise TypeError(f"{OWN}, and {type(self).__name__} is none of them; use pickle.")
         path = Path(path)
         skip = {*TENSORS.values(), *self._caches, "_skl_callbacks", *self.get_params(deep=False)}
         weights = {start + k: v for start, name in TENSORS.items() for k, v in getattr(self, name, {}).items()}
@@ -136,15 +145,13 @@ def load(path, *, device=None):
     DeviceError
         If the model's device does not exist on this machine.
     """
-    import skdaep
-
     text, weights = _read(path)
     try:
         content = json.loads(text)
         _check_tensors(path, weights, content["sha256"])
-        if content["class"] not in (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL):
+        if (own := _own_class(content["class"])) is None:
             raise CorruptModelError(f"{path}: unknown estimator {content['class']!r}.")
-        estimator = getattr(skdaep, content["class"])(**_from_json(content["parameters"]))
+        estimator = own(**_from_json(content["parameters"]))
         if device is not None:
             estimator.set_params(device=device)
         vars(estimator).update(_from_json(content["fitted"]))
@@ -157,6 +164,13 @@ def load(path, *, device=None):
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CorruptModelError(f"{path} describes no model that can be built: {error!r}") from error
     return estimator
+
+
+def _own_class(name: str) -> type | None:
+    """Return skdaep's estimator of a name."""
+    import skdaep
+
+    return getattr(skdaep, name) if name in (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL) else None
 
 
 def _read(path) -> tuple[str, dict[str, np.ndarray]]:
@@ -204,9 +218,12 @@ def _to_json(x: Any) -> Any:
         return [_to_json(v) for v in x]
     if isinstance(x, dict):
         return {"dict": {str(k): _to_json(v) for k, v in x.items()}}
-    if type(x).__name__ in DATACLASSES:
-        return {type(x).__name__: {f.name: _to_json(getattr(x, f.name)) for f in dataclasses.fields(x)}}
-    raise TypeError(f"save cannot write a {type(x).__name__}; an int random_state can be written, for one.")
+    name = type(x).__name__
+    if DATACLASSES.get(name) is type(x):
+        return {name: {f.name: _to_json(getattr(x, f.name)) for f in dataclasses.fields(x)}}
+    if isinstance(x, np.random.RandomState):
+        raise TypeError("save cannot write a RandomState; set an int random_state.")
+    raise TypeError(f"{OWN}, and {name} is none of them; use pickle.")
 
 
 def _from_json(x: Any) -> Any:

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..objectives.prior import Prior
-from ..training import generator_of, train
+from ..training import generator_of, seeded, train
 
 BATCH_SIZE = 128
 VALIDATION_FRACTION = 0.1
@@ -43,13 +43,15 @@ class PriorMixin:
         Raises
         ------
         ValueError
-            If there are fewer than 10 objects.
+            If there are fewer than 10 objects, or `max_iter` is not a positive int.
 
         References
         ----------
         .. [1] Preechakul et al., "Diffusion Autoencoders", arXiv:2111.15640, section 4.
         """
         check_is_fitted(self)
+        if isinstance(max_iter, bool) or not (isinstance(max_iter, Integral) and max_iter >= 1):
+            raise ValueError(f"max_iter={max_iter!r}: a positive int is needed.")
         Z = torch.from_numpy(self._means(X)).flatten(1)
         if len(Z) < 10:
             raise ValueError(f"A prior cannot be learned from {len(Z)} objects; at least 10 are needed.")
@@ -57,8 +59,7 @@ class PriorMixin:
         order = np.random.default_rng([self._seed, 3]).permutation(len(Z))
         n_held_out = max(1, round(VALIDATION_FRACTION * len(Z)))
         held_out, seen = Z[order[:n_held_out]].to(device), Z[order[n_held_out:]].to(device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._seed)
+        with seeded(self._seed):
             prior = Prior(seen.mean(0).cpu(), seen.std(0).clamp(min=1e-6).cpu()).to(device)
         self.prior_history_ = train(
             prior,

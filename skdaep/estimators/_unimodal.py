@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality, Sequence
-from ._base import BaseEncoder, joined, some
+from ._base import BaseEncoder, joined, refuse_class, some
 
 NAME = "sequence"  # of the only modality
 
@@ -19,6 +19,10 @@ class UnimodalEncoder(BaseEncoder):
     """Shared by the encoders of one modality; a subclass adds its parameters and `_make_objective`."""
 
     _parameter_constraints: dict = {"modality": [Modality, None]} | BaseEncoder._parameter_constraints
+
+    def _validate_params(self):
+        refuse_class("modality", self.modality)
+        super()._validate_params()
 
     def _declarations(self) -> dict[str, Modality]:
         return {NAME: self.modality or Sequence()}
@@ -37,10 +41,10 @@ class UnimodalEncoder(BaseEncoder):
                 for attribute in ("n_features_in_", "feature_names_in_"):
                     vars(self).pop(attribute, None)
             return modality.objects(X, name)
+        X = tables.rows(X, name)
         if not reset and hasattr(self, "modalities_") and not hasattr(self, "n_features_in_"):
             raise TableError(f"{name} is an array of numbers, but fit saw Tables; pass a list of Tables.")
-        n_axes = 1 + np.ndim(X[0]) if isinstance(X, (list, tuple)) else getattr(X, "ndim", 2)
-        if n_axes > 2:
+        if getattr(X, "ndim", 2) > 2:
             raise TableError(f"{name} looks like images; declare them with modality=Image().")
         X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
         if np.isinf(X).any():

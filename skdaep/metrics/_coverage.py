@@ -13,7 +13,23 @@ from .reading import Bins, check_level, group_index, objects_of, pairs, seen_of,
 
 
 class CoverageResult(NamedTuple):
-    """Of each object, the share of its points inside the interval, and the interval's mean width."""
+    """What `coverage` returns, object by object.
+
+    Parameters
+    ----------
+    coverage : ndarray of shape (n_objects,)
+        Share of the points inside the interval, NaN without a point.
+    width : ndarray of shape (n_objects,)
+        Mean width of the interval.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdaep.metrics import coverage
+    >>> result = coverage(np.array([[0.0, 9.0]]), np.linspace([[-1, -1]], [[1, 1]], 101, axis=-1))
+    >>> result.coverage, result.width.round(1)
+    (array([0.5]), array([1.8]))
+    """
 
     coverage: np.ndarray
     width: np.ndarray

@@ -15,7 +15,24 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 
 class ProbeResult(NamedTuple):
-    """Means and standard deviations over splits."""
+    """What `linear_probe` returns: means and standard deviations over the splits.
+
+    Parameters
+    ----------
+    accuracy, accuracy_sd : float
+        Share of the objects whose class is found.
+    f1, f1_sd : float
+        Macro F1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdaep.metrics import linear_probe
+    >>> y = np.repeat([0, 1], 50)
+    >>> result = linear_probe(y[:, None], y)
+    >>> result.f1, result.f1_sd
+    (1.0, 0.0)
+    """
 
     accuracy: float
     accuracy_sd: float

@@ -42,7 +42,7 @@ def pairs(
             name = tables.find_column(x, "value", value, f"X[{i}]")
             own = unit or tables.unit_of(x, name)
             x = tables.numbers(x, name, f"X[{i}]", own)
-        x, y = array_of(x), decoded_values(y, name, f"{called}[{i}]", own)
+        x, y = tables.floats(x), decoded_values(y, name, f"{called}[{i}]", own)
         if (y.shape[:-1] if with_draws else y.shape) != x.shape:
             raise TableError(
                 f"{called}[{i}] has shape {y.shape}, but X[{i}] has {x.shape}"
@@ -54,18 +54,9 @@ def pairs(
 def decoded_values(y, value: str | None, where: str, unit: str | None = None) -> np.ndarray:
     """Return what was decoded for an object as a float array, with or without an axis of draws."""
     if not isinstance(y, Table):
-        return array_of(y)
+        return tables.floats(y)
     name = tables.find_column(y, "value", value, where)
     return tables.numbers_or_draws(y, name, where, unit or tables.unit_of(y, name))
-
-
-def array_of(x) -> np.ndarray:
-    """Return an array, masked array or NDData as a new float array, NaN where it is masked."""
-    mask, x = (x.mask, x.data) if hasattr(x, "uncertainty") else (np.ma.getmask(x), np.ma.getdata(x))
-    values = np.array(x, float)
-    if mask is not None:
-        values[np.broadcast_to(mask, values.shape)] = np.nan
-    return values
 
 
 def seen_of(x: np.ndarray, draws: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from ._base import Modality
 from ._image import Image
-from ._sequence import Photometry, Sequence, Spectrum
+from ._presets import Photometry, Spectrum
+from ._sequence import Sequence
 
 __all__ = ["Image", "Modality", "Photometry", "Sequence", "Spectrum"]

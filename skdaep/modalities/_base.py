@@ -52,6 +52,9 @@ class Modality(abc.ABC):
         `where` names them in errors, as ``X[i]`` if it is None.
         """
 
+    def check_errors(self, objects: list, where: list[str]) -> None:  # noqa: B027
+        """Refuse an object without the measurement errors that others have, for a fit that weighs by them."""
+
     @abc.abstractmethod
     def n_points(self, obj) -> int:
         """Return how many points an object holds, observed or not."""

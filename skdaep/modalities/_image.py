@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .. import tables
 from ..exceptions import TableError
 from ..nn.batch import Batch
 from ..nn.positions import Sinusoids, frequency_range
 from ._base import Modality
-from ._learned import Scaling
+from ._learned import EXTREME, Scaling, spoiler
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Image(Modality):
 
     def objects(self, X, name: str) -> Iterator[np.ndarray]:
         """Yield the images of X as float64 arrays (H, W) or (H, W, C), NaN where masked."""
+        tables.check_collection(X, name, "a list or an array of images")
         if hasattr(X, "shape") and len(X.shape) not in (3, 4):
             raise TableError(f"{name} has shape {tuple(X.shape)}; images need (n, H, W) or (n, H, W, C).")
         yield from (self.one(image, f"{name}[{i}]") for i, image in enumerate(X))
@@ -88,6 +90,9 @@ class Image(Modality):
         pixels = np.concatenate([image[np.isfinite(image)] for image in objects])
         if not len(pixels):
             raise TableError("X has no finite pixel.")
+        owner = np.repeat(np.arange(len(objects)), [np.isfinite(image).sum() for image in objects])
+        if (i := spoiler(pixels, owner)) is not None:
+            _refuse_extreme(objects[owner[i]], pixels[i], where[owner[i]])
         shape = (height, width, *(channels or [1]))
         return replace(self, learned=LearnedImage(shape, bool(channels), Scaling.of(pixels)))
 
@@ -100,6 +105,9 @@ class Image(Modality):
     def read(self, obj, where: str, values: bool = True) -> dict[str, Any]:
         """Return one image as scaled patches and their places."""
         _check_shape(obj, self._user_shape, where, "the images of fit have")
+        beyond = self.learned.value.extreme(obj)
+        if beyond.any():
+            _refuse_extreme(obj, obj[beyond][0], where)
         scaled = self.learned.value.forward(obj.reshape(self.learned.shape))
         patches = self._to_patches(scaled).astype(np.float32)  # (L, P)
         seen = np.isfinite(patches).all(1)
@@ -216,21 +224,19 @@ class ImageTokenizer(nn.Module):
 
 
 def _pixels(image, where: str) -> np.ndarray:
-    mask, image = (getattr(image, "mask", None), image.data) if hasattr(image, "uncertainty") else (None, image)
-    if isinstance(image, np.ma.MaskedArray):
-        mask, image = np.ma.getmaskarray(image), image.data
-    if hasattr(image, "unmasked"):  # astropy's Masked, which np.asarray would unmask
-        mask, image = image.mask, image.unmasked
-    image = np.asarray(image)
-    if image.ndim not in (2, 3) or image.dtype.kind not in "iufb":
+    cells, _ = tables.bare(image)
+    if cells.ndim not in (2, 3) or cells.dtype.kind not in "iufb":
         raise TableError(f"{where} is not an image: an array of real numbers (H, W) or (H, W, C) is needed.")
-    pixels = image.astype(np.float64)
-    if mask is not None:
-        pixels[np.broadcast_to(mask, pixels.shape)] = np.nan
+    pixels = tables.floats(image)
     if np.isinf(pixels).any():
         place = tuple(int(i) for i in np.argwhere(np.isinf(pixels))[0])
         raise TableError(f"{where} is infinite at pixel {place}; mask it or set it to NaN.")
     return pixels
+
+
+def _refuse_extreme(image: np.ndarray, pixel: float, where: str) -> None:
+    place = tuple(int(i) for i in np.argwhere(image == pixel)[0])
+    raise TableError(f"{where} is {pixel:g} at pixel {place}, {EXTREME}.")
 
 
 def _check_shape(image: np.ndarray, shape: tuple[int, ...], where: str, whose: str) -> None:

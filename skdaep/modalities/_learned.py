@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+#: Standard deviations from the mean of fit beyond which a number is refused: the step of float32 is a sixteenth of one
+#: there, so that neighbours merge, and what so large a number does in a network is no matter of what was learned.
+LIMIT = 1e6
+EXTREME = "more than a million standard deviations from the rest of fit; set it to NaN, or bring values to one scale"
 
 
 @dataclass(frozen=True)
@@ -17,14 +22,20 @@ class Scaling:
 
     @classmethod
     def of(cls, x: np.ndarray, origin: float | None = None) -> Scaling:
-        """Learn mean (or a given origin) and standard deviation; a constant gets scale 1."""
+        """Learn mean (or a given origin) and standard deviation; a constant gets scale 1, or what rounding needs."""
         origin = float(np.mean(x)) if origin is None else float(origin)
         scale = float(np.std(x))
-        return cls(origin, scale if np.isfinite(scale) and scale > 1e-12 * abs(origin) else 1.0)
+        rounding = 1e-12 * abs(origin)
+        return cls(origin, scale if np.isfinite(scale) and scale > rounding else max(1.0, rounding))
 
     def forward(self, x):
         """Scale."""
         return (x - self.origin) / self.scale
+
+    def extreme(self, x):
+        """Return whether numbers lie beyond `LIMIT`; NaN does not."""
+        with np.errstate(over="ignore"):
+            return np.abs(self.forward(x)) > LIMIT
 
     def back(self, x):
         """Undo `forward`."""
@@ -48,6 +59,21 @@ class Learned:
     error: float | None  # median measurement error, in scaled values
     n_points: float  # median number of observed points
     arrays: bool  # learned from rows of a 2-D array
+    number_units: dict[str, str | None] = field(default_factory=dict)  # metadata key -> unit of fit
+
+
+def spoiler(x: np.ndarray, owner: np.ndarray) -> int | None:
+    """Return the index of a number that leaves the others no scale, None if there is none.
+
+    It is the one farthest out, if their standard deviation overflows or if a fit to all other objects would refuse it.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        i = int(np.argmax(np.abs(x - np.median(x))))
+        others = x[owner != owner[i]]
+        if not np.isfinite(np.std(x)):
+            return i
+        alike = len(others) == 0 or np.ptp(others) == 0
+        return None if alike or not Scaling.of(others).extreme(x[i]) else i
 
 
 def spacings(location: np.ndarray, band: np.ndarray, owner: np.ndarray) -> np.ndarray:

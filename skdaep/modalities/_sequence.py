@@ -5,10 +5,10 @@ Spectra, light curves and radial velocities are all this one geometry; they diff
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from astropy.table import Column, Table
 from .. import tables
 from ..exceptions import TableError
 from ._base import Modality
-from ._learned import Learned, Scaling, default_grid, spacings
+from ._learned import EXTREME, Learned, Scaling, default_grid, spacings, spoiler
+from ._metadata import learn_metadata, read_metadata, typical_meta
 from ._reading import canonical_order, read_together
 from ._tokenizer import SequenceHead, SequenceTokenizer
 
@@ -38,15 +39,19 @@ class Sequence(Modality):
     band : str or None, default=None
         Column of a label (filter). None: found by name; a table without one has a single, unnamed band.
     error : str or None, default=None
-        Column of the one-sigma error of `value`. None: found by name if there is one.
+        Column of the one-sigma error of `value`. None: found by name if there is one. A table may lack it: its errors
+        are unknown.
     metadata : tuple of str, default=()
-        Keys of ``table.meta``, any case, that condition encoder and decoder: numbers or labels, absent where unknown.
+        Keys of ``table.meta``, any case, that condition encoder and decoder: numbers, converted to the unit of fit if
+        they have one, or labels; absent where unknown.
     resolution : float or None, default=None
         Finest scale along the location axis to be resolved, in its unit. None: a tenth of the spacings between
         neighbours of one band in the training objects are finer than it.
     unknown : {"error", "ignore"}, default="error"
         What to do with a band or metadata label that was not seen in fit; ignored means its points are dropped,
         its metadata absent.
+    prefer : tuple of str, default=()
+        Columns that are taken where several have a customary name, as "mag" is in `Photometry`.
     learned : Learned or None, default=None
         What `learn` found; not for the user to give.
 
@@ -64,6 +69,7 @@ class Sequence(Modality):
     metadata: tuple[str, ...] = ()
     resolution: float | None = None
     unknown: str = "error"
+    prefer: tuple[str, ...] = ()
     learned: Learned | None = field(default=None, repr=False)
 
     takes_rows = True
@@ -83,25 +89,25 @@ class Sequence(Modality):
         self._check()
         where = where or [f"X[{i}]" for i in range(len(objects))]
         arrays = isinstance(objects[0], np.ndarray)
-        new = self if arrays else self._find_columns(objects[0], where[0])
-        units = (
-            {}
-            if arrays
-            else {c: tables.unit_of(objects[0], c) for c in (new.value, new.location, new.error) if c is not None}
-        )
+        if arrays and self.metadata:
+            raise TableError("metadata needs Tables; rows of a 2-D array have none.")
+        new = self if arrays else self._find_columns(objects, where)
+        units = {} if arrays else {c: tables.unit_of(objects[0], c) for c in (new.value, new.location)}
         # Errors are read in the unit of the values they belong to.
         if new.error is not None and not arrays:
             units[new.error] = tables.unit_of_error(units[new.value])
-        raw = read_together(partial(new._raw, units=units), objects, where)
+        raw = read_together(partial(new._raw, units=units, whose=where[0]), objects, where)
         value, location, band, errors, owner = (
             raw[k][raw["seen"]] for k in ("value", "location", "band", "error", "owner")
         )
+        for role, numbers in (("value", value), ("location", location)):
+            if (i := spoiler(numbers, owner)) is not None:
+                new._refuse_extreme(role, raw, np.flatnonzero(raw["seen"])[i], where)
         scaling = Scaling.of(location, np.median(location))
         scaled = scaling.forward(location)
         spacing = spacings(scaled, band, owner)
         extent = float(np.ptp(scaled)) or 1.0
         finest = np.quantile(spacing, 0.1) if len(spacing) else extent
-        numbers, labels, typical = new._learn_metadata(objects, arrays)
         n_points = float(np.median(np.bincount(owner)))  # no object is without a point
         value_scaling = Scaling.of(value)
         errors = errors[errors > 0]  # also leaves out NaN
@@ -112,9 +118,7 @@ class Sequence(Modality):
             bands=tuple(np.unique(band).tolist()),
             resolution=float(finest if self.resolution is None else self.resolution / scaling.scale),
             extent=extent,
-            numbers=numbers,
-            labels=labels,
-            typical=typical,
+            **learn_metadata(objects, where, self.metadata)._asdict(),
             grid=default_grid(location, band, n_points) if not arrays else (("", tuple(range(len(objects[0])))),),
             error=float(np.median(errors)) / value_scaling.scale if len(errors) else None,
             n_points=n_points,
@@ -129,33 +133,48 @@ class Sequence(Modality):
             raise ValueError(f"Sequence(metadata={self.metadata!r}): give a tuple, ({self.metadata!r},).")
         if duplicate := tables.first_duplicate(self.metadata):
             raise ValueError(f"Sequence(metadata=...): {duplicate!r} is named twice.")
-        if self.resolution is not None and not self.resolution > 0:
-            raise ValueError(f"Sequence(resolution={self.resolution!r}): a positive number is needed.")
+        if self.resolution is not None:
+            wanted = (
+                f"Sequence(resolution={self.resolution!r}): a positive number in the unit of the location is needed."
+            )
+            if not isinstance(self.resolution, Real):
+                raise TypeError(wanted)
+            if not 0 < self.resolution < np.inf:
+                raise ValueError(wanted)
 
-    def _find_columns(self, table: Table, where: str) -> Sequence:
-        """Fix the columns by the first table; the others must have the same."""
+    def _find_columns(self, objects: list[Table], where: list[str]) -> Sequence:
+        """Fix the columns: value and location by the first table, band and error by all of them, in whatever order."""
+        firsts = sorted({tuple(t.columns): i for i, t in reversed(list(enumerate(objects)))}.values())
         names = {
-            role: tables.find_column(table, role, getattr(self, role), where, required=role in ("value", "location"))
-            for role in ROLES
-        }
+            role: tables.find_column(objects[0], role, getattr(self, role), where[0], prefer=self.prefer)
+            for role in ("value", "location")
+        } | {role: self._find_optional(role, {where[i]: objects[i] for i in firsts}) for role in ("band", "error")}
+        roles: dict[str, str] = {}
+        for role, name in names.items():
+            if name is not None and roles.setdefault(name, role) != role:
+                raise TableError(
+                    f"{where[0]} column '{name}' is both {roles[name]} and {role}. "
+                    f"Declare another with modality=Sequence({role}=...)."
+                )
         return replace(self, **names)
 
-    def _learn_metadata(self, objects: list, arrays: bool):
-        numbers, labels, typical = {}, {}, {}
-        if arrays and self.metadata:
-            raise TableError("metadata needs Tables; rows of a 2-D array have none.")
-        for key in self.metadata:
-            seen = [v for v in (tables.metadata(o, key) for o in objects) if v is not None]
-            if not seen:
-                raise TableError(f"metadata {key!r} is in no object's meta (X[0] has: {', '.join(objects[0].meta)}).")
-            if all(isinstance(v, float) for v in seen):
-                numbers[key] = Scaling.of(np.array(seen))
-                typical[key] = float(np.median(seen))
-            else:
-                counts = Counter(str(v) for v in seen)
-                labels[key] = tuple(sorted(counts, key=lambda label: (-counts[label], label)))
-                typical[key] = labels[key][0]
-        return numbers, labels, typical
+    def _find_optional(self, role: str, objects: dict[str, Table]) -> str | None:
+        """Return the column that plays a role in those objects, by their names in errors, that have one for it."""
+        name = getattr(self, role)
+        if name is not None:
+            where, table = next(((k, t) for k, t in objects.items() if name in t.columns), next(iter(objects.items())))
+            return tables.find_column(table, role, name, where)
+        found = {where: c for where, t in objects.items() if (c := tables.candidates(t, role, self.prefer))}
+        common = [c for c in next(iter(found.values()), ()) if all(c in other for other in found.values())]
+        if len(common) == 1 or not found:
+            return common[0] if found else None
+        has = "; ".join(f"{where} has {', '.join(names)}" for where, names in found.items())
+        raise TableError(f"Columns for the {role}: {has}. Choose with modality=Sequence({role}=...).")
+
+    def check_errors(self, objects: list, where: list[str]) -> None:
+        """Refuse an object without the column of errors that others have."""
+        for obj, place in zip(objects if self.error is not None else (), where, strict=False):
+            tables.find_column(obj, "error", self.error, place)
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -183,24 +202,34 @@ class Sequence(Modality):
         seen = raw["seen"] & known
         if values and len(without := _without(seen, raw["owner"], len(objects))):
             raise TableError(f"{where[without[0]]} has no point in a band seen in fit.")
-        # Canonical order: equal contents give equal noise and sums, however the rows were sorted.
         keep = np.flatnonzero(np.isfinite(raw["location"]) & known)
+        for role, scaling in (("value", learned.value), ("location", learned.location)):
+            if len(beyond := keep[scaling.extreme(raw[role][keep])]):
+                self._refuse_extreme(role, raw, beyond[0], where)
+        # Canonical order: equal contents give equal noise and sums, however the rows were sorted.
         value = np.nan_to_num(raw["value"], nan=np.inf)
         keep = keep[canonical_order(*(x[keep] for x in (raw["owner"], raw["location"], band, value)))]
+        with np.errstate(over="ignore"):  # a point of infinite error has no weight
+            error = (raw["error"][keep] / learned.value.scale).astype(np.float32)
         points = {
             "value": learned.value.forward(raw["value"][keep]).astype(np.float32),
             "location": learned.location.forward(raw["location"][keep]).astype(np.float32),
             "band": band[keep],
-            "error": (raw["error"][keep] / learned.value.scale).astype(np.float32),
+            "error": error,
             "seen": seen[keep],
             "rows": raw["row"][keep],
         }
-        numbers, labels = self._read_metadata(objects, where)
+        numbers, labels = read_metadata(objects, where, learned, self.unknown)
         ends = np.cumsum(np.bincount(raw["owner"][keep], minlength=len(objects))).tolist()
         return [
             {k: v[start:end] for k, v in points.items()} | {"n_rows": len(obj), "numbers": n, "labels": c}
             for obj, start, end, n, c in zip(objects, [0, *ends], ends, numbers, labels, strict=False)
         ]
+
+    def _refuse_extreme(self, role: str, raw: dict[str, np.ndarray], i: int, where: list[str]) -> None:
+        owner, row, name = where[raw["owner"][i]], raw["row"][i], getattr(self, role)
+        column, place = ("", f"column {row}") if name is None else (f" column '{name}'", f"row {row}")
+        raise TableError(f"{owner}{column} is {raw[role][i]:g} at {place}, {EXTREME}.")
 
     def _band_index(self, raw: dict[str, np.ndarray], where: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the index of each point's band among those seen in fit, and whether it is one of them."""
@@ -215,8 +244,10 @@ class Sequence(Modality):
             )
         return index, known
 
-    def _raw(self, objects: list, where: list[str], units: dict, values: bool = True) -> dict[str, np.ndarray]:
-        """Return the columns of objects end to end, in the units of fit.
+    def _raw(
+        self, objects: list, where: list[str], units: dict, values: bool = True, whose: str = "fit"
+    ) -> dict[str, np.ndarray]:
+        """Return the columns of objects end to end, in `units`, which are those of fit or of an object.
 
         Beside them stand `owner` and `row`, the object and its row that a point is from, and `seen`: where a value was
         measured.
@@ -227,13 +258,19 @@ class Sequence(Modality):
         if isinstance(objects[0], np.ndarray):
             raw |= {"value": np.concatenate(objects), "location": row.astype(np.float64), "error": nothing}
         else:
-            roles = ("location", "band", *(("value", "error") if values else ()))
+            roles = ("location", "band", *(("value",) if values else ()))
             names = {role: name for role in roles if (name := getattr(self, role)) is not None}
             for obj, place in zip(objects, where, strict=True):
                 self._check_columns(obj, names, place)
-            for role in ("location", "value", "error"):
-                name = names.get(role)
-                raw[role] = nothing if name is None else tables.numbers_of(objects, name, where, units.get(name))
+            raw |= {"value": nothing, "error": nothing.copy()}
+            for role in ("location", "value") if values else ("location",):
+                raw[role] = tables.numbers_of(objects, names[role], where, units[names[role]], whose)
+            has = np.array([self.error in obj.columns for obj in objects])
+            if values and has.any():
+                some, places = zip(*((objects[i], where[i]) for i in np.flatnonzero(has)), strict=True)
+                raw["error"][has[owner]] = tables.numbers_of(
+                    some, self.error, places, units[self.error], f"'{self.value}' of {whose}"
+                )
             if "band" in names:
                 raw["band"] = tables.labels_of(objects, self.band)
         raw["seen"] = np.isfinite(raw["value"]) & np.isfinite(raw["location"])
@@ -249,29 +286,6 @@ class Sequence(Modality):
         if not all(name in table.columns for name in names.values()):
             for role, name in names.items():
                 tables.find_column(table, role, name, where)
-
-    def _read_metadata(self, objects: list, where: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return scaled numbers (n_objects, M), NaN where absent, and indices of labels (n_objects, C), -1 there."""
-        learned = self.learned
-        numbers = np.full((len(objects), len(learned.numbers)), np.nan, np.float32)
-        labels = np.full((len(objects), len(learned.labels)), -1, np.int64)
-        for i, (obj, place) in enumerate(zip(objects, where, strict=True) if self.metadata else ()):
-            for j, (key, scaling) in enumerate(learned.numbers.items()):
-                value = tables.metadata(obj, key)
-                if isinstance(value, str):
-                    raise TableError(f"{place} metadata {key!r} is {value!r}; in fit it was a number.")
-                if value is not None:
-                    numbers[i, j] = scaling.forward(value)
-            for j, (key, seen) in enumerate(learned.labels.items()):
-                value = tables.metadata(obj, key)
-                if value is not None and str(value) in seen:
-                    labels[i, j] = seen.index(str(value))
-                elif value is not None and self.unknown == "error":
-                    raise TableError(
-                        f"{place} metadata {key!r} is {value!r}, not seen in fit ({', '.join(seen)}). "
-                        f"Remove it from meta, or set Sequence(unknown='ignore')."
-                    )
-        return numbers, labels
 
     def values_at(self, record: dict[str, Any], target: dict[str, Any]) -> np.ndarray:
         """Return values (n_points,) linear between those seen in the same band and constant beyond; NaN without any."""
@@ -313,7 +327,7 @@ class Sequence(Modality):
         if learned.arrays:
             return np.full(len(learned.grid[0][1]), np.nan)
         location = np.concatenate([np.asarray(locations) for _, locations in learned.grid])
-        table = Table(meta=dict(learned.typical))
+        table = Table(meta=typical_meta(learned))
         table[self.location] = Column(location, unit=learned.units[self.location])
         if self.band is not None:
             table[self.band] = np.concatenate([np.full(len(locations), b) for b, locations in learned.grid])
@@ -347,51 +361,3 @@ class Sequence(Modality):
 def _without(seen: np.ndarray, owner: np.ndarray, n_objects: int) -> np.ndarray:
     """Return the indices of objects none of whose points is seen."""
     return np.flatnonzero(np.bincount(owner[seen], minlength=n_objects) == 0)
-
-
-def Spectrum(value="flux", location="wavelength", **declaration) -> Sequence:
-    """Declare a spectrum: `Sequence` with columns ``flux`` and ``wavelength`` unless told otherwise.
-
-    Parameters
-    ----------
-    value, location : str
-        Columns of the flux and of the wavelength (or frequency, energy).
-    **declaration
-        Other fields of `Sequence`.
-
-    Returns
-    -------
-    modality : Sequence
-        The declaration.
-
-    Examples
-    --------
-    >>> from skdaep import Spectrum
-    >>> Spectrum(metadata=("phase",)).location
-    'wavelength'
-    """
-    return Sequence(value=value, location=location, **declaration)
-
-
-def Photometry(value="mag", location="time", band="band", **declaration) -> Sequence:
-    """Declare a light curve: `Sequence` with columns ``mag``, ``time`` and ``band`` unless told otherwise.
-
-    Parameters
-    ----------
-    value, location, band : str
-        Columns of the magnitude or flux, of the time and of the filter.
-    **declaration
-        Other fields of `Sequence`.
-
-    Returns
-    -------
-    modality : Sequence
-        The declaration.
-
-    Examples
-    --------
-    >>> from skdaep import Photometry
-    >>> Photometry(value="flux", location="mjd").band
-    'band'
-    """
-    return Sequence(value=value, location=location, band=band, **declaration)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from .batch import Batch
 from .decoder import PerceiverDecoder
 from .encoder import PerceiverEncoder, learned_queries
+from .names import ModulesByName
 
 
 class Autoencoder(nn.Module):
@@ -43,9 +44,10 @@ class Autoencoder(nn.Module):
     ):
         super().__init__()
         decoded = {} if n_decoder_layers is None else modalities
-        self.encoder_tokenizers = nn.ModuleDict({k: m.tokenizer(model_dim) for k, m in modalities.items()})
-        self.decoder_tokenizers = nn.ModuleDict({k: m.tokenizer(model_dim) for k, m in decoded.items()})
-        self.heads = nn.ModuleDict({k: m.head(model_dim) for k, m in decoded.items()})
+        self.decoded = tuple(decoded)
+        self.encoder_tokenizers = ModulesByName({k: m.tokenizer(model_dim) for k, m in modalities.items()})
+        self.decoder_tokenizers = ModulesByName({k: m.tokenizer(model_dim) for k, m in decoded.items()})
+        self.heads = ModulesByName({k: m.head(model_dim) for k, m in decoded.items()})
         self.encoder = PerceiverEncoder(
             list(modalities),
             bottleneck_length,
@@ -57,7 +59,7 @@ class Autoencoder(nn.Module):
             share_weights,
             mixer_self_attention,
         )
-        self.decoders = nn.ModuleDict(
+        self.decoders = ModulesByName(
             {k: PerceiverDecoder(model_dim, n_heads, n_decoder_layers, hidden_length) for k in decoded}
         )
         if not decoded:

@@ -58,12 +58,13 @@ class Attention(nn.Module):
 
     def _short_context(self, query, context, observed) -> Tensor:
         W, H = context.shape[2], self.n_heads
-        k = torch.einsum("bhld,hdw->bwhl", self._heads(self.key(context)), self.query.weight.view(H, -1, W))
+        k = torch.einsum("bhld,hdw->bhlw", self._heads(self.key(context)), self.query.weight.view(H, -1, W))
         v = torch.einsum("bhld,whd->bhlw", self._heads(self.value(context)), self.out.weight.view(W, H, -1))
-        scores = (query @ k.flatten(2) * (W // H) ** -0.5).unflatten(2, (H, -1))  # (B, Q, H, L)
+        scores = (k.flatten(1, 2) * (W // H) ** -0.5) @ query.mT  # (B, H L, Q): a softmax over a last axis of few is slow
+        scores = scores.unflatten(1, (H, -1))
         if observed is not None:
-            scores = scores.masked_fill(~observed[:, None, None, :], -torch.inf)
-        return scores.softmax(-1).flatten(2) @ v.flatten(1, 2) + self.out.bias
+            scores = scores.masked_fill(~observed[:, None, :, None], -torch.inf)
+        return scores.softmax(2).flatten(1, 2).mT @ v.flatten(1, 2) + self.out.bias
 
 
 class FeedForward(nn.Sequential):

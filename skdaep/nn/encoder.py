@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .blocks import CrossBlock, SelfBlock
+from .names import ModulesByName, ParametersByName
 
 
 def learned_queries(length: int, model_dim: int) -> nn.Parameter:
@@ -61,15 +62,15 @@ class PerceiverEncoder(nn.Module):
         mixer_self_attention: bool = False,
     ):
         super().__init__()
-        self.norms = nn.ModuleDict({k: nn.LayerNorm(model_dim) for k in names})
+        self.norms = ModulesByName({k: nn.LayerNorm(model_dim) for k in names})
         self.first, self.kinds = None, None
         if hidden_length is not None:
-            self.first = nn.ModuleDict(
+            self.first = ModulesByName(
                 {k: Reader(hidden_length, model_dim, n_heads, n_layers, share_weights) for k in names}
             )
-            self.first_norms = nn.ModuleDict({k: nn.LayerNorm(model_dim) for k in names})
+            self.first_norms = ModulesByName({k: nn.LayerNorm(model_dim) for k in names})
         if len(names) > 1:
-            self.kinds = nn.ParameterDict({k: learned_queries(1, model_dim) for k in names})
+            self.kinds = ParametersByName({k: learned_queries(1, model_dim) for k in names})
         self.mixer = SelfBlock(model_dim, n_heads) if mixer_self_attention else None
         n_layers = n_layers if hidden_length is None or len(names) > 1 else 1
         self.bottleneck = Reader(bottleneck_length, model_dim, n_heads, n_layers, share_weights)

@@ -123,6 +123,9 @@ class Objective(nn.Module):
 
     def mean_over_modalities(self, batches: dict[str, Batch], z: Tensor, loss: Callable) -> Tensor:
         """Average ``loss(name, z, batch)`` (B,) over the modalities that each object has, by their weights."""
+        if len(batches) == 1:
+            ((name, batch),) = batches.items()
+            return loss(name, z, batch).float()
         total, weights = torch.zeros(2, len(z), device=z.device)  # float32, whatever the precision of the networks
         for name, batch in batches.items():
             rows = batch.present.nonzero()[:, 0]

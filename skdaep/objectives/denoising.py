@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from ..diffusion.process import PREDICTIONS, add_noise, input_scale, posterior_mean
 from ..diffusion.samplers import SAMPLERS, sample
-from ..diffusion.schedules import N_STEPS, SCHEDULES
+from ..diffusion.schedules import LEAST_ALPHA, N_STEPS, SCHEDULES
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
+from ..nn.names import ParametersByName
 from ..nn.positions import NumberEmbedding
 from ._base import Objective, random_share
 from .contrastive import Alignment
@@ -49,10 +50,11 @@ class Denoising(Objective):
         self.prediction = prediction
         self.schedule = SCHEDULES[schedule]()
         self.step, self.n_sampling_steps = SAMPLERS[sampler], n_sampling_steps
+        self.start = self.schedule.last_time(LEAST_ALPHA) if prediction == "epsilon" else 1.0
         self.time = NumberEmbedding(model_dim, 0.25, 8.0, 16)
         # How far values lie from what z says of them, learned: x_0 is not looked for where x_t already shows it.
-        learned = autoencoder.decoders if prediction == "x0" else ()
-        self.log_spread = nn.ParameterDict({name: nn.Parameter(torch.tensor(-1.0 / SPREAD_RATE)) for name in learned})
+        learned = autoencoder.decoded if prediction == "x0" else ()
+        self.log_spread = ParametersByName({name: nn.Parameter(torch.tensor(-1.0 / SPREAD_RATE)) for name in learned})
         self.free_correlation = all(decoder.hidden is None for decoder in autoencoder.decoders.values())
         # Dividing an epsilon-predictor's error by alpha near t = 1 ruins one step: average draws instead.
         self.n_point_draws = 8 if prediction == "epsilon" else 0
@@ -125,4 +127,4 @@ class Denoising(Objective):
 
         if noise is None:
             return denoise(torch.zeros_like(query.value), torch.ones((), device=z.device))
-        return sample(denoise, self.schedule, noise, self.n_sampling_steps, self.step)
+        return sample(denoise, self.schedule, noise, self.n_sampling_steps, self.step, self.start)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import tables
 from ..exceptions import TableError
-from ..metrics.reading import array_of
 from ._decode import Part
 from ._objects import check_numbers
 from ._style import axes_of, keywords, require_matplotlib
@@ -165,7 +165,7 @@ class ImageDisplay:
 
 def panels(x, y, channels, where: str) -> dict[str, tuple[np.ndarray, float, float]]:
     """Return by name the images (H, W[, 3]) of one object to show, each with its darkest and brightest value."""
-    x, y = array_of(x), array_of(y)
+    x, y = tables.floats(x), tables.floats(y)
     draws = y.ndim == x.ndim + 1
     if (y.shape[:-1] if draws else y.shape) != x.shape or x.ndim not in (2, 3):
         raise TableError(f"reconstructed{where} has shape {y.shape}, but X{where} has {x.shape}.")

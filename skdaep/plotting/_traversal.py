@@ -217,7 +217,7 @@ class TraversalDisplay:
         for ax_, step, image in zip(axes[0], self.steps, images, strict=True):
             show(ax_, chosen(image, None), low, high, **kwargs)
             ax_.set_title(f"{step:.2f}", fontsize="small")
-        axes[0, 0].set_ylabel(self.label)
+        axes[0, n // 2].set_xlabel(self.label)  # wider than an image is high
         return axes
 
 

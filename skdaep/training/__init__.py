@@ -2,7 +2,7 @@
 
 from .batches import token_batches
 from .loop import SOLVERS, train
-from .runtime import autocast, generator_of, resolve_device, resolve_precision
+from .runtime import autocast, generator_of, resolve_device, resolve_precision, seeded
 
 __all__ = [
     "SOLVERS",
@@ -10,6 +10,7 @@ __all__ = [
     "generator_of",
     "resolve_device",
     "resolve_precision",
+    "seeded",
     "token_batches",
     "train",
 ]

@@ -33,7 +33,10 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
             gradients = [p.grad for p in params]
-            momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in params]
+            for p in params:
+                if not self.state[p]:
+                    self.state[p]["momentum"] = torch.zeros_like(p)
+            momenta = [self.state[p]["momentum"] for p in params]
             torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
             directions = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov
             torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])

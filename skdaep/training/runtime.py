@@ -35,10 +35,14 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """Return the dtype of matrix products; "auto" is bfloat16 on a CUDA device that has it, else float32."""
+def resolve_precision(precision: str, device: torch.device, *, training: bool) -> torch.dtype:
+    """Return the dtype of matrix products.
+
+    "auto" is bfloat16 in training on a CUDA device that has it, else float32: what noise there is in a gradient anyway
+    hides the rounding, but codes and reconstructions would be left with three digits.
+    """
     if precision == "auto":
-        safe = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        safe = training and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         precision = "bfloat16" if safe else "float32"
     return {"bfloat16": torch.bfloat16, "float32": torch.float32}[precision]
 
@@ -46,6 +50,17 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager:
     """Return a context in which matrix products run in `dtype`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
+
+
+@contextlib.contextmanager
+def seeded(seed: int):
+    """Within, the CPU's global generator, from which networks are initialised, starts at `seed`; then it is as before.
+
+    `torch.manual_seed` would reseed every CUDA device, too.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int(seed))
+        yield
 
 
 def generator_of(seed: int, device: torch.device) -> torch.Generator:

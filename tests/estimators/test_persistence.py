@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import struct
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 import skdaep
-from skdaep import CorruptModelError, DeviceError
+from skdaep import CorruptModelError, DeviceError, Sequence
 from skdaep.estimators import _persistence
 
 
@@ -155,6 +156,22 @@ def test_what_cannot_be_written_is_refused_before_the_file_is_touched(make, dama
         make(random_state=np.random.RandomState(0)).fit(X).save(damaged)
     assert damaged.read_bytes() == before
     assert os.listdir(damaged.parent) == [damaged.name]
+
+
+def test_what_is_not_skdaep_s_own_is_refused_with_a_way_out(estimator_class, make, X, tmp_path):
+    """Also if it has the name of what is: `load` would build another."""
+    sequence = dataclass(frozen=True)(type("Sequence", (Sequence,), {}))
+    subclass = type(estimator_class.__name__, (estimator_class,), {"__init__": estimator_class.__init__})
+    others = {"Sequence": make(modality=sequence()), subclass.__name__: subclass(**make().get_params())}
+    for name, estimator in others.items():
+        with pytest.raises(TypeError, match=f"skdaep's own estimators and modalities, and {name} .* use pickle"):
+            estimator.fit(X).save(tmp_path / "model")
+    assert os.listdir(tmp_path) == []
+
+
+def test_all_that_a_modality_is_made_of_can_be_written():
+    """A new modality needs no entry in a list."""
+    assert {"Image", "LearnedImage", "Sequence", "Learned", "Scaling", "Correlation"} == set(_persistence.DATACLASSES)
 
 
 def test_saving_replaces_an_older_model(fitted, make, damaged, X):

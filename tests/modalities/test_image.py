@@ -284,6 +284,10 @@ REFUSED = {
     "a channel axis": (lambda X: with_image(X, 3, X[3][..., None]), r"X\[3\] has shape \(8, 12, 1\).*\(8, 12\)"),
     "infinite pixel": (lambda X: with_pixel(X, 5, (2, 7), np.inf), r"X\[5\] is infinite at pixel \(2, 7\)"),
     "minus infinity": (lambda X: list(with_pixel(X, 5, (0, 0), -np.inf)), r"X\[5\] is infinite at pixel \(0, 0\)"),
+    "extreme pixel": (
+        lambda X: with_pixel(X, 5, (2, 7), 1e25),
+        r"X\[5\] is 1e\+25 at pixel \(2, 7\), more than a million standard deviations",
+    ),
     "all NaN": (lambda X: with_image(X, 4, np.full((8, 12), np.nan)), r"X\[4\] has no patch without NaN"),
     "a NaN in each patch": (
         lambda X: with_image(X, 4, np.where(np.arange(12) % 4, X[4], np.nan)),

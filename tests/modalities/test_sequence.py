@@ -107,8 +107,8 @@ def test_tables_are_not_changed(tables):
 
 
 def test_presets_are_plain_declarations():
-    assert Spectrum() == Sequence(value="flux", location="wavelength")
-    assert Photometry(metadata=("z",)) == Sequence(value="mag", location="time", band="band", metadata=("z",))
+    assert Spectrum("log_flux") == Sequence(value="log_flux", prefer=("flux", "wavelength"))
+    assert Photometry(metadata=("z",)) == Sequence(metadata=("z",), prefer=("mag", "time", "band"))
 
 
 def test_columns_are_found_by_their_customary_names(modality):

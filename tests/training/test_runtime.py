@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from skdaep.exceptions import DeviceError
-from skdaep.training import autocast, generator_of, resolve_device, resolve_precision
+from skdaep.training import autocast, generator_of, resolve_device, resolve_precision, seeded
 
 CPU = torch.device("cpu")
 
@@ -56,19 +56,31 @@ def test_anything_else_is_an_error_that_lists_what_there_is(device):
 
 
 def test_automatic_precision_is_float32_on_the_cpu():
-    assert resolve_precision("auto", CPU) == torch.float32
+    assert resolve_precision("auto", CPU, training=True) == torch.float32
 
 
 def test_precision_asked_for_is_given():
-    assert resolve_precision("bfloat16", CPU) == torch.bfloat16
-    assert resolve_precision("float32", torch.device("cuda")) == torch.float32
+    assert resolve_precision("bfloat16", CPU, training=False) == torch.bfloat16
+    assert resolve_precision("float32", torch.device("cuda"), training=True) == torch.float32
 
 
 @pytest.mark.parametrize("supported", [True, False])
-def test_automatic_precision_on_cuda_is_bfloat16_where_it_is_native(supported, monkeypatch):
+def test_automatic_precision_in_training_on_cuda_is_bfloat16_where_it_is_native(supported, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported or including_emulation)
     expected = torch.bfloat16 if supported else torch.float32
-    assert resolve_precision("auto", torch.device("cuda")) == expected
+    assert resolve_precision("auto", torch.device("cuda"), training=True) == expected
+    assert resolve_precision("auto", torch.device("cuda"), training=False) == torch.float32
+
+
+def test_networks_are_seeded_without_a_trace_in_any_global_generator(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("CUDA generators were reseeded"))
+    before = torch.get_rng_state()
+    with seeded(3):
+        first = torch.randn(4)
+    with seeded(3):
+        again = torch.randn(4)
+    assert torch.equal(first, again)
+    assert torch.equal(before, torch.get_rng_state())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -1,0 +1,81 @@
+"""Metadata of objects: which keys are numbers and which labels, learned in fit, and what an object has of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from astropy.table import Table
+
+from .. import tables
+from ..exceptions import TableError
+from ._learned import EXTREME, Learned, Scaling, spoiler
+
+
+class Metadata(NamedTuple):
+    """What `learn_metadata` found; the fields are those of `Learned`."""
+
+    numbers: dict[str, Scaling]
+    labels: dict[str, tuple[str, ...]]
+    typical: dict[str, Any]
+    number_units: dict[str, str | None]
+
+
+def learn_metadata(objects: list[Table], where: list[str], keys: tuple[str, ...]) -> Metadata:
+    """Learn a scaling or the labels seen of each key; the unit is that of the first object that has the key."""
+    numbers, labels, typical, units = learned = Metadata({}, {}, {}, {})
+    for key in keys:
+        values = {i: v for i, o in enumerate(objects) if (v := tables.metadata(o, key)) is not None}
+        if not values:
+            raise TableError(f"metadata {key!r} is in no object's meta (X[0] has: {', '.join(objects[0].meta)}).")
+        if all(isinstance(v, float) for v in values.values()):
+            having = np.array(list(values))
+            units[key] = tables.unit_of_metadata(objects[having[0]], key)
+            own = np.array([_number(objects[i], where[i], key, units[key], where[having[0]]) for i in having])
+            if (i := spoiler(own, having)) is not None:
+                raise TableError(f"{where[having[i]]} metadata {key!r} is {own[i]:g}, {EXTREME}.")
+            numbers[key], typical[key] = Scaling.of(own), float(np.median(own))
+        else:
+            counts = Counter(str(v) for v in values.values())
+            labels[key] = tuple(sorted(counts, key=lambda label: (-counts[label], label)))
+            typical[key] = labels[key][0]
+    return learned
+
+
+def read_metadata(objects: list, where: list[str], learned: Learned, unknown: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return scaled numbers (n_objects, M), NaN where absent, and indices of labels (n_objects, C), -1 there."""
+    numbers = np.full((len(objects), len(learned.numbers)), np.nan, np.float32)
+    labels = np.full((len(objects), len(learned.labels)), -1, np.int64)
+    for i, (obj, place) in enumerate(zip(objects, where, strict=True) if learned.typical else ()):
+        for j, (key, scaling) in enumerate(learned.numbers.items()):
+            value = _number(obj, place, key, learned.number_units.get(key), "fit")
+            if value is not None and scaling.extreme(value):
+                raise TableError(f"{place} metadata {key!r} is {value:g}, {EXTREME}.")
+            if value is not None:
+                numbers[i, j] = scaling.forward(value)
+        for j, (key, seen) in enumerate(learned.labels.items()):
+            value = tables.metadata(obj, key)
+            if value is not None and str(value) in seen:
+                labels[i, j] = seen.index(str(value))
+            elif value is not None and unknown == "error":
+                raise TableError(
+                    f"{place} metadata {key!r} is {value!r}, not seen in fit ({', '.join(seen)}). "
+                    f"Remove it from meta, or set Sequence(unknown='ignore')."
+                )
+    return numbers, labels
+
+
+def _number(obj: Table, place: str, key: str, unit: str | None, whose: str) -> float | None:
+    """Return a number in a unit, None where it is absent."""
+    value = tables.metadata(obj, key)
+    if isinstance(value, str):
+        raise TableError(f"{place} metadata {key!r} is {value!r}; in fit it was a number.")
+    given = None if value is None else tables.unit_of_metadata(obj, key)
+    return value if given is None else float(tables.convert(value, given, unit, f"{place} metadata {key!r}", whose))
+
+
+def typical_meta(learned: Learned) -> dict[str, Any]:
+    """Return the median or commonest label of each key, as they stand in a table's meta."""
+    units = {key: unit for key, unit in learned.number_units.items() if unit is not None}
+    return {k: v * tables.unit_named(units[k]) if k in units else v for k, v in learned.typical.items()}
