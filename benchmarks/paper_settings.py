@@ -139,6 +139,18 @@ PAPER = {
     },
 }
 
+#: how the authors train and draw, as parameters of `DAEPEncoder`; the line in its docstring
+PROCESS = {
+    "prediction": "epsilon",
+    "schedule": "linear",
+    "sampler": "ddim",
+    "n_sampling_steps": 200,
+    "solver": "adamw",
+    "learning_rate_init": 2.5e-4,
+    "max_points": None,
+    "hidden_length": None,
+}
+
 #: what the authors' probes do; their ten repeats differ in the seed of the training, the split is the same one
 PAPER_PROBE = {"train_size": 0.3, "repeats": 10, "solver": "adamw", "learning_rate_init": 1e-3, "epochs": 150}
 

@@ -12,7 +12,7 @@ import torch
 from skdaep import DAEPEncoder, Spectrum
 
 from . import _data, _fitting, _report, _scores
-from .sn_spectra import PAPER
+from .paper_settings import PROCESS
 
 PREDICTIONS, SCHEDULES = ("x0", "v", "epsilon"), ("cosine", "linear")
 #: what can be compared; settings of "predictions" cost the same per step and get equal steps, the others equal time
@@ -22,6 +22,11 @@ COMPARISONS = {
     },
     "decoders": {f"hidden_length {n}": {"hidden_length": n} for n in (None, 8, 32)},
     "solvers": {solver: {"solver": solver} for solver in ("muon", "adamw")},
+    "paper": {
+        "default": {},
+        "the paper's process": PROCESS,
+        "the paper's process and sizes": PROCESS | {"model_dim": 128, "n_heads": 8, "batch_size": 128},
+    },
 }
 COLUMNS = {
     "point estimate": "point",
@@ -66,11 +71,8 @@ def main(arguments=None) -> None:
         rows[label] = score(estimator, data, options.n_scored) | times
         rows[label]["minutes"] = times["training_seconds"] / 60
         settings[label] = _report.settings(estimator)
-        if (
-            setting.items() <= PAPER.items() and options.compare == "predictions"
-        ):  # the same weights, sampled as in the paper
-            sampling = {k: PAPER[k] for k in ("sampler", "n_sampling_steps")}
-            estimator.set_params(**sampling)
+        if label == "epsilon, linear":  # the same weights, sampled as in the paper
+            estimator.set_params(**{k: PROCESS[k] for k in ("sampler", "n_sampling_steps")})
             rows["the same, DDIM 200"] = score(estimator, data, options.n_scored)
     text = _report.table(rows, COLUMNS, f"SN-SPEC, equal training, {options.n_scored} validation objects (probe: all)")
     text += "\nlag: correlation of (draw - point) less that of (data - point); sd ratio: of the two."

@@ -13,8 +13,8 @@ import torch
 from skdaep import DAEPEncoder, Spectrum
 
 from . import _data, _fitting, _report, _scores
+from .paper_settings import PROCESS
 
-PAPER = {"prediction": "epsilon", "schedule": "linear", "sampler": "ddim", "n_sampling_steps": 200}
 COLUMNS = {
     "error": "error_mean",
     "median": "error_median",
@@ -27,7 +27,7 @@ COLUMNS = {
 def main(arguments=None) -> None:
     """Fit, score, draw, write."""
     parser = _report.parser(__doc__, minutes=60.0)
-    parser.add_argument("--paper", action="store_true", help="the paper's prediction, schedule and sampler")
+    parser.add_argument("--paper", action="store_true", help="train and draw as the paper does")
     parser.add_argument("--checkpoints", type=float, nargs="*", default=[5, 15, 60], help="minutes of the error curve")
     parser.add_argument("--n-test", type=int, help="score the error on the first so many test objects only "
                         "(default: all; 24 where the point estimate averages draws)")  # fmt: skip
@@ -41,7 +41,7 @@ def main(arguments=None) -> None:
     print(f"{len(data.train)} / {len(data.validation)} / {len(data.test)} objects, sd {data.scale:.4f} dex", flush=True)
     data = data.limited(options.limit)
     estimator = DAEPEncoder(Spectrum(value="log_flux"), random_state=options.seed)
-    estimator.set_params(**(PAPER if options.paper else {}) | _report.overrides(options.set))
+    estimator.set_params(**(PROCESS if options.paper else {}) | _report.overrides(options.set))
     if options.max_iter:
         estimator.set_params(max_iter=options.max_iter)
     draws_needed = estimator.prediction == "epsilon"  # the point estimate is then a mean of draws, and expensive

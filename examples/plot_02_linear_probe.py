@@ -62,7 +62,8 @@ display = ReconstructionDisplay.from_estimator(pipe[0], [X_test[i] for i in wron
 # The probe of the paper gives the classifier 30 % of the objects only, in ten splits, and takes those that the encoder
 # has not seen.
 Z = pipe[0].transform(X_test)
-print(linear_probe(Z, y_test))
+probe = linear_probe(Z, y_test)
+print(f"accuracy {probe.accuracy:.3f} +- {probe.accuracy_sd:.3f}, macro F1 {probe.f1:.3f} +- {probe.f1_sd:.3f}")
 
 # %%
 # A score means little without a yardstick. PCA needs a common grid, so it gets interpolated spectra, and as many

@@ -118,7 +118,8 @@ for ax, (name, true) in zip(axes, targets.items(), strict=True):
     explained = 1 - np.var(predicted - true) / np.var(true)
     ax.plot(true, predicted, ".", ms=4)
     ax.axline((0, 0), slope=1, color="0.5", lw=0.8)
-    ends = min(true), max(true)
+    margin = 0.04 * np.ptp(true)
+    ends = min(true) - margin, max(true) + margin
     ax.set(xlabel=f"true {name}", ylabel=f"predicted {name}", title=f"{explained:.0%} of the variance")
     ax.set(xlim=ends, ylim=ends, aspect="equal")
 plt.show()

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from . import tables
 from .exceptions import TableError
 from .metrics.reading import (
-    Bins,
+    Cells,
     check_level,
     decoded_values,
     group_index,
@@ -161,14 +161,9 @@ class ConformalDraws(BaseEstimator):
 
         self._of_tables = isinstance(objects[0], Table)
         read = {key: values_by(objects, key, location=self.location, band=self.band) for key in keys}
-        values, self._units = {key: v for key, (v, _) in read.items()}, {key: unit for key, (_, unit) in read.items()}
-        self._bins = {}
-        for key in keys:
-            bins = self.bins[key] if isinstance(self.bins, dict) else self.bins
-            observed = [v[s] if v.ndim else v for v, s in zip(values[key], seen, strict=True)]
-            self._bins[key] = Bins.learn(observed, bins, key)
-        cells = zip(self._cells(values, len(objects)), seen, strict=True)
-        cell = np.concatenate([np.broadcast_to(c, s.shape)[s] for c, s in cells])
+        self._cells = Cells.learn(read, seen, self.bins)
+        places = zip(self._cells.places(read, len(objects), open_ends=True), seen, strict=True)
+        cell = np.concatenate([np.broadcast_to(of, s.shape)[s] for of, s in places])
         self.factors_ = self._factor_by_bin(score, cell, owner, group)
         return self
 
@@ -234,8 +229,6 @@ class ConformalDraws(BaseEstimator):
             raise ValueError(
                 f"by={self.by!r}: 'location', 'band', a key of the metadata, or several of them, are needed."
             )
-        if isinstance(self.bins, dict) and set(self.bins) != set(keys):
-            raise ValueError(f"bins has {', '.join(self.bins)}, but by={self.by!r}; the same names are needed.")
         if not self.min_objects > 0:
             raise ValueError(f"min_objects={self.min_objects!r}: a positive number is needed.")
         return keys
@@ -276,28 +269,14 @@ class ConformalDraws(BaseEstimator):
 
     def _factor_by_bin(self, score, cell, owner, group) -> QTable:
         """Return a table of the factor in each combination of bins."""
-        shape = [len(bins) for bins in self._bins.values()]
-        out = QTable()
-        for (key, bins), index in zip(self._bins.items(), np.indices(shape), strict=True):
-            out[key] = bins.middles[index.ravel()]
-            if self._units[key] is not None:
-                out[key].unit = self._units[key]
-        n_objects = [len(np.unique(group[owner[cell == k]])) for k in range(np.prod(shape, dtype=int))]
+        out = self._cells.middles()
+        n_objects = [len(np.unique(group[owner[cell == k]])) for k in range(len(self._cells))]
         factor = np.full(len(n_objects), self.factor_)
         for k in np.flatnonzero(np.array(n_objects) >= max(self.min_objects, self._needed())):
-            where = ", ".join(f"{key} {out[key][k]}" for key in self._bins) or "the validation objects"
+            where = ", ".join(f"{key} {out[key][k]}" for key in out.colnames) or "the validation objects"
             factor[k] = self._factor(score[cell == k], owner[cell == k], group, where)
         out["factor"], out["n_objects"] = factor, n_objects
         return out
-
-    def _cells(self, values: dict[str, list[np.ndarray]], n_objects: int) -> Iterator[np.ndarray]:
-        """Yield the row of `factors_` for the points of each object, -1 where it has none."""
-        for i in range(n_objects):
-            cell, known = 0, True
-            for key, bins in self._bins.items():
-                place = bins.place(values[key][i], open_ends=True)
-                cell, known = cell * len(bins) + place, known & (place >= 0)
-            yield np.where(known, cell, -1)
 
     # --- draws --------------------------------------------------------------------------------------
 
@@ -313,17 +292,18 @@ class ConformalDraws(BaseEstimator):
         given = objects_of(draws, "draws")
         where, name = (given, "draws") if at is None else (objects_of(at, "at"), "at")
         check_consistent_length(given, where)
-        if self._bins and any(isinstance(x, Table) != self._of_tables for x in where):
+        if self._cells.bins and any(isinstance(x, Table) != self._of_tables for x in where):
             kind = "Tables" if self._of_tables else "arrays"
             raise TableError(f"Not all {name} are {kind}, but in fit they were; pass at=X to say where the draws are.")
         if at is None:
             where = [x if isinstance(x, Table) else np.ma.getdata(x)[..., 0] for x in where]
-        values = {
-            key: values_by(where, key, location=self.location, band=self.band, unit=self._units[key], name=name)[0]
-            for key in self._bins
+        read = {
+            key: values_by(where, key, location=self.location, band=self.band, unit=unit, name=name)
+            for key, unit in self._cells.units.items()
         }
         factors = np.append(self.factors_["factor"], self.factor_)  # the last for what has no bin
-        for i, (y, cell) in enumerate(zip(given, self._cells(values, len(given)), strict=True)):
+        places = self._cells.places(read, len(given), open_ends=True)
+        for i, (y, cell) in enumerate(zip(given, places, strict=True)):
             d = decoded_values(y, self.value, f"draws[{i}]")
             self._check_draws(d, i)
             if cell.ndim and cell.shape != d.shape[:-1]:

@@ -49,6 +49,22 @@ def light_curve(i: int, n: int | None = None) -> Table:
     return table
 
 
+def spectrum(i: int) -> Table:
+    """Return the spectrum of object i."""
+    rng = np.random.default_rng([7, i])
+    wavelength = np.sort(rng.uniform(3500, 9000, 4 + 3 * i % 11))
+    return Table(
+        {"wavelength": wavelength, "flux": np.sin(wavelength / 500 + i) + 0.1 * rng.standard_normal(len(wavelength))}
+    )
+
+
+def objects_for(estimator_class) -> list:
+    """Return twelve light curves, or objects with one of them each, for estimators of several modalities."""
+    if estimator_class.__name__ not in skdaep.MULTIMODAL:
+        return [light_curve(i) for i in range(12)]
+    return [{"photometry": light_curve(i), "spectrum": spectrum(i)} for i in range(12)]
+
+
 @pytest.fixture(scope="session")
 def make_light_curve():
     return light_curve
@@ -58,6 +74,12 @@ def make_light_curve():
 def X():
     """Twelve light curves of differing lengths, new in every test."""
     return [light_curve(i) for i in range(12)]
+
+
+@pytest.fixture
+def objects(estimator_class):
+    """Twelve objects of the kind that an estimator takes, new in every test."""
+    return objects_for(estimator_class)
 
 
 @pytest.fixture
@@ -83,8 +105,12 @@ def estimator_class(request):
 @pytest.fixture(scope="session")
 def make(estimator_class):
     """Return a function that makes a tiny unfitted estimator with some parameters changed."""
-    parameters = {k: v for k, v in TINY.items() if k in estimator_class().get_params()}
-    parameters["modality"] = skdaep.Photometry(metadata=("redshift", "survey"))
+    photometry = skdaep.Photometry(metadata=("redshift", "survey"))
+    if estimator_class.__name__ in skdaep.MULTIMODAL:
+        declared = {"modalities": {"photometry": photometry, "spectrum": skdaep.Spectrum()}}
+    else:
+        declared = {"modality": photometry}
+    parameters = declared | {k: v for k, v in TINY.items() if k in estimator_class(**declared).get_params()}
     return lambda **changes: estimator_class(**parameters | changes)
 
 
@@ -102,12 +128,12 @@ def some_draws(estimator_class):
 
 
 @pytest.fixture(scope="session")
-def fresh(make):
-    """What ``make().fit(X)`` gives; not to be changed."""
-    return make().fit([light_curve(i) for i in range(12)])
+def fresh(make, estimator_class):
+    """What ``make().fit(objects)`` gives; not to be changed."""
+    return make().fit(objects_for(estimator_class))
 
 
 @pytest.fixture(scope="session")
-def fitted(make):
+def fitted(make, estimator_class):
     """An estimator fitted long enough that its codes and draws differ between objects; not to be changed."""
-    return make(max_iter=30, early_stopping=False).fit([light_curve(i) for i in range(12)])
+    return make(max_iter=30, early_stopping=False).fit(objects_for(estimator_class))

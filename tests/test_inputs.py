@@ -309,6 +309,11 @@ def test_a_dict_is_refused(make, X):
         make().fit({"a": X[0]})
 
 
+def test_dicts_of_modalities_are_refused_with_a_way_out(make, X):
+    with pytest.raises(TableError, match=r"X\[0\] is not a Table but a dict.*MultimodalDAEP.*\[x\['photometry'\] for x in X\]"):
+        make().fit([{"photometry": x} for x in X])
+
+
 def test_nothing_is_refused(make, fitted):
     for method in (make().fit, fitted.transform):
         with pytest.raises(ValueError, match=r"0 objects|0 sample"):
@@ -402,6 +407,7 @@ def test_masked_cells_of_arrays_are_not_observed(make, hide):
     [
         (np.ones((4, 5)) * u.Jy, r"X has unit 'Jy', which an array does not keep; pass its \.value, or Tables"),
         (Masked(np.ones((4, 5)) * u.Jy), "X has unit 'Jy'"),
+        (np.ma.masked_array(np.ones((4, 5)) * u.Jy), "X has unit 'Jy'"),
         ([np.ones(5), np.ones(5) * u.mJy, np.ones(5)], r"X\[1\] has unit 'mJy'"),
         (np.ones((4, 5)) * u.percent, "X has unit '%'"),
         (np.full((4, 5), "1.0"), r"X\[0\] holds text at column 0: .*'1\.0'.*Numbers are needed"),
@@ -468,6 +474,12 @@ def test_transform_before_fit_is_refused(make, X):
 def test_wrong_codes_are_refused(fitted, Z, message):
     with pytest.raises(ValueError, match=message):
         fitted.inverse_transform(Z)
+
+
+def test_a_single_table_to_decode_at_stands_for_all(fitted, X):
+    Z = fitted.transform(X)
+    for one, other in zip(*(fitted.inverse_transform(Z, at=at) for at in (X[5], [X[5]] * 12)), strict=True):
+        np.testing.assert_array_equal(one["mag"], other["mag"])
 
 
 def test_at_of_another_length_is_refused(fitted, X):

@@ -42,6 +42,25 @@ def test_points_not_observed_do_not_count():
     np.testing.assert_allclose(object_errors(np.array([[1.0, np.nan]]), np.array([[2.0, 5.0]])), [1])
 
 
+def test_an_object_without_an_observed_point_has_no_error():
+    X = np.array([[1.0, 2.0], [np.nan, np.nan]])
+    np.testing.assert_array_equal(object_errors(X, np.zeros((2, 2))), [1.5, np.nan])
+
+
+def test_objects_of_several_modalities_are_refused_with_a_way_out():
+    X = [{"spectrum": spectrum([1.0, 2.0]), "light curve": None}] * 3
+    draws = [np.zeros((2, 5))] * 3
+    for call in (object_errors, residuals_by_location, coverage, coverage_by, probability_integral_transform):
+        with pytest.raises(TableError, match=r"X\[0\] is not a Table but a dict.*\[x\['spectrum'\] for x in X\]"):
+            call(X, draws)
+    with pytest.raises(TableError, match=r"reconstructed\[0\] is not a Table but a dict"):
+        object_errors([spectrum([1.0, 2.0])] * 3, X)
+    with pytest.raises(TableError, match="X is a single Table"):
+        object_errors(spectrum([1.0, 2.0]), [np.zeros(2)] * 2)
+    with pytest.raises(TableError, match="Z holds objects, not features"):
+        linear_probe(X, ["a", "b", "a"])
+
+
 @pytest.mark.parametrize("kind", [Table, QTable])
 def test_reconstruction_in_another_unit_is_converted(kind):
     X = [spectrum([1.0, 2.0], "Jy")]
@@ -87,6 +106,13 @@ def test_residuals_by_location_are_the_quantiles_of_each_bin():
     np.testing.assert_allclose(out["median"], [0, 3], atol=0.05)
     np.testing.assert_allclose(out["high"] - out["low"], [2 * 0.9945, 2 * 0.09945], rtol=0.05)
     assert out["n_points"].tolist() == [10000, 10000]
+
+
+@pytest.mark.parametrize(("unit", "of_residuals"), [("mJy", u.mJy), ("mag(AB)", u.mag)])
+def test_residuals_have_the_unit_of_the_values_without_a_zero_point(unit, of_residuals):
+    out = residuals_by_location([spectrum([20.0, 21.0, 25.0], unit)], [np.full(3, 20.0)], bins=1)
+    assert out["median"].unit == out["low"].unit == out["high"].unit == of_residuals
+    np.testing.assert_allclose(out["median"].value, 1)
 
 
 def test_bins_by_number_hold_equally_many_points():
@@ -244,6 +270,24 @@ def test_coverage_by_label_by_band_and_by_what_is_given():
     out = coverage_by(tables, draws, by="band")
     assert out["band"].tolist() == ["g", "r"]
     np.testing.assert_allclose(out["coverage"], [1, 1 / 2])
+
+
+def test_of_several_keys_every_combination_of_bins_is_one():
+    """Each is what its objects, or points, give alone."""
+    rng, kind = np.random.default_rng(0), np.array(["Ia", "II"] * 20)
+    tables = described(rng.normal(size=(40, 6)) * np.where(kind == "Ia", 1, 3)[:, None], survey=kind)
+    draws = np.tile(GRID, (40, 6, 1))
+    edges = [0, 25, 50]
+    out = coverage_by(tables, draws, by=("survey", "location"), bins={"survey": 5, "location": edges})
+    assert out["survey"].tolist() == ["II", "II", "Ia", "Ia"]
+    np.testing.assert_allclose(out["location"].to_value(u.AA), [12.5, 37.5] * 2)
+    for i, name in enumerate(("II", "Ia")):
+        own = np.flatnonzero(kind == name)
+        alone = coverage_by([tables[j] for j in own], draws[own], bins=edges)
+        for column in ("coverage", "width", "n_points", "n_objects"):
+            np.testing.assert_allclose(u.Quantity(out[column])[2 * i : 2 * i + 2], u.Quantity(alone[column]))
+    with pytest.raises(ValueError, match="bins has survey, but by has survey, location"):
+        coverage_by(tables, draws, by=("survey", "location"), bins={"survey": 5})
 
 
 def test_points_not_observed_or_beyond_the_edges_do_not_count_and_empty_bins_are_nan():

@@ -6,6 +6,7 @@ import re
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from astropy.table import Table
@@ -138,7 +139,6 @@ def test_a_modality_may_have_any_name(make, X, tmp_path, name):
 def test_divergence_names_objects(make, X):
     with pytest.raises(DivergenceError, match=r"X\[\d+\].*learning_rate_init"):
         make(learning_rate_init=1e30, max_iter=20, weight_decay=0.0).fit(X)
-
 
 
 def batches(estimator, X):
@@ -300,6 +300,10 @@ def test_prior_and_samples(fitted, X):
     estimator = copy.deepcopy(fitted).fit_prior(X, max_iter=5)
     assert [set(o) for o in estimator.sample(2)] == [set(MODALITIES)] * 2
     assert len(estimator.sample(3, modality="spectrum", at=X[0]["spectrum"])[2]) == len(X[0]["spectrum"])
+    with pytest.raises(ValueError, match="at holds 2 objects but n_objects=3; one for each is needed"):
+        estimator.sample(3, modality="spectrum", at=[spectrum(0)] * 2)
+    with pytest.raises(ValueError, match="output='z': choose one of 'tables', 'arrays', 'bottlenecks'"):
+        estimator.sample(3, output="z")
 
 
 # --- scikit-learn ------------------------------------------------------------------------------------
@@ -376,6 +380,25 @@ def test_warm_start_continues_and_a_second_fit_forgets(make, X):
         (lambda X: [*X[:3], {}], r"X\[3\] has none of the modalities"),
         (lambda X: [*X[:3], {"spectrum": [1, 2]}], r"X\[3\]\['spectrum'\] is not a Table"),
         (
+            lambda X: [*X[:3], {"spectrum": [spectrum(0), spectrum(1)]}],
+            r"X\[3\]\['spectrum'\] is not a Table but a list. Of several epochs make several objects.*groups=",
+        ),
+        (lambda X: None, "X must be a list of dicts, not None"),
+        (lambda X: pd.DataFrame(X), r"X is a DataFrame; pass a list of dicts, X.to_dict\('records'\)"),
+        (lambda X: X[0]["spectrum"], r"X is a single Table; pass a list of them"),
+        (
+            lambda X: [*X[:3], X[0] | {"spectrum": Table({"wavelength": [1.0], "flux": [np.nan]})}],
+            r"X\[3\]\['spectrum'\] has no finite 'flux'; leave that modality out or set it to None",
+        ),
+        (
+            lambda X: [*X[:3], X[0] | {"spectrum": X[0]["spectrum"][:0]}],
+            r"X\[3\]\['spectrum'\] is an empty table; leave that modality out",
+        ),
+        (
+            lambda X: [*X[:3], X[0] | {"image": np.full((8, 8), np.nan)}],
+            r"X\[3\]\['image'\] has no patch without NaN; leave that modality out",
+        ),
+        (
             lambda X: [*X[:3], {"spectrum": Table({"wavelength": [1.0], "flux": [np.inf]})}],
             r"X\[3\]\['spectrum'\].*'flux'",
         ),
@@ -427,8 +450,12 @@ def test_bad_calls_are_explained(fitted, X):
         fitted.reconstruct(X, modality="spectra")
     with pytest.raises(ValueError, match="at needs modality="):
         fitted.inverse_transform(Z, at=[spectrum(0), spectrum(1)])
-    with pytest.raises(ValueError, match="at holds 1 objects"):
+    with pytest.raises(ValueError, match="at holds 1 objects but Z has 2 rows"):
         fitted.inverse_transform(Z, modality="spectrum", at=[spectrum(0)])
+    with pytest.raises(ValueError, match="at holds 1 objects but X holds 12"):
+        fitted.reconstruct(X, modality="spectrum", at=[spectrum(0)])
+    with pytest.raises(ValueError, match="output='table': choose one of 'tables', 'arrays'"):
+        fitted.reconstruct(X, output="table")
     with pytest.raises(ValueError, match="at holds None"):
         fitted.inverse_transform(Z, modality="spectrum", at=[spectrum(0), None])
 

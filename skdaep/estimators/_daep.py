@@ -48,7 +48,8 @@ class DAEPEncoder(UnimodalEncoder):
     and a draw is a function that can be decoded anywhere. With hidden tokens noise is white and they do this.
 
     The paper's setting is ``DAEPEncoder(prediction="epsilon", schedule="linear", sampler="ddim",
-    n_sampling_steps=200, max_points=None, hidden_length=None)``; it needs far longer training.
+    n_sampling_steps=200, solver="adamw", learning_rate_init=2.5e-4, max_points=None, hidden_length=None)``; it needs
+    far longer training.
 
     References
     ----------

@@ -142,7 +142,8 @@ def learn_correlation(
     stores = collate(modalities, records, device)
     residuals: dict[str, list] = {name: [] for name in modalities}
     if module.free_correlation:
-        for rows in token_batches(sum(s.lengths.cpu().numpy() for s in stores.values()), TOKENS_PER_PASS * capacity(device), None):
+        lengths = sum(store.lengths.cpu().numpy() for store in stores.values())
+        for rows in token_batches(lengths, TOKENS_PER_PASS * capacity(device), None):
             batches = _take(stores, rows)
             z = module.encode(batches).mean
             for name, batch in batches.items():

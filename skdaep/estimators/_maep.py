@@ -118,6 +118,6 @@ class MAEPEncoder(UnimodalEncoder):
         X : list of Table, list of ndarray, or ndarray
             As in `inverse_transform`.
         """
-        if not 0 <= context <= 1:
+        if not (isinstance(context, Real) and 0 <= context <= 1):
             raise ValueError(f"context={context!r}: a share between 0 and 1 is needed.")
         return self._reconstruct(X, n_draws, output, context)

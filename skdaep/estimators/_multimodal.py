@@ -12,6 +12,7 @@ from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality
 from ._base import BaseEncoder, joined, refuse_class
+from ._reconstruction import check_places
 
 
 class MultimodalEncoder(BaseEncoder):
@@ -64,6 +65,8 @@ class MultimodalEncoder(BaseEncoder):
                 f"[dict(zip({name}, row)) for row in zip(*{name}.values())]."
             )
         tables.check_collection(X, name, "a list of dicts")
+        if hasattr(X, "columns") and len(X.columns) > 1:
+            raise TableError(f"{name} is a {type(X).__name__}; pass a list of dicts, {name}.to_dict('records').")
         cells = (X.to_numpy() if hasattr(X, "to_numpy") else X).ravel() if hasattr(X, "shape") else X
         yield from (self._present(o, modalities, f"{name}[{i}]") for i, o in enumerate(cells))
 
@@ -85,16 +88,16 @@ class MultimodalEncoder(BaseEncoder):
             raise ValueError(f"modality={modality!r}: choose one of {', '.join(self.modalities_)}, or None for all.")
         return list(self.modalities_) if modality is None else [modality]
 
-    def _like(self, at, modality: str | None, n: int) -> list | None:
+    def _like(self, at, modality: str | None, n: int, of: str) -> list | None:
         """Return where to decode, one entry per object, None where that is not said."""
         if at is None:
             return None
         if modality is None:
             raise ValueError("at needs modality=, the one to decode there.")
-        at = [at] * n if hasattr(at, "colnames") else at
-        if len(at) != n:
-            raise ValueError(f"at holds {len(at)} objects but there are {n} to decode; one for each is needed.")
         kind = self.modalities_[modality]
+        at = [at] * n if kind.is_one(at) else at
+        tables.check_collection(at, "at", "an object or a list of them")
+        check_places(at, n, of)
         return [None if o is None else kind.one(o, f"at[{i}]") for i, o in enumerate(at)]
 
     # --- decoding -----------------------------------------------------------------------------------
@@ -122,13 +125,15 @@ class MultimodalEncoder(BaseEncoder):
         """
         check_is_fitted(self)
         Z = self._check_bottleneck(Z)
+        self._check_output(output)
         self._check_draws_of_codes(n_draws)
-        return self._decode_codes(Z, modality, at, output, lambda *where: self._decode_at(Z, *where, n_draws))
+        of = f"Z has {len(Z)} rows"
+        return self._decode_codes(Z, modality, at, of, output, lambda *where: self._decode_at(Z, *where, n_draws))
 
-    def _decode_codes(self, Z, modality, at, output, decode_at):
-        names, like = self._check_modality(modality), self._like(at, modality, len(Z))
+    def _decode_codes(self, Z, modality, at, of: str, output, decode_at):
+        names, like = self._check_modality(modality), self._like(at, modality, len(Z), of)
         if like is not None and any(o is None for o in like):
-            raise ValueError("at holds None; one Table for each row of Z is needed.")
+            raise ValueError(f"at holds None, but {of}; one object for each is needed.")
         decoded = {k: self._write(k, *decode_at(k, like), output) for k in names}
         return decoded[modality] if modality else _one_dict_each(decoded)
 
@@ -155,8 +160,10 @@ class MultimodalEncoder(BaseEncoder):
             One per object; dicts if `modality` is None.
         """
         check_is_fitted(self)
+        self._check_output(output)
         self._check_draws(n_draws)
-        names, like, rebuilt = self._check_modality(modality), self._like(at, modality, len(X)), []
+        names, rebuilt = self._check_modality(modality), []
+        like = None if at is None else self._like(at, modality, len(X), f"X holds {len(X)}")
         for start, objects, records in self._chunks(X):
             if modality is None:
                 rebuilt.append(self._reconstruct_own(objects, records, names, n_draws, output))
@@ -216,10 +223,12 @@ class MultimodalEncoder(BaseEncoder):
         NotFittedError
             If there is no prior: `fit_prior` was not called, and the objective does not bring one.
         """
+        self._check_output(output, "bottlenecks")
         Z = self._sample_bottlenecks(n_objects, random_state)
         if output == "bottlenecks":
             return Z
-        return self._decode_codes(Z, modality, at, output, lambda *where: self._decode_samples(Z, *where))
+        of = f"n_objects={n_objects}"
+        return self._decode_codes(Z, modality, at, of, output, lambda *where: self._decode_samples(Z, *where))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

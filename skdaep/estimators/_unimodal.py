@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality, Sequence
-from ._base import BaseEncoder, joined, refuse_class, some
+from ._base import BaseEncoder, joined, refuse_class
+from ._reconstruction import check_places
 
 NAME = "sequence"  # of the only modality
 
@@ -52,6 +53,14 @@ class UnimodalEncoder(BaseEncoder):
             raise TableError(f"{name}[{row}] contains infinity at column {column}; set it to NaN if not observed.")
         return X
 
+    def _like(self, at, n: int, of: str) -> list | None:
+        """Return where to decode, one entry for each of n."""
+        if at is None:
+            return None
+        at = list(self._each([at] * n if self.modalities_[NAME].is_one(at) else at, name="at"))
+        check_places(at, n, of)
+        return at
+
     def inverse_transform(self, Z, *, at=None, n_draws=None, output="tables"):
         """Decode bottlenecks to measurements.
 
@@ -59,9 +68,10 @@ class UnimodalEncoder(BaseEncoder):
         ----------
         Z : array of shape (n_objects, bottleneck_length * bottleneck_dim)
             What `transform` returned.
-        at : list of Table, or array of shape (n_objects, n_points), default=None
+        at : Table, list of Table, or array of shape (n_objects, n_points), default=None
             Where to decode each object: locations, bands and metadata are read, values need not be there. Absent
-            metadata are replaced by the training median or commonest label. None decodes on a grid learned in fit.
+            metadata are replaced by the training median or commonest label. A single Table stands for all. None
+            decodes on a grid learned in fit.
         n_draws : int, default=None
             None gives the point estimate; a number gives so many draws along a further, last axis.
         output : {"tables", "arrays"}, default="tables"
@@ -74,8 +84,9 @@ class UnimodalEncoder(BaseEncoder):
         """
         check_is_fitted(self)
         Z = self._check_bottleneck(Z)
+        self._check_output(output)
         self._check_draws_of_codes(n_draws)
-        like = None if at is None else list(some(self._each(at, name="at"), "at"))
+        like = self._like(at, len(Z), f"Z has {len(Z)} rows")
         return self._write(NAME, *self._decode_at(Z, NAME, like, n_draws), output)
 
     def reconstruct(self, X, *, n_draws=None, output="tables"):
@@ -99,6 +110,7 @@ class UnimodalEncoder(BaseEncoder):
 
     def _reconstruct(self, X, n_draws, output, context: float = 0.0):
         check_is_fitted(self)
+        self._check_output(output)
         self._check_draws(n_draws)
         rebuilt = []
         for _, objects, records in self._chunks(X):
@@ -114,7 +126,7 @@ class UnimodalEncoder(BaseEncoder):
         n_objects : int, default=1
             How many.
         at : Table, list of Table, or array of shape (n_objects, n_points), default=None
-            Where to decode them and with what metadata; a single Table stands for all. None: the grid learned in fit.
+            As in `inverse_transform`.
         random_state : int, RandomState or None, default=None
             None uses the seed of fit: the same objects every time.
         output : {"tables", "arrays", "bottlenecks"}, default="tables"
@@ -131,9 +143,9 @@ class UnimodalEncoder(BaseEncoder):
         NotFittedError
             If there is no prior: `fit_prior` was not called, and the objective does not bring one.
         """
+        self._check_output(output, "bottlenecks")
         Z = self._sample_bottlenecks(n_objects, random_state)
         if output == "bottlenecks":
             return Z
-        at = [at] * n_objects if hasattr(at, "colnames") else at
-        like = None if at is None else list(some(self._each(at, name="at"), "at"))
+        like = self._like(at, n_objects, f"n_objects={n_objects}")
         return self._write(NAME, *self._decode_samples(Z, NAME, like), output)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from astropy.table import QTable
 from sklearn.utils import check_random_state
 
 from .. import tables
-from .reading import Bins, check_level, group_index, objects_of, pairs, seen_of, value_unit, values_by, weights
+from .reading import Cells, check_level, group_index, objects_of, pairs, seen_of, value_unit, values_by, weights
 
 
 class CoverageResult(NamedTuple):
@@ -103,12 +102,13 @@ def coverage_by(
         What was measured; NaN and masked points do not count.
     draws : list of Table, list of ndarray, or array
         What `reconstruct` or `inverse_transform` gave for X with ``n_draws=``: draws along the last axis.
-    by : str or array-like of shape (n_objects,), default="location"
+    by : str, tuple of str, or array-like of shape (n_objects,), default="location"
         "location" (of an array: the place in the row), "band", a key of the metadata in any case, such as "phase",
-        or a number or label for each object. Points for which it is absent are left out.
-    bins : int or array-like, default=10
+        or a number or label for each object. Points for which it is absent are left out. Of a tuple of names every
+        combination of their bins is one.
+    bins : int, array-like or dict, default=10
         Number of bins with equally many points (of what is one number per object, equally many objects), or their
-        edges; points outside the edges are left out. Labels have a bin each.
+        edges; points outside the edges are left out. A dict has them by the names of `by`. Labels have a bin each.
     level : float, default=0.9
         Share of the draws inside the interval.
     groups : array-like of shape (n_objects,), default=None
@@ -124,7 +124,7 @@ def coverage_by(
     Returns
     -------
     result : QTable
-        A row for each bin: the middle of the bin, or label, in a column called as `by` ("by" if that is an array);
+        A row for each bin: its middle, or label, in columns called as the names of `by` ("by" if that is an array);
         ``coverage``; ``coverage_low`` and ``coverage_high``, the central 95 % of the resampled coverages, NaN with
         fewer than two objects or groups; ``width`` in the unit of the first object; ``n_points``; ``n_objects``.
 
@@ -147,18 +147,19 @@ def coverage_by(
     """
     check_level(level)
     objects, group = objects_of(X), group_index(groups, len(X))
-    values, unit = values_by(objects, by, location=location, band=band)
+    several = isinstance(by, tuple) and all(isinstance(key, str) for key in by)
+    keys = {key if isinstance(key, str) else "by": key for key in (by if several else (by,))}
+    read = {name: values_by(objects, key, location=location, band=band) for name, key in keys.items()}
     own = value_unit(objects, value)
-    read, counted, owner = [], [], []
-    for i, (x, d) in enumerate(pairs(objects, draws, value, with_draws=True, unit=own)):
-        seen = seen_of(x, d)
-        read.append(values[i][seen] if values[i].ndim else values[i])  # one for each point, or one for the object
-        counted.append(_inside_and_width(x[seen], d[seen], level))
-        owner.append(np.full(counted[-1].shape[1], i))
-    name = by if isinstance(by, str) else "by"
-    cells = Bins.learn(read, bins, name)
-    place = np.concatenate([np.broadcast_to(cells.place(v), o.shape) for v, o in zip(read, owner, strict=True)])
-    counted, owner = np.concatenate(counted, axis=1), np.concatenate(owner)  # (2, n_points), (n_points,)
+    counted, seen = [], []
+    for x, d in pairs(objects, draws, value, with_draws=True, unit=own):
+        here = seen_of(x, d)
+        counted.append(_inside_and_width(x[here], d[here], level))
+        seen.append(here)
+    cells, owner = Cells.learn(read, seen, bins), np.repeat(np.arange(len(objects)), [s.sum() for s in seen])
+    places = zip(cells.places(read, len(objects)), seen, strict=True)
+    place = np.concatenate([np.broadcast_to(of, s.shape)[s] for of, s in places])  # (n_points,)
+    counted = np.concatenate(counted, axis=1)  # (2, n_points)
 
     n_groups = group.max() + 1
     sums = np.zeros((3, n_groups, len(cells)))  # mean share and mean width of each group, and whether it is there
@@ -172,11 +173,10 @@ def coverage_by(
     with np.errstate(invalid="ignore"):
         n = there.sum(axis=0)
         share, width = share.sum(axis=0) / n, width.sum(axis=0) / n
-    out = QTable({name: cells.middles, "coverage": share, "coverage_low": low, "coverage_high": high, "width": width})
+    out = cells.middles()
+    out["coverage"], out["coverage_low"], out["coverage_high"], out["width"] = share, low, high, width
     out["n_points"] = [np.sum(place == k) for k in range(len(cells))]
     out["n_objects"] = [len(np.unique(owner[place == k])) for k in range(len(cells))]
-    if unit is not None:
-        out[name].unit = unit
     if own is not None:
         out["width"].unit = tables.unit_of_error(own)
     return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from astropy.table import QTable
 
+from .. import tables
 from .reading import Bins, objects_of, pairs, value_unit, values_by
 
 
@@ -26,7 +27,7 @@ def object_errors(X, reconstructed, *, scale=1.0, value=None):
     Returns
     -------
     errors : ndarray of shape (n_objects,)
-        The errors.
+        The errors; NaN for an object without an observed point.
 
     Raises
     ------
@@ -40,7 +41,12 @@ def object_errors(X, reconstructed, *, scale=1.0, value=None):
     >>> object_errors(np.array([[1.0, 2.0], [3.0, np.nan]]), np.array([[1.5, 2.0], [2.0, 9.0]]))
     array([0.25, 1.  ])
     """
-    return np.array([np.nanmean(np.abs(y - x)) / scale for x, y in pairs(X, reconstructed, value)])
+    errors = np.full(len(X), np.nan)
+    for i, (x, y) in enumerate(pairs(X, reconstructed, value)):
+        residual = (y - x)[np.isfinite(y - x)]
+        if len(residual):
+            errors[i] = np.abs(residual).mean() / scale
+    return errors
 
 
 def residuals_by_location(X, reconstructed, *, bins=20, location=None, value=None):
@@ -60,7 +66,8 @@ def residuals_by_location(X, reconstructed, *, bins=20, location=None, value=Non
     Returns
     -------
     residuals : QTable
-        Columns ``location`` (middle of the bin), ``median``, ``low``, ``high`` (16 and 84 %) and ``n_points``.
+        Columns ``location`` (middle of the bin), ``median``, ``low``, ``high`` (16 and 84 %) and ``n_points``, in the
+        units of the first object.
 
     Examples
     --------
@@ -87,4 +94,6 @@ def residuals_by_location(X, reconstructed, *, bins=20, location=None, value=Non
     out = QTable(rows=rows, names=["location", "median", "low", "high", "n_points"])
     if unit is not None:
         out["location"].unit = unit
+    for name in ("median", "low", "high") if own is not None else ():
+        out[name].unit = tables.unit_of_error(own)
     return out

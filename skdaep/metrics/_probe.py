@@ -11,7 +11,10 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+
+from .. import tables
+from ..exceptions import TableError
 
 
 class ProbeResult(NamedTuple):
@@ -23,6 +26,11 @@ class ProbeResult(NamedTuple):
         Share of the objects whose class is found.
     f1, f1_sd : float
         Macro F1.
+
+    Raises
+    ------
+    TableError
+        If `Z` holds objects.
 
     Examples
     --------
@@ -66,6 +74,11 @@ def linear_probe(Z, y, *, n_splits=10, train_size=0.3, random_state=0, classifie
     result : ProbeResult
         ``accuracy``, ``accuracy_sd``, ``f1`` (the mean over classes, each counting alike) and ``f1_sd``.
 
+    Raises
+    ------
+    TableError
+        If `Z` holds objects.
+
     Examples
     --------
     >>> import numpy as np
@@ -75,10 +88,12 @@ def linear_probe(Z, y, *, n_splits=10, train_size=0.3, random_state=0, classifie
     >>> linear_probe(Z, y).accuracy
     1.0
     """
-    y = column_or_1d(y, dtype=object)
+    if not tables.is_numeric(Z):
+        raise TableError("Z holds objects, not features; pass what transform gave of them.")
+    Z, y = check_array(Z, dtype=float, input_name="Z"), column_or_1d(y, dtype=object)
     check_consistent_length(Z, y)
     known = np.array([label is not None and label == label for label in y])
-    Z, y = np.asarray(Z, float)[known], y[known].astype(str)
+    Z, y = Z[known], y[known].astype(str)
     classifier = LogisticRegression(max_iter=2000) if classifier is None else classifier
     scores = []
     for train, test in StratifiedShuffleSplit(n_splits, train_size=train_size, random_state=random_state).split(Z, y):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import QTable, Table
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .. import tables
@@ -34,8 +35,8 @@ def pairs(
 
     NaN where not observed. Draws stand along a further, last axis.
     """
+    X, called = objects_of(X), "draws" if with_draws else "reconstructed"
     check_consistent_length(X, other)
-    called = "draws" if with_draws else "reconstructed"
     for i, (x, y) in enumerate(zip(X, other, strict=True)):
         name, own = value, unit
         if isinstance(x, Table):
@@ -53,8 +54,9 @@ def pairs(
 
 def decoded_values(y, value: str | None, where: str, unit: str | None = None) -> np.ndarray:
     """Return what was decoded for an object as a float array, with or without an axis of draws."""
-    if not isinstance(y, Table):
+    if not isinstance(y, (Table, dict)):
         return tables.floats(y)
+    y = tables.as_table(y, where)  # refuses a dict of modalities
     name = tables.find_column(y, "value", value, where)
     return tables.numbers_or_draws(y, name, where, unit or tables.unit_of(y, name))
 
@@ -176,6 +178,54 @@ class Bins:
         place = np.searchsorted(self.marks, values, side="right").clip(1, len(self)) - 1
         inside = np.isfinite(values) if open_ends else (first <= values) & (values <= last)
         return np.where(inside, place, -1)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """All combinations of the bins of what points are told apart by; a single one if that is nothing.
+
+    Parameters
+    ----------
+    bins : dict
+        Name -> bins.
+    units : dict
+        Name -> unit of the values, or None.
+    """
+
+    bins: dict[str, Bins]
+    units: dict[str, str | None]
+
+    @classmethod
+    def learn(cls, read: dict[str, tuple], seen: list[np.ndarray], bins) -> Cells:
+        """Return the cells of the points seen of each object; `read` has by name what `values_by` returned."""
+        if isinstance(bins, dict) and set(bins) != set(read):
+            raise ValueError(f"bins has {', '.join(bins)}, but by has {', '.join(read)}; the same names are needed.")
+        learned = {}
+        for name, (values, _) in read.items():
+            observed = [v[s] if v.ndim else v for v, s in zip(values, seen, strict=True)]
+            learned[name] = Bins.learn(observed, bins[name] if isinstance(bins, dict) else bins, name)
+        return cls(learned, {name: unit for name, (_, unit) in read.items()})
+
+    def __len__(self):
+        return math.prod(len(bins) for bins in self.bins.values())
+
+    def places(self, read: dict[str, tuple], n_objects: int, open_ends: bool = False) -> Iterator[np.ndarray]:
+        """Yield the number of the cell of the points of each object, -1 where they have none."""
+        for i in range(n_objects):
+            cell, known = 0, True
+            for name, bins in self.bins.items():
+                place = bins.place(read[name][0][i], open_ends)
+                cell, known = cell * len(bins) + place, known & (place >= 0)
+            yield np.where(known, cell, -1)
+
+    def middles(self) -> QTable:
+        """Return the middle of the bin, or the label, of every cell by name."""
+        out, shape = QTable(), [len(bins) for bins in self.bins.values()]
+        for (name, bins), index in zip(self.bins.items(), np.indices(shape), strict=True):
+            out[name] = bins.middles[index.ravel()]
+            if self.units[name] is not None:
+                out[name].unit = self.units[name]
+        return out
 
 
 # --- objects, not points, are exchangeable ----------------------------------------------------------

@@ -45,6 +45,10 @@ class Modality(abc.ABC):
     def one(self, obj, where: str) -> Any:
         """Return one object as `objects` has it."""
 
+    def is_one(self, X) -> bool:
+        """Return whether X is a single object rather than a collection of them."""
+        return False
+
     @abc.abstractmethod
     def learn(self, objects: list, where: list[str] | None = None) -> Modality:
         """Return a copy completed with what `objects` show: columns, units, bands, scaling, default grid.

@@ -18,6 +18,7 @@ from ..nn.batch import Batch
 from ..nn.positions import Sinusoids, frequency_range
 from ._base import Modality
 from ._learned import EXTREME, Scaling, spoiler
+from ._reading import remedy
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class LearnedImage:
     shape: tuple[int, int, int]  # rows, columns, channels
     has_channels: bool  # whether the user's arrays have an axis for them
     value: Scaling
+    unit: str | None = None  # of fit
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Image(Modality):
     """Declare a modality of images of one size: arrays ``(n, H, W)`` or ``(n, H, W, C)``, or a list of them.
 
     A point is a square patch. A patch with a pixel that is NaN (or masked, in an `~astropy.nddata.NDData`) is not
-    observed.
+    observed. The unit of the first image, if it has one, is that of fit: others are converted to it, images without one
+    are in it already, and what is decoded are plain arrays in it. The uncertainty of an NDData is not used.
 
     Parameters
     ----------
@@ -64,15 +67,19 @@ class Image(Modality):
     # --- learning -----------------------------------------------------------------------------------
 
     def objects(self, X, name: str) -> Iterator[np.ndarray]:
-        """Yield the images of X as float64 arrays (H, W) or (H, W, C), NaN where masked."""
+        """Yield the images of X as `one` has them."""
         tables.check_collection(X, name, "a list or an array of images")
         if hasattr(X, "shape") and len(X.shape) not in (3, 4):
             raise TableError(f"{name} has shape {tuple(X.shape)}; images need (n, H, W) or (n, H, W, C).")
         yield from (self.one(image, f"{name}[{i}]") for i, image in enumerate(X))
 
     def one(self, obj, where: str) -> np.ndarray:
-        """Return a float64 array, NaN where masked."""
+        """Return a float64 array (H, W) or (H, W, C), NaN where masked; a Quantity where there is a unit."""
         return _pixels(obj, where)
+
+    def is_one(self, X) -> bool:
+        """Return whether X is an image."""
+        return hasattr(X, "uncertainty") or getattr(X, "ndim", None) == len(self._user_shape)
 
     def learn(self, objects: list, where: list[str] | None = None) -> Image:
         """Return a copy completed with size and scaling of the images."""
@@ -87,6 +94,8 @@ class Image(Modality):
             )
         for image, name in zip(objects, where, strict=True):
             _check_shape(image, objects[0].shape, name, f"{where[0]} has")
+        unit = _unit_of(objects[0])
+        objects = [_converted(image, unit, name, where[0]) for image, name in zip(objects, where, strict=True)]
         pixels = np.concatenate([image[np.isfinite(image)] for image in objects])
         if not len(pixels):
             raise TableError("X has no finite pixel.")
@@ -94,7 +103,7 @@ class Image(Modality):
         if (i := spoiler(pixels, owner)) is not None:
             _refuse_extreme(objects[owner[i]], pixels[i], where[owner[i]])
         shape = (height, width, *(channels or [1]))
-        return replace(self, learned=LearnedImage(shape, bool(channels), Scaling.of(pixels)))
+        return replace(self, learned=LearnedImage(shape, bool(channels), Scaling.of(pixels), unit))
 
     # --- reading and writing ------------------------------------------------------------------------
 
@@ -105,6 +114,7 @@ class Image(Modality):
     def read(self, obj, where: str, values: bool = True) -> dict[str, Any]:
         """Return one image as scaled patches and their places."""
         _check_shape(obj, self._user_shape, where, "the images of fit have")
+        obj = _converted(obj, self.learned.unit, where)
         beyond = self.learned.value.extreme(obj)
         if beyond.any():
             _refuse_extreme(obj, obj[beyond][0], where)
@@ -113,7 +123,7 @@ class Image(Modality):
         seen = np.isfinite(patches).all(1)
         patches[~seen] = np.nan  # what is not observed must not count as content
         if values and not seen.any():
-            raise TableError(f"{where} has no patch without NaN; remove the object.")
+            raise TableError(f"{where} has no patch without NaN; {remedy(where)}.")
         n = len(patches)
         return {
             "value": patches,
@@ -224,14 +234,26 @@ class ImageTokenizer(nn.Module):
 
 
 def _pixels(image, where: str) -> np.ndarray:
-    cells, _ = tables.bare(image)
+    cells, mask = tables.bare(image)
     if cells.ndim not in (2, 3) or cells.dtype.kind not in "iufb":
         raise TableError(f"{where} is not an image: an array of real numbers (H, W) or (H, W, C) is needed.")
+    if mask is not None and mask.shape != cells.shape[: mask.ndim]:
+        raise TableError(f"{where} has a mask of shape {mask.shape}, but pixels of shape {cells.shape}.")
     pixels = tables.floats(image)
     if np.isinf(pixels).any():
         place = tuple(int(i) for i in np.argwhere(np.isinf(pixels))[0])
         raise TableError(f"{where} is infinite at pixel {place}; mask it or set it to NaN.")
-    return pixels
+    unit = getattr(image, "unit", None)
+    return pixels if unit is None else pixels << unit
+
+
+def _unit_of(image: np.ndarray) -> str | None:
+    return image.unit.to_string() if hasattr(image, "unit") else None
+
+
+def _converted(image: np.ndarray, unit: str | None, where: str, whose: str = "fit") -> np.ndarray:
+    """Return the pixels in a unit, as a plain array."""
+    return tables.convert(np.asarray(image), _unit_of(image), unit, where, whose)
 
 
 def _refuse_extreme(image: np.ndarray, pixel: float, where: str) -> None:

@@ -19,6 +19,12 @@ def read_together(read: Callable, objects: list, where: list[str]):
     return read(objects, where)
 
 
+def remedy(where: str) -> str:
+    """Return what to do with an object, or with the modality of one that is called so, without a measurement."""
+    of_several = where.endswith(("']", '"]'))  # X[3]['spectrum']
+    return "leave that modality out or set it to None" if of_several else "remove the object"
+
+
 def canonical_order(owner: np.ndarray, *keys: np.ndarray) -> np.ndarray:
     """Return the order of points by owner, then by each key, as `numpy.lexsort` does; `owner` is in order already.
 

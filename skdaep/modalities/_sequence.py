@@ -19,7 +19,7 @@ from ..exceptions import TableError
 from ._base import Modality
 from ._learned import EXTREME, Learned, Scaling, default_grid, spacings, spoiler
 from ._metadata import learn_metadata, read_metadata, typical_meta
-from ._reading import canonical_order, read_together
+from ._reading import canonical_order, read_together, remedy
 from ._tokenizer import SequenceHead, SequenceTokenizer
 
 ROLES = ("value", "location", "band", "error")
@@ -80,7 +80,12 @@ class Sequence(Modality):
 
     def one(self, obj, where: str):
         """Return a Table."""
-        return tables.as_table(obj, where)
+        several = "Of several epochs make several objects, held together by groups=; each has one Table."
+        return tables.as_table(obj, where, several)
+
+    def is_one(self, X) -> bool:
+        """Return whether X is a Table."""
+        return tables.is_tabular(X)
 
     # --- learning -----------------------------------------------------------------------------------
 
@@ -201,7 +206,8 @@ class Sequence(Modality):
         band, known = self._band_index(raw, where)
         seen = raw["seen"] & known
         if values and len(without := _without(seen, raw["owner"], len(objects))):
-            raise TableError(f"{where[without[0]]} has no point in a band seen in fit.")
+            place = where[without[0]]
+            raise TableError(f"{place} has no point in a band seen in fit; {remedy(place)}.")
         keep = np.flatnonzero(np.isfinite(raw["location"]) & known)
         for role, scaling in (("value", learned.value), ("location", learned.location)):
             if len(beyond := keep[scaling.extreme(raw[role][keep])]):
@@ -277,12 +283,13 @@ class Sequence(Modality):
         if self.band is not None:
             raw["seen"] &= raw["band"] != ""
         if values and len(without := _without(raw["seen"], owner, len(objects))):
-            raise TableError(f"{where[without[0]]} has no finite '{self.value or 'value'}'; remove the object.")
+            place = where[without[0]]
+            raise TableError(f"{place} has no finite '{self.value or 'value'}'; {remedy(place)}.")
         return raw
 
     def _check_columns(self, table: Table, names: dict[str, str], where: str) -> None:
         if len(table) == 0:
-            raise TableError(f"{where} is an empty table; remove the object.")
+            raise TableError(f"{where} is an empty table; {remedy(where)}.")
         if not all(name in table.columns for name in names.values()):
             for role, name in names.items():
                 tables.find_column(table, role, name, where)

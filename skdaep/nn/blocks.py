@@ -60,7 +60,8 @@ class Attention(nn.Module):
         W, H = context.shape[2], self.n_heads
         k = torch.einsum("bhld,hdw->bhlw", self._heads(self.key(context)), self.query.weight.view(H, -1, W))
         v = torch.einsum("bhld,whd->bhlw", self._heads(self.value(context)), self.out.weight.view(W, H, -1))
-        scores = (k.flatten(1, 2) * (W // H) ** -0.5) @ query.mT  # (B, H L, Q): a softmax over a last axis of few is slow
+        # Queries last, since a softmax over a last axis of few is slow.
+        scores = (k.flatten(1, 2) * (W // H) ** -0.5) @ query.mT  # (B, H L, Q)
         scores = scores.unflatten(1, (H, -1))
         if observed is not None:
             scores = scores.masked_fill(~observed[:, None, :, None], -torch.inf)

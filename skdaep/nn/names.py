@@ -29,5 +29,5 @@ class ParametersByName(_AnyName, nn.ParameterDict):
 
 
 def _key(name: str) -> str:
-    """Return the name in quotes, which no attribute has, its dots escaped: ``heads.'gaia%2Exp'.out.bias``."""
-    return f"'{quote(name, safe=' ').replace('.', '%2E')}'"
+    """Return the name in brackets, which no attribute has, its dots escaped: ``heads.[gaia%2Exp].out.bias``."""
+    return f"[{quote(name, safe=' ').replace('.', '%2E')}]"

@@ -37,7 +37,7 @@ class CrossModalDisplay:
         What was decoded of the modality at its own locations in X.
     modality : str
         Which was predicted.
-    given : tuple of str, default=None
+    given : str or sequence of str, default=None
         From which; None: all others.
     curves : list of Table, default=None
         Predictions at locations of their own, a fine grid.
@@ -110,7 +110,7 @@ class CrossModalDisplay:
             The objects to draw, `modality` included; at most 8.
         modality : str
             Which to predict.
-        given : sequence of str, default=None
+        given : str or sequence of str, default=None
             From which; None: all others.
         n_draws : int, default=50
             Number of draws behind the bands; None draws the point estimate.
@@ -131,9 +131,7 @@ class CrossModalDisplay:
             The display.
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
-        part = Part(estimator, modality, cls.__name__)
-        if not part.several:
-            raise ValueError(f"{type(estimator).__name__} has one modality; {cls.__name__} needs several.")
+        part = Part(estimator, modality, cls.__name__, need_several=True)
         check_few(X)
         check_n_draws(n_draws)
         X, truth = part.objects(X)
@@ -180,7 +178,7 @@ class CrossModalDisplay:
             What was decoded of the modality at its own locations in X, with or without draws.
         modality : str
             Which was predicted.
-        given : sequence of str, default=None
+        given : str or sequence of str, default=None
             From which; None: all others.
         curves : list of Table, default=None
             Predictions at locations of their own.
@@ -292,12 +290,10 @@ class CrossModalDisplay:
 def _given(known, modality: str, given) -> tuple[str, ...]:
     """Return the modalities given, checked."""
     others = tuple(name for name in known if name != modality)
-    if given is None:
-        given = others
-    unknown = [name for name in given if name not in others]
-    if isinstance(given, str) or unknown or not given:
-        raise ValueError(f"given={given!r}: choose among {', '.join(others)}, as a tuple.")
-    return tuple(given)
+    given = others if given is None else (given,) if isinstance(given, str) else tuple(given)
+    if not given or any(name not in others for name in given):
+        raise ValueError(f"given={given!r}: choose among {', '.join(others)}.")
+    return given
 
 
 def _only(x: dict, given: tuple[str, ...], where: str) -> dict:

@@ -7,7 +7,7 @@ from numbers import Integral
 from sklearn.utils.validation import check_is_fitted
 
 from .. import tables
-from ._objects import Columns, extended
+from ._objects import Columns, check_list, extended
 
 
 class Part:
@@ -21,15 +21,19 @@ class Part:
         Which, of several.
     caller : str
         The display, for errors.
+    need_several : bool
+        Whether an estimator of one modality is an error.
     """
 
-    def __init__(self, estimator, modality: str | None, caller: str):
+    def __init__(self, estimator, modality: str | None, caller: str, need_several: bool = False):
         if hasattr(estimator, "steps"):
             raise TypeError(f"{caller} needs the encoder: pass pipe[-1], and pipe[:-1].transform(X) in place of X.")
         check_is_fitted(estimator)
         self.estimator, self.caller = estimator, caller
         self.several = hasattr(estimator, "modalities")
         known = ", ".join(estimator.modalities_)
+        if need_several and len(estimator.modalities_) < 2:
+            raise ValueError(f"{type(estimator).__name__} has one modality; {caller} needs several.")
         if modality is not None and (not self.several or modality not in estimator.modalities_):
             one = f"{type(estimator).__name__} has a single modality; leave modality= out."
             raise ValueError(f"modality={modality!r}: choose one of {known}." if self.several else one)
@@ -60,6 +64,7 @@ class Part:
 
         With ``need_all`` an object that lacks it is an error.
         """
+        check_list(X)
         if not self.several:
             return X, X
         having = [x for x in X if x.get(self.name) is not None]

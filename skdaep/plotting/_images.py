@@ -7,7 +7,7 @@ import numpy as np
 from .. import tables
 from ..exceptions import TableError
 from ._decode import Part
-from ._objects import check_numbers
+from ._objects import check_list, check_numbers
 from ._style import axes_of, keywords, require_matplotlib
 
 MOST = 16
@@ -203,5 +203,6 @@ def show(ax, image: np.ndarray, low: float, high: float, **kwargs) -> None:
 
 
 def _check_few(X) -> None:
+    check_list(X)
     if len(X) > MOST:
         raise ValueError(f"X holds {len(X)} objects; at most {MOST} fit side by side. Choose some: X[:8].")

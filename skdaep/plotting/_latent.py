@@ -177,6 +177,8 @@ class LatentMapDisplay:
         if not known.all():
             self._scatter(ax, "unknown", ~known, color=UNKNOWN, label="unknown")
         names, counts = np.unique(y[known], return_counts=True)
+        order = _order(names)
+        names, counts = names[order], counts[order]
         styles = class_styles(names.tolist())
         for name in names[np.argsort(-counts, kind="stable")].tolist():  # rare ones on top
             color, marker = styles[name]
@@ -190,3 +192,11 @@ class LatentMapDisplay:
     def _scatter(self, ax, name: str, here: np.ndarray, **style):
         self.scatters_[name] = ax.scatter(*np.asarray(self.places)[here].T, **style | self._keywords)
         return self.scatters_[name]
+
+
+def _order(names: np.ndarray) -> np.ndarray:
+    """Return the order of classes: of numbers, that of the numbers."""
+    try:
+        return np.argsort(names.astype(float))
+    except ValueError:
+        return np.arange(len(names))

@@ -10,7 +10,7 @@ from ._style import DECODED, MEASURED, axes_of, keywords, require_matplotlib
 class LossDisplay:
     """The loss of training and of validation against gradient steps, the lowest of validation marked.
 
-    It is best made by `from_estimator`.
+    It is best made by `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class LossDisplay:
     --------
     >>> from skdaep.plotting import LossDisplay
     >>> history = [{"iteration": i, "loss": 1 / i, "validation_loss": 1.2 / i} for i in range(10, 60, 10)]
-    >>> display = LossDisplay(history).plot()
+    >>> display = LossDisplay.from_predictions(history)
     >>> list(display.lines_)
     ['training', 'validation']
     """
@@ -48,7 +48,7 @@ class LossDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted encoder.
+            A fitted encoder, or a pipeline that ends in one.
         name : str, default=None
             Stands before the names of the lines.
         ax : Axes, default=None
@@ -62,8 +62,31 @@ class LossDisplay:
             The display.
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
+        estimator = estimator[-1] if hasattr(estimator, "steps") else estimator
         check_is_fitted(estimator)
-        return cls(estimator.history_, name=name).plot(ax, **kwargs)
+        return cls.from_predictions(estimator.history_, name=name, ax=ax, **kwargs)
+
+    @classmethod
+    def from_predictions(cls, history, *, name=None, ax=None, **kwargs):
+        """Draw records of training.
+
+        Parameters
+        ----------
+        history : list of dict
+            Records of ``iteration``, ``loss`` and perhaps ``validation_loss``: ``history_`` of an estimator.
+        name : str, default=None
+            Stands before the names of the lines.
+        ax : Axes, default=None
+            As in `plot`.
+        **kwargs : dict
+            As in `plot`.
+
+        Returns
+        -------
+        display : LossDisplay
+            The display.
+        """
+        return cls(history, name=name).plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
         """Draw.

@@ -115,6 +115,13 @@ def curves(Y, like: list[Points], name: str = "curves") -> list[Points]:
     return [_points(t, points.columns, points.units, f"{name}[{i}]", draws=True) for i, (t, points) in pairs]
 
 
+def check_list(X, name: str = "X") -> None:
+    """Raise TableError if X is a single object."""
+    tables.check_collection(X, name, "a list of objects")
+    if isinstance(X, dict):
+        raise TableError(f"{name} is a single dict; pass a list of them, [{name}], one per object.")
+
+
 def check_numbers(name: str, n: int, wanted: int) -> None:
     """Raise ValueError if there is not one entry for each object."""
     if n != wanted:

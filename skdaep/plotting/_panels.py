@@ -9,8 +9,6 @@ from ._style import DECODED, FAINT, FAINTER, MEASURED, REFERENCE, axis_label, ba
 
 #: up to so many points of an object are drawn large, with clear error bars
 FEW = 120
-#: up to so many bands the legend has a place among the data
-FEW_BANDS = 3
 
 
 def draw_measured(ax, points: Points, styles: dict[str, tuple[str, str]]) -> None:
@@ -100,7 +98,7 @@ def label_once(axes: np.ndarray) -> None:
 def draw_legend(axes: np.ndarray, styles: dict, curve: Points | None = None, room: bool = True) -> None:
     """Name the bands, or what was measured; and the line, and the shares of draws, of what was decoded.
 
-    It stands in the first of a row of Axes, or where there are many bands, and room, beside the last.
+    It stands beside the last of a row of Axes or, without room, in the first, in a frame: its markers are not data.
     """
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -112,8 +110,10 @@ def draw_legend(axes: np.ndarray, styles: dict, curve: Points | None = None, roo
         handles["median" if curve.has_draws else "reconstructed"] = Line2D([], [], color=color, lw=1.4)
     if curve is not None and curve.has_draws:
         handles |= {name: Patch(color=color, alpha=a, lw=0) for a, name in ((FAINT, "68 %"), (FAINTER, "95 %"))}
-    style = {"handles": list(handles.values()), "labels": list(handles), "frameon": False, "fontsize": "small"}
-    if len(styles) > FEW_BANDS and room:
-        axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), **style)
-    elif len(handles) > 1:
-        axes[0].legend(**style)
+    style = {"handles": list(handles.values()), "labels": list(handles), "fontsize": "small"}
+    if len(handles) < 2:
+        return
+    if room:
+        axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, **style)
+    else:
+        axes[0].legend(framealpha=1, edgecolor="0.85", **style).set_zorder(4)

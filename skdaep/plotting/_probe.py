@@ -7,7 +7,7 @@ import numpy as np
 from ..metrics import linear_probe
 from ._style import CYCLE, axes_of, keywords, require_matplotlib
 
-NAMES = {"f1": "macro F1", "r2": "$R^2$"}
+NAMES = {"f1": "macro F1"}
 
 
 class ProbeDisplay:
@@ -74,7 +74,8 @@ class ProbeDisplay:
             The display.
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
-        estimators = estimators if isinstance(estimators, dict) else {type(estimators).__name__: estimators}
+        estimators = {type(estimators).__name__: estimators} if hasattr(estimators, "transform") else estimators
+        _check_named("estimators", estimators, "encoder")
         Z = {name: estimator.transform(X) for name, estimator in estimators.items()}
         return cls.from_predictions(Z, y, fields=fields, ax=ax, bar_kw=bar_kw, **kwargs)
 
@@ -102,6 +103,7 @@ class ProbeDisplay:
         display : ProbeDisplay
             The display.
         """
+        _check_named("Z", Z, "features")
         results = {name: linear_probe(z, y, **kwargs) for name, z in Z.items()}
         return cls(results).plot(ax, fields=fields, **bar_kw or {})
 
@@ -144,3 +146,8 @@ class ProbeDisplay:
             ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1), borderaxespad=0.2)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _check_named(name: str, given, what: str) -> None:
+    if not isinstance(given, dict):
+        raise TypeError(f"{name} is a {type(given).__name__}; pass a dict, name of the method -> {what}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._decode import Part
-from ._objects import check_numbers, curves, decoded, read
+from ._objects import check_list, check_numbers, curves, decoded, read
 from ._panels import draw_legend, draw_panel, draw_residuals, label_once, set_location_axis, styles_of
 from ._style import axes_of, require_matplotlib
 
@@ -198,7 +198,8 @@ class ReconstructionDisplay:
 
 
 def check_few(X) -> None:
-    """Raise ValueError if more objects are to be drawn than fit side by side."""
+    """Raise ValueError if more objects are to be drawn than fit side by side, TableError if X is a single one."""
+    check_list(X)
     if len(X) > MOST:
         raise ValueError(f"X holds {len(X)} objects; at most {MOST} fit side by side. Choose some: X[:3].")
 

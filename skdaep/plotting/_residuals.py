@@ -144,14 +144,14 @@ class ResidualDisplay:
         styles, n = band_styles(self.residuals), len(self.residuals)
         size = (5.6, 3.2 if n == 1 else 0.7 + 1.4 * n)
         axes = axes_of(type(self).__name__, ax, (n, 1), size, sharex=True, sharey=True)
-        extremes = [np.ravel([table[k] for k in ("low", "high")]) for table in self.residuals.values()]
+        extremes = [_plain(table[k]) for table in self.residuals.values() for k in ("low", "high")]
         largest = max(np.abs(limits(*extremes, margin=0.1)))
         for ax_, (name, (color, marker)) in zip(axes[:, 0], styles.items(), strict=True):
-            table = self.residuals[name]
-            where = np.asarray(getattr(table["location"], "value", table["location"]))
-            ax_.fill_between(where, table["low"], table["high"], color=color, alpha=FAINT / 2, lw=0, label="68 %")
+            columns = (self.residuals[name][k] for k in ("location", "low", "median", "high"))
+            where, low, median, high = (_plain(column) for column in columns)
+            ax_.fill_between(where, low, high, color=color, alpha=FAINT / 2, lw=0, label="68 %")
             style = {"color": color, "marker": marker, "markersize": 4, "label": f"{name}, median".strip(", ")}
-            ax_.plot(where, table["median"], **keywords("line", kwargs, **style))
+            ax_.plot(where, median, **keywords("line", kwargs, **style))
             ax_.axhline(0, color=REFERENCE, lw=0.8, zorder=1)
             ax_.set(ylim=(largest, -largest) if self.is_magnitude else (-largest, largest))
             ax_.legend(*(x[::-1] for x in ax_.get_legend_handles_labels()), frameon=False, fontsize="small", ncols=2)
@@ -163,3 +163,8 @@ class ResidualDisplay:
                 ax_.set_ylabel(self.value_label)
         self.axes_, self.figure_ = axes, axes[0, 0].figure
         return self
+
+
+def _plain(column) -> np.ndarray:
+    """Return a column without its unit."""
+    return np.asarray(getattr(column, "value", column))

@@ -33,6 +33,8 @@ class TraversalDisplay:
         What the steps are.
     value, location, band : str, default=None
         Columns; None finds them by their customary names.
+    channels : int or sequence of three int, default=None
+        Which to show of images: one in grey, or red, green and blue. None: the only one, or all three.
 
     Attributes
     ----------
@@ -55,13 +57,14 @@ class TraversalDisplay:
     (5, '$z_{3}$')
     """
 
-    def __init__(self, steps, decoded, *, label=None, value=None, location=None, band=None):
+    def __init__(self, steps, decoded, *, label=None, value=None, location=None, band=None, channels=None):
         self.steps = steps
         self.decoded = decoded
         self.label = label
         self.value = value
         self.location = location
         self.band = band
+        self.channels = channels
 
     @classmethod
     def from_estimator(
@@ -76,6 +79,7 @@ class TraversalDisplay:
         modality=None,
         n_steps=7,
         n_points=200,
+        channels=None,
         ax=None,
         **kwargs,
     ):
@@ -102,6 +106,8 @@ class TraversalDisplay:
             How many places to decode.
         n_points : int, default=200
             Number of locations of the fine grid in each band.
+        channels : int or sequence of three int, default=None
+            Which to show of images.
         ax : array of Axes, default=None
             As in `plot`.
         **kwargs : dict
@@ -129,10 +135,12 @@ class TraversalDisplay:
         else:
             at = _fine_grid(part, codes[:1], n_points) if at is None else at
             decoded = part.inverse_transform(codes, [at] * n_steps)
-        return cls(steps, decoded, label=label, **names).plot(ax, **kwargs)
+        return cls(steps, decoded, label=label, channels=channels, **names).plot(ax, **kwargs)
 
     @classmethod
-    def from_predictions(cls, steps, decoded, *, label=None, value=None, location=None, band=None, ax=None, **kwargs):
+    def from_predictions(
+        cls, steps, decoded, *, label=None, value=None, location=None, band=None, channels=None, ax=None, **kwargs
+    ):
         """Draw what was decoded before.
 
         Parameters
@@ -145,6 +153,8 @@ class TraversalDisplay:
             What the steps are.
         value, location, band : str, default=None
             Columns; None finds them by their customary names.
+        channels : int or sequence of three int, default=None
+            Which to show of images.
         ax : array of Axes, default=None
             As in `plot`.
         **kwargs : dict
@@ -155,7 +165,7 @@ class TraversalDisplay:
         display : TraversalDisplay
             The display.
         """
-        display = cls(steps, decoded, label=label, value=value, location=location, band=band)
+        display = cls(steps, decoded, label=label, value=value, location=location, band=band, channels=channels)
         return display.plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
@@ -175,7 +185,8 @@ class TraversalDisplay:
         """
         check_numbers("decoded", len(self.decoded), len(self.steps))
         if np.ndim(self.decoded[0]) >= 2 and not hasattr(self.decoded[0], "colnames"):
-            axes = self._plot_images(ax, np.asarray(self.decoded, float), kwargs)
+            images = [chosen(image, self.channels) for image in np.asarray(self.decoded, float)]
+            axes = self._plot_images(ax, images, kwargs)
         else:
             axes = self._plot_lines(ax, read(self.decoded, **self._columns(), name="decoded"), kwargs)
         self.axes_, self.figure_ = axes, axes[0, 0].figure
@@ -209,15 +220,16 @@ class TraversalDisplay:
         axes[0, 0].figure.colorbar(colors, ax=list(axes[0]), label=self.label, pad=0.02)
         return axes
 
-    def _plot_images(self, ax, images: np.ndarray, kwargs: dict) -> np.ndarray:
+    def _plot_images(self, ax, images: list[np.ndarray], kwargs: dict) -> np.ndarray:
         n = len(images)
-        axes = axes_of(type(self).__name__, ax, (1, n), (1.5 * n, 1.75))
-        low, high = limits(images, margin=0)
+        height, width = images[0].shape[:2]
+        axes = axes_of(type(self).__name__, ax, (1, n), (1.5 * n, 1.5 * height / width + 0.6))
+        low, high = limits(*images, margin=0)
         self.lines_ = []
         for ax_, step, image in zip(axes[0], self.steps, images, strict=True):
-            show(ax_, chosen(image, None), low, high, **kwargs)
+            show(ax_, image, low, high, **kwargs)
             ax_.set_title(f"{step:.2f}", fontsize="small")
-        axes[0, n // 2].set_xlabel(self.label)  # wider than an image is high
+        axes[0, n // 2].set_xlabel(self.label, x=n % 2 / 2)  # below the middle; it may be wider than an image
         return axes
 
 

@@ -42,6 +42,8 @@ class Points:
         What errors call the object: "X[17]".
     other : dict, default={}
         Further columns to be added, or removed where None.
+    decoded : bool, default=False
+        Whether this is the way back, perhaps of what an encoder decoded.
     """
 
     value: np.ndarray
@@ -52,6 +54,7 @@ class Points:
     table: Table
     where: str
     other: dict = field(default_factory=dict)
+    decoded: bool = False
 
     def number(self, key: str, unit: str | None = None, hint: str = "") -> float:
         """Return a number of the metadata, whatever the case of its key; a Quantity is converted to `unit`."""
@@ -67,6 +70,12 @@ class Points:
             raise TableError(f"{self.where} has {key!r} = {value!r} in meta, but a number is needed.")
         if value is None or not np.isfinite(value):
             has = ", ".join(map(str, self.meta)) or "nothing"
+            if self.decoded:
+                hint += (
+                    " Decode at transformed objects, which carry it: reconstruct(X), or inverse_transform(Z, at=X), which "
+                    "in a pipeline needs scikit-learn's metadata routing. Or declare it for the encoder, "
+                    f"Sequence(metadata=({key!r},)), whose learned grid then has its median."
+                )
             raise TableError(f"{self.where} has no number {key!r} in meta (it has: {has}).{hint}")
         return float(value)
 
@@ -83,9 +92,7 @@ class Points:
 
     def recall(self, key: str) -> float:
         """Return what `remember` put into the metadata when this object was transformed."""
-        return self.number(
-            key, hint=" Decode at transformed objects, which carry it: reconstruct(X), or inverse_transform(Z, at=X)."
-        )
+        return self.number(key)
 
     def forget(self, *keys: str) -> Points:
         """Take out of the metadata what `remember` put there."""
@@ -300,6 +307,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             meta=dict(table.meta),
             table=table,
             where=where,
+            decoded=decoded,
         )
 
     # --- writing ------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from ._columns import (
     unit_of_metadata,
     write,
 )
-from ._objects import as_objects, as_table, check_collection, each_object, is_numeric
+from ._objects import as_objects, as_table, check_collection, each_object, is_numeric, is_tabular
 
 __all__ = [
     "ALIASES",
@@ -41,6 +41,7 @@ __all__ = [
     "floats",
     "is_magnitude",
     "is_numeric",
+    "is_tabular",
     "labels",
     "labels_of",
     "metadata",

@@ -56,10 +56,11 @@ def _numbers(x: np.ndarray, where: str) -> np.ndarray:
 
 
 def floats(x) -> np.ndarray:
-    """Return what `bare` takes as a new float64 array, NaN where it is masked."""
+    """Return what `bare` takes as a new float64 array, NaN where it is masked; a mask of pixels is for all channels."""
     cells, mask = bare(x)
     values = np.array(cells, np.float64)
     if mask is not None:
+        mask = mask.reshape(*mask.shape, *[1] * (values.ndim - mask.ndim))
         values[np.broadcast_to(mask, values.shape)] = np.nan
     return values
 
@@ -77,4 +78,4 @@ def bare(x) -> tuple[np.ndarray, np.ndarray | None]:
         cells = x.data if hasattr(x, "uncertainty") else x  # NDData
         cells = np.ma.getdata(getattr(cells, "unmasked", cells))
     mask = getattr(x, "mask", None)
-    return np.asarray(cells), None if mask is None else np.asarray(mask)
+    return np.asarray(cells), None if mask is None else np.asarray(mask, bool)

@@ -14,10 +14,10 @@ from ..exceptions import TableError
 
 def is_numeric(X) -> bool:
     """Return whether X is meant as a 2-D array of numbers rather than as a list of Tables."""
-    if _is_tabular(X) or (isinstance(X, dict) and not hasattr(X, "shape")):  # scipy has sparse arrays that are dicts
+    if is_tabular(X) or (isinstance(X, dict) and not hasattr(X, "shape")):  # scipy has sparse arrays that are dicts
         return False
     if isinstance(X, Sequence) and not isinstance(X, str):  # a list, a tuple, or one that makes objects on demand
-        return len(X) > 0 and not any(_is_tabular(x) for x in X) and not _looks_like_objects(X)
+        return len(X) > 0 and not any(is_tabular(x) for x in X) and not _looks_like_objects(X)
     if getattr(getattr(X, "dtype", None), "names", None):
         return False
     values = X.to_numpy() if hasattr(X, "to_numpy") else X
@@ -26,11 +26,13 @@ def is_numeric(X) -> bool:
     cells = values.ravel()
     if len(cells) == len(values):  # one cell per object: numbers, or Tables, or something to be refused by index
         return all(isinstance(x, Number) for x in cells)
-    return not any(_is_tabular(x) for x in cells)
+    return not any(is_tabular(x) for x in cells)
 
 
 def check_collection(X, name: str = "X", wanted: str = "a list of Tables or a 2-D array") -> None:
-    """Raise TableError if X is no collection, or one that can be gone through only once."""
+    """Raise TableError if X is no collection but a single object, say, or one that can be gone through only once."""
+    if is_tabular(X):
+        raise TableError(f"{name} is a single {type(X).__name__}; pass a list of them, [{name}], one per object.")
     if isinstance(X, (str, bytes)) or not any(hasattr(X, a) for a in ("__len__", "__array__", "shape")):
         hint = f"; pass list({name})" if isinstance(X, Iterable) and not isinstance(X, (str, bytes)) else ""
         raise TableError(f"{name} must be {wanted}, not {_describe(X)}{hint}.")
@@ -53,8 +55,6 @@ def each_object(X, name: str = "X") -> Iterator[Table]:
     TableError
         If X is anything else, naming the first object that is not a Table.
     """
-    if isinstance(X, Table) or _is_spectrum(X):
-        raise TableError(f"{name} is a single {type(X).__name__}; pass a list of them, [{name}], one per object.")
     if isinstance(X, dict):
         raise TableError(f"{name} is a dict; pass a list of Tables, one per object.")
     check_collection(X, name)
@@ -77,7 +77,8 @@ def _is_spectrum(x) -> bool:
     return hasattr(x, "spectral_axis") and hasattr(x, "flux")
 
 
-def _is_tabular(x) -> bool:
+def is_tabular(x) -> bool:
+    """Return whether x is what `as_table` takes."""
     return isinstance(x, Table) or _is_spectrum(x)
 
 
@@ -86,13 +87,18 @@ def _looks_like_objects(X) -> bool:
     return len(X) > 0 and all(isinstance(x, (dict, str, bytes, type(None))) or hasattr(x, "columns") for x in X)
 
 
-def as_table(x, where: str) -> Table:
-    """Return one object as a Table; TableError if it cannot be one."""
+def as_table(x, where: str, hint: str = "All objects must be Tables, or all rows of one 2-D array.") -> Table:
+    """Return one object as a Table; TableError if it cannot be one, with a hint if it is several rows or Tables."""
     if isinstance(x, Table):
         return x
     if _is_spectrum(x):
         return _table_of_spectrum(x)
-    hint = " All objects must be Tables, or all rows of one 2-D array." if isinstance(x, (np.ndarray, list)) else ""
+    hint = f" {hint}" if isinstance(x, (np.ndarray, list, tuple)) else ""
+    if isinstance(x, dict):
+        hint = (
+            " A dict of columns is made one by Table(...). Dicts of modalities are for MultimodalDAEP; else pass one "
+            f"of them, [x[{next(iter(x), 'spectrum')!r}] for x in X]."
+        )
     raise TableError(f"{where} is not a Table but {_describe(x)}.{hint}")
 
 

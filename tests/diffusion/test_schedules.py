@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skdaep.diffusion.schedules import N_STEPS, SCHEDULES
+from skdaep.diffusion.schedules import LEAST_ALPHA, N_STEPS, SCHEDULES
 
 DIFFUSERS = {"linear": "linear", "cosine": "squaredcos_cap_v2"}
 GRID = torch.linspace(0, 1, 10 * N_STEPS + 1, dtype=torch.float64)
@@ -113,3 +113,13 @@ def test_float64_levels_of_samplers_stay_on_the_cpu_when_the_module_moves(schedu
     assert all(torch.equal(a, b) for a, b in zip(moved(t), before, strict=True))
     assert moved(t.float().to("meta"))[0].device.type == "meta"
     assert all(buffer.dtype != torch.float64 for buffer in moved.buffers())
+
+
+def test_a_draw_of_an_epsilon_predictor_starts_where_some_signal_is_left(name):
+    schedule = SCHEDULES[name]()
+    start = schedule.last_time(LEAST_ALPHA)
+    just_after = min(1.0, start + 1 / N_STEPS)
+    alphas = [schedule(torch.tensor(t, dtype=torch.float64))[0].item() for t in (start, just_after)]
+    assert alphas[0] >= LEAST_ALPHA
+    assert start == 1 or alphas[1] < LEAST_ALPHA
+    assert (start == 1) == (name == "linear")

@@ -278,5 +278,11 @@ def test_codes_of_another_size_and_another_number_of_places_are_refused(of_image
     Z = of_images.transform(images())
     with pytest.raises(ValueError, match="columns"):
         of_images.inverse_transform(Z[:, :3])
-    with pytest.raises(ValueError, match="one per row"):
+    with pytest.raises(ValueError, match="at holds 5 objects but Z has 12 rows; one for each is needed"):
         of_images.inverse_transform(Z, at=images()[:5])
+
+
+def test_a_single_image_to_decode_at_stands_for_all(of_images):
+    Z = of_images.transform(images())
+    for at in (images()[0], NDData(images()[0])):
+        np.testing.assert_array_equal(of_images.inverse_transform(Z, at=at), of_images.inverse_transform(Z))

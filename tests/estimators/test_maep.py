@@ -39,7 +39,7 @@ def test_context_of_none_is_the_default_and_what_inverse_transform_gives(fitted,
         assert_close(rebuilt(fitted, X, context=context), expected)
 
 
-@pytest.mark.parametrize("context", [-0.1, 1.1, np.nan, np.inf, 2])
+@pytest.mark.parametrize("context", [-0.1, 1.1, np.nan, np.inf, 2, None, "0.5"])
 def test_a_context_that_is_no_share_is_refused(fitted, X, context):
     with pytest.raises(ValueError, match=r"context=.*between 0 and 1"):
         fitted.reconstruct(X, context=context)

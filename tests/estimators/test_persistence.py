@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 import skdaep
-from skdaep import CorruptModelError, DeviceError, Sequence
+from skdaep import CorruptModelError, DeviceError, Sequence, modalities
 from skdaep.estimators import _persistence
 
 
@@ -171,7 +172,8 @@ def test_what_is_not_skdaep_s_own_is_refused_with_a_way_out(estimator_class, mak
 
 def test_all_that_a_modality_is_made_of_can_be_written():
     """A new modality needs no entry in a list."""
-    assert {"Image", "LearnedImage", "Sequence", "Learned", "Scaling", "Correlation"} == set(_persistence.DATACLASSES)
+    declarations = {m for m in vars(modalities).values() if is_dataclass(m)}
+    assert {skdaep.Sequence, skdaep.Image} <= declarations <= set(_persistence.DATACLASSES.values())
 
 
 def test_saving_replaces_an_older_model(fitted, make, damaged, X):
@@ -243,7 +245,7 @@ def test_swapped_tensors_are_noticed_by_name(damaged):
     one, other = next(names[:2] for names in shapes.values() if len(names) > 1 and "weight" in names[0])
     header[one], header[other] = header[other], header[one]
     damaged.write_bytes(joined(header, tensors))
-    with pytest.raises(CorruptModelError, match=f"tensor '({one}|{other})' is damaged"):
+    with pytest.raises(CorruptModelError, match=f"tensor '({re.escape(one)}|{re.escape(other)})' is damaged"):
         skdaep.load(damaged)
 
 

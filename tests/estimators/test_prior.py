@@ -73,8 +73,10 @@ def test_samples_are_tables_on_the_default_grid_or_where_asked(with_prior, X):
     assert not np.array_equal(tables[0]["mag"], tables[1]["mag"])
     np.testing.assert_array_equal(with_prior.sample(2, at=X[5])[1]["time"], X[5]["time"])
     assert [len(t) for t in with_prior.sample(3, at=X[:3])] == [len(t) for t in X[:3]]
-    with pytest.raises(ValueError, match="at holds 3 objects but Z has 2"):
+    with pytest.raises(ValueError, match="at holds 3 objects but n_objects=2"):
         with_prior.sample(2, at=X[:3])
+    with pytest.raises(ValueError, match="output='z': choose one of 'tables', 'arrays', 'bottlenecks'"):
+        with_prior.sample(2, output="z")
 
 
 def test_samples_are_numbered_and_seeded(with_prior):
@@ -117,3 +119,4 @@ def test_another_fit_forgets_the_prior(make, X):
     estimator = make().fit(X).fit_prior(X, max_iter=2)
     estimator.fit(X)
     assert not hasattr(estimator, "_prior")
+    assert not hasattr(estimator, "prior_history_")

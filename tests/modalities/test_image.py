@@ -237,11 +237,10 @@ KINDS = {
     "list of arrays": list,
     "NDData": lambda X: [NDData(x) for x in X],
     "NDData with a mask": masked_nddata,
-    "CCDData": lambda X: [CCDData(x, unit="adu") for x in X],
     "masked array": lambda X: np.ma.masked_array(X, np.zeros(X.shape, bool)),
     "list of masked arrays": lambda X: [np.ma.masked_array(x) for x in X],
     "Masked": lambda X: Masked(X, mask=np.zeros(X.shape, bool)),
-    "Quantity": lambda X: X * u.Jy,
+    "dimensionless": lambda X: X << u.dimensionless_unscaled,
     "nested lists": lambda X: X.tolist(),
     "read-only": lambda X: np.broadcast_to(X, X.shape),
     "Fortran order": np.asfortranarray,
@@ -254,6 +253,57 @@ KINDS = {
 def test_however_images_come_they_are_the_same_images(of_images, kind):
     X = images()
     np.testing.assert_array_equal(of_images.transform(kind(X)), of_images.transform(X))
+
+
+UNITS = {
+    "Quantity": lambda X: (X * u.Jy).to(u.mJy),
+    "list of Quantities": lambda X: list((X * u.Jy).to(u.nJy)),
+    "NDData": lambda X: [NDData(1e3 * x, unit="mJy") for x in X],
+    "CCDData": lambda X: [CCDData(x, unit="Jy") for x in X],
+    "Masked": lambda X: Masked(1e3 * X * u.mJy, mask=np.zeros(X.shape, bool)),
+    "one in another unit": lambda X: [X[0] * u.Jy, *(1e3 * X[1:] * u.mJy)],
+    "no unit": lambda X: X,
+}
+
+
+@pytest.fixture(scope="session")
+def of_units(make_image):
+    return make_image().fit([NDData(x, unit="Jy") for x in images()])
+
+
+@pytest.mark.parametrize("kind", UNITS.values(), ids=UNITS.keys())
+def test_units_are_converted_to_that_of_fit_and_no_unit_is_that_of_fit(of_units, kind):
+    X = images()
+    Z = of_units.transform(X << u.Jy)
+    np.testing.assert_allclose(of_units.transform(kind(X)), Z, **CLOSE)
+    np.testing.assert_allclose(of_units.inverse_transform(Z, at=kind(X)), of_units.inverse_transform(Z), **CLOSE)
+
+
+def test_the_unit_of_fit_is_that_of_the_first_image(of_units):
+    X = images()
+    modality = Image().learn([Image().one(x, "") for x in UNITS["one in another unit"](X)])
+    assert modality.learned.unit == "Jy"
+    assert modality.learned.value.origin == pytest.approx(X.mean())
+    assert modality.learned.value.scale == pytest.approx(X.std())
+
+
+def test_units_that_cannot_be_converted_are_refused_by_place(make_image, of_images, of_units):
+    X = images()
+    with pytest.raises(TableError, match=r"X\[0\] has unit 'K', which cannot be converted to 'Jy' of fit"):
+        of_units.transform(X * u.K)
+    with pytest.raises(TableError, match=r"X\[3\] has unit 'K', which cannot be converted to 'Jy' of X\[0\]"):
+        make_image().fit(with_image(X * u.Jy, 3, X[3] * u.K))
+    with pytest.raises(TableError, match=r"X\[0\] has unit 'Jy', but fit had none"):
+        of_images.transform(X * u.Jy)
+
+
+@pytest.mark.parametrize("shape", [(8, 12, 3), (4, 4, 4)], ids=str)
+def test_a_mask_of_pixels_is_one_of_all_their_channels(shape):
+    image, mask = images(shape, n=1)[0], np.zeros(shape[:2], bool)
+    mask[1, 2] = True
+    expected = np.where(mask[..., None], np.nan, image)
+    for given in (mask, mask.astype(int) * 4, np.repeat(mask[..., None], shape[2], 2)):
+        np.testing.assert_array_equal(Image().one(NDData(image, mask=given), "X[0]"), expected)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "float16", "float32"])
@@ -294,6 +344,10 @@ REFUSED = {
         r"X\[4\] has no patch without NaN",
     ),
     "all masked": (lambda X: with_image(X, 4, NDData(X[4], mask=X[4] > -9)), r"X\[4\] has no patch without NaN"),
+    "a mask of another size": (
+        lambda X: with_image(X, 4, NDData(X[4], mask=X[4][:8, :8] > 0)),
+        r"X\[4\] has a mask of shape \(8, 8\), but pixels of shape \(8, 12\)",
+    ),
     "strings": (lambda X: X.astype(str), r"X\[0\] is not an image"),
     "complex numbers": (lambda X: X + 1j, r"X\[0\] is not an image"),
     "objects": (lambda X: X.astype(object), r"X\[0\] is not an image"),

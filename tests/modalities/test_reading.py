@@ -35,6 +35,7 @@ ODD = [
     light_curve(0)[:2],
     QTable(light_curve(1)),
     TimeSeries(light_curve(2)["mag", "band", "mag_err"], time=Time(60000 + np.arange(N) % 3, format="mjd")),
+    light_curve(4)["time", "mag", "band"],
     with_column("mag", lambda c: MaskedColumn(c.quantity.to(u.Jy), mask=HIDDEN)),
     with_column("mag", lambda c: np.round(c.data).astype(">i2")),
     with_column("mag", lambda c: c.data.astype("f4") * u.uJy),

@@ -268,6 +268,17 @@ def test_values_of_any_magnitude_are_scaled_to_mean_0_and_deviation_1(magnitude)
     np.testing.assert_allclose(modality.unscale(records[0]["value"], records[0]), tables[0]["flux"], rtol=1e-5)
 
 
+def test_a_value_whose_square_overflows_is_refused_in_an_object_alone_too():
+    with pytest.raises(TableError, match=r"X\[0\] column 'flux' is 1e\+300 at row 1, more than a million"):
+        Sequence().learn([Table({"time": [5.0, 6.0], "flux": [3.0, 1e300]})])
+
+
+def test_a_constant_but_for_rounding_is_not_scaled_up():
+    flux = 1e25 * (1 + np.array([0, 1e-16, -3e-16, 2e-16]))
+    table = Table({"time": np.arange(4.0), "flux": flux})
+    assert np.abs(read(Sequence().learn([table]), table)["value"]).max() < 1
+
+
 def test_a_constant_value_or_location_is_no_division_by_0():
     modality = Sequence().learn([Table({"time": [5.0], "flux": [3.0]})])
     record = read(modality, Table({"time": [5.0, 6.0], "flux": [3.0, 4.0]}))

@@ -6,7 +6,8 @@ from torch import nn
 
 from skdaep.nn.names import ModulesByName, ParametersByName
 
-NAMES = ["spectrum", "", ".", "a.b", "a%2Eb", "'a'.'b'", "keys", "'keys'", *dir(nn.ModuleDict()), *dir(nn.ParameterDict())]
+NAMES = ["spectrum", "", ".", "a.b", "a%2Eb", "[a].[b]", "keys", "[keys]", "é "]
+NAMES += {*dir(nn.ModuleDict()), *dir(nn.ParameterDict())}
 
 
 @pytest.mark.parametrize(

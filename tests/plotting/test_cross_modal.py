@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from skdaep import TableError
 from skdaep.plotting import CrossModalDisplay
 
 
@@ -36,6 +37,8 @@ def test_given_says_from_which(of_several, objects):
     np.testing.assert_allclose(display.predicted[0]["mag"], values, rtol=1e-5)
     assert display.axes_.shape == (3, 1)
     assert display.axes_[1, 0].yaxis_inverted()
+    display = CrossModalDisplay.from_predictions(objects[:1], display.predicted, modality="light curve", given="image")
+    assert display.axes_.shape == (3, 1)
 
 
 def test_images_are_predicted_and_absent_modalities_said_to_be_so(of_several, objects):
@@ -59,8 +62,11 @@ def test_predictions_made_before(of_several, objects):
 
 def test_what_makes_no_sense_is_refused(of_several, of_spectra, objects, spectra):
     draw = CrossModalDisplay.from_estimator
-    with pytest.raises(ValueError, match="needs several"):
-        draw(of_spectra, spectra[:1], modality=None)
+    for modality in (None, "spectrum"):
+        with pytest.raises(ValueError, match="DAEPEncoder has one modality; CrossModalDisplay needs several"):
+            draw(of_spectra, spectra[:1], modality=modality)
+    with pytest.raises(TableError, match=r"X is a single dict; pass a list of them, \[X\]"):
+        draw(of_several, objects[0], modality="spectrum")
     with pytest.raises(ValueError, match=r"X\[0\] has no 'spectrum'"):
         draw(of_several, objects[1:2], modality="spectrum")
     with pytest.raises(ValueError, match="choose among light curve, image"):

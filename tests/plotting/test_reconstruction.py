@@ -184,6 +184,19 @@ def test_lines_take_keywords_and_objects_titles(table):
     assert display.axes_[0, 0].get_title() == "mine"
 
 
+def test_the_legend_hides_no_data_and_its_markers_are_not_taken_for_some(table):
+    """It stands beside the Axes, and where those are not its own in a frame."""
+    display = ReconstructionDisplay.from_predictions([table], [np.zeros(4)])
+    display.figure_.canvas.draw()
+    top = display.axes_[0, 0]
+    assert top.get_legend().get_window_extent().x0 > top.get_window_extent().x1
+    top = display.plot(plt.subplots(2)[1]).axes_[0, 0]
+    display.figure_.canvas.draw()
+    assert top.get_legend().get_window_extent().x1 < top.get_window_extent().x1
+    assert top.get_legend().get_frame().get_visible()
+    assert top.get_legend().get_frame().get_alpha() == 1
+
+
 def test_many_bands_are_named_beside_the_data():
     bands = np.repeat(list("ugrizy"), 2)
     table = Table({"mjd": np.arange(12.0) + 59000, "flux": np.ones(12), "band": bands})
@@ -204,6 +217,8 @@ def test_what_cannot_be_drawn_is_refused(of_light_curves, of_images, of_several,
     draw = ReconstructionDisplay.from_estimator
     with pytest.raises(ValueError, match="at most 8"):
         draw(of_light_curves, [table] * 9)
+    with pytest.raises(TableError, match=r"X is a single Table; pass a list of them, \[X\]"):
+        draw(of_light_curves, table)
     with pytest.raises(ValueError, match="see ImageDisplay"):
         draw(of_images, images[:1])
     with pytest.raises(TypeError, match=r"pass pipe\[-1\]"):

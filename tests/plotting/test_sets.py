@@ -6,6 +6,7 @@ import pytest
 from astropy import units as u
 from astropy.table import Table
 from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
 
 from skdaep import metrics
 from skdaep.plotting import CoverageDisplay, LatentMapDisplay, LossDisplay, ProbeDisplay, ResidualDisplay
@@ -25,10 +26,10 @@ def test_residuals_are_the_quantiles_of_the_metric_band_by_band(of_light_curves,
             parts, [y[here] for y, here in zip(rebuilt, of_band, strict=True)], bins=4
         )
         np.testing.assert_allclose(ax.lines[0].get_xdata(), truth["location"].value)
-        np.testing.assert_allclose(ax.lines[0].get_ydata(), truth["median"], rtol=1e-5)
+        np.testing.assert_allclose(ax.lines[0].get_ydata(), truth["median"].value, rtol=1e-5)
         area = ax.collections[0].get_paths()[0].vertices
-        assert np.isclose(area[:, 1].min(), truth["low"].min(), rtol=1e-5)
-        assert np.isclose(area[:, 1].max(), truth["high"].max(), rtol=1e-5)
+        assert np.isclose(area[:, 1].min(), truth["low"].value.min(), rtol=1e-5)
+        assert np.isclose(area[:, 1].max(), truth["high"].value.max(), rtol=1e-5)
         assert ax.yaxis_inverted()
     assert display.axes_[1, 0].get_xlabel() == "time [d]"
     assert display.value_label == "residual [mag]"
@@ -42,6 +43,17 @@ def test_residuals_of_rows_and_of_draws():
     ax = display.axes_[0, 0]
     assert not ax.yaxis_inverted()
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("column", "residual value")
+
+
+def test_a_table_of_the_metric_with_its_units_can_be_drawn():
+    X = [Table({"wavelength": np.arange(10.0) * u.AA, "flux": np.arange(10.0) * u.mJy})]
+    table = metrics.residuals_by_location(X, [np.zeros(10)], bins=2)
+    (line,) = (
+        line
+        for line in ResidualDisplay({"": table}).plot().axes_[0, 0].lines
+        if len(line.get_xdata()) == 2 and line.get_marker() == "o"
+    )
+    np.testing.assert_array_equal(line.get_data(), [[2.25, 6.75], [2, 7]])
 
 
 def test_objects_that_lack_the_modality_are_left_out(of_several, objects):
@@ -82,6 +94,13 @@ def test_numbers_have_a_colour_bar_and_unknown_ones_are_grey():
 def test_other_kinds_of_y(y):
     Z = np.random.default_rng(0).normal(size=(12, 2))
     assert len(LatentMapDisplay.from_predictions(Z, y).scatters_) == (1 if y is None else len(set(y.tolist())))
+
+
+def test_classes_that_are_numbers_stand_in_the_order_of_numbers():
+    Z, y = np.random.default_rng(0).normal(size=(12, 2)), np.array([10, 9, 2, 2] * 3)
+    for classes in (y, y.astype(str), np.array([*y[:-1], None], object)):
+        display = LatentMapDisplay.from_predictions(Z, classes)
+        assert [name for name in display.scatters_ if name != "unknown"] == ["2", "9", "10"]
 
 
 def test_more_columns_are_embedded(of_spectra, spectra):
@@ -167,7 +186,7 @@ def test_losses_stand_at_their_steps_and_the_lowest_is_marked():
 
 
 def test_losses_of_an_estimator_without_validation(of_spectra):
-    display = LossDisplay.from_estimator(of_spectra)
+    display = LossDisplay.from_estimator(make_pipeline(of_spectra))
     assert list(display.lines_) == ["training"]
     np.testing.assert_array_equal(
         display.lines_["training"].get_ydata(), [record["loss"] for record in of_spectra.history_]
@@ -204,6 +223,10 @@ def test_bars_of_some_fields_and_of_unknown_ones():
         ProbeDisplay(results).plot(fields=["speed"])
     with pytest.raises(ValueError, match="no method"):
         ProbeDisplay({}).plot()
+    with pytest.raises(TypeError, match="estimators is a list; pass a dict, name of the method -> encoder"):
+        ProbeDisplay.from_estimator([PCA(2)], np.zeros((4, 2)), list("abab"))
+    with pytest.raises(TypeError, match="Z is a ndarray; pass a dict"):
+        ProbeDisplay.from_predictions(np.zeros((4, 2)), list("abab"))
 
 
 def test_units_are_those_of_the_tables():

@@ -60,6 +60,31 @@ def test_images_and_rows_and_one_of_several(of_images, of_rows, of_several, imag
     assert [t.colnames for t in display.decoded] == [["wavelength", "flux"]] * 3
 
 
+def test_channels_of_images_are_chosen():
+    images = np.random.default_rng(0).normal(size=(2, 4, 4, 5))
+    display = TraversalDisplay.from_predictions([0, 1], images, channels=(4, 2, 0))
+    low, high = display.axes_[0, 0].images[0].get_array().min(), display.axes_[0, 1].images[0].get_array().max()
+    assert display.axes_[0, 0].images[0].get_array().shape == (4, 4, 3)
+    assert 0 <= low <= high <= 1
+    display = TraversalDisplay.from_predictions([0, 1], images, channels=3)
+    np.testing.assert_array_equal(display.axes_[0, 1].images[0].get_array(), images[1, ..., 3])
+    with pytest.raises(ValueError, match="5 channels: choose one or three"):
+        TraversalDisplay.from_predictions([0, 1], images)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (4, 8, 12), (2, 12, 8)])
+def test_titles_and_label_of_images_are_within_the_figure(shape):
+    n = len(images := np.zeros(shape))
+    figure = TraversalDisplay.from_predictions(np.arange(n), images, label="way from object 1 to object 2").figure_
+    figure.canvas.draw()
+    written = [ax.title for ax in figure.axes] + [figure.axes[n // 2].xaxis.label]
+    for text in written:
+        box = text.get_window_extent()
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+    middle = figure.axes[n // 2].xaxis.label.get_window_extent()
+    assert (middle.x0 + middle.x1) / 2 == pytest.approx(figure.bbox.width / 2, abs=5)
+
+
 def test_what_makes_no_sense_is_refused(of_spectra, spectra):
     draw = TraversalDisplay.from_estimator
     with pytest.raises(ValueError, match="not both"):

@@ -12,13 +12,14 @@ from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 from astropy.utils.masked import Masked
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError, SkipTestWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
-from skdaep import DAEPEncoder, TableError, preprocessing
+from skdaep import DAEPEncoder, Spectrum, TableError, preprocessing
 
 validate = pytest.importorskip("numpydoc.validate").validate
 
@@ -428,6 +429,23 @@ def test_the_pipeline_decodes_codes_where_nothing_of_an_object_is_needed():
     inner = pipe[:-1].transform(X)
     back = pipe[:-1].inverse_transform(pipe[-1].inverse_transform(pipe[-1].transform(inner), at=inner))
     np.testing.assert_allclose(back[1]["mjd"], X[1]["mjd"], rtol=0, atol=1e-9)
+
+
+def test_the_error_of_a_way_back_without_a_redshift_names_ways_that_work():
+    X = [spectrum(i) for i in range(4)]
+    pipe = make_pipeline(preprocessing.RestFrame(), clone(ENCODER)).fit(X)
+    Z, inner = pipe.transform(X), pipe[:-1].transform(X)
+    with pytest.raises(TableError, match=r"no number 'redshift' .*metadata routing.*metadata=\('redshift',\)"):
+        pipe.inverse_transform(Z)
+    with config_context(enable_metadata_routing=True):
+        pipe[-1].set_inverse_transform_request(at=True)
+        back = pipe.inverse_transform(Z, at=inner)
+    np.testing.assert_allclose(back[1]["wavelength"], X[1]["wavelength"])
+    declared = clone(ENCODER).set_params(modality=Spectrum(metadata=("redshift",)))
+    pipe = make_pipeline(preprocessing.RestFrame(), declared).fit(X)
+    back, grid = pipe.inverse_transform(Z), pipe[-1].inverse_transform(Z)
+    stretch = 1 + np.median([x.meta["redshift"] for x in X])
+    np.testing.assert_allclose(back[0]["wavelength"], grid[0]["wavelength"] * stretch)
 
 
 GRIDS = {
