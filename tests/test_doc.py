@@ -1,12 +1,14 @@
 """The pages name what there is: every public name in the API page, every customary column name in the guide."""
 
 import re
+import textwrap
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import skdaep
+import skdaep.datasets
 from skdaep.tables import ALIASES
 
 DOC = Path(skdaep.__file__).parents[1] / "doc"
@@ -45,3 +47,19 @@ def test_the_guide_has_all_customary_names_of_columns():
     for role, aliases in ALIASES.items():
         (row,) = [r for r in rows if re.match(rf"{role}  ", r)]
         assert tuple(re.findall(r"``(\w+)``", row)) == aliases
+
+
+def test_the_ten_lines_of_the_readme_run(monkeypatch):
+    """As they stand, but for the number of objects and of gradient steps."""
+    text = (DOC.parent / "README.rst").read_text()
+    (lines,) = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    make = skdaep.datasets.make_supernova_spectra
+    monkeypatch.setattr(skdaep.datasets, "make_supernova_spectra", lambda n, **options: make(24, **options))
+    quick = dict(skdaep.DAEPEncoder.__init__.__kwdefaults__, max_iter=2, model_dim=8, n_sampling_steps=2)
+    monkeypatch.setattr(skdaep.DAEPEncoder.__init__, "__kwdefaults__", quick)
+    names = {}
+    exec(textwrap.dedent(lines), names)
+    assert names["Z"].shape == (24, 16)
+    assert names["tables"][0].colnames == ["wavelength", "flux"]
+    assert names["draws"][0]["flux"].shape == (len(names["X"][0]), 10)
+    assert set(names["classifier"].predict(names["X"])) <= set(names["y"])
