@@ -1,7 +1,7 @@
 """Data to try things on: simulated supernovae, which need no network, and readers of public archives.
 
-The ``fetch_*`` functions download a file once and hold it to its checksum ever after; they need the extra "data":
-``pip install skdaep[data]``.
+The ``fetch_*`` functions download a file once and hold it to its checksum ever after; they need the extra "data",
+``pip install skdaep[data]``, and `fetch_lightkurve` the extra "lightkurve".
 """
 
 from ._astrom3 import fetch_astrom3

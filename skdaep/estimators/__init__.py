@@ -1,12 +1,18 @@
-"""Estimators: the scikit-learn face. OPEN: one thin class per objective, on one base."""
+"""Estimators: the scikit-learn face. OPEN: one thin class per objective, on one base.
+
+`UnimodalEncoder`, `MultimodalEncoder` and `documented` are for those who write one.
+"""
 
 from ._beta_vae import BetaVAEEncoder
 from ._contrastive import ContrastiveNeighbors
 from ._daep import DAEPEncoder
+from ._docs import documented
 from ._maep import MAEPEncoder
 from ._mixture import MixtureOfExpertsVAE
+from ._multimodal import MultimodalEncoder
 from ._multimodal_daep import MultimodalDAEP
 from ._persistence import load
+from ._unimodal import UnimodalEncoder
 
 __all__ = [
     "BetaVAEEncoder",
@@ -15,5 +21,8 @@ __all__ = [
     "MAEPEncoder",
     "MixtureOfExpertsVAE",
     "MultimodalDAEP",
+    "MultimodalEncoder",
+    "UnimodalEncoder",
+    "documented",
     "load",
 ]

@@ -13,7 +13,7 @@ from ..objectives import Contrastive
 from ._compat import Interval
 from ._docs import documented
 from ._multimodal import MultimodalEncoder
-from ._neighbors import answer, pack, ranking, unpack
+from ._neighbors import answer, metadata_of, pack, ranking, unpack
 
 #: objects whose distances to all training objects are held at once
 N_AT_ONCE = 256
@@ -32,10 +32,7 @@ class ContrastiveNeighbors(MultimodalEncoder):
 
     Parameters
     ----------
-    modalities : dict
-        Name -> `Photometry`, `Spectrum`, `Sequence` or `Image`. X is a list of dicts with these names; a modality that
-        an object lacks is None or left out, in `fit` too. A modality of an object is one Table: of several epochs make
-        several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
+    [modalities]
     metadata_tolerance : float, default=0.25
         Training objects may answer if their numerical metadata of the modality differ from those asked for by at most
         so many standard deviations of the training objects, and their labels not at all. If those are fewer than 10,
@@ -145,10 +142,11 @@ class ContrastiveNeighbors(MultimodalEncoder):
         stored, places = self._training_objects()
         having = [i for i, record in enumerate(stored) if name in record]
         own, modality, values = [stored[i][name] for i in having], self.modalities_[name], []
+        metadata = metadata_of(own)
         for rows in gen_batches(len(Z), N_AT_ONCE):
             distances = euclidean_distances(_places(Z[rows]), places[having])  # ordered as the cosine orders
             for distance, i in zip(distances, index[rows], strict=True):
-                order, n = ranking(distance, own, records[i], self.metadata_tolerance)
+                order, n = ranking(distance, metadata, records[i], self.metadata_tolerance)
                 if (n_draws or 1) > n:
                     raise ValueError(
                         f"n_draws={n_draws}: only {n} objects of fit have a {name!r} with the labels asked for."

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
-from ..diffusion.process import PREDICTIONS
-from ..diffusion.samplers import SAMPLERS
-from ..diffusion.schedules import SCHEDULES
-from ..objectives import Denoising
-from ._compat import Interval, StrOptions
+from ._denoising import DenoisingMixin
 from ._docs import documented
 from ._unimodal import UnimodalEncoder
 
 
 @documented
-class DAEPEncoder(UnimodalEncoder):
+class DAEPEncoder(DenoisingMixin, UnimodalEncoder):
     r"""Encode irregular sequences or images with a diffusion autoencoder of Perceivers (daep).
 
     A Perceiver encoder reads the points and metadata of an object into a few bottleneck tokens; a Perceiver-IO
@@ -31,8 +25,6 @@ class DAEPEncoder(UnimodalEncoder):
     Attributes
     ----------
     [shared attributes]
-    noise_correlation_ : dict
-        By modality, how the noise of draws is correlated along the location.
 
     [raises]
 
@@ -71,14 +63,8 @@ class DAEPEncoder(UnimodalEncoder):
     ['wavelength', 'flux']
     """
 
-    _parameter_constraints: dict = UnimodalEncoder._parameter_constraints | {
-        "prediction": [StrOptions(set(PREDICTIONS))],
-        "schedule": [StrOptions(set(SCHEDULES))],
-        "sampler": [StrOptions(set(SAMPLERS))],
-        "n_sampling_steps": [Interval(Integral, 1, None, closed="left")],
-    }
-    _architecture_parameters = (*UnimodalEncoder._architecture_parameters, "prediction", "schedule")
-    _objective_class = Denoising
+    _parameter_constraints: dict = UnimodalEncoder._parameter_constraints | DenoisingMixin._parameter_constraints
+    _architecture_parameters = (*UnimodalEncoder._architecture_parameters, *DenoisingMixin._architecture_parameters)
 
     def __init__(
         self,
@@ -114,14 +100,3 @@ class DAEPEncoder(UnimodalEncoder):
         verbose=False,
     ):
         self._store(locals())
-
-    def _make_objective(self, autoencoder, architecture, options):
-        return Denoising(
-            autoencoder,
-            architecture["model_dim"],
-            prediction=architecture["prediction"],
-            schedule=architecture["schedule"],
-            sampler=self.sampler,
-            n_sampling_steps=self.n_sampling_steps,
-            **options,
-        )

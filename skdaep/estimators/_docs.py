@@ -62,6 +62,13 @@ verbose : bool or int, default=False
     ``set_callbacks(sklearn.callback.ProgressBar())`` before `fit`.
 """
 
+MODALITIES = """\
+modalities : dict
+    Name -> `Photometry`, `Spectrum`, `Sequence` or `Image`. X is a list of dicts with these names; a modality that
+    an object lacks is None or left out, in `fit` too. A modality of an object is one Table: of several epochs make
+    several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
+"""
+
 DENOISING = """\
 prediction : {"x0", "v", "epsilon"}, default="x0"
     What the decoder predicts; x0 as the mean of a normal distribution of learned spread, which x_t then narrows down.
@@ -87,10 +94,18 @@ best_loss_ : float
     Lowest validation loss, or training loss without `early_stopping`.
 device_ : str
     Device in use.
+noise_correlation_ : dict
+    By modality, how the noise of draws is correlated along the location; not at all where draws need no noise, or
+    hidden tokens let points meet.
 n_features_in_ : int
     Number of columns; only if X was an array.
 feature_names_in_ : ndarray of str
     Names of the columns; only if X was a DataFrame of numbers.
+"""
+
+PRIOR_ATTRIBUTES = """\
+prior_history_ : list of dict
+    Records of the training of the prior; only after `fit_prior`.
 """
 
 RAISES = """\
@@ -120,9 +135,10 @@ def documented(cls):
     cls.__doc__ = inspect.cleandoc(cls.__doc__) + "\n"
     signature = inspect.signature(cls).parameters
     parts = {
+        "[modalities]": MODALITIES,
         "[denoising parameters]": DENOISING,
         "[shared parameters]": _of(signature, PARAMETERS),
-        "[shared attributes]": ATTRIBUTES,
+        "[shared attributes]": ATTRIBUTES + (PRIOR_ATTRIBUTES if callable(cls.fit_prior) else ""),
         "[raises]": RAISES,
         "[encoder_hidden_length]": str(signature["encoder_hidden_length"].default),
     }

@@ -25,10 +25,7 @@ class MixtureOfExpertsVAE(MultimodalEncoder):
 
     Parameters
     ----------
-    modalities : dict
-        Name -> `Photometry`, `Spectrum`, `Sequence` or `Image`. X is a list of dicts with these names; a modality that
-        an object lacks is None or left out, in `fit` too. A modality of an object is one Table: of several epochs make
-        several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
+    [modalities]
     beta : float, default=0.1
         Weight of the divergence of the posterior from the prior: the variance that measurements are taken to have, in
         scaled units.

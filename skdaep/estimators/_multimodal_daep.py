@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from numbers import Real
 
-from ..objectives import Denoising
 from ._compat import Interval
-from ._daep import DAEPEncoder
+from ._denoising import DenoisingMixin
 from ._docs import documented
 from ._multimodal import MultimodalEncoder
 
 
 @documented
-class MultimodalDAEP(MultimodalEncoder):
+class MultimodalDAEP(DenoisingMixin, MultimodalEncoder):
     r"""Encode objects measured in several ways, any of which may be missing, with a diffusion autoencoder (daep).
 
     Each modality has a tokenizer and a Perceiver encoder of its own, whose hidden tokens carry a learned embedding of
@@ -21,10 +20,7 @@ class MultimodalDAEP(MultimodalEncoder):
 
     Parameters
     ----------
-    modalities : dict
-        Name -> `Photometry`, `Spectrum`, `Sequence` or `Image`. X is a list of dicts with these names; a modality that
-        an object lacks is None or left out, in `fit` too. A modality of an object is one Table: of several epochs make
-        several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
+    [modalities]
     drop_modality : float, default=0.2
         Probability with which a modality of an object is hidden from the encoder in a training step; one is kept.
     modality_weights : dict, default=None
@@ -40,8 +36,6 @@ class MultimodalDAEP(MultimodalEncoder):
     Attributes
     ----------
     [shared attributes]
-    noise_correlation_ : dict
-        By modality, how the noise of draws is correlated along the location.
 
     [raises]
 
@@ -66,18 +60,21 @@ class MultimodalDAEP(MultimodalEncoder):
     ['wavelength', 'flux']
     """
 
-    _parameter_constraints: dict = MultimodalEncoder._parameter_constraints | {
-        "drop_modality": [Interval(Real, 0, 1, closed="left")],
-        "mixer_self_attention": ["boolean"],
-        "contrastive_weight": [Interval(Real, 0, None, closed="left")],
-        **{k: DAEPEncoder._parameter_constraints[k] for k in ("prediction", "schedule", "sampler", "n_sampling_steps")},
-    }
+    _parameter_constraints: dict = (
+        MultimodalEncoder._parameter_constraints
+        | DenoisingMixin._parameter_constraints
+        | {
+            "drop_modality": [Interval(Real, 0, 1, closed="left")],
+            "mixer_self_attention": ["boolean"],
+            "contrastive_weight": [Interval(Real, 0, None, closed="left")],
+        }
+    )
     _architecture_parameters = (
         *MultimodalEncoder._architecture_parameters,
-        *("mixer_self_attention", "contrastive_weight", "prediction", "schedule"),
+        *("mixer_self_attention", "contrastive_weight"),
+        *DenoisingMixin._architecture_parameters,
     )
     _network_parameters = (*MultimodalEncoder._network_parameters, "mixer_self_attention")
-    _objective_class = Denoising
 
     def __init__(
         self,
@@ -127,4 +124,4 @@ class MultimodalDAEP(MultimodalEncoder):
 
     def _make_objective(self, autoencoder, architecture, options):
         options = options | {"contrastive_weight": architecture["contrastive_weight"]}
-        return DAEPEncoder._make_objective(self, autoencoder, architecture, options)
+        return super()._make_objective(autoencoder, architecture, options)

@@ -37,14 +37,21 @@ def unpack(packed: dict[str, np.ndarray]) -> list[dict]:
     return records
 
 
-def ranking(distance: np.ndarray, own: list[dict], target: dict, tolerance: float) -> tuple[np.ndarray, int]:
+def metadata_of(records: list[dict]) -> tuple[np.ndarray, ...]:
+    """Return numbers (n_records, n_numbers) and labels (n_records, n_labels)."""
+    return tuple(np.stack([record[k] for record in records]) for k in OBJECTS)
+
+
+def ranking(
+    distance: np.ndarray, metadata: tuple[np.ndarray, ...], target: dict, tolerance: float
+) -> tuple[np.ndarray, int]:
     """Return the order in which stored records answer for a target, and how many of them may.
 
-    First those whose metadata are near the target's, by distance (n_own,), then the others by their metadata. A number
-    that the target lacks does not count; one that a stored record lacks is infinitely far. Those with another label
-    come last and may not answer, unless all have.
+    First those whose `metadata` are near the target's, by distance (n_own,), then the others by their metadata. A
+    number that the target lacks does not count; one that a stored record lacks is infinitely far. Those with another
+    label come last and may not answer, unless all have.
     """
-    numbers, labels = (np.stack([record[k] for record in own]) for k in OBJECTS)
+    numbers, labels = metadata
     other = ((labels != target["labels"]) & (target["labels"] >= 0)).any(1)
     other &= not other.all()
     apart = np.nan_to_num(np.abs(numbers - target["numbers"]), nan=np.inf)

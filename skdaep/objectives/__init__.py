@@ -1,10 +1,19 @@
 """Objectives: what is learned. OPEN: one file per member, each an `Objective`."""
 
-from ._base import Bottleneck, Objective
+from ._base import Bottleneck, Objective, random_share
 from .contrastive import Contrastive
 from .denoising import Denoising
 from .masking import Masking
 from .mixture import MixtureOfExperts
 from .variational import Variational
 
-__all__ = ["Bottleneck", "Contrastive", "Denoising", "Masking", "MixtureOfExperts", "Objective", "Variational"]
+__all__ = [
+    "Bottleneck",
+    "Contrastive",
+    "Denoising",
+    "Masking",
+    "MixtureOfExperts",
+    "Objective",
+    "Variational",
+    "random_share",
+]

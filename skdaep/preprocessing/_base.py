@@ -72,8 +72,8 @@ class Points:
             has = ", ".join(map(str, self.meta)) or "nothing"
             if self.decoded:
                 hint += (
-                    " Decode at transformed objects, which carry it: reconstruct(X), or inverse_transform(Z, at=X), which "
-                    "in a pipeline needs scikit-learn's metadata routing. Or declare it for the encoder, "
+                    " Decode at transformed objects, which carry it: reconstruct(X), or inverse_transform(Z, at=X), "
+                    "which in a pipeline needs scikit-learn's metadata routing. Or declare it for the encoder, "
                     f"Sequence(metadata=({key!r},)), whose learned grid then has its median."
                 )
             raise TableError(f"{self.where} has no number {key!r} in meta (it has: {has}).{hint}")

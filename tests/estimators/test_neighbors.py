@@ -8,7 +8,7 @@ from astropy.table import Table
 from sklearn.neighbors import NearestNeighbors
 
 from skdaep import ContrastiveNeighbors, Image, Photometry, Spectrum
-from skdaep.estimators._neighbors import pack, ranking, unpack
+from skdaep.estimators._neighbors import metadata_of, pack, ranking, unpack
 
 TINY = dict(model_dim=16, n_heads=2, n_encoder_layers=1, bottleneck_length=2, bottleneck_dim=2)
 TINY |= dict(encoder_hidden_length=3, max_iter=3, batch_size=32, random_state=0, device="cpu", early_stopping=False)
@@ -68,7 +68,7 @@ def record(numbers=(), labels=()):
 
 
 def order(distance, own, target, tolerance=0.5):
-    found, n = ranking(np.array(distance), own, target, tolerance)
+    found, n = ranking(np.array(distance), metadata_of(own), target, tolerance)
     assert sorted(found) == list(range(len(own)))
     return found.tolist(), n
 
@@ -227,7 +227,7 @@ def test_alignment_finds_the_other_modality():
 
     X = [{"p": p, "s": s} for p, s in zip(tables(("time", "mag")), tables(("wavelength", "flux")), strict=True)]
     modalities = {"p": Photometry(band=None), "s": Spectrum()}
-    options = TINY | {"max_iter": 60}
+    options = TINY | {"max_iter": 100}
     estimator = ContrastiveNeighbors(modalities, **options).fit(X[:70])
     query = [{"p": x["p"]} for x in X[70:]]
     found = estimator.reconstruct(query, modality="s", output="arrays")

@@ -63,7 +63,6 @@ def test_axes_too_many_are_refused(display):
 
 @pytest.mark.parametrize("name", plotting.__all__)
 def test_docstrings_are_valid(name):
-    display = getattr(plotting, name)
     for path in (name, *(f"{name}.{m}" for m in ("plot", "from_estimator", "from_predictions"))):
         ignored = IGNORED | ({"EX01"} if "." in path else set())
         found = validate(f"skdaep.plotting.{path}")["errors"]
