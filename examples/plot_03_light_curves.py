@@ -19,7 +19,7 @@ from skdaep.metrics import coverage, object_errors
 from skdaep.plotting import CoverageDisplay, ReconstructionDisplay
 
 X, y = make_supernova_light_curves(900, random_state=0)
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=200, random_state=0)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=150, random_state=0)
 X_train[0][:3]
 
 # %%
@@ -112,7 +112,7 @@ for column in display.axes_.T:
 print(f"{'':10}{'error [mag]':>13}{'inside 90 %':>13}{'width [mag]':>13}")
 for name, modality in {"seen": "early", "gap": "early", "forecast": "late"}.items():
     tables = [test[name] for test in tests]
-    draws = encoder.inverse_transform(Z, modality=modality, at=tables, n_draws=40, output="arrays")
+    draws = encoder.inverse_transform(Z, modality=modality, at=tables, n_draws=30, output="arrays")
     inside = coverage(tables, draws, level=0.9)
     errors = object_errors(tables, encoder.inverse_transform(Z, modality=modality, at=tables, output="arrays"))
     print(f"{name:10}{errors.mean():13.3f}{inside.coverage.mean():13.2f}{inside.width.mean():13.2f}")
