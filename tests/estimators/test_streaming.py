@@ -84,7 +84,15 @@ class Counted:
         table.meta["counted"] = self
 
 
-def test_objects_made_on_demand_are_let_go_after_their_chunk(fitted, make_light_curve, monkeypatch):
+@pytest.fixture
+def quick_collection():
+    """Leave all that is there already out of garbage collections, which else take half a second each."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def test_objects_made_on_demand_are_let_go_after_their_chunk(fitted, make_light_curve, monkeypatch, quick_collection):
     monkeypatch.setattr(_base, "POINTS_PER_CHUNK", 40)
     X = OnDemand(make_light_curve, 30)
     Z = fitted.transform(X)
