@@ -32,7 +32,7 @@ X_train[0][:3]
 # takes some minutes. For a progress bar, install the extra "progress" and call
 # ``encoder.set_callbacks(sklearn.callback.ProgressBar())`` first.
 encoder = DAEPEncoder(
-    bottleneck_dim=2, n_encoder_layers=2, batch_size=48, max_points=128, max_iter=320, random_state=0, verbose=1
+    bottleneck_dim=2, n_encoder_layers=2, batch_size=48, max_points=128, max_iter=300, random_state=0, verbose=1
 )
 encoder.fit(X_train)
 
