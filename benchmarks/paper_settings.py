@@ -169,9 +169,9 @@ STANDS_FOR = {
 OURS = {
     "SN-SPEC": {"bottleneck_length": 4, "bottleneck_dim": 4},
     "ZTF-LC": {"bottleneck_length": 2, "bottleneck_dim": 2},
-    "SPCC": {"bottleneck_length": 2, "bottleneck_dim": 2},
-    "CRTS": {"bottleneck_length": 2, "bottleneck_dim": 2},
-    "CRTS-FOLDED": {"bottleneck_length": 2, "bottleneck_dim": 2},
+    "SPCC": {"bottleneck_length": 4, "bottleneck_dim": 4},
+    "CRTS": {"bottleneck_length": 4, "bottleneck_dim": 4},
+    "CRTS-FOLDED": {"bottleneck_length": 4, "bottleneck_dim": 4},
     "S82": {"bottleneck_length": 2, "bottleneck_dim": 2},
     "S82-FOLDED": {"bottleneck_length": 2, "bottleneck_dim": 2},
     "LONG": {"bottleneck_length": 4, "bottleneck_dim": 8, "hidden_length": 32, "max_points": 512, "batch_size": 32},
