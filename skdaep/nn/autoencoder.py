@@ -86,4 +86,8 @@ class Autoencoder(nn.Module):
 
     def decode(self, name: str, tokens: Tensor, condition: Tensor, present: Tensor, observed: Tensor) -> Tensor:
         """Return values (B, L) for the decoder's input tokens (B, L, W)."""
-        return self.heads[name](self.decoders[name](tokens, observed, condition, present))
+        return self.heads[name](self.decode_tokens(name, tokens, condition, present, observed))
+
+    def decode_tokens(self, name: str, tokens: Tensor, condition: Tensor, present: Tensor, observed: Tensor) -> Tensor:
+        """Return the decoder's output tokens (B, L, W), from which heads read."""
+        return self.decoders[name](tokens, observed, condition, present)

@@ -9,6 +9,8 @@ the object and not its sampling.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -17,13 +19,33 @@ from ..diffusion.samplers import SAMPLERS, sample
 from ..diffusion.schedules import LEAST_ALPHA, N_STEPS, SCHEDULES
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ..nn.names import ParametersByName
+from ..nn.names import ModulesByName
 from ..nn.positions import NumberEmbedding
 from ._base import Objective, random_share
 from .contrastive import Alignment
 
-#: the logarithm of the spread is so many times its weight, which is thereby learned so many times as fast as others
-SPREAD_RATE = 10.0
+
+class Spread(nn.Module):
+    """How far values lie from what z says of them, read from the same tokens as the values are.
+
+    Parameters
+    ----------
+    head : Module
+        What reads the values; a copy of it reads the logarithm of the spread, less a level common to all.
+    """
+
+    RATE = 10.0  # the level is so many times its weight, which is thereby learned so many times as fast as others
+    RANGE = (-6.0, 1.0)  # of the logarithm; values are standardised
+
+    def __init__(self, head: nn.Module):
+        super().__init__()
+        self.level = nn.Parameter(torch.tensor(-1.0 / self.RATE))
+        self.head = copy.deepcopy(head)
+        for p in list(self.head.parameters())[-2:]:  # weight and bias of its last layer: all alike at first
+            nn.init.zeros_(p)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return (self.RATE * self.level + self.head(tokens)).clamp(*self.RANGE).exp()
 
 
 class Denoising(Objective):
@@ -49,12 +71,12 @@ class Denoising(Objective):
         super().__init__(autoencoder, **options)
         self.prediction = prediction
         self.schedule = SCHEDULES[schedule]()
-        self.step, self.n_sampling_steps = SAMPLERS[sampler], n_sampling_steps
+        self.sampler, self.n_sampling_steps = SAMPLERS[sampler], n_sampling_steps
         self.start = self.schedule.last_time(LEAST_ALPHA) if prediction == "epsilon" else 1.0
         self.time = NumberEmbedding(model_dim, 0.25, 8.0, 16)
-        # How far values lie from what z says of them, learned: x_0 is not looked for where x_t already shows it.
+        # x_0 is not looked for where x_t already shows it.
         learned = autoencoder.decoded if prediction == "x0" else ()
-        self.log_spread = ParametersByName({name: nn.Parameter(torch.tensor(-1.0 / SPREAD_RATE)) for name in learned})
+        self.spreads = ModulesByName({name: Spread(autoencoder.heads[name]) for name in learned})
         self.free_correlation = all(decoder.hidden is None for decoder in autoencoder.decoders.values())
         # Dividing an epsilon-predictor's error by alpha near t = 1 ruins one step: average draws instead.
         self.n_point_draws = 8 if prediction == "epsilon" else 0
@@ -104,10 +126,11 @@ class Denoising(Objective):
         context, present = condition
         context = torch.cat([self.time(t)[:, None], context], 1)
         present = torch.cat([present.new_ones(len(t), 1), present], 1)
-        out = self.autoencoder.decode(name, tokens, context, present, observed)
-        if name not in self.log_spread:
+        tokens = self.autoencoder.decode_tokens(name, tokens, context, present, observed)
+        out = self.autoencoder.heads[name](tokens)
+        if name not in self.spreads:
             return out
-        return posterior_mean(x_t, out, (SPREAD_RATE * self.log_spread[name]).exp(), alpha, sigma)
+        return posterior_mean(x_t, out, self.spreads[name](tokens), alpha, sigma)
 
     def levels(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """Return alpha and sigma (B, 1, ...) at times t (B,), to go with values `like` (B, L, ...)."""
@@ -127,4 +150,4 @@ class Denoising(Objective):
 
         if noise is None:
             return denoise(torch.zeros_like(query.value), torch.ones((), device=z.device))
-        return sample(denoise, self.schedule, noise, self.n_sampling_steps, self.step, self.start)
+        return sample(denoise, self.schedule, noise, self.n_sampling_steps, self.sampler, self.start)

@@ -357,7 +357,7 @@ def test_modalities_count_equally_whatever_their_number_of_points():
     batch = shuffled()
     with torch.no_grad():
         for head, value in (("a", 0.0), ("b", 100.0)):  # answers far off: the loss is value squared
-            objective.log_spread[head].fill_(-10)  # the answer is the mean, whatever x_t shows
+            objective.spreads[head].level.fill_(-10)  # the answer is the mean, whatever x_t shows
             objective.autoencoder.heads[head].out.weight.zero_()
             objective.autoencoder.heads[head].out.bias.fill_(value)
         loss = objective.loss({"a": batch, "b": batch.first(batch.lengths.clamp(max=4))}, generator())["loss"]
