@@ -77,7 +77,8 @@ prediction : {"x0", "v", "epsilon"}, default="x0"
 schedule : {"cosine", "linear"}, default="cosine"
     Noise schedule, a table of 1,000 steps.
 sampler : {"dpm++", "ddim", "ddpm"}, default="dpm++"
-    How draws are made.
+    How draws are made: DPM-Solver++ (2M), its steps closer together where little noise is left, or DDIM or ancestral
+    DDPM in even steps, as their papers have it.
 n_sampling_steps : int, default=20
     Evaluations of the decoder in a draw.
 """
