@@ -47,6 +47,12 @@ def provenance() -> dict:
     }
 
 
+def commit() -> str:
+    """Return the commit, abbreviated, with a plus where something was changed since."""
+    facts = provenance()
+    return facts["commit"][:7] + "+" * facts["dirty"]
+
+
 def settings(estimator) -> dict:
     """Return the parameters of an estimator as JSON can hold them."""
     plain = int | float | str | None

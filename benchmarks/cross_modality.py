@@ -113,7 +113,8 @@ def run(name: str, options) -> None:
         if name == "REAL" and method != YARDSTICK:
             row["probes"] = probes(model, data)
         now = time.perf_counter()
-        result["rows"][method] = row | {"fit_minutes": (fitted - start) / 60, "score_minutes": (now - fitted) / 60}
+        row |= {"fit_minutes": (fitted - start) / 60, "score_minutes": (now - fitted) / 60}
+        result["rows"][method] = row | {"commit": _report.commit()}
         result["fits"][method] = fit_facts
         path.write_text(json.dumps(result, indent=1, default=_report._plain) + "\n")
         print("\n\n".join(tables(result)), flush=True)
@@ -223,7 +224,8 @@ def document() -> str:
             result = json.loads(path.read_text())
             n = " / ".join(map(str, result["n_supernovae"]))
             heading = f"{name} ({n} supernovae), {result['split']}"
-            lines += [heading, "-" * len(heading), "", "\n\n".join(tables(result)), ""]
+            commits = ", ".join(f"{m}: {row['commit']}" for m, row in result["rows"].items())
+            lines += [heading, "-" * len(heading), "", f"Commits: {commits}.", "", "\n\n".join(tables(result)), ""]
     return "\n".join(lines)
 
 

@@ -42,6 +42,7 @@ COLUMNS = {
     "macro F1": "f1",
     "steps": "n_iter",
     "minutes": "minutes",
+    "commit": "commit",
 }
 N_PICTURED = 4
 
@@ -86,7 +87,8 @@ def run(name: str, options) -> None:
         result["yardsticks"] = _baselines.yardsticks(data, settings["bottleneck_length"] * settings["bottleneck_dim"])
     for method in missing:
         estimator, seconds = fit(name, method, data, options)
-        result["rows"][method] = score(estimator, data) | {"n_iter": estimator.n_iter_, "minutes": seconds / 60}
+        facts = {"n_iter": estimator.n_iter_, "minutes": seconds / 60, "commit": _report.commit()}
+        result["rows"][method] = score(estimator, data) | facts
         result["fits"][method] = {"settings": _report.settings(estimator), "history": estimator.history_[::5]}
         path.write_text(json.dumps(result, indent=1, default=_report._plain) + "\n")
         print(table(result), flush=True)
