@@ -14,6 +14,7 @@ from ._data import CACHE, Data
 from ._scores import linear_yardsticks, object_errors, probe, summary
 
 N_BINS = 50  # of a mean light curve
+N_TURNS = 5
 MAX_FREQUENCY = 20.0  # cycles per day; CRTS has periods down to 0.065 d
 MIN_FREQUENCY = 1 / 2000
 
@@ -30,22 +31,31 @@ def yardsticks(data: Data, n_numbers: int, split: str = "test") -> dict[str, dic
 
 
 def light_curve_yardsticks(data: Data, split: str = "test") -> dict[str, dict]:
-    """Return the errors of the mean training light curve, and of each object's own mean in each band."""
+    """Return the errors of the mean training light curve, of each object's own mean in each band, and of both."""
     objects = getattr(data, split)
-    template = mean_light_curve(data)
+    template = mean_light_curve(data, [np.zeros(len(t)) for t in data.train])
+
+    def level_above(curve, table: Table) -> np.ndarray:
+        return _level(data.values(table) - curve(table), _band(table))
+
+    shape = template
+    for _ in range(N_TURNS):  # the shape of light curves and how far each lies above it, in turns
+        shape = mean_light_curve(data, [level_above(shape, t) for t in data.train])
     rows = {
         "mean object": [template(t) for t in objects],
         "own level in each band": [_level(data.values(t), _band(t)) for t in objects],
+        "mean shape at own level in each band": [shape(t) + level_above(shape, t) for t in objects],
     }
     return {name: summary(object_errors(predicted, data, objects)) for name, predicted in rows.items()}
 
 
-def mean_light_curve(data: Data):
-    """Return the function of a Table that looks up the mean of training points by band and location."""
+def mean_light_curve(data: Data, levels: list[np.ndarray]):
+    """Return the function of a Table that looks up the mean of training points, less `levels`, by band and location."""
     location, value, band = (
         np.concatenate([read(t) for t in data.train])
         for read in (lambda t: np.asarray(t[data.location], float), data.values, _band)
     )
+    value = value - np.concatenate(levels)
     curves = {}
     for name in np.unique(band):
         x, y = location[band == name], value[band == name]
