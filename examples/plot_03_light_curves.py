@@ -118,7 +118,7 @@ for name, modality in {"seen": "early", "gap": "early", "forecast": "late"}.item
     print(f"{name:10}{errors.mean():13.3f}{inside.coverage.mean():13.2f}{inside.width.mean():13.2f}")
 
 # %%
-# Gaps are filled as well as the rest, and of their measurements about nine in ten are inside, as it should be. The
+# Gaps are filled as well as the rest, and of their measurements a little more than nine in ten are inside. The
 # forecast is worse, and its draws are no wider: too many measurements lie outside.
 
 # %%
