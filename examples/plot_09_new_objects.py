@@ -37,7 +37,7 @@ encoder.fit(X_train).fit_prior(X_train)
 
 # %%
 # Each new object is asked for at the wavelengths of a real one of the test set, so that both populations have the same
-# gaps and ends. Samples have the scatter of the measurements.
+# gaps and ends. They scatter like measurements, and somewhat more: by what the numbers of a short fit leave open too.
 new = encoder.sample(len(X_test), at=X_test)
 figure, axes = plt.subplots(2, 4, figsize=(12, 5), sharex=True, sharey=True, layout="constrained")
 for row, spectra, color, name in zip(axes, (X_test, new), ("0.3", "C0"), ("real", "new"), strict=True):
