@@ -45,6 +45,7 @@ class Spread(nn.Module):
             nn.init.zeros_(p)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Return the spread of each value, from tokens (B, L, W)."""
         return (self.RATE * self.level + self.head(tokens)).clamp(*self.RANGE).exp()
 
 

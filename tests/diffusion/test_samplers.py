@@ -197,7 +197,9 @@ def test_twenty_steps_keep_a_small_spread(spread):
 @pytest.mark.parametrize("schedule", sorted(SCHEDULES))
 def test_ddim_is_of_first_order_and_dpmpp_of_second(schedule):
     """Four times the steps: a quarter of the error, and a sixteenth."""
-    order = {s: np.log(flow_error(schedule, even(s), 20) / flow_error(schedule, even(s), 80)) / np.log(4) for s in SAMPLERS}
+    order = {
+        s: np.log(flow_error(schedule, even(s), 20) / flow_error(schedule, even(s), 80)) / np.log(4) for s in SAMPLERS
+    }
     assert 0.9 < order["ddim"] < 1.1
     assert 1.8 < order["dpm++"] < 2.3
 
