@@ -45,8 +45,8 @@ class Spread(nn.Module):
             nn.init.zeros_(p)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return the spread of each value, from tokens (B, L, W)."""
-        return (self.RATE * self.level + self.head(tokens)).clamp(*self.RANGE).exp()
+        """Return the spread of each value, from tokens (B, L, W), which are there for the values: no gradient."""
+        return (self.RATE * self.level + self.head(tokens.detach())).clamp(*self.RANGE).exp()
 
 
 class Denoising(Objective):
