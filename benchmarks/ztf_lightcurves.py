@@ -13,12 +13,11 @@ from astropy.table import Table
 
 from skdaep import DAEPEncoder, Photometry
 
-from . import _data, _fitting, _report, _scores
+from . import _baselines, _data, _fitting, _report, _scores
 
 COLOURS = {"g": "tab:green", "r": "tab:red"}
 COLUMNS = {"error": "error_mean", "median": "error_median", "error (mag)": "mag_mean", "median (mag)": "mag_median",
            "numbers per object": "n_numbers"}  # fmt: skip
-TEMPLATE_WIDTH = 2.0  # days, of the running mean
 
 
 def main(arguments=None) -> None:
@@ -42,8 +41,10 @@ def main(arguments=None) -> None:
 
     errors = _scores.object_errors(estimator.reconstruct(data.test, output="arrays"), data, data.test)
     n_numbers = estimator.bottleneck_length * estimator.bottleneck_dim
-    rows = {f"DAEP {estimator.bottleneck_length} x {estimator.bottleneck_dim}": _row(errors, data, n_numbers)}
-    rows |= template_yardsticks(data)
+    rows = {f"DAEP {estimator.bottleneck_length} x {estimator.bottleneck_dim}": _scores.summary(errors)}
+    rows |= _baselines.light_curve_yardsticks(data)
+    numbers = (n_numbers, 0, len(COLOURS), len(COLOURS))
+    rows = {name: _row(scores, data, n) for (name, scores), n in zip(rows.items(), numbers, strict=True)}
     draws = _scores.draw_quality(estimator, data, data.test)
     _report.write(
         name,
@@ -66,59 +67,9 @@ def main(arguments=None) -> None:
     picture(estimator, data, _report.RESULTS / f"{name}_reconstructions.png")
 
 
-def _row(errors: np.ndarray, data, n_numbers: int) -> dict:
-    scores = _scores.summary(errors)
+def _row(scores: dict, data, n_numbers: int) -> dict:
     in_mag = {f"mag_{k}": scores[f"error_{k}"] * data.scale for k in ("mean", "median")}
     return scores | in_mag | {"n_numbers": n_numbers}
-
-
-def template_yardsticks(data) -> dict[str, dict]:
-    """Score per-band mean templates: plain, shifted to each object's mean, and shifted in each band."""
-    rows = {}
-    for name, per_band, n_numbers in (
-        ("template", None, 0),
-        ("template, object's mean level", False, 1),
-        ("template, object's level in each band", True, 2),
-    ):
-        levels = [np.zeros(len(t)) for t in data.train]
-        for _ in range(1 if per_band is None else 5):  # template and levels in turns
-            template = Template(data.train, levels)
-            if per_band is not None:
-                levels = [level(t, template, per_band) for t in data.train]
-        shifts = [0.0 if per_band is None else level(t, template, per_band) for t in data.test]
-        predicted = [template(t) + s for t, s in zip(data.test, shifts, strict=True)]
-        rows[name] = _row(_scores.object_errors(predicted, data, data.test), data, n_numbers)
-    return rows
-
-
-class Template:
-    """Magnitude against phase in each band: the Gaussian-weighted running mean of training points less their level."""
-
-    def __init__(self, objects: list[Table], levels: list[np.ndarray]):
-        phase = np.concatenate([np.asarray(t["phase"], float) for t in objects])
-        mag = np.concatenate([np.asarray(t["mag"], float) - level for t, level in zip(objects, levels, strict=True)])
-        band = np.concatenate([np.asarray(t["band"], str) for t in objects])
-        self.grid, self.mean = np.arange(_data.PHASES[0], _data.PHASES[1] + 1, 1.0), {}
-        for name in np.unique(band):
-            x, y = phase[band == name], mag[band == name]
-            gap = self.grid[:, None] - x
-            weight = np.exp(-0.5 * (gap / TEMPLATE_WIDTH) ** 2) + 1e-6 * np.exp(-np.abs(gap) / 10)  # bridges gaps
-            self.mean[str(name)] = weight @ y / weight.sum(1)
-
-    def __call__(self, table: Table) -> np.ndarray:
-        """Return the template at an object's points."""
-        phase, band = np.asarray(table["phase"], float), np.asarray(table["band"], str)
-        out = np.empty(len(phase))
-        for name, mean in self.mean.items():
-            out[band == name] = np.interp(phase[band == name], self.grid, mean)
-        return out
-
-
-def level(table: Table, template: Template, per_band: bool) -> np.ndarray:
-    """Return the mean of an object's magnitudes less the template, at each of its points."""
-    rest, band = np.asarray(table["mag"], float) - template(table), np.asarray(table["band"], str)
-    groups = band[:, None] == band if per_band else np.ones((len(rest), len(rest)), bool)
-    return groups @ rest / groups.sum(1)
 
 
 def picture(estimator, data, path, n: int = 8) -> None:

@@ -7,12 +7,13 @@ import pytest
 import torch
 from astropy.table import Table
 
-from skdaep.diffusion.process import PREDICTIONS
+from skdaep.diffusion.process import PREDICTIONS, posterior_mean
 from skdaep.diffusion.schedules import SCHEDULES
 from skdaep.modalities import Sequence
 from skdaep.nn.autoencoder import Autoencoder
 from skdaep.nn.batch import POINTS
 from skdaep.objectives import Denoising
+from skdaep.objectives.denoising import Spread
 
 WIDTH = 16
 NAME = "sequence"
@@ -362,6 +363,32 @@ def test_modalities_count_equally_whatever_their_number_of_points():
             objective.autoencoder.heads[head].out.bias.fill_(value)
         loss = objective.loss({"a": batch, "b": batch.first(batch.lengths.clamp(max=4))}, generator())["loss"]
     torch.testing.assert_close(loss, torch.full((4,), 100.0**2 / 2), rtol=0.05, atol=0)
+
+
+def test_the_spread_is_one_number_for_all_at_first_and_leaves_tokens_alone():
+    spread, tokens = Spread(MODALITY.head(WIDTH)), torch.randn(4, 5, WIDTH, requires_grad=True)
+    torch.testing.assert_close(spread(tokens), torch.full((4, 5), -1.0).exp())
+    spread(tokens).sum().backward()
+    assert tokens.grad is None
+    assert spread.head.out.weight.grad.any()
+
+
+def test_the_spread_is_learned_for_each_kind_of_token():
+    """Two kinds of tokens, values scattered by 0.1 and 0.5 about 0: what denoises best is their standard deviation."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        spread = Spread(MODALITY.head(WIDTH))
+        tokens = torch.randn(2, 1, WIDTH).expand(2, 400, WIDTH)
+        optimizer = torch.optim.Adam(spread.parameters(), 0.01)
+        for _ in range(300):
+            x0, sigma = torch.tensor([[0.1], [0.5]]) * torch.randn(2, 400), torch.rand(2, 400) ** 2
+            alpha = (1 - sigma**2).sqrt()
+            x_t = alpha * x0 + sigma * torch.randn(2, 400)
+            found = posterior_mean(x_t, torch.zeros(()), spread(tokens), alpha, sigma)
+            optimizer.zero_grad()
+            (found - x0).pow(2).mean().backward()
+            optimizer.step()
+    torch.testing.assert_close(spread(tokens)[:, 0], torch.tensor([0.1, 0.5]), rtol=0.15, atol=0)
 
 
 def test_weights_hold_no_buffer_that_depends_on_the_sampler():
