@@ -77,7 +77,7 @@ class Sampler(NamedTuple):
     With p = 1, even times as in DDPM and DDIM, the last step begins where sigma is far from small, 0.08 of 20 steps of
     the cosine schedule, and values that spread less than that come out as their mean. Squares (Song et al. 2021,
     appendix D.2) put steps where little noise is left: 20 second-order steps then give normal values of a
-    spread between 0.03 and 1 to within 5 %, where even ones lose two thirds of the smallest.
+    spread between 0.03 and 1 to about 5 %, where even ones lose two thirds of the smallest.
     """
 
     step: Callable
