@@ -77,7 +77,7 @@ def point_error(estimator, data, objects: list) -> dict[str, float]:
     return _scores.summary(_scores.object_errors(estimator.reconstruct(objects, output="arrays"), data, objects))
 
 
-def fit(estimator, objects: list, minutes: float | None, curve: Curve) -> dict:
+def fit(estimator, objects: list, minutes: float | None, curve: Curve, groups=None) -> dict:
     """Fit in place for about some minutes of training, or for the estimator's own `max_iter`; return the times.
 
     The learning rate falls to nothing over `max_iter` steps, so that must be known before: it is chosen from the steps
@@ -85,12 +85,13 @@ def fit(estimator, objects: list, minutes: float | None, curve: Curve) -> dict:
     """
     times = {}
     if minutes is not None:
-        warm_up = clone(estimator).set_params(max_iter=WARM_UP_STEPS).set_callbacks(Stopwatch()).fit(objects)
+        warm_up = clone(estimator).set_params(max_iter=WARM_UP_STEPS).set_callbacks(Stopwatch())
+        warm_up.fit(objects, groups=groups)
         times["steps_per_second_of_warm_up"] = rate = _rate(warm_up.history_)
         estimator.set_params(max_iter=max(1, round(60 * minutes * rate)))
         print(f"{rate:.2f} steps/s in the warm-up: max_iter={estimator.max_iter} for {minutes:g} minutes", flush=True)
     start = time.perf_counter()
-    estimator.set_callbacks(curve).fit(objects)
+    estimator.set_callbacks(curve).fit(objects, groups=groups)
     estimator.set_callbacks()
     times["fit_seconds"] = time.perf_counter() - start  # reading and scoring along the way included
     times["training_seconds"] = curve.seconds

@@ -6,6 +6,7 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.polynomial.legendre import legval
 from sklearn.utils import check_random_state, check_scalar
 
 from ._base import TableTransformer
@@ -19,16 +20,32 @@ def augment(
     n_copies=5,
     noise=True,
     drop=0.1,
+    stretch=0.0,
+    contrast=0.0,
+    tilt=0.0,
     random_state=None,
     value=None,
     location=None,
     error=None,
 ):
-    r"""Enlarge a training set by noisy and thinned copies of its objects.
+    r"""Enlarge a training set by noisy, thinned and distorted copies of its objects.
 
     The first of the copies of an object is the object as it is. In the others each observed point is removed with
     probability `drop`, though never the last, and noise of the measurement error is added:
     :math:`v \to v + \sigma \epsilon`, whose error then is :math:`\sqrt 2 \sigma`.
+
+    On request they are distorted as objects of one kind differ from each other, by one draw
+    :math:`\epsilon_1, \ldots, \epsilon_4` of a standard normal distribution for each copy:
+
+    .. math::
+
+        x \to x\,(1 + s\,\epsilon_1), \qquad
+        v \to m + (v - m)\,e^{c\,\epsilon_2} + t\,[\epsilon_3 P_1(u) + \tfrac14 \epsilon_4 P_2(u)],
+
+    with :math:`s, c, t` being `stretch`, `contrast` and `tilt`, m the object's median, and u the location, -1 to 1
+    over the range of all objects, in Legendre polynomials. For the logarithm of a spectrum's flux these are an error of
+    the redshift, the strength of the lines and the colour (dust, calibration). On 3,275 spectra of supernovae they
+    close the gap between training and test error (``benchmarks/README.rst``).
 
     This is a function, not a step: a scikit-learn pipeline cannot change the number of objects, for `y` would not
     follow, and calls the same `transform` in training and in prediction, where nothing may be added. Enlarge the
@@ -48,6 +65,12 @@ def augment(
         Whether to add noise to the values; needs a column of errors. Where an error is not known, none is added.
     drop : float, default=0.1
         Probability that a point is removed, from 0 to below 1.
+    stretch : float, default=0.0
+        Standard deviation of the relative change of the locations; only for an axis with a natural zero, as wavelength.
+    contrast : float, default=0.0
+        Standard deviation of the logarithm of a factor on the values about their median, and on their errors.
+    tilt : float, default=0.0
+        Standard deviation of the slope that is added, in units of the value at the ends of the range.
     random_state : int, RandomState or None, default=None
         Seed.
     value, location, error : str or None, default=None
@@ -74,12 +97,16 @@ def augment(
     """
     check_scalar(n_copies, "n_copies", Integral, min_val=1)
     check_scalar(drop, "drop", Real, min_val=0, max_val=1, include_boundaries="left")
+    distortion = {"stretch": stretch, "contrast": contrast, "tilt": tilt}
+    for name, size in distortion.items():
+        check_scalar(size, name, Real, min_val=0)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     columns = {"value": value, "location": location, "error": error}
     tables = []
     for copy in range(n_copies):
         rng = np.random.default_rng([seed, copy])
         change = {"noise": noise and copy > 0, "drop": drop if copy else 0.0}
+        change |= {name: size if copy else 0.0 for name, size in distortion.items()}
         tables += _Perturbed(rng, needs_error=noise, **change, **columns).fit_transform(X)
     index = np.tile(np.arange(len(tables) // n_copies), n_copies)
     return tables, None if y is None else np.asarray(y)[index], index if groups is None else np.asarray(groups)[index]
@@ -88,11 +115,14 @@ def augment(
 class _Perturbed(TableTransformer):
     """One copy of each object; a step only in order to read and write as steps do."""
 
-    def __init__(self, rng, needs_error, noise, drop, value, location, error):
+    def __init__(self, rng, needs_error, noise, drop, stretch, contrast, tilt, value, location, error):
         self.rng = rng
         self.needs_error = needs_error
         self.noise = noise
         self.drop = drop
+        self.stretch = stretch
+        self.contrast = contrast
+        self.tilt = tilt
         self.value = value
         self.location = location
         self.error = error
@@ -104,11 +134,38 @@ class _Perturbed(TableTransformer):
     def _required(self):
         return ("error",) if self.needs_error else ()
 
+    def _learn(self, points):
+        locations = np.concatenate([p.location[np.isfinite(p.location)] for p in points])
+        self._range = (locations.min(), locations.max()) if len(locations) else (0.0, 1.0)
+
     def _forward(self, points):
-        if not self.noise:
-            return points
+        for size, change in (
+            (self.noise, self._noisy),
+            (self.contrast, self._contrasted),
+            (self.tilt, self._tilted),
+            (self.stretch, self._stretched),
+        ):
+            points = change(points) if size else points
+        return points
+
+    def _noisy(self, points):
         shift = np.nan_to_num(points.error) * self.rng.standard_normal(len(points.value))
         return replace(points, value=points.value + shift, error=np.sqrt(2) * points.error)
+
+    def _contrasted(self, points):
+        if np.isnan(points.value).all():
+            return points
+        middle, factor = np.nanmedian(points.value), np.exp(self.contrast * self.rng.standard_normal())
+        return replace(points, value=middle + factor * (points.value - middle), error=factor * points.error)
+
+    def _tilted(self, points):
+        first, last = self._range
+        u = (2 * points.location - first - last) / max(last - first, np.finfo(float).tiny)
+        slope, bend = self.rng.standard_normal(2)
+        return replace(points, value=points.value + self.tilt * legval(u, [0.0, slope, bend / 4]))
+
+    def _stretched(self, points):
+        return replace(points, location=points.location * (1 + self.stretch * self.rng.standard_normal()))
 
     def _keep(self, points):
         drop = self.rng.uniform(size=len(points.value)) < self.drop

@@ -44,6 +44,59 @@ def test_noise_is_that_of_the_measurement():
     assert (quiet[1]["flux"] == x["flux"]).all()
 
 
+def slanted(n=101):
+    location = np.linspace(4000.0, 8000.0, n)
+    return Table({"wavelength": location, "flux": np.sin(location / 300), "flux_err": np.full(n, 0.1)})
+
+
+def copies(n_copies=400, **options):
+    """Return distorted copies of one spectrum, and the spectrum."""
+    x = slanted()
+    return augment([x], n_copies=n_copies + 1, noise=False, drop=0.0, random_state=0, **options)[0][1:], x
+
+
+def test_a_stretch_is_one_factor_on_the_locations_of_a_copy():
+    Z, x = copies(stretch=0.01)
+    factors = np.array([z["wavelength"] / x["wavelength"] for z in Z])
+    assert np.ptp(factors, axis=1).max() < 1e-12
+    assert abs(factors[:, 0].std() - 0.01) < 0.0015
+    assert all((z["flux"] == x["flux"]).all() for z in Z)
+
+
+def test_contrast_is_one_factor_on_values_and_errors_about_the_median():
+    Z, x = copies(contrast=0.2)
+    middle = np.median(x["flux"])
+    away = np.abs(x["flux"] - middle) > 0.1
+    factors = np.array([(z["flux"] - middle)[away] / (x["flux"] - middle)[away] for z in Z])
+    assert np.ptp(factors, axis=1).max() < 1e-9
+    assert abs(np.log(factors[:, 0]).std() - 0.2) < 0.03
+    np.testing.assert_allclose([z["flux_err"][0] for z in Z], 0.1 * factors[:, 0])
+
+
+def test_a_tilt_is_a_parabola_over_the_range_of_all_objects():
+    Z, x = copies(tilt=0.5)
+    added = np.array([z["flux"] - x["flux"] for z in Z])
+    u = np.linspace(-1, 1, len(x))
+    coefficients = np.polynomial.legendre.legfit(u, added.T, 2)
+    np.testing.assert_allclose(np.polynomial.legendre.legval(u, coefficients), added, atol=1e-9)
+    np.testing.assert_allclose(coefficients[0], 0, atol=1e-9)
+    assert abs(coefficients[1].std() - 0.5) < 0.07
+    assert abs(coefficients[2].std() - 0.125) < 0.02
+    # What is unobserved stays so, and a range of one place is no obstacle.
+    x["flux"][3] = np.nan
+    one, other = augment([x, x[:1]], n_copies=2, noise=False, drop=0.0, tilt=0.5, contrast=0.5)[0][2:]
+    assert np.isnan(one["flux"]).tolist() == (np.arange(101) == 3).tolist()
+    assert np.isfinite(other["flux"]).all()
+    assert np.isfinite(augment([x[:1]], n_copies=2, noise=False, tilt=0.5)[0][1]["flux"]).all()
+
+
+def test_originals_are_never_distorted():
+    x = slanted()
+    (first, second), _, _ = augment([x], n_copies=2, noise=False, stretch=0.1, contrast=0.1, tilt=0.1, drop=0.1)
+    assert all((first[name] == x[name]).all() for name in x.colnames)
+    assert not np.array_equal(first["wavelength"][:50], second["wavelength"][:50])
+
+
 def test_points_are_dropped_but_never_the_last():
     Z, _, _ = augment([curve()], n_copies=2, drop=0.3, random_state=0)
     assert 310 < len(Z[1]) < 390
@@ -91,5 +144,8 @@ def test_refused():
         augment([curve()], n_copies=0)
     with pytest.raises(ValueError, match="drop"):
         augment([curve()], drop=1.0)
+    for name in ("stretch", "contrast", "tilt"):
+        with pytest.raises(ValueError, match=name):
+            augment([curve()], **{name: -0.1})
     with pytest.raises(TableError, match="X is an array of numbers; augment needs"):
         augment(np.ones((3, 4)))
