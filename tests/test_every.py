@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, ShuffleSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 
@@ -27,6 +27,7 @@ from skdaep.estimators._fitting import Split, Validation
 from skdaep.exceptions import DivergenceError, InterruptedTrainingWarning
 
 ESTIMATORS = (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL)
+ONE_SPLIT = ShuffleSplit(1, test_size=0.4, random_state=0)
 
 
 def results(estimator, objects):
@@ -125,7 +126,7 @@ def test_global_generators_and_settings_are_untouched(make, objects):
 
 def test_warm_start_continues(make, objects):
     rate = dict(learning_rate_init=1e-9)  # a fit that hardly moves, so that it shows where it began
-    first = make(max_iter=10).fit(objects)
+    first = make(max_iter=5).fit(objects)
     before, modalities = weights(first), first.modalities_
     first.set_params(warm_start=True, max_iter=2, **rate).fit(objects)
     np.testing.assert_allclose(weights(first), before, atol=1e-6)
@@ -133,15 +134,15 @@ def test_warm_start_continues(make, objects):
     assert_differ(weights(make(max_iter=1, **rate).fit(objects)), before)
 
 
-def test_a_warm_start_begins_where_the_fit_before_ended(make, objects, monkeypatch):
-    monkeypatch.setattr(_fitting, "STEPS_PER_RECORD", 5)
-    estimator = make(warm_start=True, max_iter=40, early_stopping=False).fit(objects)
-    cold = estimator.history_[0]["loss"]
-    assert estimator.fit(objects).history_[0]["loss"] < cold
+def test_a_warm_start_begins_where_the_fit_before_ended(make, fitted, objects):
+    short = dict(max_iter=5, early_stopping=False)
+    cold = make(**short).fit(objects)
+    warm = copy.deepcopy(fitted).set_params(warm_start=True, **short).fit(objects)
+    assert warm.history_[0]["loss"] < cold.history_[0]["loss"]
 
 
-def test_warm_start_after_changing_the_architecture_is_refused(make, objects):
-    estimator = make(warm_start=True).fit(objects)
+def test_warm_start_after_changing_the_architecture_is_refused(fresh, objects):
+    estimator = copy.deepcopy(fresh).set_params(warm_start=True)
     before = estimator.transform(objects)
     for name, value in {"bottleneck_dim": 3, "n_heads": 1, "n_encoder_layers": 3}.items():
         was = estimator.get_params()[name]
@@ -255,8 +256,8 @@ def test_interrupted_with_a_record_behind_it_keeps_the_model(make, objects, monk
     assert [r["iteration"] for r in estimator.history_] == [2, 4]
 
 
-def test_interrupted_before_the_first_step_leaves_things_as_they_were(make, objects, monkeypatch):
-    estimator = make().fit(objects)
+def test_interrupted_before_the_first_step_leaves_things_as_they_were(fresh, objects, monkeypatch):
+    estimator = copy.deepcopy(fresh)
     before = estimator.transform(objects)
     interrupt_at(monkeypatch, estimator, 1)
     with pytest.raises(KeyboardInterrupt):
@@ -338,7 +339,7 @@ def test_progress_bar(make, objects, capsys):
 
 
 def test_progress_bar_of_a_search_reaches_the_encoder(make, objects, capsys):
-    search = GridSearchCV(make(), {"bottleneck_dim": [1, 2]}, cv=2).set_callbacks(
+    search = GridSearchCV(make(), {"bottleneck_dim": [1]}, cv=ONE_SPLIT).set_callbacks(
         ProgressBar(max_propagation_depth=None)
     )
     search.fit(objects)
@@ -350,7 +351,7 @@ def test_verbose_writes_a_line_per_record_and_silence_is_the_default(make, objec
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
     make(verbose=True).fit(objects)
-    assert "step 3" in capsys.readouterr().out
+    assert "step 2" in capsys.readouterr().out
 
 
 # --- copies -----------------------------------------------------------------------------------------
@@ -375,12 +376,13 @@ COPIES = {
 }
 
 
-@pytest.mark.parametrize("round_trip", COPIES.values(), ids=COPIES.keys())
-def test_a_copy_gives_identical_results(fitted, objects, round_trip, tmp_path):
-    other = round_trip(fitted, tmp_path / "copy")
-    assert_identical(results(other, objects), results(fitted, objects))
-    assert other.get_params() == fitted.get_params()
-    assert other.history_ == fitted.history_
+def test_copies_give_identical_results(fitted, objects, tmp_path):
+    expected = results(fitted, objects)
+    for name, round_trip in COPIES.items():
+        other = round_trip(fitted, tmp_path / name)
+        assert_identical(results(other, objects), expected)
+        assert other.get_params() == fitted.get_params()
+        assert other.history_ == fitted.history_
 
 
 def test_a_copy_of_a_copy_is_a_copy(fitted, objects, tmp_path):
@@ -434,8 +436,8 @@ def test_bfloat16_stays_near_float32(make, objects):
     assert np.abs(half - full).max() < 0.05 * np.abs(full).max()
 
 
-def test_parameters_of_the_networks_set_after_fit_change_nothing(make, objects):
-    estimator = make().fit(objects)
+def test_parameters_of_the_networks_set_after_fit_change_nothing(fresh, objects):
+    estimator = copy.deepcopy(fresh)
     before = results(estimator, objects)
     estimator.set_params(model_dim=12, n_encoder_layers=2)
     assert_identical(results(estimator, objects), before)
@@ -445,7 +447,7 @@ def test_parameters_of_the_networks_set_after_fit_change_nothing(make, objects):
 
 
 def test_grid_search(make, objects):
-    search = GridSearchCV(make(), {"bottleneck_dim": [1, 2]}, cv=2, error_score="raise").fit(objects)
+    search = GridSearchCV(make(), {"bottleneck_dim": [1, 2]}, cv=ONE_SPLIT, error_score="raise").fit(objects)
     assert search.transform(objects).shape == (12, 2 * search.best_params_["bottleneck_dim"])
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(search)).transform(objects), search.transform(objects))
@@ -454,7 +456,7 @@ def test_grid_search(make, objects):
 def test_cross_val_score(make, objects, y):
     pipeline = make_pipeline(make(), LogisticRegression())
     assert cross_val_score(pipeline, objects, y, cv=2, error_score="raise").shape == (2,)
-    assert (cross_val_score(make(), objects, cv=2, error_score="raise") <= 0).all()
+    assert (cross_val_score(make(), objects, cv=ONE_SPLIT, error_score="raise") <= 0).all()
 
 
 def test_pipeline_with_a_classifier(make, objects, y):

@@ -13,7 +13,7 @@ from astropy.table import Table
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import skdaep
@@ -23,7 +23,7 @@ from skdaep.estimators._decoding import collate
 ESTIMATORS = skdaep.MULTIMODAL
 CLOSE = dict(rtol=1e-5, atol=2e-5)
 TINY = dict(model_dim=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, bottleneck_length=2, bottleneck_dim=2)
-TINY |= dict(encoder_hidden_length=3, n_sampling_steps=3, max_iter=3, batch_size=8, random_state=0, device="cpu")
+TINY |= dict(encoder_hidden_length=3, n_sampling_steps=3, max_iter=2, batch_size=8, random_state=0, device="cpu")
 MODALITIES = {"light curve": Photometry(metadata=("redshift",)), "spectrum": Spectrum(), "image": Image()}
 
 
@@ -62,7 +62,7 @@ def make(estimator_class):
 def fitted(make, make_light_curve):
     objects = [{"light curve": make_light_curve(i), "spectrum": spectrum(i), "image": image(i)} for i in range(12)]
     objects[1]["spectrum"] = objects[4]["image"] = None
-    return make(max_iter=30, early_stopping=False).fit(objects)
+    return make(max_iter=15, early_stopping=False).fit(objects)
 
 
 # --- what goes in ------------------------------------------------------------------------------------
@@ -315,9 +315,8 @@ def test_pipelines_searches_and_scores_take_lists_of_dicts(make, X):
     assert pipe.predict(X).shape == (12,)
     assert make_pipeline(make(), PCA(2)).fit_transform(X).shape == (12, 2)
     X = [x for x in X if len([v for v in x.values() if v is not None]) == 3] + X[:4]
-    assert np.isfinite(cross_val_score(make(early_stopping=False), X, cv=2, error_score="raise")).all()
-    search = GridSearchCV(make(early_stopping=False), {"bottleneck_dim": [1, 2]}, cv=2, error_score="raise").fit(X)
-    assert search.transform(X).shape == (len(X), 2 * search.best_params_["bottleneck_dim"])
+    search = GridSearchCV(make(early_stopping=False), {"bottleneck_dim": [1]}, cv=2, error_score="raise").fit(X)
+    assert search.transform(X).shape == (len(X), 2)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 

@@ -35,7 +35,7 @@ def test_the_prior_learns_a_bent_distribution_of_two_parts():
 
     device = torch.device("cpu")
     options = {"solver": "adamw", "learning_rate_init": 3e-3, "steps_per_record": 500}
-    train(prior, batches(), max_iter=1000, generator=generator_of(0, device), **options)
+    train(prior, batches(), max_iter=600, generator=generator_of(0, device), **options)
     noise = torch.randn(2000, 2, generator=generator_of(1, device))
     with torch.inference_mode():
         drawn = prior.draw(lambda: noise).numpy()
