@@ -59,10 +59,13 @@ def spectrum(i: int) -> Table:
 
 
 def objects_for(estimator_class) -> list:
-    """Return twelve light curves, or objects with one of them each, for estimators of several modalities."""
+    """Return twelve light curves; for estimators of several modalities with spectra, which some objects lack."""
     if estimator_class.__name__ not in skdaep.MULTIMODAL:
         return [light_curve(i) for i in range(12)]
-    return [{"photometry": light_curve(i), "spectrum": spectrum(i)} for i in range(12)]
+    objects = [{"photometry": light_curve(i), "spectrum": spectrum(i)} for i in range(12)]
+    objects[1]["spectrum"] = None
+    del objects[7]["spectrum"]
+    return objects
 
 
 @pytest.fixture(scope="session")
