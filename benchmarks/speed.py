@@ -7,6 +7,7 @@ other work on the machine disturbs it least.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import time
 import tracemalloc
@@ -199,26 +200,47 @@ def _status(field: str) -> float:
 
 
 def fits(repeats: int, n_fits: int = 100, n_warm: int = 10) -> None:
-    """Measure how memory grows over 100 fits after 10 to warm up: the process, then, in 100 more, Python's objects."""
-    process = _growth(n_fits, n_warm, lambda: _status("VmRSS"))
+    """Measure how memory grows over 100 fits after 10 to warm up.
+
+    What is allocated and not freed, tensors included, is what a leak would show in. The process also keeps freed memory
+    that the allocator could not give back.
+    """
+    grown = _growth(n_fits, n_warm, {"in use": _in_use, "process": lambda: _status("VmRSS")})
     tracemalloc.start()  # takes memory itself
-    traced = _growth(n_fits, n_warm, lambda: tracemalloc.get_traced_memory()[0] / 2**20)
+    traced = _growth(n_fits, n_warm, {"Python": lambda: tracemalloc.get_traced_memory()[0] / 2**20})
     tracemalloc.stop()
-    rows = {n: {"process": process[n], "Python": traced[n]} for n in process}
+    rows = {n: grown[n] | traced[n] for n in grown}
     title = f"Growth in MiB over {n_fits} fits of 20 light curves, after {n_warm} to warm up"
-    columns = {"process": "process", "Python's objects and numpy's arrays": "Python"}
+    columns = {"in use": "in use", "process": "process", "Python's objects and numpy's arrays": "Python"}
     text = _report.table({f"{n} fits": row for n, row in rows.items()}, columns, title)
     _report.write("speed_fits", {"rows": rows}, text)
 
 
-def _growth(n_fits: int, n_warm: int, held: Callable[[], float]) -> dict[int, float]:
-    X, grown = [light_curve(i, KINDS[1]) for i in range(20)], {}
+def _growth(n_fits: int, n_warm: int, held: dict[str, Callable[[], float]]) -> dict[int, dict[str, float]]:
+    X, now = [light_curve(i, KINDS[1]) for i in range(20)], {}
     for i in range(-n_warm, n_fits + 1):
         if i >= 0 and i % 10 == 0:
             gc.collect()
-            grown[i] = held()
+            now[i] = {name: measure() for name, measure in held.items()}
         _light_curves(KINDS[1]).fit(X)
-    return {i: x - grown[0] for i, x in grown.items()}
+    return {i: {name: x - now[0][name] for name, x in row.items()} for i, row in now.items()}
+
+
+class _Mallinfo2(ctypes.Structure):
+    """What glibc's allocator says of itself, in bytes: ``man mallinfo``."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+    ]
+
+
+def _in_use() -> float:
+    """Return MiB that are allocated and not freed."""
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = _Mallinfo2
+    info = mallinfo2()
+    return (info.uordblks + info.hblkhd) / 2**20
 
 
 # --- shared -----------------------------------------------------------------------------------------
