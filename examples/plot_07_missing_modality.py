@@ -44,7 +44,7 @@ encoder = MultimodalDAEP(
     n_decoder_layers=2,
     encoder_hidden_length=8,
     max_points=96,
-    max_iter=500,
+    max_iter=350,
     n_sampling_steps=10,
     random_state=0,
 ).fit(X_train)

@@ -28,7 +28,7 @@ encoder = DAEPEncoder(
     n_decoder_layers=2,
     batch_size=32,
     max_points=32,
-    max_iter=300,
+    max_iter=220,
     random_state=0,
 )
 pipe = make_pipeline(encoder, StandardScaler(), LogisticRegression(max_iter=1000))
@@ -41,7 +41,7 @@ def rebuilding(pipe, X, y):
 # %%
 # More numbers always rebuild better, if training is long enough; what to take is the least number that is about as good
 # as the best. About as good is here: within the standard error of an accuracy measured on so many objects. `refit` may
-# be such a rule, and the pipeline is then fitted with its choice to all objects. One split, and 300 steps, are for a
+# be such a rule, and the pipeline is then fitted with its choice to all objects. One split, and 220 steps, are for a
 # page that is made in a minute; for a decision take several folds, and train until the loss is flat.
 split = ShuffleSplit(n_splits=1, test_size=0.25, random_state=0)
 
