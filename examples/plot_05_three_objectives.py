@@ -24,7 +24,7 @@ X_train, X_test, y_test = [X[i] for i in train], [X[i] for i in test], y[test]
 # %%
 # What they share is said once. The training is short, to be done in less than a minute on two cores: this shows how to
 # compare, and does not rank. For that see :doc:`/paper_tables`.
-settings = dict(n_encoder_layers=2, n_decoder_layers=2, batch_size=32, max_points=96, max_iter=260, random_state=0)
+settings = dict(n_encoder_layers=2, n_decoder_layers=2, batch_size=32, max_points=96, max_iter=250, random_state=0)
 encoders = {
     "daep": DAEPEncoder(**settings),
     "maep": MAEPEncoder(**settings),
