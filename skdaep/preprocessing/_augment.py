@@ -9,6 +9,7 @@ import numpy as np
 from numpy.polynomial.legendre import legval
 from sklearn.utils import check_random_state, check_scalar
 
+from ..exceptions import TableError
 from ._base import TableTransformer
 
 
@@ -45,7 +46,7 @@ def augment(
     with :math:`s, c, t` being `stretch`, `contrast` and `tilt`, m the object's median, and u the location, -1 to 1
     over the range of all objects, in Legendre polynomials. For the logarithm of a spectrum's flux these are an error of
     the redshift, the strength of the lines and the colour (dust, calibration). On 3,275 spectra of supernovae they
-    close the gap between training and test error (``benchmarks/README.rst``).
+    close the gap between training and validation error (``benchmarks/README.rst``).
 
     This is a function, not a step: a scikit-learn pipeline cannot change the number of objects, for `y` would not
     follow, and calls the same `transform` in training and in prediction, where nothing may be added. Enlarge the
@@ -66,7 +67,7 @@ def augment(
     drop : float, default=0.1
         Probability that a point is removed, from 0 to below 1.
     stretch : float, default=0.0
-        Standard deviation of the relative change of the locations; only for an axis with a natural zero, as wavelength.
+        Standard deviation of the relative change of the locations; only for an axis with a natural zero: a wavelength, a phase.
     contrast : float, default=0.0
         Standard deviation of the logarithm of a factor on the values about their median, and on their errors.
     tilt : float, default=0.0
@@ -133,6 +134,13 @@ class _Perturbed(TableTransformer):
 
     def _required(self):
         return ("error",) if self.needs_error else ()
+
+    def _find(self, table, role, name, where, required=True):
+        try:
+            return super()._find(table, role, name, where, required)
+        except TableError as error:
+            hint = " Or add no noise: augment(noise=False)." if role == "error" else ""
+            raise TableError(f"{error}{hint}") from None
 
     def _learn(self, points):
         locations = np.concatenate([p.location[np.isfinite(p.location)] for p in points])
