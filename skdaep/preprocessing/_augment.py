@@ -67,8 +67,8 @@ def augment(
     drop : float, default=0.1
         Probability that a point is removed, from 0 to below 1.
     stretch : float, default=0.0
-        Standard deviation of the relative change of the locations; only for an axis with a natural zero: a wavelength, a
-        phase.
+        Standard deviation of the relative change of the locations; only for an axis with a natural zero: a wavelength,
+        a phase.
     contrast : float, default=0.0
         Standard deviation of the logarithm of a factor on the values about their median, and on their errors.
     tilt : float, default=0.0
