@@ -68,6 +68,11 @@ class Attention(nn.Module):
         return scores.softmax(2).flatten(1, 2).mT @ v.flatten(1, 2) + self.out.bias
 
 
+def where_needed(observed: Tensor) -> Tensor | None:
+    """Return None if all is observed: attention that need not look takes half the time, its gradient a third."""
+    return None if observed.all() else observed
+
+
 class FeedForward(nn.Sequential):
     """Two linear layers with a GELU between, no wider inside: four times as wide learned more slowly per second."""
 

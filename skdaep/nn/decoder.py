@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .blocks import CrossBlock, ForwardBlock, SelfBlock
+from .blocks import CrossBlock, ForwardBlock, SelfBlock, where_needed
 from .encoder import learned_queries
 
 
@@ -17,33 +17,30 @@ class PointBlock(nn.Module):
         self.condition = CrossBlock(model_dim, n_heads)
         self.think = ForwardBlock(model_dim)
 
-    def forward(self, points: Tensor, condition: Tensor, present: Tensor) -> Tensor:
+    def forward(self, points: Tensor, condition: Tensor, present: Tensor | None) -> Tensor:
         return self.think(self.condition(points, condition, present))
 
 
 class HiddenBlock(nn.Module):
-    """Two stages: hidden tokens read the points and the condition and think; the points query both.
+    """Two stages: hidden tokens attend to the condition and think; the points query both.
 
-    The points meet through the hidden tokens: the path by which draws become coherent along the sequence.
-    The condition never shares a softmax with the points, whose number varies, only with the hidden tokens, whose
-    number is fixed: its pull does not depend on how densely an object was sampled.
+    The condition shares a softmax with the hidden tokens only, whose number is fixed, and never with the points: its
+    pull does not depend on how densely an object was sampled.
     """
 
     def __init__(self, model_dim: int, n_heads: int):
         super().__init__()
-        self.points_norm = nn.LayerNorm(model_dim)
         self.hidden_norm = nn.LayerNorm(model_dim)
-        self.read = CrossBlock(model_dim, n_heads)
         self.condition = CrossBlock(model_dim, n_heads)
         self.think = SelfBlock(model_dim, n_heads)
         self.query = CrossBlock(model_dim, n_heads)
         self.think_points = ForwardBlock(model_dim)
 
-    def forward(self, points, hidden, observed, condition, present) -> tuple[Tensor, Tensor]:
-        hidden = self.read(hidden, self.points_norm(points), observed)  # (B, H, W)
+    def forward(self, points, hidden, condition, present) -> tuple[Tensor, Tensor]:
         hidden = self.think(self.condition(hidden, condition, present))
         context = torch.cat([condition, self.hidden_norm(hidden)], 1)  # (B, C + H, W)
-        present = torch.cat([present, present.new_ones(hidden.shape[:2])], 1)
+        if present is not None:
+            present = torch.cat([present, present.new_ones(hidden.shape[:2])], 1)
         return self.think_points(self.query(points, context, present)), hidden  # (B, L, W), (B, H, W)
 
 
@@ -61,15 +58,19 @@ class PerceiverDecoder(nn.Module):
         block = PointBlock if hidden_length is None else HiddenBlock
         self.hidden = None if hidden_length is None else learned_queries(hidden_length, model_dim)
         self.norm = nn.LayerNorm(model_dim)
+        if hidden_length is not None:
+            self.points_norm = nn.LayerNorm(model_dim)
+            self.read = CrossBlock(model_dim, n_heads)
         self.blocks = nn.ModuleList(block(model_dim, n_heads) for _ in range(n_layers))
 
     def forward(self, queries: Tensor, observed: Tensor, condition: Tensor, present: Tensor) -> Tensor:
-        condition, points = self.norm(condition), queries
+        condition, present, points = self.norm(condition), where_needed(present), queries
         if self.hidden is None:
             for block in self.blocks:
                 points = block(points, condition, present)
             return points
         hidden = self.hidden.expand(len(points), -1, -1)  # (B, H, W)
+        hidden = self.read(hidden, self.points_norm(points), where_needed(observed))
         for block in self.blocks:
-            points, hidden = block(points, hidden, observed, condition, present)
+            points, hidden = block(points, hidden, condition, present)
         return points

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .blocks import CrossBlock, SelfBlock
+from .blocks import CrossBlock, SelfBlock, where_needed
 from .names import ModulesByName, ParametersByName
 
 
@@ -26,7 +26,7 @@ class Reader(nn.Module):
         self.mix = nn.ModuleList(SelfBlock(model_dim, n_heads) for _ in range(n_distinct))
 
     def forward(self, context: Tensor, observed: Tensor) -> Tensor:
-        x = self.queries.expand(len(context), -1, -1)  # (B, Q, W)
+        x, observed = self.queries.expand(len(context), -1, -1), where_needed(observed)  # (B, Q, W)
         for i in self.order:
             x = self.cross[i](x, context, observed)
             x = self.mix[i](x)
