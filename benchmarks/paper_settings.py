@@ -172,11 +172,24 @@ OURS = {
     "SPCC": {"bottleneck_length": 4, "bottleneck_dim": 4},
     "CRTS": {"bottleneck_length": 4, "bottleneck_dim": 4},
     "CRTS-FOLDED": {"bottleneck_length": 4, "bottleneck_dim": 4},
-    "S82": {"bottleneck_length": 2, "bottleneck_dim": 2},
-    "S82-FOLDED": {"bottleneck_length": 2, "bottleneck_dim": 2},
+    "S82": {"bottleneck_length": 2, "bottleneck_dim": 2, "max_iter": 300},
+    "S82-FOLDED": {"bottleneck_length": 2, "bottleneck_dim": 2, "max_iter": 300},
     "LONG": {"bottleneck_length": 4, "bottleneck_dim": 8, "hidden_length": 32, "max_points": 512, "batch_size": 32},
-    "SpeX": {"bottleneck_length": 4, "bottleneck_dim": 4},
+    "SpeX": {"bottleneck_length": 4, "bottleneck_dim": 4, "max_iter": 3000},
     "IMAGE": {"bottleneck_length": 8, "bottleneck_dim": 8, "batch_size": 32},
+}
+
+_WEIGHTED = {"daep, points weighted by error": {"error_weighting": True}}
+
+#: protocol -> row -> what daep has there of its own: weights by error, and what was tried where daep lost
+VARIANTS: dict[str, dict[str, dict]] = {
+    "SPCC": _WEIGHTED,
+    "S82-FOLDED": _WEIGHTED,
+    "LONG": {
+        "daep, single stage": {"hidden_length": None},
+        "daep, single stage, three times the steps": {"hidden_length": None, "max_iter": 3000},
+        "daep, single stage, 128 wide": {"hidden_length": None, "model_dim": 128, "n_heads": 8, "max_iter": 1500},
+    },
 }
 
 

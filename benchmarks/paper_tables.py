@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.paper_tables SpeX LONG`` fits what is not yet in ``results/paper_tables``, one protocol after
 another, and writes the tables to ``doc/paper_tables.rst``; stopped and started again, it goes on where it was. All
-methods of a protocol have the same bottleneck, width and layers and take equally many gradient steps on equal batches.
+methods of a protocol have the same bottleneck, width and layers and take equally many gradient steps on equal batches;
+rows that say otherwise, ``paper_settings.VARIANTS``, are what else was tried.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from . import _baselines, _data, _protocols, _report, _scores, paper_settings
 
 FOLDER = _report.RESULTS / "paper_tables"
 DOC = _data.ROOT / "doc" / "paper_tables.rst"
-DEFAULT = ("ZTF-LC", "SPCC", "CRTS", "CRTS-FOLDED", "SpeX", "LONG", "IMAGE", "SN-SPEC")
+DEFAULT = ("ZTF-LC", "SPCC", "CRTS", "CRTS-FOLDED", "S82-FOLDED", "SpeX", "LONG", "IMAGE", "SN-SPEC")
 #: row -> (estimator, its own parameters)
 METHODS = {
     "daep": (DAEPEncoder, {}),
@@ -51,7 +52,7 @@ def main(arguments=None) -> None:
     """Fit what is missing, score, draw, write the tables."""
     parser = _report.parser(__doc__)
     parser.add_argument("protocols", nargs="*", default=DEFAULT, metavar="PROTOCOL")
-    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--methods", nargs="*", help="rows; all of the protocol")
     parser.add_argument("--again", action="store_true", help="fit although there is a result")
     parser.add_argument("--suffix", default="", help="added to the names of results, for settings compared with others")
     options = parser.parse_args(arguments)
@@ -70,7 +71,8 @@ def run(name: str, options) -> None:
     """Bring one protocol's results up to date."""
     path = FOLDER / f"{name}{options.suffix}.json"
     result = json.loads(path.read_text()) if path.exists() else {"rows": {}, "fits": {}}
-    missing = [m for m in options.methods if options.again or m not in result["rows"]]
+    wanted = [m for m in rows_of(name) if options.methods is None or m in options.methods]
+    missing = [m for m in wanted if options.again or m not in result["rows"]]
     if not missing and "yardsticks" in result:
         print(f"{name}: nothing to do", flush=True)
         return
@@ -96,9 +98,14 @@ def run(name: str, options) -> None:
         picture(name, data)
 
 
+def rows_of(name: str) -> dict[str, tuple]:
+    """Return the estimator and its own parameters of each row of a protocol."""
+    return METHODS | {row: (DAEPEncoder, own) for row, own in paper_settings.VARIANTS.get(name, {}).items()}
+
+
 def fit(name: str, method: str, data, options) -> tuple:
     """Return a fitted estimator, kept in a file, and the seconds that training took."""
-    cls, own = METHODS[method]
+    cls, own = rows_of(name)[method]
     estimator = cls(declaration(data), random_state=options.seed, **paper_settings.OURS[name] | own)
     estimator.set_params(**_report.overrides(options.set))
     if options.max_iter:
@@ -122,7 +129,7 @@ def declaration(data):
 
 def model_file(name: str, method: str) -> Path:
     """Return where a fitted model is kept."""
-    return _data.CACHE / f"paper_tables-{name}-{method.replace(' ', '')}.safetensors"
+    return _data.CACHE / f"paper_tables-{name}-{method.replace(' ', '').replace(',', '-')}.safetensors"
 
 
 def score(estimator, data) -> dict:
@@ -144,7 +151,8 @@ def n_classes(labels: np.ndarray) -> int:
 def table(result: dict) -> str:
     """Return the rst table of one protocol."""
     n = " / ".join(map(str, result["n_objects"]))
-    rows = result["rows"] | result["yardsticks"]
+    order = [m for m in rows_of(result["protocol"]) if m in result["rows"]]
+    rows = {m: result["rows"][m] for m in order} | result["yardsticks"]
     return _report.table(rows, COLUMNS, f"{result['protocol']} ({n} objects), test")
 
 
