@@ -69,7 +69,7 @@ class Attention(nn.Module):
 
 
 def where_needed(observed: Tensor) -> Tensor | None:
-    """Return None if all is observed: attention that need not look takes half the time, its gradient a third."""
+    """Return None if all is observed: attention without a mask is faster, on CUDA by another kernel."""
     return None if observed.all() else observed
 
 

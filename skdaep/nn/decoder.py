@@ -47,6 +47,8 @@ class HiddenBlock(nn.Module):
 class PerceiverDecoder(nn.Module):
     """Queries (B, L, W) and a condition (B, C, W) to tokens (B, L, W) (Jaegle et al. 2022; daep, section 3).
 
+    In the two-stage form hidden tokens read the queries once, before all blocks: the path by which points meet.
+
     Parameters
     ----------
     hidden_length : int or None
