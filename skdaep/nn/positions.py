@@ -45,8 +45,9 @@ class NumberEmbedding(nn.Module):
 def frequency_range(extent: float, resolution: float) -> tuple[float, float, int]:
     """Return lowest, highest and number of frequencies for locations of a given range and finest spacing.
 
-    From a quarter turn over the extent to the frequency that just separates neighbours (Nyquist), two to an octave.
+    From a quarter turn over the extent to the frequency that just separates neighbours (Nyquist), four to an octave:
+    two leave narrow lines for the network to make up from beats, and it learns them later.
     """
     lowest = 0.25 / extent
     highest = max(0.5 / resolution, 2 * lowest)
-    return lowest, highest, 1 + math.ceil(2 * math.log2(highest / lowest))
+    return lowest, highest, 1 + math.ceil(4 * math.log2(highest / lowest))

@@ -319,7 +319,7 @@ def test_location_features_resolve_the_finest_spacing(spacing):
     location = torch.from_numpy(read(modality, Table({"wavelength": place, "flux": place}))["location"])
     distance = torch.cdist(features(location), features(location)).fill_diagonal_(torch.inf)
     assert distance.min() > 1
-    assert features.width <= 64  # two to an octave, not one per spacing
+    assert features.width <= 128  # four to an octave, not one per spacing
 
 
 def test_near_simultaneous_points_of_two_bands_do_not_count_as_fine_sampling():
