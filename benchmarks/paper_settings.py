@@ -175,7 +175,7 @@ OURS = {
     "S82": {"bottleneck_length": 2, "bottleneck_dim": 2, "max_iter": 300},
     "S82-FOLDED": {"bottleneck_length": 2, "bottleneck_dim": 2, "max_iter": 300},
     "LONG": {"bottleneck_length": 4, "bottleneck_dim": 8, "hidden_length": 32, "max_points": 512, "batch_size": 32},
-    "SpeX": {"bottleneck_length": 4, "bottleneck_dim": 4, "max_iter": 3000},
+    "SpeX": {"bottleneck_length": 4, "bottleneck_dim": 4, "max_iter": 600},
     "IMAGE": {"bottleneck_length": 8, "bottleneck_dim": 8, "batch_size": 32},
 }
 
@@ -185,10 +185,20 @@ _WEIGHTED = {"daep, points weighted by error": {"error_weighting": True}}
 VARIANTS: dict[str, dict[str, dict]] = {
     "SPCC": _WEIGHTED,
     "S82-FOLDED": _WEIGHTED,
+    "SpeX": {
+        "daep, twice the points a step": {"max_points": 512},
+        "daep, 128 wide": {"model_dim": 128, "n_heads": 8},
+        "daep, five times the steps": {"max_iter": 3000},
+    },
     "LONG": {
         "daep, single stage": {"hidden_length": None},
+        "daep, single stage, 128 wide": {"hidden_length": None, "model_dim": 128, "n_heads": 8},
         "daep, single stage, three times the steps": {"hidden_length": None, "max_iter": 3000},
-        "daep, single stage, 128 wide": {"hidden_length": None, "model_dim": 128, "n_heads": 8, "max_iter": 1500},
+    },
+    "IMAGE": {
+        "daep, single stage": {"hidden_length": None},
+        "daep, 128 wide": {"model_dim": 128, "n_heads": 8},
+        "daep, three times the steps": {"max_iter": 3000},
     },
 }
 
