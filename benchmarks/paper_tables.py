@@ -247,7 +247,7 @@ def _draw_latents(models: dict, data, labels: np.ndarray):
         for i, label in enumerate(sorted(set(labels) - {"None", "nan"})):
             ax.plot(*places[labels == label].T, ".", ms=3, color=f"C{i}", label=label)
         ax.set(xticks=[], yticks=[], title=method)
-    axes[0, 0].legend(fontsize=7, markerscale=3)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=12, markerscale=3)
     return figure
 
 

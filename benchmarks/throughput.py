@@ -16,10 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from skdaep import DAEPEncoder, Photometry, Spectrum
 from skdaep.estimators._decoding import content_key
-from skdaep.training import generator_of, train
+from skdaep.training import autocast, generator_of, resolve_precision, train
 
 from . import _report
 
+CPU = torch.device("cpu")
 # Objects per second of the authors' public implementation, two runs on a machine with 2 cores.
 CASES = {
     "64 x 220": {
@@ -179,20 +180,21 @@ def measure(estimator, case: str, repeats: int) -> dict[str, tuple[list[float], 
     return results
 
 
-def training_steps(estimator, records: list[dict]) -> Callable:
+def training_steps(estimator, records: list[dict], device: torch.device = CPU) -> Callable:
     """Return a function of a number of objects that trains on all their points and gives the seconds of each step."""
     ((name, modality),) = estimator.modalities_.items()
-    store = modality.collate([r[name] for r in records])
-    objective = estimator._build(estimator.modalities_, 0, estimator._architecture)
+    store = modality.collate([r[name] for r in records]).to(device)
+    objective = estimator._build(estimator.modalities_, 0, estimator._architecture).to(device)
+    dtype = resolve_precision(estimator.precision, device, training=True)
 
     def batches(n_objects: int) -> Iterator:
-        generator, index = generator_of(0, torch.device("cpu")), torch.arange(n_objects)
+        generator, index = generator_of(0, device), torch.arange(n_objects, device=device)
         while True:
             yield {name: store.subset(index, None, generator)}, index.tolist()
 
     def steps(n_objects: int, n: int = 1, seed: int = 0) -> list[float]:
-        generator = generator_of(seed, torch.device("cpu"))
-        options = {"solver": estimator.solver, "generator": generator, "steps_per_record": 1}
+        options = {"solver": estimator.solver, "generator": generator_of(seed, device), "steps_per_record": 1}
+        options["precision"] = partial(autocast, device, dtype)
         history = train(objective, batches(n_objects), max_iter=n, **options)
         return np.diff([0.0, *(r["seconds"] for r in history)]).tolist()
 
