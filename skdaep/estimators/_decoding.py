@@ -23,8 +23,13 @@ CONTENT = ("value", "location", "band", *CONDITION)
 
 
 def capacity(device: torch.device) -> int:
-    """Return how many times as many points as on a CPU are worked on at once, to keep a device busy."""
-    return 8 if device.type == "cuda" else 1
+    """Return how many times as many points as on a CPU are worked on at once, to keep a device busy.
+
+    One for every 2 GiB of a CUDA device's memory: 64 KiB for a point, of which networks 1,024 wide need the most.
+    """
+    if device.type != "cuda":
+        return 1
+    return max(1, torch.cuda.get_device_properties(device).total_memory // 2**31)
 
 
 def content_key(records: dict[str, dict[str, Any]], z: np.ndarray | None = None) -> int:
