@@ -58,14 +58,26 @@ def collate(modalities: dict[str, Modality], records: list[dict], device) -> dic
 
 @torch.inference_mode()
 def encode(module: Objective, stores: dict[str, Ragged]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return means, and scales where there is a posterior, of the bottlenecks (n_objects, K, D)."""
+    """Return means, and scales where there is a posterior, of the bottlenecks (n_objects, K, D).
+
+    Objects are batched in an order of their own, whatever the order they came in: a processor may round a row of a
+    matrix by where it stands, and the same objects would differ in the last bit.
+    """
     lengths = sum(store.lengths.cpu().numpy() for store in stores.values())
     device = next(iter(stores.values())).lengths.device
-    batches = list(token_batches(lengths, TOKENS_PER_PASS * capacity(device), None))
+    order = np.argsort(sum(_sums(store) for store in stores.values()), kind="stable")
+    batches = [order[b] for b in token_batches(lengths[order], TOKENS_PER_PASS * capacity(device), None)]
     means, scales = zip(*(module.encode(_take(stores, rows)) for rows in batches), strict=True)
     back = np.concatenate(batches).argsort()
     mean, scale = (None if x[0] is None else torch.cat(x).float().cpu().numpy()[back] for x in (means, scales))
     return mean, scale
+
+
+def _sums(store: Ragged) -> np.ndarray:
+    """Return the sum of each object's values, which tells most objects apart."""
+    values = store.points["value"]  # (n_points, ...)
+    per_point = values.sum(tuple(range(1, values.ndim))) if values.ndim > 1 else values
+    return torch.segment_reduce(per_point, "sum", lengths=store.lengths).cpu().numpy()
 
 
 def _take(stores: dict[str, Ragged], rows: np.ndarray) -> dict[str, Batch]:

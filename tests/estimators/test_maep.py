@@ -143,7 +143,7 @@ def test_a_context_tells_the_decoder_what_the_bottleneck_cannot_hold(make):
     """Two independent levels and a bottleneck of one number."""
     levels = np.random.default_rng(0).normal(size=(80, 2)).repeat(5, axis=1)
     small = dict(bottleneck_length=1, bottleneck_dim=1, model_dim=16, mask_ratio=0.5, batch_size=40)
-    estimator = make(modality=None, max_iter=150, early_stopping=False, learning_rate_init=1e-2, **small).fit(levels)
+    estimator = make(modality=None, max_iter=300, early_stopping=False, learning_rate_init=1e-2, **small).fit(levels)
     error, error_with = (np.abs(estimator.reconstruct(levels, context=c) - levels).mean() for c in (0.0, 0.5))
     assert error_with < 0.75 * error
 

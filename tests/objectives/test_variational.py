@@ -278,7 +278,7 @@ def test_large_beta_makes_the_posterior_the_prior(fits, curves):
 def test_without_beta_the_posterior_is_sharp_and_tells_objects_apart(fits, curves):
     mean, scale = posterior(fits[0.0], curves)
     assert (mean.std(0) / scale.mean(0)).max() > 3
-    assert fits[0.0].score(curves) > fits[1000.0].score(curves) + 0.3
+    assert fits[0.0].score(curves) > 0.2 * fits[1000.0].score(curves)  # minus a mean absolute error
 
 
 def test_divergence_of_the_fit_falls_with_beta(curves, fits):
