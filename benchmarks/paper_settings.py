@@ -167,7 +167,7 @@ STANDS_FOR = {
 
 #: protocol -> parameters that all our estimators share; what is not named keeps the estimator's default
 OURS = {
-    "SN-SPEC": {"bottleneck_length": 4, "bottleneck_dim": 4},
+    "SN-SPEC": {"bottleneck_length": 4, "bottleneck_dim": 4, "max_iter": 2500},
     "ZTF-LC": {"bottleneck_length": 2, "bottleneck_dim": 2},
     "SPCC": {"bottleneck_length": 4, "bottleneck_dim": 4},
     "CRTS": {"bottleneck_length": 4, "bottleneck_dim": 4},
