@@ -198,7 +198,7 @@ VARIANTS: dict[str, dict[str, dict]] = {
     "IMAGE": {
         "daep, single stage": {"hidden_length": None},
         "daep, 128 wide": {"model_dim": 128, "n_heads": 8},
-        "daep, three times the steps": {"max_iter": 3000},
+        "daep, twice the steps": {"max_iter": 2000},
     },
 }
 
