@@ -39,7 +39,7 @@ DAEP = Row("MultimodalDAEP")
 RIVALS = {"mmVAE": Row("MixtureOfExpertsVAE"), "contrastive": Row("ContrastiveNeighbors")}
 DROPS = {f"daep, drop {p}": Row("MultimodalDAEP", {"drop_modality": p}) for p in (0.1, 0.2)}
 ROWS = {
-    "SALT3": {"daep": DAEP} | RIVALS | DROPS,
+    "SALT3": {"daep": DAEP} | RIVALS,
     "GOLDSTEIN": {
         "daep": Row("MultimodalDAEP", pretrained=True),
         "daep, SALT3 only": Row("MultimodalDAEP", pretrained=True, fitted=False),
@@ -51,9 +51,9 @@ ROWS = {
 SHARED = {"drop_modality": 0.5, "bottleneck_length": 4, "bottleneck_dim": 8, "max_points": 128, "batch_size": 64}
 #: protocol -> parameters of all methods; chosen on validation supernovae
 SETTINGS = {
-    "SALT3": SHARED | {"max_iter": 3000},
-    "GOLDSTEIN": SHARED | {"max_iter": 500},
-    "REAL": SHARED | {"max_iter": 1500},
+    "SALT3": SHARED | {"max_iter": 1500},
+    "GOLDSTEIN": SHARED | {"max_iter": 400},
+    "REAL": SHARED | {"max_iter": 700},
 }
 FINE_TUNING = {"learning_rate_init": 1e-3}
 YARDSTICK = "training mean at that phase"
@@ -213,9 +213,15 @@ def document() -> str:
         "``benchmarks/results/cross_modality``, choices of the protocol in ``benchmarks/_cross.py``. An object is one",
         "spectrum, with the light curve of its supernova; columns are phases of the spectrum in days from maximum.",
         "Widths are in dex of flux or in magnitudes, errors in their squares. In brackets: the 95 % interval of a",
-        "bootstrap over supernovae. Coverage is of 50 draws. SALT3 and GOLDSTEIN are simulated, at 10 pc; REAL is",
-        "not, and its spectra have no level. Draws of mmVAE are of mean curves: they hold no measurement noise.",
-        "Draws of the contrastive method are its nearest training objects.",
+        "bootstrap over supernovae. Coverage is of 50 draws, of which perfect ones would cover 0.87; stretched ones",
+        "aim at 0.90, by a factor that counts supernovae on SALT3 and REAL and, of only eight, spectra on GOLDSTEIN.",
+        "SALT3 and GOLDSTEIN are simulated, at 10 pc; REAL is not, and its spectra have no level. Draws of mmVAE",
+        "(one importance sample) are of mean curves: they hold no measurement noise. Draws of the contrastive method",
+        "are its nearest training objects. Half of the modalities are hidden in training, unless a row says otherwise.",
+        "",
+        "On SALT3 daep leads at every phase in both directions. On GOLDSTEIN, of which it has seen 55 supernovae and",
+        "the published transformer thousands, daep is at 0.5 to 1.1 times the published error, by phase,",
+        "and its stretched draws are nearer 0.90 at every phase; without SALT3 beforehand errors are 0.8 to 1.5 times.",
         "",
     ]
     for name in ROWS:

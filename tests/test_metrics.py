@@ -42,6 +42,14 @@ def test_points_not_observed_do_not_count():
     np.testing.assert_allclose(object_errors(np.array([[1.0, np.nan]]), np.array([[2.0, 5.0]])), [1])
 
 
+def test_points_decoded_to_nothing_are_told_of():
+    with pytest.warns(UserWarning, match=r"reconstructed\[1\] is NaN at 2 of 3 observed points of X\[1\]"):
+        errors = object_errors(
+            np.array([[1.0, 2.0, np.nan], [1.0, 2.0, 3.0]]), np.array([[1.0] * 3, [1.5] + [np.nan] * 2])
+        )
+    assert errors.tolist() == [0.5, 0.5]
+
+
 def test_an_object_without_an_observed_point_has_no_error():
     X = np.array([[1.0, 2.0], [np.nan, np.nan]])
     np.testing.assert_array_equal(object_errors(X, np.zeros((2, 2))), [1.5, np.nan])
@@ -146,6 +154,13 @@ def test_coverage_and_width_of_normal_draws_are_those_of_the_normal_law(level, s
 def test_a_level_that_is_no_share_is_refused(level):
     with pytest.raises(ValueError, match="level"):
         coverage(np.zeros((1, 2)), np.zeros((1, 2, 3)), level=level)
+
+
+@pytest.mark.parametrize(("n_draws", "expected"), [(10, 0.76), (20, 0.82), (50, 0.87)])
+def test_few_perfect_draws_cover_what_the_docstring_says(n_draws, expected):
+    rng = np.random.default_rng(0)
+    X, draws = rng.normal(size=(100, 400)), rng.normal(size=(100, 400, n_draws))
+    assert coverage(X, draws, level=0.9).coverage.mean() == pytest.approx(expected, abs=0.01)
 
 
 def test_draws_without_their_axis_are_refused():

@@ -15,6 +15,7 @@ from sklearn.base import clone
 import skdaep
 from skdaep import DivergenceError, Image, MultimodalDAEP, Photometry, Spectrum, TableError
 from skdaep.estimators._decoding import collate
+from skdaep.estimators._fitting import Split
 
 ESTIMATORS = skdaep.MULTIMODAL
 CLOSE = dict(rtol=1e-5, atol=2e-5)
@@ -324,7 +325,7 @@ def test_clone_pickle_and_file(fitted, X, tmp_path):
 def test_a_second_fit_forgets_the_first(make, fitted, X):
     again = copy.deepcopy(fitted)
     again.reconstruct(X, modality="spectrum")  # the live module of the first fit is there
-    again.set_params(**make().get_params(deep=False)).fit(X[:9])
+    again.set_params(**make(early_stopping=False).get_params(deep=False)).fit(X[:9])
     fresh = clone(again).fit(X[:9])
     np.testing.assert_array_equal(again.transform(X), fresh.transform(X))
     rebuilt = (e.reconstruct(X, modality="spectrum", output="arrays") for e in (again, fresh))
@@ -430,5 +431,59 @@ def test_aligning_needs_an_object_of_two_modalities(X, make_light_curve, name):
     more = {"contrastive_weight": 0.1} if name == "MultimodalDAEP" else {}
     estimator = getattr(skdaep, name)({k: MODALITIES[k] for k in ("light curve", "spectrum")}, max_iter=1, **more)
     apart = [{"light curve": make_light_curve(i)} if i % 2 else {"spectrum": spectrum(i)} for i in range(12)]
-    with pytest.raises(TableError, match="No object of X has two modalities"):
+    with pytest.raises(TableError, match="No object to train on has two modalities"):
         estimator.fit(apart)
+
+
+def test_a_modality_that_only_held_out_objects_have_is_refused(make, make_light_curve):
+    whole = [{"light curve": make_light_curve(i), "spectrum": spectrum(i)} for i in range(12)]
+    modalities = {k: MODALITIES[k] for k in ("light curve", "spectrum")}
+    estimator = make(validation_fraction=0.4).set_params(modalities=modalities)
+    held_out = Split.of(estimator, 12, None, np.random.RandomState(0)).validation[:2]
+    X = [o if i in held_out else {"light curve": o["light curve"]} for i, o in enumerate(whole)]
+    with pytest.raises(TableError, match=r"No object to train on has 'spectrum' \(5 are held out"):
+        estimator.fit(X)
+
+
+def test_contrast_needs_every_modality_beside_another_and_pairs_to_validate_on(make_light_curve):
+    pairs = [{"light curve": make_light_curve(i), "spectrum": spectrum(i)} for i in range(12)]
+    estimator = skdaep.ContrastiveNeighbors(
+        MODALITIES, **{k: v for k, v in TINY.items() if k in skdaep.ContrastiveNeighbors({}).get_params()}
+    )
+    with pytest.raises(TableError, match="No object to train on has 'image' beside another modality"):
+        estimator.fit([*pairs, *({"image": image(i)} for i in range(12))])
+    two = clone(estimator).set_params(modalities={k: MODALITIES[k] for k in ("light curve", "spectrum")})
+    with pytest.raises(TableError, match="Of 1 objects held out for validation 1 have two modalities; at least 2"):
+        two.fit(pairs[:6])
+    two.set_params(early_stopping=False, warm_start=True).fit(pairs)
+    with pytest.raises(TableError, match="No object to train on has two modalities"):
+        two.fit([{"light curve": p["light curve"]} for p in pairs])
+
+
+def test_with_images_spectra_are_decoded_as_without(make_light_curve):
+    """Each modality has the decoder that is its own, whatever is beside it, and draws that are correlated."""
+    X = [{"light curve": make_light_curve(i), "spectrum": spectrum(i, 30), "image": image(i)} for i in range(12)]
+    estimator = MultimodalDAEP(MODALITIES, **TINY).fit(X)
+    hidden = {
+        k: d.hidden is not None
+        for k, d in zip(MODALITIES, estimator._live()[0].autoencoder.decoders.values(), strict=True)
+    }
+    assert hidden == {"light curve": False, "spectrum": False, "image": True}
+    scales = {k: len(c.scales) for k, c in estimator.noise_correlation_.items()}
+    assert scales["spectrum"] > 0
+    assert scales["image"] == 0
+
+
+def test_a_table_of_objects_has_nan_where_a_modality_is_absent(fitted, X):
+    records = pd.DataFrame(X).to_dict("records")
+    np.testing.assert_array_equal(fitted.transform(records), fitted.transform(X))
+
+
+def test_bad_objects_are_explained_also_where_locations_are_given(fitted, X):
+    at = [spectrum(0)] * len(X)
+    with pytest.raises(TableError, match="X is a dict; pass a list of dicts"):
+        fitted.reconstruct({"spectrum": at}, modality="spectrum", at=at)
+    with pytest.raises(TableError, match="X must be a list of dicts, not None"):
+        fitted.reconstruct(None, modality="spectrum", at=at)
+    with pytest.raises(TableError, match=r"X is an array of shape \(6, 2\)"):
+        fitted.transform(np.array(X, dtype=object).reshape(6, 2))

@@ -197,6 +197,7 @@ class BaseEncoder(
         if getattr(self, "error_weighting", False):  # not where nothing is decoded
             self._check_errors(objects, modalities)
         records = self._read(objects, modalities)
+        self._check_split(objects, split, resume)
         architecture = {name: getattr(self, name) for name in self._architecture_parameters}
         architecture["modalities"] = self._declarations()
         objective = self._build(modalities, split.seed, architecture)
@@ -231,6 +232,9 @@ class BaseEncoder(
         self._learn_correlation(objective, [records[i] for i in held_out], device)
         progress.end()
         return self
+
+    def _check_split(self, objects: list[dict], split: Split, resume: bool) -> None:
+        """Raise if too little is left to learn from without the objects held out."""
 
     def _learn_correlation(self, objective: Objective, records: list[dict], device: torch.device) -> None:
         try:
@@ -289,8 +293,10 @@ class BaseEncoder(
         """Return a freshly initialised objective; the global generator is left as it was."""
         networks = {k: v for k, v in architecture.items() if k in self._network_parameters}
         if networks.get("hidden_length") == "auto":
-            on_a_line = all(modality.separations() for modality in modalities.values())
-            networks["hidden_length"] = self._auto_hidden_lengths[0 if on_a_line else 1]
+            on_a_line, in_images = self._auto_hidden_lengths
+            networks["hidden_length"] = {
+                name: on_a_line if modality.separations() else in_images for name, modality in modalities.items()
+            }
         options = self._objective_options(modalities)
         with seeded(seed):
             autoencoder = Autoencoder(modalities, n_moments=self._objective_class.n_moments, **networks)

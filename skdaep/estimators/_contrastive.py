@@ -9,10 +9,11 @@ from sklearn.metrics import euclidean_distances
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 
+from ..exceptions import TableError
 from ..objectives import Contrastive
 from ._compat import Interval
 from ._docs import documented
-from ._multimodal import MultimodalEncoder
+from ._multimodal import MultimodalEncoder, held_out
 from ._neighbors import answer, metadata_of, pack, ranking, unpack
 
 #: objects whose distances to all training objects are held at once
@@ -126,6 +127,20 @@ class ContrastiveNeighbors(MultimodalEncoder):
 
     def _make_objective(self, autoencoder, architecture, options):
         return Contrastive(autoencoder, **options)
+
+    def _check_split(self, objects, split, resume):
+        """Every modality is aligned with another, and validation says something: InfoNCE of one pair is nought."""
+        super()._check_split(objects, split, resume)
+        pairs = [objects[i] for i in split.train if len(objects[i]) > 1]
+        for modality in self._declarations():
+            if not any(modality in o for o in pairs):
+                raise TableError(f"No object to train on has {modality!r} beside another modality{held_out(split)}.")
+        n_pairs = sum(len(objects[i]) > 1 for i in split.validation)
+        if len(split.validation) and n_pairs < 2:
+            raise TableError(
+                f"Of {len(split.validation)} objects held out for validation {n_pairs} have two modalities; at least 2 "
+                f"must. Set early_stopping=False or a larger validation_fraction."
+            )
 
     def _kept(self, records):
         return {"_stored": pack(records)}

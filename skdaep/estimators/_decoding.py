@@ -163,8 +163,8 @@ def learn_correlation(
         for rows in token_batches(lengths, TOKENS_PER_PASS * capacity(device), None):
             batches = _take(stores, rows)
             z = module.encode(batches).mean
-            for name, batch in batches.items():
-                residuals[name] += _residuals(module, name, z, batch)
+            for name in module.free_correlation:
+                residuals[name] += _residuals(module, name, z, batches[name])
     return {
         name: Correlation.of(residuals[name], *modality.separations())
         if residuals[name] and modality.separations()

@@ -54,6 +54,8 @@ class MixtureOfExpertsVAE(MultimodalEncoder):
     which is at most :math:`\log p(x)`, rises with K = `n_importance`, and gives every expert the same say; gradients
     are taken through the draws. p(z) is N(0, 1). The likelihood is normal with variance `beta` in scaled units, so
     that K = 1 with one modality is the loss of `BetaVAEEncoder`. There the experts are Laplace distributions [1]_.
+    Modalities count alike in it, by `modality_weights`, however many points they have: each has the weight of the mean
+    number of points. So it is the bound on :math:`\log p(x)` itself where an object has equally many points in each.
 
     A draw of `reconstruct` chooses an expert at random, draws z from it and decodes that. As in `BetaVAEEncoder` such
     draws are of the mean curve and hold no measurement noise, while those of `MultimodalDAEP` are draws of

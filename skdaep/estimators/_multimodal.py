@@ -12,6 +12,7 @@ from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality
 from ._base import BaseEncoder, joined, refuse_class
+from ._fitting import Split
 from ._reconstruction import check_places
 
 
@@ -53,20 +54,19 @@ class MultimodalEncoder(BaseEncoder):
         for modality in self._declarations() if reset else ():
             if not any(modality in o for o in objects):
                 raise TableError(f"No object of {name} has {modality!r}; remove it from modalities.")
-        if reset and self._aligns and not any(len(o) > 1 for o in objects):
-            raise TableError(f"No object of {name} has two modalities; there is nothing to align.")
         return objects
+
+    def _check_split(self, objects: list[dict], split: Split, resume: bool) -> None:
+        train = [objects[i] for i in split.train]
+        for modality in self._declarations() if not resume else ():
+            if not any(modality in o for o in train):
+                raise TableError(f"No object to train on has {modality!r}{held_out(split)}.")
+        if self._aligns and not any(len(o) > 1 for o in train):
+            raise TableError(f"No object to train on has two modalities: there is nothing to align{held_out(split)}.")
 
     def _stream(self, X, reset: bool = False, name: str = "X") -> Iterator[dict]:
         modalities = self._declarations() if reset or not hasattr(self, "modalities_") else self.modalities_
-        if isinstance(X, dict):
-            raise TableError(
-                f"{name} is a dict; pass a list of dicts, one per object. A dict of lists is turned round by "
-                f"[dict(zip({name}, row)) for row in zip(*{name}.values())]."
-            )
-        tables.check_collection(X, name, "a list of dicts")
-        if hasattr(X, "columns") and len(X.columns) > 1:
-            raise TableError(f"{name} is a {type(X).__name__}; pass a list of dicts, {name}.to_dict('records').")
+        _check_list_of_dicts(X, name)
         cells = (X.to_numpy() if hasattr(X, "to_numpy") else X).ravel() if hasattr(X, "shape") else X
         yield from (self._present(o, modalities, f"{name}[{i}]") for i, o in enumerate(cells))
 
@@ -78,7 +78,8 @@ class MultimodalEncoder(BaseEncoder):
         for name in obj:
             if name not in modalities:
                 raise TableError(f"{where} has {name!r}, which is not among the modalities ({', '.join(modalities)}).")
-        present = {k: modalities[k].one(v, f"{where}[{k!r}]") for k, v in obj.items() if v is not None}
+        absent = {k for k, v in obj.items() if v is None or (isinstance(v, float) and np.isnan(v))}  # pandas says NaN
+        present = {k: modalities[k].one(v, f"{where}[{k!r}]") for k, v in obj.items() if k not in absent}
         if not present:
             raise TableError(f"{where} has none of the modalities ({', '.join(modalities)}); remove the object.")
         return present
@@ -147,8 +148,9 @@ class MultimodalEncoder(BaseEncoder):
         modality : str, default=None
             Which to decode, whether an object has it or not; None: those that it has, at their own locations.
         at : Table or list of Table, default=None
-            Where to decode `modality`, with what metadata; one Table stands for all. None: at an object's own
-            locations, or on the grid learned in fit if it lacks the modality.
+            Where to decode `modality`, with what metadata; one Table stands for all. Metadata that it lacks are the
+            median of fit, not those of the object. None: at an object's own locations, or on the grid learned in fit
+            if it lacks the modality.
         n_draws : int, default=None
             None gives the point estimate; a number gives so many draws along a further, last axis.
         output : {"tables", "arrays"}, default="tables"
@@ -163,6 +165,7 @@ class MultimodalEncoder(BaseEncoder):
         self._check_output(output)
         self._check_draws(n_draws)
         names, rebuilt = self._check_modality(modality), []
+        _check_list_of_dicts(X, "X")
         like = None if at is None else self._like(at, modality, len(X), f"X holds {len(X)}")
         for start, objects, records in self._chunks(X):
             if modality is None:
@@ -238,3 +241,23 @@ class MultimodalEncoder(BaseEncoder):
 
 def _one_dict_each(decoded: dict[str, list]) -> list[dict]:
     return [dict(zip(decoded, row, strict=True)) for row in zip(*decoded.values(), strict=True)]
+
+
+def held_out(split: Split) -> str:
+    """Return the end of an error about what is left to train on."""
+    n = len(split.validation)
+    return f" ({n} are held out for validation: more objects or early_stopping=False may help)" if n else ""
+
+
+def _check_list_of_dicts(X, name: str) -> None:
+    """Raise if X is no list, or column, of objects; what is in it is looked at as it is read."""
+    if isinstance(X, dict):
+        raise TableError(
+            f"{name} is a dict; pass a list of dicts, one per object. A dict of lists is turned round by "
+            f"[dict(zip({name}, row)) for row in zip(*{name}.values(), strict=True)]."
+        )
+    tables.check_collection(X, name, "a list of dicts")
+    if hasattr(X, "columns") and len(X.columns) > 1:
+        raise TableError(f"{name} is a {type(X).__name__}; pass a list of dicts, {name}.to_dict('records').")
+    if getattr(X, "shape", ())[1:] not in ((), (1,)):
+        raise TableError(f"{name} is an array of shape {X.shape}; pass a list of dicts, or one column of them.")

@@ -44,7 +44,8 @@ def coverage(X, draws, *, level=0.9, value=None):
     draws : list of Table, list of ndarray, or array
         What `reconstruct` or `inverse_transform` gave for X with ``n_draws=``: draws along the last axis.
     level : float, default=0.9
-        Share of the draws inside the interval.
+        Share of the draws inside the interval. Of n draws that are as they should be, it holds about
+        ``level * (n - 1) / (n + 1)`` of the points: of normal ones 0.87 for 50 draws, 0.82 for 20, 0.76 for 10.
     value : str, default=None
         Column of the value; None finds it by its customary names.
 
@@ -110,7 +111,8 @@ def coverage_by(
         Number of bins with equally many points (of what is one number per object, equally many objects), or their
         edges; points outside the edges are left out. A dict has them by the names of `by`. Labels have a bin each.
     level : float, default=0.9
-        Share of the draws inside the interval.
+        Share of the draws inside the interval. Of n draws that are as they should be, it holds about
+        ``level * (n - 1) / (n + 1)`` of the points: of normal ones 0.87 for 50 draws, 0.82 for 20, 0.76 for 10.
     groups : array-like of shape (n_objects,), default=None
         What objects belong together, such as the spectra of one supernova. A group then counts as an object does
         without groups: its objects are averaged first, and it is drawn as a whole.

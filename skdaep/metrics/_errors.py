@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from astropy.table import QTable
 
@@ -17,7 +19,8 @@ def object_errors(X, reconstructed, *, scale=1.0, value=None):
     X : list of Table, or array of shape (n_objects, n_points, ...)
         What was measured; NaN and masked points do not count.
     reconstructed : list of Table, list of ndarray, or array
-        What `reconstruct` or `inverse_transform` gave for X, without draws.
+        What `reconstruct` or `inverse_transform` gave for X, without draws. Where it is NaN, as a flux below zero is
+        in magnitudes, a point does not count either, with a warning.
     scale : float, default=1.0
         Errors are given in units of it: 1 for the measurements' own units, and for scaled units the standard
         deviation of the training values, ``estimator.modalities_["sequence"].learned.value.scale``.
@@ -43,7 +46,11 @@ def object_errors(X, reconstructed, *, scale=1.0, value=None):
     """
     errors = np.full(len(X), np.nan)
     for i, (x, y) in enumerate(pairs(X, reconstructed, value)):
-        residual = (y - x)[np.isfinite(y - x)]
+        seen, decoded = np.isfinite(x), np.isfinite(y)
+        if (seen & ~decoded).any():
+            lost = f"{(seen & ~decoded).sum()} of {seen.sum()} observed points"
+            warnings.warn(f"reconstructed[{i}] is NaN at {lost} of X[{i}]; they do not count.", stacklevel=2)
+        residual = (y - x)[seen & decoded]
         if len(residual):
             errors[i] = np.abs(residual).mean() / scale
     return errors
@@ -57,7 +64,7 @@ def residuals_by_location(X, reconstructed, *, bins=20, location=None, value=Non
     X : list of Table
         What was measured.
     reconstructed : list of Table or list of ndarray
-        What `reconstruct` gave for X, without draws.
+        What `reconstruct` gave for X, without draws; where it is NaN a point does not count.
     bins : int or array-like, default=20
         Number of bins with equally many points, or their edges.
     location, value : str, default=None

@@ -38,7 +38,7 @@ class Autoencoder(nn.Module):
         encoder_hidden_length: int | None,
         share_weights: bool,
         n_decoder_layers: int | None = None,
-        hidden_length: int | None = None,
+        hidden_length: int | dict[str, int | None] | None = None,
         mixer_self_attention: bool = False,
         n_moments: int = 1,
     ):
@@ -59,8 +59,9 @@ class Autoencoder(nn.Module):
             share_weights,
             mixer_self_attention,
         )
+        hidden = hidden_length if isinstance(hidden_length, dict) else dict.fromkeys(decoded, hidden_length)
         self.decoders = ModulesByName(
-            {k: PerceiverDecoder(model_dim, n_heads, n_decoder_layers, hidden_length) for k in decoded}
+            {k: PerceiverDecoder(model_dim, n_heads, n_decoder_layers, hidden[k]) for k in decoded}
         )
         if not decoded:
             return

@@ -22,6 +22,7 @@ class Batch:
     band: Tensor  # (B, L) index of the band, 0 where there are no bands
     error: Tensor  # (B, L) one-sigma error in units of value, NaN where unknown
     observed: Tensor  # (B, L) bool, True where a measurement exists
+    n_points: Tensor  # (B,) number of points of the whole object, of which these may be a part
     numbers: Tensor  # (B, M) standardised metadata, NaN where absent
     labels: Tensor  # (B, C) index of the metadata label, -1 where absent
 
@@ -30,7 +31,7 @@ class Batch:
 
     @property
     def lengths(self) -> Tensor:
-        """Number of points of each object (B,)."""
+        """Number of points of each object that are here (B,)."""
         return self.observed.sum(1)
 
     @property
@@ -126,4 +127,5 @@ class Ragged:
         padding = torch.arange(within.shape[1], device=index.device) >= lengths[:, None]  # (B, L)
         at = (self.offsets[index, None] + within).masked_fill(padding, 0)
         cut = {k: blank(v[at], padding) for k, v in self.points.items()}
-        return Batch(**cut, observed=~padding, **{k: v[index] for k, v in self.objects.items()})
+        whole = {"observed": ~padding, "n_points": self.lengths[index]}
+        return Batch(**cut, **whole, **{k: v[index] for k, v in self.objects.items()})

@@ -39,8 +39,9 @@ class Objective(nn.Module):
         Numbers the encoder must give for each entry of the bottleneck.
     draws : {"noise", "posterior", "neighbors", None}
         Where draws come from: noise given to `decode`, the posterior of z, other objects, or nowhere.
-    free_correlation : bool
-        Whether the noise of draws may be correlated along the location, no point being denoised with regard to others.
+    free_correlation : frozenset of str
+        Modalities whose noise of draws may be correlated along the location, no point being denoised with regard to
+        others.
     n_point_draws : int
         Draws whose mean is the point estimate; 0 if ``decode`` without noise gives it at once.
     has_prior : bool
@@ -49,7 +50,7 @@ class Objective(nn.Module):
 
     n_moments = 1
     draws: str | None = None
-    free_correlation = False
+    free_correlation: frozenset[str] = frozenset()
     n_point_draws = 0
     has_prior = False
 

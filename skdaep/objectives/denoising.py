@@ -78,7 +78,7 @@ class Denoising(Objective):
         # x_0 is not looked for where x_t already shows it.
         learned = autoencoder.decoded if prediction == "x0" else ()
         self.spreads = ModulesByName({name: Spread(autoencoder.heads[name]) for name in learned})
-        self.free_correlation = all(decoder.hidden is None for decoder in autoencoder.decoders.values())
+        self.free_correlation = frozenset(k for k in autoencoder.decoded if autoencoder.decoders[k].hidden is None)
         # Dividing an epsilon-predictor's error by alpha near t = 1 ruins one step: average draws instead.
         self.n_point_draws = 8 if prediction == "epsilon" else 0
         self.contrastive_weight = contrastive_weight

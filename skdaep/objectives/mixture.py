@@ -11,7 +11,9 @@ expert that explains most take all the weight, and the others learn nothing. :ma
 bound, and :math:`\mathcal{B}_K` does not fall with K. Its gradient is taken through the draws as it stands.
 
 p(z) is N(0, 1) and measurements have variance :math:`\beta` in scaled units. The loss is :math:`-2 \beta \mathcal{B}_K
-/ n` without constants: for M = K = 1 that of `Variational`, with a divergence that is estimated from the draw.
+/ n` without constants: for M = K = 1 that of `Variational`, with a divergence that is estimated from the draw. In
+:math:`\log p(x \mid z)` modalities count alike, by their weights: the mean over modalities of the mean over points,
+times n. It is the log-likelihood where an object has equally many points in each modality.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class MixtureOfExperts(Variational):
         error = self.mean_over_modalities(repeated, z.flatten(0, 1), self.squared_error).view(shape[:2])
         divergence = log_density(z, means[owner], scales[owner], present[owner]) - log_prior(z)
 
-        per_nat = (2 * self.beta / sum(batch.lengths for batch in batches.values()))[owner, None]
+        per_nat = (2 * self.beta / sum(batch.n_points for batch in batches.values()))[owner, None]
         bound = log_mean_exp(-error / per_nat - divergence)  # (P,)
 
         def over_experts(x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ r"""The beta-VAE: a posterior of z, drawn towards N(0, 1) (Higgins et al. 2017; 
     + 2\,\beta\,\mathrm{KL}\bigl(q(z \mid x) \,\Vert\, \mathcal{N}(0, 1)\bigr)\Bigr], \qquad z \sim q(z \mid x)
 
 This is the negative evidence bound, for measurements with unit variance in scaled units, over n / 2: an object with
-more points says more about its z. The sum is estimated from the points decoded in a step.
+more points says more about its z. n counts all points of the object; the sum is estimated from those decoded in a step.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Variational(Objective):
         z = mean + scale * torch.randn(mean.shape, generator=generator, device=generator.device)
         error = self.mean_over_modalities(batches, z, self.squared_error)
         divergence = divergence_from_standard_normal(mean, scale)
-        n_points = sum(batch.lengths for batch in batches.values())
+        n_points = sum(batch.n_points for batch in batches.values())
         return {"loss": error + 2 * self.beta * divergence / n_points, "error": error, "divergence": divergence}
 
     def squared_error(self, name: str, z: Tensor, batch: Batch) -> Tensor:

@@ -2,7 +2,8 @@
 
 A step takes a list of Tables and returns new ones; columns keep their names, and what the way back needs of an object
 is left in its ``meta``, which an encoder copies into what it decodes. So, with `pipe` ending in an encoder,
-``pipe[:-1].inverse_transform(pipe[-1].reconstruct(pipe[:-1].transform(X)))`` is in the units and frame of X.
+``pipe[:-1].inverse_transform(pipe[-1].reconstruct(pipe[:-1].transform(X)))`` is in the units and frame of X
+(times folded by a period come back within one period: the number of the cycle is not encoded).
 
 A new step is a class in a file of its own family: see `_base`.
 """

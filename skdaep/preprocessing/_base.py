@@ -126,6 +126,10 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """Return the units by role after the step."""
         return self.units_
 
+    def _is_magnitude_after(self) -> bool:
+        """Return whether values grow towards the faint end after the step."""
+        return self._is_magnitude
+
     def _forward(self, points: Points) -> Points:
         """Return a transformed object."""
         return points
@@ -180,6 +184,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         self.columns_ = {role: name for role, name in columns.items() if name is not None}
         self.units_ = self._units_of(objects[0])
         self.units_out_ = self._units_after()
+        self._is_magnitude = self._says_magnitude(objects[0])
         self._learn([self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(objects)])
         return self
 
@@ -199,7 +204,8 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         check_is_fitted(self)
         before = [self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(self._objects(X))]
         pairs = zip(before, self._forward_all(before), strict=True)
-        return [self._cut(self._write(old, new, self.units_out_), new) for old, new in pairs]
+        magnitude = self._is_magnitude_after()
+        return [self._cut(self._write(old, new, self.units_out_, magnitude), new) for old, new in pairs]
 
     def inverse_transform(self, X):
         """Return objects, perhaps decoded by an encoder, in the units and frame of fit.
@@ -217,7 +223,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """
         check_is_fitted(self)
         after = [self._read(o, f"X[{i}]", self.units_out_, decoded=True) for i, o in enumerate(self._objects(X))]
-        return [self._write(a, self._backward(a), self.units_) for a in after]
+        return [self._write(a, self._backward(a), self.units_, self._is_magnitude) for a in after]
 
     def get_feature_names_out(self, input_features=None):
         """Pass names through: a Table has no features yet.
@@ -280,6 +286,14 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             found["error"] = tables.unit_of_error(found["value"])
         return dict.fromkeys(NUMBERS) | found
 
+    def _says_magnitude(self, table: Table) -> bool:
+        """Return whether the values are magnitudes, by mark, unit or name."""
+        if "value" not in self.columns_:
+            return False
+        name = self.columns_["value"]
+        mark = table[name].info.meta.get(tables.MAGNITUDE) if table[name].info.meta else None
+        return tables.is_magnitude(name, self.units_["value"], mark)
+
     def _read(self, table: Table, where: str, units: dict, decoded: bool = False) -> Points:
         if len(table) == 0:
             raise TableError(f"{where} is an empty table; remove the object.")
@@ -312,13 +326,19 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     # --- writing ------------------------------------------------------------------------------------
 
-    def _write(self, old: Points, new: Points, units: dict) -> Table:
-        """Return a new Table in which the columns that the step changed are replaced."""
+    def _write(self, old: Points, new: Points, units: dict, magnitude: bool) -> Table:
+        """Return a new Table in which the columns that the step changed are replaced.
+
+        Where neither unit nor name of the values says rightly whether they are magnitudes, a mark in the meta of their
+        column does.
+        """
         kind = QTable if isinstance(old.table, QTable) else Table
         columns = {name: old.table[name] for name in old.table.colnames}
         for role, name in self.columns_.items():
             if name in columns and getattr(new, role) is not getattr(old, role):
                 columns[name] = _column(getattr(new, role), units[role], columns[name], kind)
+                if role == "value" and tables.is_magnitude(name, units[role]) != magnitude:
+                    columns[name].info.meta = {tables.MAGNITUDE: magnitude}
         columns = {name: column for name, column in (columns | new.other).items() if column is not None}
         return kind(columns, meta=new.meta, copy=True)
 

@@ -14,7 +14,6 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 from sklearn.utils import check_scalar
 
-from .. import tables
 from ..exceptions import TableError
 from ._base import Points, TableTransformer
 
@@ -94,7 +93,7 @@ class PhaseFromPeak(TableTransformer):
         Band whose peak counts. None: all points.
     brightest : {"auto", "minimum", "maximum"}, default="auto"
         Which end of the values is bright; "auto": the minimum of magnitudes, by their unit or the name of a column
-        without one, and the maximum of anything else.
+        without one or what a step before has made of it, and the maximum of anything else.
     window : float, default=60.0
         Times fitted on either side of the brightest point, in the unit of the locations of fit.
     keep : (float, float) or None, default=None
@@ -197,9 +196,7 @@ class PhaseFromPeak(TableTransformer):
                 )
         if not seen.any():
             raise TableError(f"{points.where} has no finite '{self.columns_['value']}'; remove the object.")
-        faint_end_up = self.brightest == "minimum" or (
-            self.brightest == "auto" and tables.is_magnitude(self.columns_["value"], self.units_["value"])
-        )
+        faint_end_up = self.brightest == "minimum" or (self.brightest == "auto" and self._is_magnitude)
         sign = -1 if faint_end_up else 1
         return points.location[seen], sign * points.value[seen], points.error[seen]
 

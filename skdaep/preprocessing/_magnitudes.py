@@ -66,6 +66,9 @@ class FluxToMagnitude(TableTransformer):
         self._zero_point()  # refuses a unit that has none
         return self.units_ | {"value": "mag(AB)" if self.zero_point == "AB" else "mag", "error": "mag"}
 
+    def _is_magnitude_after(self):
+        return True
+
     def _zero_point(self) -> float:
         return _zero_point(self.zero_point, self.units_["value"], f"X[0] column '{self.columns_['value']}'")
 
@@ -128,6 +131,9 @@ class MagnitudeToFlux(TableTransformer):
         self._zero_point()
         flux = None if self.unit is None else u.Unit(self.unit).to_string()
         return self.units_ | {"value": flux, "error": flux}
+
+    def _is_magnitude_after(self):
+        return False
 
     def _zero_point(self) -> float:
         return _zero_point(self.zero_point, self.unit, "The flux")

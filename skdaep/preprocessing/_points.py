@@ -9,7 +9,6 @@ import numpy as np
 from scipy.ndimage import median_filter
 from sklearn.utils import check_scalar
 
-from .. import tables
 from ._base import TableTransformer
 
 
@@ -61,7 +60,7 @@ class SignalToNoiseCut(TableTransformer):
 
     def _keep(self, points):
         signal = np.abs(points.value)
-        if tables.is_magnitude(self.columns_["value"], self.units_["value"]):
+        if self._is_magnitude:
             signal = np.where(np.isfinite(signal), 2.5 / np.log(10), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = signal / points.error

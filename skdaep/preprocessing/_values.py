@@ -226,4 +226,10 @@ class ZScore(TableTransformer):
 def _statistics(value: np.ndarray, group: np.ndarray, groups: Iterable[str]) -> dict[str, tuple[float, float]]:
     """Return mean and standard deviation of the observed values of each group that has any."""
     values = {g: value[np.isfinite(value) & (group == g)] for g in sorted(groups)}
-    return {g: (float(v.mean()), float(v.std()) or 1.0) for g, v in values.items() if len(v)}
+    return {g: (float(v.mean()), _spread(v)) for g, v in values.items() if len(v)}
+
+
+def _spread(value: np.ndarray) -> float:
+    """Return the standard deviation, 1 where all that varies is the last bits."""
+    spread = float(value.std())
+    return spread if spread > 1e-12 * np.abs(value).max() else 1.0

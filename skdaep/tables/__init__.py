@@ -7,6 +7,7 @@ arrays in which NaN, and nothing else, means "not observed".
 from ._arrays import bare, floats, rows
 from ._columns import (
     ALIASES,
+    MAGNITUDE,
     candidates,
     convert,
     find_column,
@@ -29,6 +30,7 @@ from ._objects import as_objects, as_table, check_collection, each_object, is_nu
 
 __all__ = [
     "ALIASES",
+    "MAGNITUDE",
     "as_objects",
     "as_table",
     "bare",

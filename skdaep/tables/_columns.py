@@ -148,8 +148,14 @@ def unit_of_error(unit: str | None) -> str | None:
     return unit if unit is None else getattr(unit_named(unit), "function_unit", unit_named(unit)).to_string()
 
 
-def is_magnitude(name: str, unit: str | None) -> bool:
-    """Return whether a column is in magnitudes: by its unit or, without one, by its name."""
+#: in the meta of a column whose name and unit do not say whether it is in magnitudes
+MAGNITUDE = "magnitude"
+
+
+def is_magnitude(name: str, unit: str | None, mark: bool | None = None) -> bool:
+    """Return whether a column is in magnitudes: by the mark of a step, its unit or, without one, by its name."""
+    if mark is not None:
+        return mark
     if unit is None:
         return name.lower().startswith("mag")
     return getattr(unit_named(unit), "function_unit", unit_named(unit)) == u.mag

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-MAX_PADDING = 0.1
+#: share of padding at which a batch is cut, once it has such a share of the budget: few pairs of objects are alike
+MAX_PADDING, LEAST_FILLED = 0.1, 0.25
 #: lengths are taken to be up to so much longer or shorter when objects are sorted by them
 JITTER = 0.05
 
@@ -15,7 +16,8 @@ def token_batches(lengths: np.ndarray, budget: float, rng: np.random.Generator |
     """Yield arrays of indices of objects; every object once.
 
     A batch holds objects of similar lengths, as many as fit the budget of tokens, padding included (always at least
-    one), and is cut earlier where padding would pass 10 %. Budgets of one epoch are evened out: no small batch is left.
+    one), and is cut earlier, from a quarter of the budget on, where padding would pass 10 %. Budgets of one epoch are
+    evened out, so that no rest is left.
 
     Parameters
     ----------
@@ -33,7 +35,8 @@ def token_batches(lengths: np.ndarray, budget: float, rng: np.random.Generator |
     batches, start, filled, longest = [], 0, 0, 0
     for place, length in enumerate(lengths[order].tolist()):
         count, longest = place - start + 1, max(longest, length)
-        if count > 1 and (longest * count > budget or filled + length < (1 - MAX_PADDING) * longest * count):
+        padded = filled + length < (1 - MAX_PADDING) * longest * count
+        if count > 1 and (longest * count > budget or (padded and longest * (count - 1) > LEAST_FILLED * budget)):
             batches.append(order[start:place])
             start, filled, longest = place, 0, length
         filled += length

@@ -21,7 +21,8 @@ def batch_of(lengths, error=None, n_numbers=0):
     value = torch.randn(len(lengths), longest, generator=torch.Generator().manual_seed(3)) * observed
     error = torch.full_like(value, torch.nan) if error is None else torch.as_tensor(error, dtype=torch.float32)
     nothing = torch.zeros(len(lengths), 0)
-    return Batch(value, value + 1, observed.long(), error, observed, nothing, nothing.long())
+    whole = observed.sum(1)
+    return Batch(value, value + 1, observed.long(), error, observed, whole, nothing, nothing.long())
 
 
 def mean_of(per_point, batch, typical=None):

@@ -91,7 +91,7 @@ def toy(posteriors, n_importance, cls=MixtureOfExperts):
     for name, part in zip("ab", torch.arange(6).chunk(len(posteriors)), strict=False):
         slope, value = (x[part].expand(N_COPIES, -1) for x in (SLOPES, VALUES))
         seen = torch.ones_like(slope, dtype=torch.bool)
-        batches[name] = Batch(value, slope, seen.long(), slope, seen, nothing, nothing.long())
+        batches[name] = Batch(value, slope, seen.long(), slope, seen, seen.sum(1), nothing, nothing.long())
     mean, scale = (
         torch.tensor(x).view(1, -1, 1, 1).expand(N_COPIES, -1, -1, -1) for x in zip(*posteriors, strict=True)
     )

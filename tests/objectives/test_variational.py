@@ -72,6 +72,13 @@ def losses(objective, batch, seed=0):
 FORMS = pytest.mark.parametrize("hidden_length", [None, 4], ids=["single stage", "two stages"])
 
 
+def test_divergence_is_shared_by_all_points_of_an_object_however_many_a_step_sees():
+    beta, objects = 0.3, torch.arange(len(LENGTHS))
+    terms = losses(make(beta=beta), STORE.subset(objects, 4, generator(7)))
+    per_nat = (terms["loss"] - terms["error"]) / terms["divergence"]
+    torch.testing.assert_close(per_nat, 2 * beta / torch.tensor(LENGTHS, dtype=torch.float32), rtol=1e-4, atol=1e-6)
+
+
 # --- divergence -------------------------------------------------------------------------------------
 
 
@@ -194,7 +201,7 @@ def test_modalities_count_equally_and_the_divergence_once(monkeypatch):
     with torch.no_grad():
         parts = objective.loss({"a": batch, "b": short}, generator())
     torch.testing.assert_close(parts["error"], torch.full((4,), 5.0), rtol=1e-5, atol=0)
-    n_points = batch.lengths + short.lengths
+    n_points = 2 * batch.lengths  # of the whole objects, in both modalities
     torch.testing.assert_close(parts["loss"], parts["error"] + 2 * parts["divergence"] / n_points)
 
 

@@ -4,10 +4,21 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.table import Table
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 
 from skdaep import TableError
 from skdaep.datasets import make_supernova_light_curves
-from skdaep.preprocessing import PhaseFold, PhaseFromPeak, RestFrame
+from skdaep.preprocessing import (
+    Arcsinh,
+    FluxToMagnitude,
+    Log10,
+    MagnitudeToFlux,
+    PhaseFold,
+    PhaseFromPeak,
+    RestFrame,
+    ZScore,
+)
 
 
 def table(location, name="mjd", unit=None, value=None, **meta):
@@ -92,6 +103,32 @@ def test_the_peak_is_found_within_a_day(stray):
         assert z["mjd"].unit == u.day
     for z, peak in zip(PhaseFromPeak("g").fit_transform(X), peaks, strict=True):
         assert abs(z.meta["peak_time"] - (peak - 5)) < 1
+
+
+@pytest.mark.parametrize("unit", ["mag", None])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (),
+        (ZScore(),),
+        (MagnitudeToFlux(25.0, unit=None),),
+        (MagnitudeToFlux(25.0), Arcsinh(10.0), ZScore()),
+        (MagnitudeToFlux(25.0, unit=None), Log10()),
+        (MagnitudeToFlux(25.0, unit=None), FluxToMagnitude(25.0), ZScore()),
+    ],
+    ids=lambda steps: "-".join(type(s).__name__ for s in steps) or "no step",
+)
+def test_the_bright_end_is_known_whatever_was_done_before_and_however_the_column_is_called(steps, unit):
+    time = np.arange(-30.0, 60.0, 3.0)
+    x = Table({"mjd": time, "mag": 18 + 2 * (1 - np.exp(-0.5 * (time / 15) ** 2))})
+    x["mag"].unit = unit
+    pipe = make_pipeline(*map(clone, steps), PhaseFromPeak(peak_band=None))
+    Z = pipe.fit_transform([x])
+    assert abs(Z[0].meta["peak_time"]) < 1
+    back = pipe.inverse_transform(Z)[0]
+    np.testing.assert_allclose(back["mag"], x["mag"])
+    assert back["mag"].unit == x["mag"].unit
+    assert not back["mag"].meta
 
 
 def test_the_peak_of_simulated_supernovae_is_their_maximum_in_r():

@@ -19,6 +19,12 @@ def curve(flux, error=0.1, band=None, **meta):
     return Table(columns | ({} if band is None else {"band": list(band)}), meta=meta, units={"flux": "mJy"})
 
 
+def test_of_equal_values_the_last_bits_are_no_spread():
+    Z = ZScore(per_object=True).fit_transform([curve([0.1] * 3)])
+    np.testing.assert_allclose(Z[0]["flux"], 0, atol=1e-15)
+    assert Z[0].meta["zscore_scale"] == 1
+
+
 def finite_difference(function, value, error):
     """Propagate an error without calculus."""
     h = 1e-6

@@ -46,9 +46,17 @@ def test_no_batch_is_empty_or_over_the_budget(lengths, batches):
         assert cost(lengths, batch) <= 64 * np.median(lengths) or len(batch) == 1
 
 
-def test_padding_is_under_a_tenth(lengths, batches):
+def test_padding_is_under_a_tenth_but_in_small_batches(lengths, batches):
     for batch in batches:
-        assert lengths[batch].sum() >= 0.9 * cost(lengths, batch)
+        small = cost(lengths, batch) - lengths[batch].max() <= 0.25 * 64 * np.median(lengths)
+        assert small or lengths[batch].sum() >= 0.9 * cost(lengths, batch)
+
+
+def test_few_objects_of_unlike_lengths_are_not_cut_to_pieces():
+    """Contrastive pairs need company, and a batch of two would pull as hard as one of thirty."""
+    lengths = np.random.default_rng(0).integers(60, 240, 200)
+    sizes = [len(batch) for batch in token_batches(lengths, 64 * np.median(lengths), np.random.default_rng(0))]
+    assert np.median(sizes) > 20
 
 
 @pytest.mark.parametrize("kind", ["log-normal 60 to 1,100", "equal"])
