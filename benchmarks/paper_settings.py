@@ -185,6 +185,11 @@ _WEIGHTED = {"daep, points weighted by error": {"error_weighting": True}}
 VARIANTS: dict[str, dict[str, dict]] = {
     "SPCC": _WEIGHTED,
     "S82-FOLDED": _WEIGHTED,
+    "CRTS-FOLDED": _WEIGHTED
+    | {
+        "daep, 128 wide": {"model_dim": 128, "n_heads": 8},
+        "daep, twice the steps": {"max_iter": 2000},
+    },
     "SpeX": {
         "daep, twice the points a step": {"max_points": 512},
         "daep, 128 wide": {"model_dim": 128, "n_heads": 8},
