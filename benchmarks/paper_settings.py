@@ -208,16 +208,16 @@ VARIANTS: dict[str, dict[str, dict]] = {
 }
 
 
-#: protocol -> what is to be said of its table, in the lines of a page
-READING: dict[str, list[str]] = {
-    "CRTS": [
-        "Times of these variable stars are spread over years, at random phases of unknown periods: no model rebuilds them",
-        "better than the mean object does. Folded by period, below, is the input to use.",
-    ],
-    "CRTS-FOLDED": [
-        "Folded by the period that the light curve itself shows, daep passes the forest of the data's README (accuracy 0.647,",
-        "macro F1 0.368); unfolded it does not. The 20 hand-made features here, period among them, stay ahead of both.",
-    ],
+#: protocol -> what is to be said of its table
+READING = {
+    "CRTS": (
+        "Times of these variable stars are spread over years, at random phases of unknown periods: no model rebuilds "
+        "them better than the mean object does. Folded by period, below, is the input to use."
+    ),
+    "CRTS-FOLDED": (
+        "Folded by the period that the light curve itself shows, daep passes the forest of the data's README (accuracy "
+        "0.647, macro F1 0.368); unfolded it does not. The 20 hand-made features here, period among them, stay ahead."
+    ),
 }
 
 

@@ -9,6 +9,7 @@ rows that say otherwise, ``paper_settings.VARIANTS``, are what else was tried.
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from pathlib import Path
 
@@ -177,15 +178,15 @@ def document() -> str:
         "``benchmarks/results/paper_tables``. An object's error is its mean absolute error on its own points in",
         "z-scored units; the table has mean and median over test objects. The probe is logistic regression on 30 % of",
         "the test objects, ten stratified splits; its spread is the standard deviation over splits. All decoders are",
-        "given the bottleneck alone; under \"10 % seen\" that of maep has a tenth of the object's points beside it, as in",
-        "the paper (blank where no model of the row was kept). Rows below beta-VAE are daep with what they say changed.",
+        'given the bottleneck alone; under "10 % seen" that of maep has a tenth of the object\'s points beside it, as',
+        "in the paper (blank where no model of the row was kept). Rows below beta-VAE are daep, changed as they say.",
         "",
     ]
     for name in DEFAULT:
         path = FOLDER / f"{name}.json"
         if path.exists():
             lines += [table(json.loads(path.read_text())), ""]
-            lines += [*paper_settings.READING.get(name, ()), ""] if name in paper_settings.READING else []
+            lines += [textwrap.fill(paper_settings.READING.get(name, ""), 110), ""]
             for kind in ("reconstructions", "tsne"):
                 if (FOLDER / f"{name}_{kind}.png").exists():
                     lines += [f".. figure:: ../benchmarks/results/paper_tables/{name}_{kind}.png", ""]
