@@ -52,12 +52,14 @@ def main(arguments=None) -> None:
     train, test, truth = X[:-500], X[-500:], truth[-500:]
 
     results = {"training beside bare products": against_products(train[: options.batch], device, options.repeats)}
+    print(f"training beside bare products: {_text(results['training beside bare products'])}", flush=True)
     rows = {}
     for planned in options.seconds:
         estimator, facts = survey(train, planned, options.device)
         point = estimator.reconstruct(test, output="arrays")
         facts["error"] = float(np.mean([np.abs(p - t).mean() for p, t in zip(point, truth, strict=True)]))
         rows[f"{planned:g} s planned"] = facts
+        print(f"{planned:g} s planned: {_text(facts)}", flush=True)
     results["survey"] = rows
     results["encode"] = encoding(estimator, train, device, options.repeats)
     columns = {k: k for k in ("error", "steps", "training_seconds", "fit_seconds")}
