@@ -228,7 +228,7 @@ READING = {
         "default since. PCA's last lead is in the mean: in few, noisy or unusual spectra."
     ),
     "IMAGE": (
-        "PCA of 64 numbers rebuilds better than daep of 64; classes are read far better from daep (0.56 for 0.42), only "
+        "PCA of 64 numbers rebuilds better than daep of 64; classes are read far better from daep (0.56 for 0.42); "
         "maep 30 % is as good. Without hidden tokens it is as good in half the time, 128 wide hardly better; twice the "
         "steps bring 0.039 for PCA's 0.037, and the loss still falls: 1,000 steps decode each patch three times."
     ),
