@@ -240,7 +240,8 @@ READING = {
     ),
     "SN-SPEC": (
         "daep and beta-VAE are equal in error, 0.0004 apart (-0.0004 to 0.0012, bootstrap over objects), and before "
-        "PCA of equal size; classes are read best from maep 30 %, then from daep. Longer training: ``python -m benchmarks.sn_spectra``."
+        "PCA of equal size; classes are read best from maep 30 %, then from daep. Longer training: ``python -m "
+        "benchmarks.sn_spectra``."
     ),
 }
 

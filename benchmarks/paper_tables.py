@@ -196,6 +196,9 @@ def document() -> str:
 def picture(name: str, data) -> None:
     """Draw reconstructions with residuals, and the latents of every model by class."""
     models = {m: load(model_file(name, m)) for m in METHODS if model_file(name, m).exists()}
+    if not models:
+        print(f"{name}: no models were kept, no picture", flush=True)
+        return
     draw = _draw_images if data.location is None else _draw_sequences
     draw(models, data).savefig(FOLDER / f"{name}_reconstructions.png", dpi=70)
     labels = data.labels("test")
