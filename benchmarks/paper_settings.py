@@ -188,7 +188,7 @@ VARIANTS: dict[str, dict[str, dict]] = {
     "CRTS-FOLDED": _WEIGHTED
     | {
         "daep, 128 wide": {"model_dim": 128, "n_heads": 8},
-        "daep, single stage, twice the steps": {"hidden_length": None, "max_iter": 2000},
+        "daep, twice the steps": {"max_iter": 2000},
     },
     "SpeX": {
         "daep, twice the points a step": {"max_points": 512},
