@@ -217,7 +217,7 @@ READING = {
     "CRTS-FOLDED": (
         "Folded by the period that the light curve itself shows, daep passes the forest of the data's README (accuracy "
         "0.647, macro F1 0.368); unfolded it does not. The 20 hand-made features here, period among them, stay ahead. "
-        "In error the beta-VAE is ahead of daep by 0.001. Points weighted by their errors or wider networks (0.312 both) "
+        "In error the beta-VAE is ahead of daep by 0.001. Points weighted by their errors or wider networks (0.312) "
         "do not change that, twice the steps do: 0.301, and F1 0.401. It is training that is lacking."
     ),
     "SpeX": (
