@@ -17,7 +17,7 @@ def token_batches(lengths: np.ndarray, budget: float, rng: np.random.Generator |
 
     A batch holds objects of similar lengths, as many as fit the budget of tokens, padding included (always at least
     one), and is cut earlier, from a quarter of the budget on, where padding would pass 10 %. Budgets of one epoch are
-    evened out, so that no rest is left.
+    evened out, which leaves little over for a last, small batch.
 
     Parameters
     ----------
