@@ -60,12 +60,13 @@ class Attention(nn.Module):
         W, H = context.shape[2], self.n_heads
         k = torch.einsum("bhld,hdw->bhlw", self._heads(self.key(context)), self.query.weight.view(H, -1, W))
         v = torch.einsum("bhld,whd->bhlw", self._heads(self.value(context)), self.out.weight.view(W, H, -1))
-        # Queries last, since a softmax over a last axis of few is slow.
-        scores = (k.flatten(1, 2) * (W // H) ** -0.5) @ query.mT  # (B, H L, Q)
+        # Queries last, since a softmax over a last axis of few is slow; gradients of queries come as queries lie.
+        scores = (query @ (k.flatten(1, 2) * (W // H) ** -0.5).mT).mT  # (B, H L, Q)
         scores = scores.unflatten(1, (H, -1))
         if observed is not None:
             scores = scores.masked_fill(~observed[:, None, :, None], -torch.inf)
-        return scores.softmax(2).flatten(1, 2).mT @ v.flatten(1, 2) + self.out.bias
+        v = v + self.out.bias / H  # of the short side; the weights of each head sum to one
+        return scores.softmax(2).flatten(1, 2).mT @ v.flatten(1, 2)
 
 
 def where_needed(observed: Tensor) -> Tensor | None:

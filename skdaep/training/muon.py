@@ -1,8 +1,8 @@
 r"""Muon: momentum whose matrix is made orthogonal before it is applied (Jordan et al. 2024).
 
 torch has `torch.optim.Muon`, the reference that this one is tested against. It treats one matrix after another, which
-costs a small network on a CPU more than its gradient does (benchmarks/README.rst); here all matrices of a shape are
-orthogonalised at once, in bfloat16 as there where the processor has units for it, else in float32.
+costs a small network on a CPU more than its gradient does (benchmarks/README.rst); here matrices of a shape are
+orthogonalised together, in bfloat16 as there where the processor has units for it, else in float32.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections import defaultdict
 
 import torch
 from torch import Tensor
+
+#: numbers that are worked on at once on a CPU, half a MiB of float32: their products then stay in a core's cache
+CACHED = 2**17
 
 
 class Muon(torch.optim.Optimizer):
@@ -44,8 +47,16 @@ class Muon(torch.optim.Optimizer):
             for p, direction in zip(params, directions, strict=True):
                 by_shape[p.shape].append((p, direction))
             for shape, pairs in by_shape.items():
-                steps = orthogonal(torch.stack([direction for _, direction in pairs])).unbind()
-                torch._foreach_add_([p for p, _ in pairs], steps, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+                size = -group["lr"] * 0.2 * max(shape) ** 0.5
+                for part in _passes(pairs, shape):
+                    steps = orthogonal(torch.stack([direction for _, direction in part])).unbind()
+                    torch._foreach_add_([p for p, _ in part], steps, alpha=size)
+
+
+def _passes(pairs: list, shape: torch.Size) -> list[list]:
+    """Cut pairs of matrices of a shape into passes: on a CPU what its cache holds, else all at once."""
+    n = max(1, CACHED // shape.numel()) if pairs[0][0].device.type == "cpu" else len(pairs)
+    return [pairs[i : i + n] for i in range(0, len(pairs), n)]
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
