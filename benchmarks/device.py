@@ -39,7 +39,7 @@ def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n-objects", type=int, default=17_000)
     parser.add_argument("--n-points", type=int, default=2_500)
-    parser.add_argument("--batch", type=int, default=64, help="objects of a training step beside bare products")
+    parser.add_argument("--batch", type=int, default=512, help="objects of a training step beside bare products")
     parser.add_argument("--seconds", type=float, nargs=2, default=(50, 500), help="of training, a short and a long fit")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--device", default="auto")
