@@ -234,10 +234,10 @@ READING = {
         "do not change that, twice the steps do: 0.301, and F1 0.401. It is training that is lacking."
     ),
     "SpeX": (
-        "PCA of equal size, fitted in closed form, rebuilds better; classes are read better from daep, and from maep "
-        "(0.002 more, a tenth of the spread). What is lacking is training, not size: the error of training objects is "
-        "that of the others, 600 steps decode each measurement four times, and five times the steps bring 0.086 and "
-        "the median 0.047 of PCA's 0.046. More points a step, wider networks, or 16 heads instead of 4 (0.0993 on "
+        "PCA of equal size, fitted in closed form, rebuilds better; classes are read best from daep. "
+        "What is lacking is training, not size: the error of training objects is that of the others, 600 steps decode "
+        "each measurement four times, and five times the steps bring 0.086 and the median 0.047 of PCA's 0.046. More "
+        "points a step, wider networks, or 16 heads instead of 4 (0.0993 on "
         "validation objects, for 0.0979) bring nothing. Finer location features did (0.0979 for 0.1016): they are the "
         "default since. PCA's last lead is in the mean: in few, noisy or unusual spectra."
     ),
