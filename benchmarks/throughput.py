@@ -116,10 +116,8 @@ def main(arguments=None) -> None:
     title = f"Objects per second, float32, {options.threads} threads, matmul peak {peak / 1e9:.0f} GFLOP/s"
     text = _report.table(rows, COLUMNS, title)
     text += "\nauthors: theirs on another machine; reconstructions and draws are DDIM with 200 steps."
-    text += (
-        "\npeer: another implementation in this run. Share of peak: of the quickest repeat, of the quickest product of"
-    )
-    text += "\nsquare matrices, since other work on a machine slows now one and now the other."
+    text += "\npeer: another implementation in this run. Share of peak: of the quickest repeat,"
+    text += "\nbeside the quickest product of square matrices: other work slows now one, now the other."
     text += "\nGFLOP/batch: those of a whole batch whatever its size; in training the solver's."
     _report.write(options.name, {"matmul_gflops": peak / 1e9, "settings": settings, "rows": rows}, text)
 
