@@ -144,7 +144,7 @@ def documented(cls):
         "[modalities]": MODALITIES,
         "[denoising parameters]": DENOISING,
         "[shared parameters]": _of(signature, PARAMETERS),
-        "[shared attributes]": ATTRIBUTES + (PRIOR_ATTRIBUTES if callable(cls.fit_prior) else ""),
+        "[shared attributes]": ATTRIBUTES + (PRIOR_ATTRIBUTES if cls.objective_class.has_decoder else ""),
         "[raises]": RAISES,
         "[encoder_hidden_length]": str(signature["encoder_hidden_length"].default),
     }
