@@ -38,7 +38,7 @@ def public():
             if inspect.isclass(thing) and not issubclass(thing, BaseException):
                 for attribute, member in inspect.getmembers(thing, callable):
                     home = getattr(member, "__module__", None) or ""  # methods that tuples bring have none
-                    if not attribute.startswith("_") and home.startswith("skdaep"):
+                    if not attribute.startswith("_") and home.startswith("skdaep") and not inspect.isclass(member):
                         yield f"{room}.{name}.{attribute}", thing, member
 
 

@@ -288,7 +288,12 @@ class BaseEncoder(
     # --- new objects --------------------------------------------------------------------------------
 
     def _makes_new_objects(self) -> bool:
-        return self.objective_class.has_decoder
+        if self.objective_class.has_decoder:
+            return True
+        raise AttributeError(
+            f"{type(self).__name__} returns objects of fit and can draw no new ones; "
+            f"reconstruct(X, n_draws=) gives an object's nearest."
+        )
 
     @available_if(_makes_new_objects)
     def fit_prior(self, X, *, max_iter=2000):

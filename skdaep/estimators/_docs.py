@@ -74,6 +74,15 @@ modalities : dict
     several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
 """
 
+LATE_MIXING = """\
+drop_modality : float, default=0.2
+    Probability with which a modality of an object is hidden from the encoder in a training step; one is kept.
+modality_weights : dict, default=None
+    Name -> weight of its loss, 1 if left out. An object's loss is the weighted mean over the modalities it has.
+mixer_self_attention : bool, default=False
+    Whether the hidden tokens of all modalities attend to one another before the bottleneck queries read them.
+"""
+
 DENOISING = """\
 prediction : {"x0", "v", "epsilon"}, default="x0"
     What the decoder predicts; x0 as the mean of a normal distribution of learned spread, which x_t then narrows down.
@@ -142,6 +151,7 @@ def documented(cls):
     signature = inspect.signature(cls).parameters
     parts = {
         "[modalities]": MODALITIES,
+        "[late mixing]": LATE_MIXING,
         "[denoising parameters]": DENOISING,
         "[shared parameters]": _of(signature, PARAMETERS),
         "[shared attributes]": ATTRIBUTES + (PRIOR_ATTRIBUTES if cls.objective_class.has_decoder else ""),
@@ -151,6 +161,22 @@ def documented(cls):
     for name, text in parts.items():
         cls.__doc__ = cls.__doc__.replace(f"{name}\n", text.rstrip("\n") + "\n")
     return cls
+
+
+def multimodal_docstring(cls, own: list[str]) -> str | None:
+    """Return the docstring of the form of an encoder that takes several modalities, its shared parts in brackets."""
+    if cls.__doc__ is None:  # python -OO
+        return None
+    (section,) = re.findall(r"Parameters\n-+\n((?:.+\n|\n(?!\w.*\n---))*)", cls.__doc__)
+    shared = set(re.findall(r"^(\w+)(?=[, :])", PARAMETERS, re.MULTILINE))
+    parameters = ["[modalities]", _of(set(own) - shared, section).strip("\n"), "[late mixing]", "[shared parameters]"]
+    return "\n".join(
+        [
+            f"Encode objects of several modalities, any of which may be missing, as `{cls.__name__}` does of one.",
+            *("", "Parameters", "----------", *filter(None, parameters)),
+            *("", "Attributes", "----------", "[shared attributes]", "", "[raises]", ""),
+        ]
+    )
 
 
 def _of(signature, text: str) -> str:
