@@ -6,6 +6,7 @@ from importlib import import_module
 import pytest
 
 import skdaep
+from skdaep.estimators._docs import OPTIONS
 from skdaep.modalities import Modality
 
 validate = pytest.importorskip("numpydoc.validate").validate
@@ -62,3 +63,12 @@ def test_docstring_is_valid(name):
         ignored |= NO_EXAMPLE_OWED
     found = validate(name)["errors"]
     assert [f"{code}: {message}" for code, message in found if code not in ignored] == []
+
+
+@pytest.mark.parametrize(("registry", "name"), [(r, name) for r, members in OPTIONS.items() for name in members])
+def test_every_option_is_described_to_users(registry, name):
+    summary = OPTIONS[registry][name]
+    assert summary.endswith(".")
+    text = " ".join(skdaep.DAEPEncoder.__doc__.split())
+    assert f'"{name}": {summary}' in text
+    assert f"[{registry}" not in text

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
+from collections.abc import Callable
+
+from ..diffusion.process import PREDICTIONS
+from ..diffusion.samplers import SAMPLERS
+from ..diffusion.schedules import SCHEDULES
+from ..training import SOLVERS
 
 PARAMETERS = """\
 bottleneck_length, bottleneck_dim : int, default=4, 4
@@ -34,8 +41,9 @@ max_points : int or None, default=256
     In each training step an object shows at most so many of its points, a new random subset every time. The
     encoder sees a random share of them; a decoder predicts a quarter of that number, at least 32. None: all
     points. `transform` and decoding always use all.
-solver : {"muon", "adamw"}, default="muon"
-    Optimiser: Muon on the matrices of linear layers with AdamW on all else, or AdamW throughout.
+solver : {[solvers]}, default="muon"
+    Optimiser.
+    [solvers described]
 learning_rate_init : float, default=4e-3
     Peak learning rate, reached after a warm-up and left on a cosine.
 weight_decay : float, default=0.01
@@ -75,15 +83,17 @@ modalities : dict
 """
 
 DENOISING = """\
-prediction : {"x0", "v", "epsilon"}, default="x0"
-    What the decoder predicts; x0 as the mean of a normal distribution of learned spread, which x_t then narrows down.
-schedule : {"cosine", "linear"}, default="cosine"
+prediction : {[predictions]}, default="x0"
+    What the decoder predicts.
+    [predictions described]
+schedule : {[schedules]}, default="cosine"
     Noise schedule, a table of 1,000 steps.
-sampler : {"dpm++", "ddim", "ddpm"}, default="dpm++"
-    How draws are made: DPM-Solver++ (2M), its steps closer together where little noise is left, or DDIM or ancestral
-    DDPM in even steps, as their papers have it.
+    [schedules described]
+sampler : {[samplers]}, default="dpm++"
+    How draws are made.
+    [samplers described]
 n_sampling_steps : int, default=20
-    Evaluations of the decoder in a draw.
+    How often a draw evaluates the decoder, at most. Samplers that evaluate it twice in a step take half as many steps.
 """
 
 ATTRIBUTES = """\
@@ -131,6 +141,30 @@ load : Read an estimator from a file written by its ``save``.
 """
 
 
+def _summary(function: Callable) -> str:
+    """Return the first line of a docstring; nothing under ``python -OO``."""
+    return inspect.cleandoc(function.__doc__ or "").partition("\n")[0]
+
+
+#: registry -> its members' names and what each is in a line
+OPTIONS = {
+    "solvers": {name: _summary(solver) for name, solver in SOLVERS.items()},
+    "schedules": {name: _summary(schedule) for name, schedule in SCHEDULES.items()},
+    "samplers": {name: _summary(sampler.step) for name, sampler in SAMPLERS.items()},
+    "predictions": {name: prediction.summary for name, prediction in PREDICTIONS.items()},
+}
+
+
+def _with_options(text: str) -> str:
+    """Fill the registries' names and descriptions in."""
+    for registry, members in OPTIONS.items():
+        text = text.replace(f"[{registry}]", ", ".join(f'"{name}"' for name in members))
+        described = " ".join(f'"{name}": {summary}' for name, summary in members.items())
+        lines = textwrap.fill(described, 120, initial_indent="    ", subsequent_indent="    ")
+        text = text.replace(f"    [{registry} described]", lines)
+    return text
+
+
 def documented(cls):
     """Fill the shared parts into a class's docstring, where it has their names in brackets; for use as a decorator.
 
@@ -142,8 +176,8 @@ def documented(cls):
     signature = inspect.signature(cls).parameters
     parts = {
         "[modalities]": MODALITIES,
-        "[denoising parameters]": DENOISING,
-        "[shared parameters]": _of(signature, PARAMETERS),
+        "[denoising parameters]": _with_options(DENOISING),
+        "[shared parameters]": _of(signature, _with_options(PARAMETERS)),
         "[shared attributes]": ATTRIBUTES + (PRIOR_ATTRIBUTES if callable(cls.fit_prior) else ""),
         "[raises]": RAISES,
         "[encoder_hidden_length]": str(signature["encoder_hidden_length"].default),
