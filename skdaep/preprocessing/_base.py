@@ -26,7 +26,7 @@ NUMBERS = ("value", "location", "error")
 class Points:
     """One object as a step sees it.
 
-    A step changes none, but returns a changed copy, made by `dataclasses.replace`.
+    A step changes none, but returns a changed copy, made by ``dataclasses.replace``.
 
     Parameters
     ----------
