@@ -1,11 +1,11 @@
 """The paper's settings, those of the authors' code, and ours; ``python -m benchmarks.paper_settings`` prints all three.
 
-``TABLES`` has what the appendix tables of the paper (arXiv 2510.20595) state, as a reader of them reported it. ``CODE``
-has what the authors' public code states, YunyiShen/Perceiver-diffusion-autoencoder at commit 47e76f5 (2025-10-02, three
-weeks before the paper), each setting under the source that states it. `differences` lists where the two disagree: in the
-code feed-forward layers are as wide as tokens, not twice as wide, and the VAEs of the ZTF sets are trained for 2,000
-epochs, not 200. The multimodal setting of the tables is that of the code's checkpoint for Goldstein; the one for ZTF has
-a bottleneck of 8 x 8 and hides half of the modalities.
+``TABLES`` has what the appendix tables of the paper (arXiv 2510.20595) state, as a reader of them reported it.
+``CODE`` has what the authors' public code states, YunyiShen/Perceiver-diffusion-autoencoder at commit 47e76f5
+(2025-10-02, three weeks before the paper), each setting under the source that states it. `differences` lists where
+the two disagree: in the code feed-forward layers are as wide as tokens, not twice as wide, and the VAEs of the ZTF
+sets are trained for 2,000 epochs, not 200. The multimodal setting of the tables is that of the code's checkpoint for
+Goldstein; the one for ZTF has a bottleneck of 8 x 8 and hides half of the modalities.
 
 Parameters have this package's names. Beside them: ``epochs``; ``copies`` of the training set, in the ZTF sets with
 noise of 0.01 scaled units and a random tenth (VAE of spectra: a twentieth) of the points dropped, drawn once;
