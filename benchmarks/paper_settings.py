@@ -277,7 +277,7 @@ VARIANTS: dict[str, dict[str, dict]] = {
 }
 
 
-#: protocol -> what is to be said of its table
+#: protocol -> what is to be said of its table; `figures.filled` puts the figures of its results in
 READING = {
     "CRTS": (
         "Times of these variable stars are spread over years, at random phases of unknown periods: no model rebuilds "
@@ -286,31 +286,41 @@ READING = {
     "CRTS-FOLDED": (
         "Folded by the period that the light curve itself shows, daep passes the forest of the data's README (accuracy "
         "0.647, macro F1 0.368); unfolded it does not. The 20 hand-made features here, period among them, stay ahead. "
-        "In error the beta-VAE is ahead of daep by 0.001. Points weighted by their errors or wider networks (0.312) "
-        "do not change that, twice the steps do: 0.301, and F1 0.401. It is training that is lacking."
+        "In error the beta-VAE ({rows|beta-VAE|error_mean:.4f}) is as good as daep ({rows|daep|error_mean:.4f}). "
+        "Points weighted by their errors ({rows|daep, points weighted by error|error_mean:.3f}) or wider networks "
+        "({rows|daep, 128 wide|error_mean:.3f}) do not change that, twice the steps do: "
+        "{rows|daep, twice the steps|error_mean:.3f}, and F1 {rows|daep, twice the steps|f1:.3f}. It is training that "
+        "is lacking."
     ),
     "SpeX": (
         "PCA of equal size, fitted in closed form, rebuilds better; classes are read best from daep. "
-        "What is lacking is training, not size: the error of training objects is that of the others, 600 steps decode "
-        "each measurement four times, and five times the steps bring 0.086 and the median 0.047 of PCA's 0.046. More "
-        "points a step, wider networks, or 16 heads instead of 4 (0.0993 on "
-        "validation objects, for 0.0979) bring nothing. Finer location features did (0.0979 for 0.1016): they are the "
-        "default since. PCA's last lead is in the mean: in few, noisy or unusual spectra."
+        "What is lacking is training, not size: the error of training objects is that of the others, "
+        "{rows|daep|n_iter:,} steps decode each measurement four times, and five times the steps bring "
+        "{rows|daep, five times the steps|error_mean:.3f} and the median "
+        "{rows|daep, five times the steps|error_median:.3f} of PCA's {yardsticks|PCA 16|error_median:.3f}. More points "
+        "a step and wider networks bring nothing. PCA's last lead is in the mean: in few, noisy or unusual spectra."
     ),
     "LONG": (
-        "PCA of equal size rebuilds better; classes are read better from daep (0.77 for 0.66). In error beta-VAE and "
-        "both maeps are as good. What is lacking is training: 2,000 steps decode each of the 4,300 measurements three "
-        "times, and bring 0.054 where 1,000 brought 0.060. Without hidden tokens 1,000 steps bring 0.057, in a network "
-        "twice as wide 0.053, 3,000 steps 0.047, falling still; PCA fits 32 times 4,300 free numbers in closed form."
+        "PCA of equal size rebuilds better; classes are read better from daep ({rows|daep|f1:.2f} for "
+        "{yardsticks|PCA 32|f1:.2f}). In error beta-VAE and both maeps are as good. What is lacking is training: "
+        "{rows|daep|n_iter:,} steps decode each of the 4,300 measurements three times, and bring "
+        "{rows|daep|error_mean:.3f} where 1,000 brought {rows|daep, 1000 steps|error_mean:.3f}. Without hidden tokens "
+        "1,000 steps bring {rows|daep, single stage, 1000 steps|error_mean:.3f}, in a network twice as wide "
+        "{rows|daep, single stage, 128 wide, 1000 steps|error_mean:.3f}, 3,000 steps "
+        "{rows|daep, single stage, 3000 steps|error_mean:.3f}, falling still; PCA fits 32 times 4,300 free numbers in "
+        "closed form."
     ),
     "IMAGE": (
-        "PCA of 64 numbers rebuilds better than daep of 64; classes are read far better from daep (0.56 for 0.42), and "
-        "next from maep. Without hidden tokens it is as good in equal time, 128 wide hardly better; twice the "
-        "steps bring 0.039 for PCA's 0.037, and the loss still falls: 1,000 steps decode each patch three times."
+        "PCA of 64 numbers rebuilds better than daep of 64; classes are read far better from daep ({rows|daep|f1:.2f} "
+        "for {yardsticks|PCA 64|f1:.2f}), and next from maep. Without hidden tokens it is as good in equal time, 128 "
+        "wide hardly better; twice the steps bring {rows|daep, single stage, twice the steps|error_mean:.3f} for PCA's "
+        "{yardsticks|PCA 64|error_mean:.3f}, and the loss still falls: {rows|daep|n_iter:,} steps decode each patch "
+        "three times."
     ),
     "SN-SPEC": (
-        "daep and beta-VAE are equal in error, 0.0004 apart (-0.0004 to 0.0012, bootstrap over objects), and before "
-        "PCA of equal size; classes are read best from daep. Longer training: ``python -m benchmarks.sn_spectra``."
+        "daep and beta-VAE are equal in error ({rows|daep|error_mean:.4f} and {rows|beta-VAE|error_mean:.4f}), and "
+        "before PCA of equal size; classes are read best from daep. Longer training: "
+        "``python -m benchmarks.sn_spectra``."
     ),
 }
 
