@@ -18,6 +18,7 @@ from sphinx.util import logging
 
 import skdaep
 from skdaep.datasets import get_data_home
+from skdaep.preprocessing import TableTransformer
 
 project = "skdaep"
 author = "the skdaep developers"
@@ -54,10 +55,16 @@ numpydoc_show_class_members = False  # the template of a class lists its methods
 numpydoc_attributes_as_param_list = True
 
 
+#: what pipelines call of a preprocessing step; its hooks are described on the page of TableTransformer
+CALLED = ("fit", "transform", "inverse_transform", "get_feature_names_out", "set_output")
+
+
 def own_methods(fullname, methods):
     """Return the methods of a class that the package itself defines, not what scikit-learn adds."""
     module, _, name = fullname.rpartition(".")
     cls = getattr(import_module(module), name)
+    if issubclass(cls, TableTransformer) and cls is not TableTransformer:
+        methods = [m for m in methods if m in CALLED or not hasattr(TableTransformer, m)]
     routines = {m: f for m in methods if inspect.isroutine(f := getattr(cls, m, None)) and not m.startswith("_")}
     return [m for m, f in routines.items() if (getattr(f, "__module__", None) or "").startswith("skdaep")]
 
