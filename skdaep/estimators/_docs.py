@@ -26,9 +26,9 @@ n_decoder_layers : int, default=4
 hidden_length : int, "auto" or None, default="auto"
     Number of the decoder's hidden tokens, through which the points to be decoded see one another (two-stage).
     What is decoded then depends a little on which other locations are asked for with it: ask for whole objects, not
-    for a window. None: they do not (single-stage; not in `MAEPEncoder`). Both are linear in points. "auto" is, modality
-    by modality, None where points need not meet, for light curves and spectra (8 in `MAEPEncoder`), and 32 for images
-    (None in `BetaVAEEncoder` and `MixtureOfExpertsVAE`).
+    for a window. None decodes each point independently (not in `MAEPEncoder`). The cost is linear in the number of
+    points either way. "auto" chooses by modality: None for light curves and spectra (8 in `MAEPEncoder`), and 32 for
+    images (None in `BetaVAEEncoder` and `MixtureOfExpertsVAE`).
 encoder_hidden_length : int or None, default=[encoder_hidden_length]
     Number of hidden tokens between the points of a modality and the bottleneck queries; None: there are none.
 share_weights : bool, default=False
@@ -36,7 +36,7 @@ share_weights : bool, default=False
 max_iter : int, default=1000
     Number of gradient steps.
 batch_size : int, default=64
-    Objects of median length in a batch; longer objects come in smaller batches.
+    Objects per batch, if they are of median length; longer objects come in smaller batches.
 max_points : int or None, default=256
     In each training step an object shows at most so many of its points, a new random subset every time. The
     encoder sees a random share of them; a decoder predicts a quarter of that number, at least 32. None: all
