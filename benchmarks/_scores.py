@@ -64,13 +64,13 @@ def _ungridded(data, rows: np.ndarray, objects: list) -> list[np.ndarray]:
 
 def needs_draws(estimator) -> bool:
     """Whether the estimator's point estimate averages draws, which is expensive."""
-    return estimator._live()[0].n_point_draws > 0
+    return estimator.model_.live().n_point_draws > 0
 
 
 @contextmanager
 def one_step(estimator):
     """Let a fitted estimator's point estimate be the denoiser's single answer at t = 1."""
-    module, _ = estimator._live()  # an internal: the public interface offers each prediction's best estimate only
+    module = estimator.model_.live()  # the estimator itself offers each prediction's best estimate only
     before, module.n_point_draws = module.n_point_draws, 0
     try:
         yield

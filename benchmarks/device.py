@@ -19,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from skdaep import DAEPEncoder, Spectrum
-from skdaep.estimators._decoding import collate, encode
+from skdaep.model.passes import encode
 from skdaep.training import resolve_device
 
 from . import _report, throughput
@@ -120,9 +120,9 @@ def survey(train: list[Table], seconds: float, device: str) -> tuple[DAEPEncoder
 
 def encoding(estimator: DAEPEncoder, objects: list[Table], device: torch.device, repeats: int) -> dict:
     """Return objects encoded per second, from where they lie on the device and from Tables."""
-    module, _ = estimator._live()
-    stores = collate(estimator.modalities_, estimator._read(estimator._objects(objects), estimator.modalities_), device)
-    resident = np.median(throughput.timed(_waiting(lambda: encode(module, stores), device), repeats))
+    (name,), model = estimator.modalities_, estimator.model_
+    stores = model.collate(model.read([{name: x} for x in objects]))
+    resident = np.median(throughput.timed(_waiting(lambda: encode(model.live(), stores), device), repeats))
     tables = np.median(throughput.timed(lambda: estimator.transform(objects), 3))
     return {"objects/s on the device": len(objects) / resident, "objects/s from Tables": len(objects) / tables}
 
@@ -131,7 +131,8 @@ def against_products(objects: list[Table], device: torch.device, repeats: int) -
     """Return the rate of training on all points, that of its matrix products alone, and their ratio."""
     estimator = DAEPEncoder(Spectrum(), **SETTINGS, **SHAPE, device=str(device), max_points=None, early_stopping=False)
     estimator.set_params(max_iter=1, batch_size=len(objects)).fit(objects)
-    records = estimator._read(estimator._objects(objects), estimator.modalities_)
+    (name,) = estimator.modalities_
+    records = estimator.model_.read([{name: x} for x in objects])
     steps = throughput.training_steps(estimator, records, device)
     seconds = float(np.median(steps(len(objects), 2 + repeats)[2:]))
     shapes = Shapes()

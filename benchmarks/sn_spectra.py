@@ -77,7 +77,7 @@ def main(arguments=None) -> None:
             "settings": _report.settings(estimator),
             "augmentation": augmentation,
             "device": estimator.device_,
-            "n_weights": sum(w.size for w in estimator._weights.values()),
+            "n_weights": sum(w.size for w in estimator.model_.weights.values()),
             "times": times,
             "test": rows,
             "draws": draws,

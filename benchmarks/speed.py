@@ -26,7 +26,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from skdaep import DAEPEncoder, Photometry, Spectrum
-from skdaep.estimators._decoding import content_key
+from skdaep.model.draws import content_key
 
 from . import _report, throughput
 
@@ -75,8 +75,8 @@ def reading(repeats: int, n_objects: int = 5000) -> None:
 
 
 def _exhaust(estimator, X) -> None:
-    for _ in estimator._chunks(X):
-        pass
+    (name,) = estimator.modalities_
+    estimator.model_.read([{name: x} for x in X])
 
 
 KINDS = ("Table", "Table with units, errors, masks and meta", "QTable with units and errors")
@@ -122,15 +122,16 @@ def _cost_of(n_points: int, repeats: int) -> dict[str, float]:
     n_objects = max(1, POINTS_PER_BATCH // n_points)
     X = throughput.synthetic(n_objects, n_points, 1)
     estimator = DAEPEncoder(Spectrum(), max_points=None, max_iter=1, batch_size=n_objects, **SIZES, **PLAIN).fit(X)
-    records = estimator._read(estimator._objects(X), estimator.modalities_)
-    keys, index = [content_key(r) for r in records], np.arange(n_objects)
     (name,) = estimator.modalities_
-    Z, _ = estimator._encode(records)
+    model = estimator.model_
+    records = model.read([{name: x} for x in X])
+    keys, places = [content_key(r) for r in records], [r[name] for r in records]
+    Z = model.encode(records).mean
     steps = throughput.training_steps(estimator, records)
     runs = {
-        "encode": partial(estimator._encode, records),
+        "encode": partial(model.encode, records),
         "train": partial(steps, n_objects),
-        "draw": partial(estimator._decode, name, Z, [r[name] for r in records], index, keys, 1),
+        "draw": partial(model.decode, name, Z, places, keys, 1),
     }
     seconds = {k: _times(run, repeats) for k, run in runs.items()}
     print(n_points, "points:", {k: round(np.median(v), 4) for k, v in seconds.items()}, flush=True)

@@ -6,6 +6,7 @@ import argparse
 import runpy
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from skdaep import DAEPEncoder, Photometry, Spectrum
-from skdaep.estimators._decoding import content_key
+from skdaep.model.draws import content_key
 from skdaep.training import autocast, generator_of, resolve_precision, train
 
 from . import _report
@@ -159,21 +160,21 @@ def measure(estimator, case: str, repeats: int) -> dict[str, tuple[list[float], 
     n_objects, n_points, n_bands = CASES[case]["shape"]
     objects = synthetic(n_objects, n_points, n_bands)
     estimator.set_params(max_iter=1, early_stopping=False, batch_size=n_objects).fit(objects)
-    records = estimator._read(estimator._objects(objects), estimator.modalities_)
-    keys, index = [content_key(r) for r in records], np.arange(n_objects)
-    estimator._live()[0].requires_grad_(False)  # FlopCounterMode fails on weights in inference mode otherwise
-    Z, _ = estimator._encode(records)
     (name,) = estimator.modalities_
-    targets = [r[name] for r in records]
+    model = estimator.model_
+    records = model.read([{name: x} for x in objects])
+    keys, places = [content_key(r) for r in records], [r[name] for r in records]
+    model.live().requires_grad_(False)  # FlopCounterMode fails on weights in inference mode otherwise
+    Z = model.encode(records).mean
 
     def encode(n: int):
-        return estimator._encode(records[:n])
+        return model.encode(records[:n])
 
     def point(n: int):
-        return estimator._decode(name, encode(n)[0], targets[:n], index[:n], keys[:n], None)
+        return model.decode(name, encode(n).mean, places[:n], keys[:n])
 
     def draw(n: int):
-        return estimator._decode(name, Z[:n], targets[:n], index[:n], keys[:n], 1)
+        return model.decode(name, Z[:n], places[:n], keys[:n], 1)
 
     steps = training_steps(estimator, records)
     # the encoder's share of the points is random: count steps of several seeds
@@ -188,7 +189,7 @@ def training_steps(estimator, records: list[dict], device: torch.device = CPU) -
     """Return a function of a number of objects that trains on all their points and gives the seconds of each step."""
     ((name, modality),) = estimator.modalities_.items()
     store = modality.collate([r[name] for r in records]).to(device)
-    objective = estimator._build(estimator.modalities_, 0, estimator._architecture).to(device)
+    objective = replace(estimator.model_, seed=0).build().to(device)
     dtype = resolve_precision(estimator.precision, device, training=True)
 
     def batches(n_objects: int) -> Iterator:

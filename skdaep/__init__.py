@@ -2,8 +2,8 @@
 
 The public names are loaded when first used, so that ``import skdaep`` costs next to nothing. The rooms:
 ``tables`` (what is accepted), ``preprocessing`` OPEN, ``modalities`` OPEN, ``nn``, ``diffusion`` (samplers OPEN),
-``objectives`` OPEN, ``training``, ``estimators``, ``metrics``, ``calibration``, ``plotting`` OPEN, ``datasets``. An
-open room takes new members, one file or function each: doc/extend/index.rst.
+``objectives`` OPEN, ``training``, ``model`` (what is fitted), ``estimators``, ``metrics``, ``calibration``,
+``plotting`` OPEN, ``datasets``. An open room takes new members, one file or function each: doc/extend/index.rst.
 """
 
 from importlib import import_module
@@ -14,13 +14,7 @@ __version__ = "0.1.0.dev0"
 ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder")
 MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors")
 _HOMES = {
-    "DAEPEncoder": "estimators",
-    "MAEPEncoder": "estimators",
-    "BetaVAEEncoder": "estimators",
-    "MultimodalDAEP": "estimators",
-    "MixtureOfExpertsVAE": "estimators",
-    "ContrastiveNeighbors": "estimators",
-    "load": "estimators",
+    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, "load"), "estimators"),
     "Sequence": "modalities",
     "Spectrum": "modalities",
     "Photometry": "modalities",

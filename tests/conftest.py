@@ -122,14 +122,14 @@ def make(estimator_class):
 @pytest.fixture(scope="session")
 def has_draws(estimator_class):
     """Skip what is said of draws where there are none."""
-    if estimator_class._objective_class.draws is None:
+    if estimator_class.objective_class.draws is None:
         pytest.skip("has no draws")
 
 
 @pytest.fixture(scope="session")
 def some_draws(estimator_class):
     """Two draws, or the point estimate of an estimator without draws."""
-    return None if estimator_class._objective_class.draws is None else 2
+    return None if estimator_class.objective_class.draws is None else 2
 
 
 @pytest.fixture(scope="session")

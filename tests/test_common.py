@@ -1,6 +1,7 @@
 """What every estimator does with lists of Tables, whatever its objective; scikit-learn's checks know arrays only."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ REFUSED = {
 
 
 def refused(estimator_class):
-    return REFUSED[estimator_class._objective_class.draws]
+    return REFUSED[estimator_class.objective_class.draws]
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +78,7 @@ def assert_identical(one, other):
 
 
 def weights(estimator):
-    return np.concatenate([w.ravel() for w in estimator._weights.values()])
+    return np.concatenate([w.ravel() for w in estimator.model_.weights.values()])
 
 
 # --- the premise of all that follows ----------------------------------------------------------------
@@ -214,7 +215,7 @@ def test_error_and_other_columns_do_not_move_the_code(fitted, X):
 def test_small_passes_give_the_same_as_one_large(fitted, X, method, monkeypatch):
     Z = fitted.transform(X)
     expected = method(fitted, X, Z)
-    monkeypatch.setattr("skdaep.estimators._decoding.TOKENS_PER_PASS", 20)
+    monkeypatch.setattr("skdaep.model.passes.TOKENS_PER_PASS", 20)
     assert_close(method(fitted, X, Z), expected)
 
 
@@ -239,7 +240,7 @@ def test_draw_does_not_depend_on_the_number_of_draws(fitted, X, has_draws):
 
 def test_draws_depend_on_the_seed_of_the_estimator(fitted, X, has_draws):
     other = copy.deepcopy(fitted)
-    other._seed += 1
+    other.model_ = replace(other.model_, seed=other.model_.seed + 1)
     (one,), (two,) = (e.reconstruct(X[:1], n_draws=1, output="arrays") for e in (fitted, other))
     assert_differ(one, two)
     np.testing.assert_array_equal(fitted.transform(X), other.transform(X))

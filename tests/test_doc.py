@@ -55,8 +55,12 @@ def test_the_ten_lines_of_the_readme_run(monkeypatch):
     (lines,) = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)
     make = skdaep.datasets.make_supernova_spectra
     monkeypatch.setattr(skdaep.datasets, "make_supernova_spectra", lambda n, **options: make(24, **options))
-    quick = dict(skdaep.DAEPEncoder.__init__.__kwdefaults__, max_iter=2, model_dim=8, n_sampling_steps=2)
-    monkeypatch.setattr(skdaep.DAEPEncoder.__init__, "__kwdefaults__", quick)
+    encoder = skdaep.DAEPEncoder
+
+    def quick(**parameters):
+        return encoder(**dict(max_iter=2, model_dim=8, n_sampling_steps=2) | parameters)
+
+    monkeypatch.setattr(skdaep, "DAEPEncoder", quick, raising=False)
     names = {}
     exec(textwrap.dedent(lines), names)
     assert names["Z"].shape == (24, 16)

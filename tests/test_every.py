@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import fields
 
 import joblib
 import numpy as np
@@ -22,9 +23,11 @@ from sklearn.utils import check_random_state
 
 import skdaep
 from skdaep.estimators import _fitting
-from skdaep.estimators._decoding import collate
-from skdaep.estimators._fitting import Split, Validation
+from skdaep.estimators._split import split
 from skdaep.exceptions import DivergenceError, InterruptedTrainingWarning
+from skdaep.model import Training
+from skdaep.model.fitting import Validation
+from skdaep.model.passes import collate
 
 ESTIMATORS = (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL)
 ONE_SPLIT = ShuffleSplit(1, test_size=0.4, random_state=0)
@@ -35,7 +38,7 @@ def results(estimator, objects):
     several = isinstance(objects[0], dict)
     options = {"output": "arrays"} | ({"modality": "photometry"} if several else {})
     at = [x["photometry"] for x in objects] if several else objects
-    Z, draws = estimator.transform(objects), estimator._objective_class.draws
+    Z, draws = estimator.transform(objects), estimator.objective_class.draws
     out = {
         "transform": Z,
         "reconstruct": estimator.reconstruct(objects, **options),
@@ -60,7 +63,7 @@ def assert_differ(one, other):
 
 
 def weights(estimator):
-    return np.concatenate([w.ravel() for w in estimator._weights.values()])
+    return np.concatenate([w.ravel() for w in estimator.model_.weights.values()])
 
 
 # --- fit --------------------------------------------------------------------------------------------
@@ -153,7 +156,7 @@ def test_warm_start_after_changing_the_architecture_is_refused(fresh, objects):
 
 
 def test_history_and_what_is_learned(make, objects, monkeypatch):
-    monkeypatch.setattr(_fitting, "STEPS_PER_RECORD", 2)
+    monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     estimator = make(max_iter=7).fit(objects)
     assert [r["iteration"] for r in estimator.history_] == [2, 4, 6, 7]
     for record in estimator.history_:
@@ -168,7 +171,7 @@ def test_history_and_what_is_learned(make, objects, monkeypatch):
 
 
 def test_early_stopping_restores_the_best_weights(make, objects, monkeypatch):
-    monkeypatch.setattr(_fitting, "STEPS_PER_RECORD", 2)
+    monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     losses, seen = iter([3.0, 1.0, 2.0, 1.5, 0.1]), []
 
     def scripted(self, objective):
@@ -180,39 +183,41 @@ def test_early_stopping_restores_the_best_weights(make, objects, monkeypatch):
     assert estimator.n_iter_ == 8, "stops after two records without a better one"
     assert estimator.best_loss_ == 1.0
     assert any(not torch.equal(seen[1][k], seen[3][k]) for k in seen[1])
-    for name, value in estimator._weights.items():
+    for name, value in estimator.model_.weights.items():
         np.testing.assert_array_equal(value, seen[1][name].numpy())
 
 
 def test_validation_has_the_same_noise_every_time(fresh, objects):
-    stores = collate(fresh.modalities_, fresh._read(fresh._objects(objects), fresh.modalities_), torch.device("cpu"))
-    validation = Validation(stores, fresh, 1, torch.device("cpu"), torch.float32)
-    assert validation(fresh._module) == validation(fresh._module)
+    stores = collate(fresh.modalities_, fresh.model_.read(list(fresh._stream(objects))), torch.device("cpu"))
+    training = Training(**{f.name: getattr(fresh, f.name) for f in fields(Training)})
+    validation = Validation(stores, training, 1, torch.device("cpu"), torch.float32)
+    assert validation(fresh.model_.live()) == validation(fresh.model_.live())
 
 
 def test_groups_stay_on_one_side(make):
     groups = np.repeat(np.arange(10), 5)
     for seed in range(5):
-        split = Split.of(make(validation_fraction=0.3), 50, groups, check_random_state(seed))
-        assert len(split.validation) == 15
-        assert not set(groups[split.train]) & set(groups[split.validation])
-        assert sorted([*split.train, *split.validation]) == list(range(50))
-    alone = Split.of(make(validation_fraction=0.3), 50, None, check_random_state(0))
+        parts, _ = split(make(validation_fraction=0.3), 50, groups, check_random_state(seed))
+        assert len(parts.validation) == 15
+        assert not set(groups[parts.train]) & set(groups[parts.validation])
+        assert sorted([*parts.train, *parts.validation]) == list(range(50))
+    alone, _ = split(make(validation_fraction=0.3), 50, None, check_random_state(0))
     assert set(groups[alone.train]) & set(groups[alone.validation])
 
 
 def test_fit_passes_groups_on(make, objects, monkeypatch):
-    seen, of = [], Split.of
+    seen = []
 
-    def recording(estimator, n_objects, groups, random_state):
-        seen.append(of(estimator, n_objects, groups, random_state))
+    def recording(*arguments):
+        seen.append(split(*arguments))
         return seen[-1]
 
-    monkeypatch.setattr(Split, "of", recording)
+    monkeypatch.setattr(_fitting, "split", recording)
     groups = np.repeat([0, 1, 2], 4)
     make(validation_fraction=0.3).fit(objects, groups=groups)
-    assert len(set(groups[seen[0].validation])) == 1
-    assert len(seen[0].validation) == 4
+    ((parts, _),) = seen
+    assert len(set(groups[parts.validation])) == 1
+    assert len(parts.validation) == 4
 
 
 def test_divergence_names_objects(make, objects):
@@ -226,7 +231,7 @@ def test_divergence_names_objects(make, objects):
 
 def interrupt_at(monkeypatch, estimator, call):
     """Make Ctrl-C arrive in the loss of a training step, counted from 1."""
-    calls, loss = [], estimator._objective_class.loss
+    calls, loss = [], estimator.objective_class.loss
 
     def interrupted(self, batches, generator):
         calls.append(1)
@@ -234,7 +239,7 @@ def interrupt_at(monkeypatch, estimator, call):
             raise KeyboardInterrupt
         return loss(self, batches, generator)
 
-    monkeypatch.setattr(estimator._objective_class, "loss", interrupted)
+    monkeypatch.setattr(estimator.objective_class, "loss", interrupted)
 
 
 def test_interrupted_training_keeps_the_model(make, objects, monkeypatch):
@@ -248,7 +253,7 @@ def test_interrupted_training_keeps_the_model(make, objects, monkeypatch):
 
 
 def test_interrupted_with_a_record_behind_it_keeps_the_model(make, objects, monkeypatch):
-    monkeypatch.setattr(_fitting, "STEPS_PER_RECORD", 2)
+    monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     estimator = make(max_iter=20, early_stopping=False)
     interrupt_at(monkeypatch, estimator, 5)
     with pytest.warns(InterruptedTrainingWarning):
@@ -266,7 +271,7 @@ def test_interrupted_before_the_first_step_leaves_things_as_they_were(fresh, obj
 
 
 def test_interrupted_in_a_callback_keeps_the_model(make, objects, monkeypatch):
-    monkeypatch.setattr(_fitting, "STEPS_PER_RECORD", 2)
+    monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     estimator = make(max_iter=8).set_callbacks(Watcher(interrupt_at=2))
     with pytest.warns(InterruptedTrainingWarning):
         estimator.fit(objects)
@@ -305,7 +310,7 @@ class Watcher:
 
 
 def test_a_callback_sees_every_record(make, objects, monkeypatch):
-    monkeypatch.setattr(_fitting, "STEPS_PER_RECORD", 2)
+    monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     watcher = Watcher()
     estimator = make(max_iter=6, early_stopping=False).set_callbacks(watcher).fit(objects)
     assert watcher.records == estimator.history_
@@ -318,13 +323,13 @@ def test_a_callback_sees_every_record(make, objects, monkeypatch):
 
 
 def test_a_callback_can_stop_the_fit(make, objects, monkeypatch):
-    monkeypatch.setattr(_fitting, "STEPS_PER_RECORD", 2)
+    monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     estimator = make(max_iter=10).set_callbacks(Watcher(stop_at=2)).fit(objects)
     assert estimator.n_iter_ == 4
 
 
 def test_the_estimator_a_callback_gets_stays_what_it_was(make, objects, monkeypatch):
-    monkeypatch.setattr(_fitting, "STEPS_PER_RECORD", 2)
+    monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     watcher = Watcher(stop_at=1)
     estimator = make(max_iter=10, warm_start=True).set_callbacks(watcher).fit(objects)
     kept, code = watcher.kept, watcher.codes[0]

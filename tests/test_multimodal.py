@@ -14,8 +14,8 @@ from sklearn.base import clone
 
 import skdaep
 from skdaep import DivergenceError, Image, MultimodalDAEP, Photometry, Spectrum, TableError
-from skdaep.estimators._decoding import collate
-from skdaep.estimators._fitting import Split
+from skdaep.estimators._split import split
+from skdaep.model.passes import collate
 
 ESTIMATORS = skdaep.MULTIMODAL
 CLOSE = dict(rtol=1e-5, atol=2e-5)
@@ -131,7 +131,7 @@ def test_divergence_names_objects(make, X):
 
 
 def batches(estimator, X):
-    records = estimator._read(estimator._objects(X), estimator.modalities_)
+    records = estimator.model_.read(list(estimator._stream(X)))
     stores = collate(estimator.modalities_, records, torch.device("cpu"))
     return {k: s.take(torch.arange(len(X))) for k, s in stores.items()}
 
@@ -144,7 +144,7 @@ def drops(fitted):
 
 
 def test_dropping_keeps_at_least_one_modality_that_is_there_at_its_rate(fitted, X, drops):
-    objective, generator = copy.deepcopy(fitted._live()[0]), torch.Generator().manual_seed(0)
+    objective, generator = copy.deepcopy(fitted.model_.live()), torch.Generator().manual_seed(0)
     objective.drop_modality = 0.4
     before = torch.stack([b.present for b in batches(fitted, X).values()], 1)
     kept = torch.zeros(before.shape)
@@ -170,12 +170,12 @@ def batches_of(estimator, X):
 def test_nothing_is_dropped_in_use(fitted, X, drops):
     np.testing.assert_array_equal(fitted.transform(X), fitted.transform(X))
     other = copy.deepcopy(fitted)
-    other._live()[0].drop_modality = 0.99
+    other.model_.live().drop_modality = 0.99
     np.testing.assert_array_equal(other.transform(X), fitted.transform(X))
 
 
 def test_loss_of_an_object_is_the_weighted_mean_over_the_modalities_it_has(fitted, X):
-    objective = copy.deepcopy(fitted._live()[0])
+    objective = copy.deepcopy(fitted.model_.live())
     z = torch.zeros(len(X), 2, 2)
     loss = {"light curve": 1.0, "spectrum": 10.0, "image": 100.0}
     objective.modality_weights = {"spectrum": 3.0}
@@ -187,7 +187,7 @@ def test_loss_of_an_object_is_the_weighted_mean_over_the_modalities_it_has(fitte
 
 
 def test_every_parameter_is_trained(fitted, X):
-    objective = copy.deepcopy(fitted._live()[0]).requires_grad_(True)
+    objective = copy.deepcopy(fitted.model_.live()).requires_grad_(True)
     full = [x for x in X if len([v for v in x.values() if v is not None]) == 3]
     objective.loss(batches(fitted, full), torch.Generator().manual_seed(0))["loss"].sum().backward()
     for name, parameter in objective.named_parameters():
@@ -199,7 +199,7 @@ def test_every_parameter_is_trained(fitted, X):
 
 
 def test_content_of_an_absent_modality_s_padding_does_not_reach_the_code(fitted, X):
-    module, of_all = fitted._live()[0], batches(fitted, X)
+    module, of_all = fitted.model_.live(), batches(fitted, X)
     changed = {k: b.replace(value=torch.where(_like(b.observed, b.value), b.value, 9.0)) for k, b in of_all.items()}
     with torch.inference_mode():
         torch.testing.assert_close(module.encode(changed).mean, module.encode(of_all).mean, rtol=0, atol=2e-6)
@@ -247,7 +247,7 @@ def test_inverse_transform_gives_all_modalities_on_their_grids(fitted, X):
     assert [set(o) for o in objects] == [set(MODALITIES)] * 3
     assert objects[0]["image"].shape == (8, 8)
     decode = partial(fitted.inverse_transform, fitted.transform(X[:3]), modality="image", n_draws=2)
-    if fitted._objective_class.draws == "posterior":
+    if fitted.objective_class.draws == "posterior":
         with pytest.raises(ValueError, match=r"reconstruct\(X, n_draws=\)"):
             decode()
     else:
@@ -275,12 +275,12 @@ def test_score_is_the_mean_over_the_modalities_of_an_object(fitted, X):
             X[0][name] if name == "image" else np.ma.filled(X[0][name][modality.value], np.nan)
         ))  # fmt: skip
         parts.append(np.nanmean(error) / modality.learned.value.scale)
-        assert record["seen"].all()
+        assert record.observed.all()
     assert whole == pytest.approx(-np.mean(parts), rel=1e-4, abs=1e-6)
 
 
 def test_prior_and_samples(fitted, X):
-    if fitted._objective_class.draws == "neighbors":
+    if fitted.objective_class.draws == "neighbors":
         for method in ("sample", "fit_prior"):
             assert not hasattr(fitted, method)
             with pytest.raises(AttributeError, match=r"can draw no new ones; reconstruct\(X, n_draws=\)"):
@@ -439,7 +439,7 @@ def test_a_modality_that_only_held_out_objects_have_is_refused(make, make_light_
     whole = [{"light curve": make_light_curve(i), "spectrum": spectrum(i)} for i in range(12)]
     modalities = {k: MODALITIES[k] for k in ("light curve", "spectrum")}
     estimator = make(validation_fraction=0.4).set_params(modalities=modalities)
-    held_out = Split.of(estimator, 12, None, np.random.RandomState(0)).validation[:2]
+    held_out = split(estimator, 12, None, np.random.RandomState(0))[0].validation[:2]
     X = [o if i in held_out else {"light curve": o["light curve"]} for i, o in enumerate(whole)]
     with pytest.raises(TableError, match=r"No object to train on has 'spectrum' \(5 are held out"):
         estimator.fit(X)
@@ -466,7 +466,7 @@ def test_with_images_spectra_are_decoded_as_without(make_light_curve):
     estimator = MultimodalDAEP(MODALITIES, **TINY).fit(X)
     hidden = {
         k: d.hidden is not None
-        for k, d in zip(MODALITIES, estimator._live()[0].autoencoder.decoders.values(), strict=True)
+        for k, d in zip(MODALITIES, estimator.model_.live().autoencoder.decoders.values(), strict=True)
     }
     assert hidden == {"light curve": False, "spectrum": False, "image": True}
     scales = {k: len(c.scales) for k, c in estimator.noise_correlation_.items()}

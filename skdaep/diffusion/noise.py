@@ -5,11 +5,11 @@ how the noise of two points goes together. That is free, and a deterministic sam
 noise is taken to be a Gaussian process,
 
 .. math:: \epsilon(x) = \sqrt{w_0}\,\text{white} + \sum_k \sqrt{w_k}\, g_k(x), \qquad
-    \operatorname{Cov}[g_k(x), g_k(x')] = e^{-(x - x')^2 / 2 \ell_k^2}, \qquad w_0 + \sum_k w_k = 1,
+    \operatorname{Cov}[g_k(x), g_k(x')] = e^{-\sum_a (x_a - x'_a)^2 / 2 \ell_{ka}^2}, \qquad w_0 + \sum_k w_k = 1,
 
-with weights fitted to what the point estimate leaves over of real objects. A draw is then a function of location
-(white noise apart): decoded at other places it goes on as the same function (Bilos et al. 2023, arXiv:2211.02590,
-diffuse functions likewise; :math:`g_k` by random Fourier features, Rahimi & Recht 2007).
+over the axes a of a location, with weights fitted to what the point estimate leaves over of real objects. A draw is
+then a function of location (white noise apart): decoded at other places it goes on as the same function (Bilos et al.
+2023, arXiv:2211.02590, diffuse functions likewise; :math:`g_k` by random Fourier features, Rahimi & Recht 2007).
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 N_FEATURES = 16  # sinusoids of each g_k
-N_LAGS = 32
+#: lags at which correlations are counted, and scales that are offered, along the axes of a location by their number
+N_LAGS = {1: 32, 2: 16}
+N_SCALES = {1: 12, 2: 8}
 N_ANCHORS = 64  # points of an object whose pairs with all others are counted
 
 
@@ -31,10 +33,11 @@ N_ANCHORS = 64  # points of an object whose pairs with all others are counted
 class Correlation:
     """Components g_k: length scale, share of the variance, and whether all bands share it or each has its own.
 
-    What the weights leave to 1 is white. Without components all of it is.
+    A scale is a number, or of locations with several axes a tuple of one for each. What the weights leave to 1 is
+    white. Without components all of it is.
     """
 
-    scales: tuple[float, ...] = ()
+    scales: tuple[float, ...] | tuple[tuple[float, ...], ...] = ()
     weights: tuple[float, ...] = ()
     shared: tuple[bool, ...] = ()
     n_bands: int = 1
@@ -44,44 +47,64 @@ class Correlation:
         """Share of the variance that is independent from point to point."""
         return max(0.0, 1.0 - sum(self.weights))
 
+    @property
+    def by_axis(self) -> np.ndarray:
+        """Length scales (n_components, n_axes)."""
+        return np.reshape(self.scales, (len(self.weights), -1)) if self.weights else np.zeros((0, 1))
+
     def at(self, separation, same_band: bool = True) -> np.ndarray:
-        """Return the correlation of the noise of two different points."""
-        kernels = np.exp(-0.5 * (np.asarray(separation)[..., None] / np.array(self.scales)) ** 2)
+        """Return the correlation of the noise of two different points, by their separation (...[, n_axes])."""
+        separation = np.asarray(separation)
+        separation = separation if self.by_axis.shape[1] > 1 else separation[..., None]
+        kernels = np.exp(-0.5 * ((separation[..., None, :] / self.by_axis) ** 2).sum(-1))
         return kernels @ (np.array(self.weights) * (same_band | np.array(self.shared, bool)))
 
     @classmethod
     def of(
-        cls, residuals: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], finest: float, extent: float, n_bands: int
+        cls,
+        residuals: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+        finest: tuple[float, ...],
+        longest: tuple[float, ...],
+        n_bands: int,
     ) -> Correlation:
         """Fit the weights, none negative, to the correlation of residuals at all separations.
 
         Parameters
         ----------
         residuals : iterable of (location, band, residual)
-            One triple of arrays (n_points,) per object.
-        finest, extent : float
-            Shortest and longest separation of interest.
+            One triple of arrays per object: (n_points,) or (n_points, n_axes), and (n_points,) twice.
+        finest, longest : tuple of float
+            Shortest and longest separation of interest along each axis.
         n_bands : int
             Number of bands there are.
         """
-        edges = np.concatenate([[0.0], np.geomspace(finest, max(extent, 2 * finest), N_LAGS)])
-        sums, counts, variance, n_points = np.zeros((2, N_LAGS)), np.zeros((2, N_LAGS)), 0.0, 0
+        n_axes = len(finest)
+        edges = [
+            np.concatenate([[0.0], np.geomspace(low, max(high, 2 * low), N_LAGS[n_axes])])
+            for low, high in zip(finest, longest, strict=True)
+        ]
+        lags = tuple(len(e) - 1 for e in edges)
+        sums, counts, variance, n_points = np.zeros((2, *lags)), np.zeros((2, *lags)), 0.0, 0
         for location, band, residual in residuals:
+            location = location.reshape(len(residual), n_axes)
             anchors = np.unique(np.linspace(0, len(location) - 1, N_ANCHORS).astype(int))
-            separation = np.abs(location[anchors, None] - location)
-            pair = np.arange(len(location)) != anchors[:, None]
-            place = np.searchsorted(edges, separation, side="right") - 1
+            separation = np.abs(location[anchors, None] - location)  # (anchors, points, axes)
+            use = np.arange(len(location)) != anchors[:, None]
+            places = [np.searchsorted(e, separation[..., a], side="right") - 1 for a, e in enumerate(edges)]
+            for place, n in zip(places, lags, strict=True):
+                use &= place < n
             other_band = band[anchors, None] != band
-            use = pair & (place < N_LAGS)
-            where = (other_band[use].astype(int), place[use])
-            np.add.at(sums, where, (residual[anchors, None] * residual)[use])
-            np.add.at(counts, where, 1.0)
+            bins = (other_band[use].astype(int), *(place[use] for place in places))
+            np.add.at(sums, bins, (residual[anchors, None] * residual)[use])
+            np.add.at(counts, bins, 1.0)
             variance, n_points = variance + residual @ residual, n_points + len(residual)
         if n_points == 0 or variance == 0 or not counts.any():
             return cls(n_bands=n_bands)
-        scales = np.geomspace(finest, extent, 12)
-        middles = 0.5 * (edges[1:] + edges[:-1])
-        kernels = np.exp(-0.5 * (middles[:, None] / scales) ** 2)  # (lags, scales)
+        offered = [np.geomspace(low, high, N_SCALES[n_axes]) for low, high in zip(finest, longest, strict=True)]
+        scales = np.stack(np.meshgrid(*offered, indexing="ij"), -1).reshape(-1, n_axes)
+        middles = [0.5 * (e[1:] + e[:-1]) for e in edges]
+        middles = np.stack(np.meshgrid(*middles, indexing="ij"), -1).reshape(-1, 1, n_axes)
+        kernels = np.exp(-0.5 * ((middles / scales) ** 2).sum(-1))  # (lags, scales)
         design = np.block([[kernels, kernels], [kernels, np.zeros_like(kernels)]])  # [same band, other] x [shared, own]
         target = (sums / np.maximum(counts, 1)).ravel() * n_points / variance
         weight = np.sqrt(counts.ravel() / counts.max()).clip(max=0.1)  # long lags have most pairs, not most to say
@@ -89,7 +112,9 @@ class Correlation:
         found /= max(1.0, found.sum())
         used = found > 1e-3
         shared = np.repeat([True, False], len(scales))
-        return cls(*(tuple(x[used].tolist()) for x in (np.tile(scales, 2), found, shared)), n_bands)
+        own = np.tile(scales, (2, 1))[used]
+        own = own[:, 0].tolist() if n_axes == 1 else map(tuple, own.tolist())
+        return cls(tuple(own), tuple(found[used].tolist()), tuple(shared[used].tolist()), n_bands)
 
 
 class Noise:
@@ -121,20 +146,22 @@ class Noise:
             return noise
         functions = [self._features(stream) for stream in self.streams]
         frequency, sine, cosine = (self._to_device(x) for x in zip(*functions, strict=True))
-        phase = self.query.location[..., None] * frequency[:, None]  # (B, L, F)
+        location = self.query.location.reshape(*self.query.observed.shape, -1)  # (B, L, A)
+        phase = (location[:, :, None] * frequency[:, None]).sum(-1)  # (B, L, F)
         row, band = torch.arange(len(phase), device=phase.device)[:, None], self.query.band
         smooth = (sine[row, band] * phase.sin() + cosine[row, band] * phase.cos()).sum(-1)  # (B, L)
         return (noise + smooth) * self.query.observed
 
     def _features(self, stream: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draw frequencies (F,) and amplitudes (n_bands, F) of sines and of cosines of one function per band."""
+        """Draw frequencies (F, A) and amplitudes (n_bands, F) of sines and of cosines of one function per band."""
         law = self.correlation
-        frequency = stream.standard_normal((len(law.scales), N_FEATURES)) / np.array(law.scales)[:, None]
+        scales = law.by_axis[:, None]  # (n_scales, 1, A)
+        frequency = stream.standard_normal((len(scales), N_FEATURES, scales.shape[2])) / scales
         amplitude = stream.standard_normal((2, law.n_bands, len(law.scales), N_FEATURES))
         amplitude *= np.sqrt(np.array(law.weights) / N_FEATURES)[:, None]
         shared = np.array(law.shared, bool)
         amplitude[:, :, shared] = amplitude[:, :1, shared]
-        return frequency.ravel(), *amplitude.reshape(2, law.n_bands, -1)
+        return frequency.reshape(-1, scales.shape[2]), *amplitude.reshape(2, law.n_bands, -1)
 
     def _to_device(self, rows) -> Tensor:
         return torch.from_numpy(np.stack(rows).astype(np.float32)).to(self.query.value.device)

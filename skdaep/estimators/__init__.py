@@ -7,11 +7,11 @@ from ._beta_vae import BetaVAEEncoder
 from ._contrastive import ContrastiveNeighbors
 from ._daep import DAEPEncoder
 from ._docs import documented
+from ._files import load
 from ._maep import MAEPEncoder
 from ._mixture import MixtureOfExpertsVAE
 from ._multimodal import MultimodalEncoder
 from ._multimodal_daep import MultimodalDAEP
-from ._persistence import load
 from ._unimodal import UnimodalEncoder
 
 __all__ = [

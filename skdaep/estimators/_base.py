@@ -1,153 +1,115 @@
-"""What all encoders share: fit, transform, score, and the way from objects to the engine and back."""
+"""What all encoders share: parameters, fit, transform, score and files, around a fitted `Model`."""
 
 from __future__ import annotations
 
 import abc
-import math
-import warnings
 from collections.abc import Iterator
-from numbers import Integral, Real
+from numbers import Integral
+from typing import Annotated, Any, ClassVar, dataclass_transform
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_is_fitted
 
-from ..diffusion.noise import Correlation
-from ..exceptions import InterruptedTrainingWarning
-from ..modalities import Modality
-from ..nn.autoencoder import Autoencoder
+from ..modalities import Modality, Record
+from ..model import Model, Split
+from ..model.passes import TOKENS_PER_PASS, capacity
 from ..objectives import Objective
-from ..training import SOLVERS, autocast, resolve_device, resolve_precision, seeded
-from ._callbacks import CallbackSupportMixin, FitProgress
-from ._compat import Interval, StrOptions, fit_context
-from ._decoding import (
-    TOKENS_PER_PASS,
-    capacity,
-    collate,
-    encode,
-    learn_correlation,
-)
-from ._fitting import Split, fit_objective
-from ._persistence import PersistenceMixin, arrays_of
-from ._prior import PriorMixin
-from ._reconstruction import ReconstructionMixin
+from ..registry import register
+from ..training import SOLVERS
+from ._callbacks import CallbackSupportMixin
+from ._compat import StrOptions, fit_context
+from ._files import save
+from ._fitting import learn, settings_of
+from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, Bool, PositiveInt, declare, parameters
 
-POSITIVE = Interval(Integral, 1, None, closed="left")
 #: points that are read, encoded and decoded before the next objects are looked at, on a CPU
 POINTS_PER_CHUNK = 4 * TOKENS_PER_PASS
+#: every estimator by its name, for files
+ESTIMATORS: dict[str, type] = {}
 
 
-def some(objects: Iterator, name: str) -> Iterator:
-    """Yield objects; ValueError if there are none."""
-    empty = True
-    for obj in objects:
-        empty = False
-        yield obj
-    if empty:
-        raise ValueError(f"{name} holds 0 objects (n_samples=0); at least one is needed.")
-
-
-def refuse_class(name: str, modality) -> None:
-    """Raise TypeError if a parameter is what makes a modality rather than a modality."""
-    if callable(modality):
-        called = getattr(modality, "__name__", modality)
-        raise TypeError(f"{name} is {called}, not a modality; did you mean {called}()?")
-
-
-def joined(parts: list):
-    """Return lists as one list, arrays as one array."""
-    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else [x for part in parts for x in part]
-
-
+@parameters
+@dataclass_transform(kw_only_default=True)
 class BaseEncoder(
-    PersistenceMixin,
-    PriorMixin,
-    ReconstructionMixin,
-    CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
-    metaclass=abc.ABCMeta,
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=abc.ABCMeta
 ):
-    """Shared by the encoders. Inside, an object is a dict of its modalities; a unimodal one has a single entry."""
+    """Shared by the encoders. Inside, an object is a dict of its modalities; a unimodal one has a single entry.
 
-    _parameter_constraints: dict = {
-        "bottleneck_length": [POSITIVE],
-        "bottleneck_dim": [POSITIVE],
-        "model_dim": [POSITIVE],
-        "n_heads": [POSITIVE],
-        "n_encoder_layers": [POSITIVE],
-        "n_decoder_layers": [POSITIVE],
-        "hidden_length": [POSITIVE, StrOptions({"auto"}), None],
-        "encoder_hidden_length": [POSITIVE, None],
-        "share_weights": ["boolean"],
-        "max_iter": [POSITIVE],
-        "batch_size": [POSITIVE],
-        "max_points": [POSITIVE, None],
-        "solver": [StrOptions(set(SOLVERS))],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "error_weighting": ["boolean"],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [POSITIVE],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "device": [str],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
-        "verbose": ["verbose"],
-    }
+    A subclass names its objective and declares parameters, see `declare`; `without` drops some that are shared. Those
+    that are called as arguments of the networks, of the objective or of `Training` are handed to these.
+    """
 
-    #: parameters that shape the networks; after fit they are those of the fit, whatever `set_params` says
-    _architecture_parameters: tuple[str, ...] = (
-        *("bottleneck_length", "bottleneck_dim", "model_dim", "n_heads", "n_encoder_layers", "n_decoder_layers"),
-        *("hidden_length", "encoder_hidden_length", "share_weights"),
-    )
-    _network_parameters = _architecture_parameters
-    _objective_class: type[Objective]
-    #: hidden_length="auto": on a line (correlated noise makes draws coherent), and in images (patches must meet)
-    _auto_hidden_lengths: tuple[int | None, int | None] = (None, 32)
+    #: what is learned
+    objective_class: ClassVar[type[Objective]]
+    #: what is kept of the fit
+    model_class: ClassVar[type[Model]] = Model
+    #: the parameter that says what is measured
+    _measured: ClassVar[str]
 
-    @abc.abstractmethod
-    def _make_objective(self, autoencoder: Autoencoder, architecture: dict, options: dict) -> Objective:
-        """Return the objective that trains the autoencoder; `options` go to every objective."""
+    bottleneck_length: PositiveInt = 4
+    bottleneck_dim: PositiveInt = 4
+    model_dim: PositiveInt = 64
+    n_heads: PositiveInt = 4
+    n_encoder_layers: PositiveInt = 4
+    n_decoder_layers: PositiveInt = 4
+    hidden_length: Annotated[int | str | None, POSITIVE_INT, StrOptions({"auto"}), None] = "auto"
+    encoder_hidden_length: Annotated[int | None, POSITIVE_INT, None] = None
+    share_weights: Bool = False
+    max_iter: PositiveInt = 1000
+    batch_size: PositiveInt = 64
+    max_points: Annotated[int | None, POSITIVE_INT, None] = 256
+    solver: Annotated[str, StrOptions(set(SOLVERS))] = "muon"
+    learning_rate_init: Annotated[float, POSITIVE] = 4e-3
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.01
+    error_weighting: Bool = False
+    early_stopping: Bool = True
+    validation_fraction: Annotated[float, SHARE] = 0.1
+    n_iter_no_change: PositiveInt = 30
+    warm_start: Bool = False
+    random_state: Annotated[Any, "random_state"] = None
+    device: Annotated[str, str] = "auto"
+    precision: Annotated[str, StrOptions({"auto", "float32", "bfloat16"})] = "auto"
+    verbose: Annotated[bool | int, "verbose"] = False
+
+    def __init_subclass__(cls, without: tuple[str, ...] = (), **options):
+        super().__init_subclass__(**options)
+        if hasattr(cls, "_measured"):
+            declare(cls, without)
+        if hasattr(cls, "objective_class"):
+            register(ESTIMATORS, cls)
+
+    # --- hooks of the faces -------------------------------------------------------------------------
 
     @abc.abstractmethod
     def _declarations(self) -> dict[str, Modality]:
         """Return the modalities as declared, by name."""
 
     @abc.abstractmethod
-    def _stream(self, X, reset: bool = False, name: str = "X") -> Iterator[dict]:
-        """Yield the objects, each by modality, of what a user gave; ``reset=True`` in fit."""
+    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[list[dict], dict[str, Any]]:
+        """Return the objects to learn from, each by modality, and what scikit-learn notes of their columns.
 
-    def _objects(self, X, reset: bool = False, name: str = "X") -> list[dict]:
-        return list(some(self._stream(X, reset, name), name))
+        `learned` are the modalities of the fit that this one goes on with, if it does.
+        """
 
     @abc.abstractmethod
-    def _where(self, name: str, i: int, modality: str) -> str:
+    def _stream(self, X) -> Iterator[dict]:
+        """Yield the objects of X, each by modality."""
+
+    @abc.abstractmethod
+    def _name_in_errors(self, X: str, i: int, modality: str) -> str:
         """Return what the i-th object's modality is called in errors."""
 
-    def _store(self, parameters: dict) -> None:
-        """Store what `__init__` was given, and do nothing else."""
-        vars(self).update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
+    def _check_split(self, objects: list[dict], split: Split, resumes: bool) -> None:
+        """Raise if too little is left to learn from without the objects held out."""
 
-    def set_params(self, **params):
-        """Set parameters; those of decoding (sampler, device, ...) also apply to a fitted estimator at once.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters of the estimator.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-        """
-        self._forget()  # what is made from the weights is made anew when next needed
-        return super().set_params(**params)
+    def _prepared(self, model: Model, records: list[dict[str, Record]]) -> Model:
+        """Return the model with what else it keeps of the objects of fit."""
+        return model
 
     # --- fitting ------------------------------------------------------------------------------------
 
@@ -169,7 +131,7 @@ class BaseEncoder(
         Returns
         -------
         self : object
-            The fitted estimator.
+            The fitted estimator. After an exception it is as it was before.
 
         Raises
         ------
@@ -178,137 +140,45 @@ class BaseEncoder(
         DivergenceError
             If training meets a loss that is not finite; the message names the objects of the batch.
         """
-        before = dict(vars(self))
-        try:
-            return self._fit(X, y, groups)
-        except BaseException:  # nothing is lost of the fit before
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    def _fit(self, X, y, groups):
-        if self.model_dim % self.n_heads:
-            raise ValueError(f"model_dim={self.model_dim} is not divisible by n_heads={self.n_heads}.")
-        device = resolve_device(self.device)
-        resume = self.warm_start and hasattr(self, "_weights")
-        objects = self._objects(X, reset=not resume)
-        split = Split.of(self, len(objects), groups, check_random_state(self.random_state))
-        modalities = self.modalities_ if resume else self._learn(objects)
-        if getattr(self, "error_weighting", False):  # not where nothing is decoded
-            self._check_errors(objects, modalities)
-        records = self._read(objects, modalities)
-        self._check_split(objects, split, resume)
-        architecture = {name: getattr(self, name) for name in self._architecture_parameters}
-        architecture["modalities"] = self._declarations()
-        objective = self._build(modalities, split.seed, architecture)
-        if resume:
-            self._resume(objective, architecture)
-        shape = (self.bottleneck_length, self.bottleneck_dim)
-        fitted = {
-            "modalities_": modalities,
-            "bottleneck_shape_": shape,
-            "device_": str(device),
-            "_architecture": architecture,
-            "_seed": split.seed,
-            "_n_features_out": math.prod(shape),
-            "noise_correlation_": {name: Correlation() for name in modalities},  # white until it is learned
-            **self._kept(records),
-        }
-
-        def fitted_so_far(module, record):
-            # Weights, not the module: training goes on changing that one.
-            return fitted | {"n_iter_": record["iteration"], "_weights": arrays_of(module)}
-
-        progress = FitProgress(self, split.n_records, X, y, fitted_so_far)
-        history = fit_objective(self, objective, modalities, records, split, device, progress)
-        for name in ("_prior", "prior_history_"):  # those of another fit's bottlenecks
-            vars(self).pop(name, None)
-        vars(self).update(fitted)
-        self.history_ = history
-        self.n_iter_ = history[-1]["iteration"]
-        self.best_loss_ = min(r.get("validation_loss", r["loss"]) for r in history)
-        self._keep(objective)
-        held_out = split.validation if len(split.validation) else split.train
-        self._learn_correlation(objective, [records[i] for i in held_out], device)
-        progress.end()
+        self._become(learn(self, X, y, groups))
         return self
 
-    def _check_split(self, objects: list[dict], split: Split, resume: bool) -> None:
-        """Raise if too little is left to learn from without the objects held out."""
+    def _become(self, fitted: dict[str, Any]) -> None:
+        """Take over what was fitted, and forget a fit before."""
+        for name in ("n_features_in_", "feature_names_in_", "prior_history_"):
+            vars(self).pop(name, None)
+        vars(self).update(fitted)
 
-    def _learn_correlation(self, objective: Objective, records: list[dict], device: torch.device) -> None:
-        try:
-            with self._precision(device):
-                self.noise_correlation_ = learn_correlation(objective, self.modalities_, records, device)
-        except KeyboardInterrupt:
-            warnings.warn(
-                "Interrupted after training; the model is kept, but draws will have white noise.",
-                InterruptedTrainingWarning,
-                stacklevel=3,
-            )
+    # --- the fitted model ---------------------------------------------------------------------------
 
-    def _learn(self, objects: list[dict]) -> dict[str, Modality]:
-        """Return the modalities completed with what the objects show."""
-        learned = {}
-        for name, modality in self._declarations().items():
-            having = [i for i, o in enumerate(objects) if name in o]
-            where = [self._where("X", i, name) for i in having]
-            learned[name] = modality.learn([objects[i][name] for i in having], where)
-        return learned
+    def _ready(self) -> Model:
+        """Return the fitted model, which runs where and as the parameters now say."""
+        check_is_fitted(self)
+        model = self.model_.using(**settings_of(self))
+        if model is not self.model_:  # `set_params` has changed something
+            self._validate_params()
+            self.model_ = model
+        return model
 
-    def _check_errors(self, objects: list[dict], modalities: dict[str, Modality]) -> None:
-        """Raise TableError if some objects lack the errors that others have."""
-        for name, modality in modalities.items():
-            having = [i for i, o in enumerate(objects) if name in o]
-            modality.check_errors([objects[i][name] for i in having], [self._where("X", i, name) for i in having])
+    @property
+    def modalities_(self) -> dict[str, Modality]:
+        return self.model_.modalities
 
-    def _read(self, objects: list[dict], modalities: dict[str, Modality], start: int = 0) -> list[dict]:
-        """Return each object's record of each modality that it has; the first of them is ``X[start]``."""
-        records: list[dict] = [{} for _ in objects]
-        for name, modality in modalities.items():
-            having = [i for i, o in enumerate(objects) if name in o]
-            where = [self._where("X", start + i, name) for i in having]
-            for i, record in zip(having, modality.read_all([objects[i][name] for i in having], where), strict=True):
-                records[i][name] = record
-        return records
+    @property
+    def bottleneck_shape_(self) -> tuple[int, int]:
+        return self.model_.bottleneck_shape
 
-    def _chunks(self, X) -> Iterator[tuple[int, list[dict], list[dict]]]:
-        """Yield the number of the first, objects and their records, so many at a time that memory does not grow."""
-        start, objects, n_points = 0, [], 0
-        most = POINTS_PER_CHUNK * capacity(self._live()[1])
-        for obj in some(self._stream(X), "X"):
-            objects.append(obj)
-            n_points += sum(self.modalities_[name].n_points(part) for name, part in obj.items())
-            if n_points >= most:
-                yield start, objects, self._read(objects, self.modalities_, start)
-                start, objects, n_points = start + len(objects), [], 0
-        if objects:
-            yield start, objects, self._read(objects, self.modalities_, start)
+    @property
+    def noise_correlation_(self) -> dict:
+        return self.model_.correlation
 
-    def _kept(self, records: list[dict]) -> dict:
-        """Return what else of the objects of fit is kept, by the name of the attribute."""
-        return {}
+    @property
+    def device_(self) -> str:
+        return self.model_.device
 
-    def _build(self, modalities: dict[str, Modality], seed: int, architecture: dict) -> Objective:
-        """Return a freshly initialised objective; the global generator is left as it was."""
-        networks = {k: v for k, v in architecture.items() if k in self._network_parameters}
-        if networks.get("hidden_length") == "auto":
-            on_a_line, in_images = self._auto_hidden_lengths
-            networks["hidden_length"] = {
-                name: on_a_line if modality.separations() else in_images for name, modality in modalities.items()
-            }
-        options = self._objective_options(modalities)
-        with seeded(seed):
-            autoencoder = Autoencoder(modalities, n_moments=self._objective_class.n_moments, **networks)
-            return self._make_objective(autoencoder, architecture, options)
-
-    def _objective_options(self, modalities: dict[str, Modality]) -> dict:
-        """Return what every objective is told of the training."""
-        options: dict = {"n_queries": None if self.max_points is None else max(32, self.max_points // 4)}
-        if self.error_weighting:
-            errors = {k: m.typical_error() for k, m in modalities.items()}
-            options["typical_errors"] = {k: error for k, error in errors.items() if error is not None}
-        return options
+    @property
+    def _n_features_out(self) -> int:
+        return int(np.prod(self.model_.bottleneck_shape))
 
     # --- encoding -----------------------------------------------------------------------------------
 
@@ -328,18 +198,9 @@ class BaseEncoder(
         Z : ndarray of float32, shape (n_objects, bottleneck_length * bottleneck_dim)
             The bottleneck of each object.
         """
-        check_is_fitted(self)
-        mean = self._means(X)
+        model = self._ready()
+        mean = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
         return mean.reshape(len(mean), -1)
-
-    def _means(self, X) -> np.ndarray:
-        return np.concatenate([self._encode(records)[0] for _, _, records in self._chunks(X)])
-
-    def _encode(self, records: list[dict]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return mean and scale of the bottlenecks (n_objects, K, D)."""
-        module, device = self._live()
-        with self._precision(device):
-            return encode(module, collate(self.modalities_, records, device))
 
     def score(self, X, y=None):
         """Return minus the mean over objects of each one's mean absolute reconstruction error, in scaled units.
@@ -358,28 +219,181 @@ class BaseEncoder(
         score : float
             At most 0; larger is better.
         """
+        model = self._ready()
+        return -float(np.mean(np.concatenate([model.errors(records) for _, _, records in self._chunks(model, X)])))
+
+    def _chunks(self, model: Model, X) -> Iterator[tuple[int, list[dict], list[dict[str, Record]]]]:
+        """Yield the number of the first, objects and their records, so many at a time that memory does not grow."""
+        start, objects, n_points = 0, [], 0
+        most = POINTS_PER_CHUNK * capacity(torch.device(model.device))
+        for obj in at_least_one(self._stream(X)):
+            objects.append(obj)
+            n_points += sum(model.modalities[name].n_points(part) for name, part in obj.items())
+            if n_points >= most:
+                yield start, objects, self._read(model, objects, start)
+                start, objects, n_points = start + len(objects), [], 0
+        if objects:
+            yield start, objects, self._read(model, objects, start)
+
+    def _read(self, model: Model, objects: list[dict], start: int) -> list[dict[str, Record]]:
+        return model.read(objects, lambda i, name: self._name_in_errors("X", start + i, name))
+
+    # --- decoding -----------------------------------------------------------------------------------
+
+    def _decoded(self, name: str, Z: np.ndarray, like: list | None, n_draws: int | None, output: str, drawn=False):
+        """Return a modality of each row of Z as the user wants it, at the objects of `like` or on the learned grid.
+
+        One draw of the measurements if `drawn`.
+        """
+        model = self._ready()
+        modality = model.modalities[name]
+        if like is None:
+            like, where = [modality.grid()], ["the learned grid"]
+        else:
+            where = [self._name_in_errors("at", i, name) for i in range(len(like))]
+        places = [modality.typical_metadata(r) for r in modality.read_all(like, where, values=False)]
+        values = model.draw(name, Z, places) if drawn else model.decode(name, Z, places, n_draws=n_draws)
+        n = 1 if len(places) == len(Z) else len(Z)
+        return self._written(modality, values, places * n, like * n, output)
+
+    def _written(self, modality: Modality, values: list, records: list[Record], like: list, output: str):
+        """Return scaled values as the user wants them."""
+        arrays = [modality.unscale(v, record) for v, record in zip(values, records, strict=True)]
+        if hasattr(self, "n_features_in_") or modality.stacks:
+            return np.stack(arrays).astype(np.float32)
+        if output == "arrays":
+            return arrays
+        return [modality.write(a, obj) for a, obj in zip(arrays, like, strict=True)]
+
+    def _checked_codes(self, Z) -> np.ndarray:
+        length, dim = self._ready().bottleneck_shape
+        Z = check_array(Z, dtype=np.float32, input_name="Z")
+        if Z.shape[1] != length * dim:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but this estimator's bottleneck has {length} x {dim} = {length * dim}."
+            )
+        return Z
+
+    def _check_draws(self, n_draws, of_codes: bool = False) -> None:
+        if n_draws is None:
+            return
+        if isinstance(n_draws, bool) or not (isinstance(n_draws, Integral) and n_draws >= 1):
+            raise ValueError(f"n_draws={n_draws!r}: a positive int or None is needed.")
+        draws = self.objective_class.draws
+        if not draws:
+            raise ValueError(f"{type(self).__name__} has no draws; use n_draws=None.")
+        if of_codes and draws == "posterior":
+            raise ValueError("Draws come from the posterior of z, which Z does not hold; use reconstruct(X, n_draws=).")
+
+    # --- new objects --------------------------------------------------------------------------------
+
+    def _makes_new_objects(self) -> bool:
+        return self.objective_class.has_decoder
+
+    @available_if(_makes_new_objects)
+    def fit_prior(self, X, *, max_iter=2000):
+        """Learn how the bottlenecks of objects are distributed, for `sample`.
+
+        A small diffusion model on z [1]_; it takes seconds. A tenth of the objects decides when to stop, so that the
+        prior does not learn the training objects by heart.
+
+        Parameters
+        ----------
+        X : list of Table, array, images, or list of dict
+            Objects of the kind seen in fit, usually the same.
+        max_iter : int, default=2000
+            Number of gradient steps, at most.
+
+        Returns
+        -------
+        self : object
+            The estimator; `prior_history_` holds the records of training.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than 10 objects, or `max_iter` is not a positive int.
+
+        References
+        ----------
+        .. [1] Preechakul et al., "Diffusion Autoencoders", arXiv:2111.15640, section 4.
+        """
+        model = self._ready()
+        if isinstance(max_iter, bool) or not (isinstance(max_iter, Integral) and max_iter >= 1):
+            raise ValueError(f"max_iter={max_iter!r}: a positive int is needed.")
+        Z = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
+        self.model_, self.prior_history_ = model.with_prior(Z, max_iter)
+        return self
+
+    def _new_codes(self, n_objects, random_state) -> np.ndarray:
+        """Return z (n_objects, K * D) from the prior."""
+        model = self._ready()
+        if not (isinstance(n_objects, Integral) and n_objects >= 1):
+            raise ValueError(f"n_objects={n_objects!r}: a positive int is needed.")
+        if not model.has_prior:
+            raise NotFittedError(f"This {type(self).__name__} has no prior of its bottleneck yet; call fit_prior(X).")
+        seed = None if random_state is None else int(check_random_state(random_state).randint(2**31 - 1))
+        return model.sample(n_objects, seed)
+
+    # --- files --------------------------------------------------------------------------------------
+
+    def save(self, path):
+        """Write the fitted estimator to one file: safetensors, with everything else as JSON in its header.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, by custom ``*.safetensors``. Written whole or not at all.
+
+        Raises
+        ------
+        TypeError
+            If a parameter cannot be written as JSON, such as a RandomState, or if the name of the estimator, its
+            objective or a modality belongs to another class.
+        """
         check_is_fitted(self)
-        return -float(np.mean(np.concatenate([self._errors(records) for _, _, records in self._chunks(X)])))
-
-    def _errors(self, records: list[dict]) -> list[float]:
-        """Return each object's mean absolute reconstruction error."""
-        errors: list[list[float]] = [[] for _ in records]
-        for name in self.modalities_:
-            having = [i for i, r in enumerate(records) if name in r]
-            values = self._decode_own([records[i] for i in having], name, None) if having else []
-            for i, v in zip(having, values, strict=True):
-                record = records[i][name]
-                errors[i].append(np.abs(v - record["value"])[record["seen"]].mean())
-        return [np.mean(e) for e in errors]
-
-    def _precision(self, device: torch.device):
-        return autocast(device, resolve_precision(self.precision, device, training=False))
+        save(self, path, ESTIMATORS)
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "modalities_")
+        return hasattr(self, "model_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def at_least_one(objects: Iterator) -> Iterator:
+    """Yield the objects of X; ValueError if there are none."""
+    empty = True
+    for obj in objects:
+        empty = False
+        yield obj
+    if empty:
+        raise ValueError("X holds 0 objects (n_samples=0); at least one is needed.")
+
+
+def refuse_class(name: str, modality) -> None:
+    """Raise TypeError if a parameter is what makes a modality rather than a modality."""
+    if callable(modality):
+        called = getattr(modality, "__name__", modality)
+        raise TypeError(f"{name} is {called}, not a modality; did you mean {called}()?")
+
+
+def check_places(at, n: int, of: str) -> None:
+    """Raise ValueError if there is not one object of `at` for each of n; `of` says of what."""
+    if len(at) != n:
+        raise ValueError(f"at holds {len(at)} objects but {of}; one for each is needed.")
+
+
+def check_output(output, *further: str) -> None:
+    """Raise ValueError of a kind of output that there is not."""
+    known = ("tables", "arrays", *further)
+    if output not in known:
+        raise ValueError(f"output={output!r}: choose one of {', '.join(map(repr, known))}.")
+
+
+def joined(parts: list):
+    """Return lists as one list, arrays as one array."""
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else [x for part in parts for x in part]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from typing import Annotated
 
 from ..objectives import Variational
-from ._compat import Interval
 from ._docs import documented
+from ._parameters import NOT_NEGATIVE
 from ._unimodal import UnimodalEncoder
 
 
@@ -57,44 +57,6 @@ class BetaVAEEncoder(UnimodalEncoder):
     2
     """
 
-    _parameter_constraints: dict = UnimodalEncoder._parameter_constraints | {
-        "beta": [Interval(Real, 0, None, closed="left")],
-    }
-    _architecture_parameters = (*UnimodalEncoder._architecture_parameters, "beta")
-    _objective_class = Variational
-    _auto_hidden_lengths = (None, None)
+    objective_class = Variational
 
-    def __init__(
-        self,
-        modality=None,
-        *,
-        beta=0.1,
-        bottleneck_length=4,
-        bottleneck_dim=4,
-        model_dim=64,
-        n_heads=4,
-        n_encoder_layers=4,
-        n_decoder_layers=4,
-        hidden_length="auto",
-        encoder_hidden_length=None,
-        share_weights=False,
-        max_iter=1000,
-        batch_size=64,
-        max_points=256,
-        solver="muon",
-        learning_rate_init=4e-3,
-        weight_decay=0.01,
-        error_weighting=False,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=30,
-        warm_start=False,
-        random_state=None,
-        device="auto",
-        precision="auto",
-        verbose=False,
-    ):
-        self._store(locals())
-
-    def _make_objective(self, autoencoder, architecture, options):
-        return Variational(autoencoder, beta=architecture["beta"], **options)
+    beta: Annotated[float, NOT_NEGATIVE] = 0.1

@@ -54,9 +54,8 @@ class FitProgress:
             self._begin()
         return stop
 
-    def end(self) -> None:
-        """Report that the fit has ended; the estimator holds its fitted attributes."""
-        fitted = {k: v for k, v in vars(self.estimator).items() if k.endswith("_") and not k.startswith("_")}
+    def end(self, fitted: dict) -> None:
+        """Report that the fit has ended with these attributes, which the estimator is about to take over."""
         self.fit_task.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=lambda: fitted, **self.data
         )

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
-import numpy as np
-from sklearn.metrics import euclidean_distances
-from sklearn.preprocessing import normalize
-from sklearn.utils import gen_batches
+from typing import Annotated
 
 from ..exceptions import TableError
+from ..model import NeighborModel
 from ..objectives import Contrastive
-from ._compat import Interval
 from ._docs import documented
 from ._multimodal import MultimodalEncoder, held_out
-from ._neighbors import answer, metadata_of, pack, ranking, unpack
-
-#: objects whose distances to all training objects are held at once
-N_AT_ONCE = 256
-DECODING = ("n_decoder_layers", "hidden_length")
+from ._parameters import NOT_NEGATIVE
 
 
 @documented
-class ContrastiveNeighbors(MultimodalEncoder):
+class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidden_length", "error_weighting")):
     r"""Encode several modalities into one space by contrast, and answer with measurements of the nearest object of fit.
 
     The encoder is that of `MultimodalDAEP`, but reads each modality alone, and is trained so that the encodings of one
@@ -84,53 +75,15 @@ class ContrastiveNeighbors(MultimodalEncoder):
     ['wavelength', 'flux']
     """
 
-    _parameter_constraints: dict = {
-        k: v for k, v in MultimodalEncoder._parameter_constraints.items() if k not in DECODING
-    } | {"metadata_tolerance": [Interval(Real, 0, None, closed="left")]}
-    _architecture_parameters = tuple(k for k in MultimodalEncoder._architecture_parameters if k not in DECODING)
-    _network_parameters = _architecture_parameters
-    _objective_class = Contrastive
+    objective_class = Contrastive
+    model_class = NeighborModel
     _aligns = True
-    _caches = (*MultimodalEncoder._caches, "_memory")
 
-    def __init__(
-        self,
-        modalities,
-        *,
-        metadata_tolerance=0.25,
-        bottleneck_length=4,
-        bottleneck_dim=4,
-        model_dim=64,
-        n_heads=4,
-        n_encoder_layers=4,
-        encoder_hidden_length=16,
-        share_weights=False,
-        max_iter=1000,
-        batch_size=64,
-        max_points=256,
-        solver="muon",
-        learning_rate_init=4e-3,
-        weight_decay=0.01,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=30,
-        warm_start=False,
-        random_state=None,
-        device="auto",
-        precision="auto",
-        verbose=False,
-    ):
-        self._store(locals())
+    metadata_tolerance: Annotated[float, NOT_NEGATIVE] = 0.25
 
-    def _objective_options(self, modalities):
-        return {}  # they are all about decoding
-
-    def _make_objective(self, autoencoder, architecture, options):
-        return Contrastive(autoencoder, **options)
-
-    def _check_split(self, objects, split, resume):
+    def _check_split(self, objects, split, resumes):
         """Every modality is aligned with another, and validation says something: InfoNCE of one pair is nought."""
-        super()._check_split(objects, split, resume)
+        super()._check_split(objects, split, resumes)
         pairs = [objects[i] for i in split.train if len(objects[i]) > 1]
         for modality in self._declarations():
             if not any(modality in o for o in pairs):
@@ -142,43 +95,5 @@ class ContrastiveNeighbors(MultimodalEncoder):
                 f"must. Set early_stopping=False or a larger validation_fraction."
             )
 
-    def _kept(self, records):
-        return {"_stored": pack(records)}
-
-    def _training_objects(self) -> tuple[list[dict], np.ndarray]:
-        """Return the records of the objects of fit and where they are in the shared space."""
-        if not hasattr(self, "_memory"):
-            records = unpack(self._stored)
-            self._memory = records, _places(self._encode(records)[0])
-        return self._memory
-
-    def _decode(self, name, Z, records, index, keys, n_draws, context=0.0):
-        """Return scaled values of the nearest training objects for each row of Z."""
-        stored, places = self._training_objects()
-        having = [i for i, record in enumerate(stored) if name in record]
-        own, modality, values = [stored[i][name] for i in having], self.modalities_[name], []
-        metadata = metadata_of(own)
-        for rows in gen_batches(len(Z), N_AT_ONCE):
-            distances = euclidean_distances(_places(Z[rows]), places[having])  # ordered as the cosine orders
-            for distance, i in zip(distances, index[rows], strict=True):
-                order, n = ranking(distance, metadata, records[i], self.metadata_tolerance)
-                if (n_draws or 1) > n:
-                    raise ValueError(
-                        f"n_draws={n_draws}: only {n} objects of fit have a {name!r} with the labels asked for."
-                    )
-                draws = [answer(modality, own, order, first, records[i]) for first in range(n_draws or 1)]
-                values.append(np.stack(draws, -1) if n_draws else draws[0])
-        return values
-
-    def _no_new_objects(self):
-        raise AttributeError(
-            f"{type(self).__name__} returns objects of fit and can draw no new ones; "
-            f"reconstruct(X, n_draws=) gives an object's nearest."
-        )
-
-    fit_prior = sample = property(_no_new_objects)
-
-
-def _places(Z: np.ndarray) -> np.ndarray:
-    """Return codes as points of the unit sphere, in float64."""
-    return normalize(np.reshape(Z, (len(Z), -1)).astype(np.float64))
+    def _prepared(self, model, records):
+        return model.remembering(records)

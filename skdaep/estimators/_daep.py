@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ._denoising import DenoisingMixin
+from ._denoising import DenoisingParameters
 from ._docs import documented
 from ._unimodal import UnimodalEncoder
 
 
 @documented
-class DAEPEncoder(DenoisingMixin, UnimodalEncoder):
+class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     r"""Encode irregular sequences or images with a diffusion autoencoder of Perceivers (daep).
 
     A Perceiver encoder reads the points and metadata of an object into a few bottleneck tokens; a Perceiver-IO
@@ -62,41 +62,3 @@ class DAEPEncoder(DenoisingMixin, UnimodalEncoder):
     >>> encoder.inverse_transform(Z[:1], at=X[:1])[0].colnames
     ['wavelength', 'flux']
     """
-
-    _parameter_constraints: dict = UnimodalEncoder._parameter_constraints | DenoisingMixin._parameter_constraints
-    _architecture_parameters = (*UnimodalEncoder._architecture_parameters, *DenoisingMixin._architecture_parameters)
-
-    def __init__(
-        self,
-        modality=None,
-        *,
-        prediction="x0",
-        schedule="cosine",
-        sampler="dpm++",
-        n_sampling_steps=20,
-        bottleneck_length=4,
-        bottleneck_dim=4,
-        model_dim=64,
-        n_heads=4,
-        n_encoder_layers=4,
-        n_decoder_layers=4,
-        hidden_length="auto",
-        encoder_hidden_length=None,
-        share_weights=False,
-        max_iter=1000,
-        batch_size=64,
-        max_points=256,
-        solver="muon",
-        learning_rate_init=4e-3,
-        weight_decay=0.01,
-        error_weighting=False,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=30,
-        warm_start=False,
-        random_state=None,
-        device="auto",
-        precision="auto",
-        verbose=False,
-    ):
-        self._store(locals())

@@ -1,34 +1,24 @@
-"""What the estimators with diffusion decoders share."""
+"""The parameters of denoising, which the estimators with diffusion decoders share."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 from ..diffusion.process import PREDICTIONS
 from ..diffusion.samplers import SAMPLERS
 from ..diffusion.schedules import SCHEDULES
 from ..objectives import Denoising
-from ._base import POSITIVE
 from ._compat import StrOptions
+from ._parameters import PositiveInt, parameters
 
 
-class DenoisingMixin:
-    """The parameters of denoising, which stand in `_docs.DENOISING`, and the objective made of them."""
+@parameters
+class DenoisingParameters:
+    """What `Denoising` is told; the words stand in `_docs.DENOISING`."""
 
-    _parameter_constraints: dict = {
-        "prediction": [StrOptions(set(PREDICTIONS))],
-        "schedule": [StrOptions(set(SCHEDULES))],
-        "sampler": [StrOptions(set(SAMPLERS))],
-        "n_sampling_steps": [POSITIVE],
-    }
-    _architecture_parameters = ("prediction", "schedule")
-    _objective_class = Denoising
+    objective_class = Denoising
 
-    def _make_objective(self, autoencoder, architecture, options):
-        return Denoising(
-            autoencoder,
-            architecture["model_dim"],
-            prediction=architecture["prediction"],
-            schedule=architecture["schedule"],
-            sampler=self.sampler,
-            n_sampling_steps=self.n_sampling_steps,
-            **options,
-        )
+    prediction: Annotated[str, StrOptions(set(PREDICTIONS))] = "x0"
+    schedule: Annotated[str, StrOptions(set(SCHEDULES))] = "cosine"
+    sampler: Annotated[str, StrOptions(set(SAMPLERS))] = "dpm++"
+    n_sampling_steps: PositiveInt = 20

@@ -177,7 +177,7 @@ def documented(cls):
         "[modalities]": MODALITIES,
         "[denoising parameters]": _with_options(DENOISING),
         "[shared parameters]": _of(signature, _with_options(PARAMETERS)),
-        "[shared attributes]": ATTRIBUTES + (PRIOR_ATTRIBUTES if callable(cls.fit_prior) else ""),
+        "[shared attributes]": ATTRIBUTES + (PRIOR_ATTRIBUTES if cls.objective_class.has_decoder else ""),
         "[raises]": RAISES,
         "[encoder_hidden_length]": str(signature["encoder_hidden_length"].default),
     }

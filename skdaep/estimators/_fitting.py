@@ -1,139 +1,146 @@
-"""From records to a trained objective: validation split, batches, validation at fixed noise."""
+"""What `fit` does: from an estimator's parameters and objects to what it then holds. Nothing is assigned here."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+import inspect
+import warnings
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils import check_random_state
 
-from ..modalities import Modality
-from ..nn.batch import Batch, Ragged
-from ..training import autocast, generator_of, resolve_precision, token_batches, train
-from ._decoding import collate
+from ..diffusion.noise import Correlation
+from ..exceptions import InterruptedTrainingWarning
+from ..modalities import Modality, Record
+from ..model import Model, Training, train_model
+from ..nn.autoencoder import Autoencoder
+from ..training import resolve_device
+from ._callbacks import FitProgress
+from ._split import split
 
-#: a record of training is an epoch, but at least so many steps
-STEPS_PER_RECORD = 50
-
-
-@dataclass(frozen=True)
-class Split:
-    """Indices of training and validation objects, the seed of everything random, and the length of a record."""
-
-    train: np.ndarray
-    validation: np.ndarray
-    seed: int
-    steps_per_record: int
-    n_records: int
-
-    @classmethod
-    def of(cls, estimator, n_objects: int, groups, random_state: np.random.RandomState) -> Split:
-        """Split objects, whole groups if there are any, by the estimator's parameters."""
-        seed = int(random_state.randint(2**31 - 1))
-        train_index, validation = np.arange(n_objects), np.arange(0)
-        if groups is not None:
-            groups = column_or_1d(groups, dtype=None)
-            for i, group in enumerate(groups):
-                if group is None or group != group:
-                    raise ValueError(f"groups[{i}] is {group}; every object needs a group.")
-            check_consistent_length(train_index, groups)
-        if estimator.early_stopping:
-            n_units = n_objects if groups is None else len(np.unique(groups))
-            if n_units < 2:
-                raise ValueError(
-                    f"A validation set cannot be split off {n_units} {'object' if groups is None else 'group'} "
-                    f"(n_samples={n_objects}); at least 2 are needed. Set early_stopping=False."
-                )
-            splitter = ShuffleSplit if groups is None else GroupShuffleSplit
-            split = splitter(1, test_size=estimator.validation_fraction, random_state=seed)
-            try:
-                train_index, validation = next(split.split(train_index, groups=groups))
-            except ValueError as error:
-                raise ValueError(
-                    f"validation_fraction={estimator.validation_fraction} leaves no objects to train on "
-                    f"(n_samples={n_objects}). Lower it or set early_stopping=False."
-                ) from error
-        per_epoch = math.ceil(len(train_index) / estimator.batch_size)
-        steps = min(max(STEPS_PER_RECORD, per_epoch), estimator.max_iter)
-        return cls(train_index, validation, seed, steps, math.ceil(estimator.max_iter / steps))
+if TYPE_CHECKING:
+    from ._base import BaseEncoder
 
 
-def fit_objective(estimator, objective, modalities: dict[str, Modality], records, split: Split, device, progress):
-    """Train an objective in place by the estimator's parameters and return the history."""
-    dtype = resolve_precision(estimator.precision, device, training=True)
-    stores = collate(modalities, [records[i] for i in split.train], device)
-    objective.to(device)
-    validation = None
-    if len(split.validation):
-        held_out = collate(modalities, [records[i] for i in split.validation], device)
-        validation = Validation(held_out, estimator, split.seed + 1, device, dtype)
-    return train(
-        objective,
-        Batches(modalities, stores, split.train, estimator, split.seed, device),
-        max_iter=int(estimator.max_iter),
-        generator=generator_of(split.seed, device),
-        steps_per_record=split.steps_per_record,
-        validation=validation,
-        n_iter_no_change=estimator.n_iter_no_change,
-        solver=estimator.solver,
-        learning_rate_init=estimator.learning_rate_init,
-        weight_decay=estimator.weight_decay,
-        precision=lambda: autocast(device, dtype),
-        on_epoch_end=progress,
-    )
+def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
+    """Return the attributes of an estimator that was fitted to X."""
+    if estimator.model_dim % estimator.n_heads:
+        raise ValueError(f"model_dim={estimator.model_dim} is not divisible by n_heads={estimator.n_heads}.")
+    resolve_device(estimator.device)  # an unknown one is refused before anything is read
+    before = estimator.model_ if estimator.warm_start and hasattr(estimator, "model_") else None
+    declared = estimator._declarations()
+    objects, columns = estimator._objects_of_fit(X, before.modalities if before else None)
+    parts, seed = split(estimator, len(objects), groups, check_random_state(estimator.random_state))
+    modalities = before.modalities if before else _learned(estimator, declared, objects)
+    if getattr(estimator, "error_weighting", False):  # not where nothing is decoded
+        _check_errors(estimator, objects, modalities)
+    architecture = architecture_of(estimator, declared)
+    model = new_model(estimator, modalities, seed)
+    if before:
+        _check_resumes(estimator, architecture)
+        model = model.with_weights(before.live())
+    records = model.read(objects, lambda i, name: estimator._name_in_errors("X", i, name))
+    estimator._check_split(objects, parts, before is not None)
+    model = estimator._prepared(model, records)
+    training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
+
+    def fitted_so_far(module, record) -> dict[str, Any]:
+        so_far = model.with_weights(module)  # a copy: training goes on changing that module
+        return columns | {"model_": so_far, "n_iter_": record["iteration"], "_architecture": architecture}
+
+    progress = FitProgress(estimator, training.n_records(len(parts.train)), X, y, fitted_so_far)
+    model, history = train_model(model, records, parts, training, progress)
+    held_out = parts.validation if len(parts.validation) else parts.train
+    fitted = columns | {
+        "model_": _with_correlation(model, [records[i] for i in held_out]),
+        "history_": history,
+        "n_iter_": history[-1]["iteration"],
+        "best_loss_": min(r.get("validation_loss", r["loss"]) for r in history),
+        "_architecture": architecture,
+    }
+    progress.end(fitted)
+    return fitted
 
 
-def _lengths(stores: dict[str, Ragged], max_points: int | None) -> np.ndarray:
-    """Return how many points each object shows in a step, of all its modalities together."""
-    lengths = [store.lengths.cpu().numpy() for store in stores.values()]
-    return sum(n if max_points is None else n.clip(max=max_points) for n in lengths)
+def new_model(estimator: BaseEncoder, modalities: dict[str, Modality], seed: int) -> Model:
+    """Return an untrained model of an estimator's parameters."""
+    return estimator.model_class(
+        modalities=modalities,
+        objective=estimator.objective_class,
+        networks={k: getattr(estimator, k) for k in sorted(_networks(estimator))},
+        options=_options(estimator, modalities),
+        seed=seed,
+        correlation={name: Correlation() for name in modalities},  # white until it is learned
+    ).using(**settings_of(estimator))
 
 
-def _budget(lengths: np.ndarray, batch_size: int) -> float:
-    """Tokens in a batch: batch_size objects of median length, padding included."""
-    return batch_size * float(np.median(lengths))
+def settings_of(estimator: BaseEncoder) -> dict[str, Any]:
+    """Return the parameters that apply to a fitted model at once."""
+    names = estimator.objective_class.decoding_options.union(estimator.model_class.settings)
+    settings = {k: v for k, v in estimator.get_params(deep=False).items() if k in names}
+    return settings | {"device": str(resolve_device(estimator.device))}
 
 
-class Batches:
-    """Endless epochs of training batches, each a new shuffle and new random subsets of points."""
-
-    def __init__(self, modalities: dict[str, Modality], stores: dict[str, Ragged], names, estimator, seed: int, device):
-        self.modalities, self.stores, self.names, self.device = modalities, stores, names, device
-        self.max_points = estimator.max_points
-        self.lengths = _lengths(stores, self.max_points)
-        self.budget = _budget(self.lengths, estimator.batch_size)
-        self.rng = np.random.default_rng([seed, 1])
-        self.generator = generator_of(seed + 2, device)
-
-    def __iter__(self) -> Iterator[tuple[dict, list[int]]]:
-        while True:
-            for index in token_batches(self.lengths, self.budget, self.rng):
-                on_device = torch.from_numpy(index).to(self.device)
-                yield {k: self._batch(k, on_device) for k in self.stores}, self.names[index].tolist()
-
-    def _batch(self, name: str, index: torch.Tensor) -> Batch:
-        batch = self.stores[name].subset(index, self.max_points, self.generator)
-        return self.modalities[name].augment(batch, self.generator)
+def architecture_of(estimator: BaseEncoder, declared: dict[str, Modality]) -> dict[str, Any]:
+    """Return the parameters on which weights depend, and the modalities."""
+    objective = estimator.objective_class
+    names = (_networks(estimator) | objective.options()) - objective.decoding_options - objective.training_options
+    return {k: v for k, v in estimator.get_params(deep=False).items() if k in names} | {"modalities": declared}
 
 
-class Validation:
-    """The loss of held-out objects on the same points, at the same times and with the same noise every time."""
+def _networks(estimator: BaseEncoder) -> frozenset[str]:
+    """Return the names of the parameters that are keywords of the networks."""
+    keywords = inspect.signature(Autoencoder).parameters.values()
+    return frozenset(p.name for p in keywords if p.kind is p.KEYWORD_ONLY) & estimator.get_params(deep=False).keys()
 
-    def __init__(self, stores: dict[str, Ragged], estimator, seed: int, device, dtype):
-        self.seed, self.device, self.dtype = seed, device, dtype
-        lengths = _lengths(stores, estimator.max_points)
-        generator = generator_of(seed, device)
-        self.batches = []
-        for rows in token_batches(lengths, 4 * _budget(lengths, estimator.batch_size), None):
-            index = torch.from_numpy(rows).to(device)
-            self.batches.append({k: s.subset(index, estimator.max_points, generator) for k, s in stores.items()})
 
-    def __call__(self, objective) -> float:
-        generator = generator_of(self.seed, self.device)
-        with torch.inference_mode(), autocast(self.device, self.dtype):
-            losses = [objective.loss(batch, generator)["loss"] for batch in self.batches]
-        return torch.cat(losses).mean().item()
+def _options(estimator: BaseEncoder, modalities: dict[str, Modality]) -> dict[str, Any]:
+    """Return the arguments of the objective: parameters of the same names, and what follows from others."""
+    names = estimator.objective_class.options()
+    options = {k: v for k, v in estimator.get_params(deep=False).items() if k in names}
+    if not estimator.objective_class.has_decoder:
+        return options
+    options["n_queries"] = None if estimator.max_points is None else max(32, estimator.max_points // 4)
+    if estimator.error_weighting:
+        errors = {k: m.typical_error() for k, m in modalities.items()}
+        options["typical_errors"] = {k: error for k, error in errors.items() if error is not None}
+    return options
+
+
+def _learned(estimator: BaseEncoder, declared: dict[str, Modality], objects: list[dict]) -> dict[str, Modality]:
+    """Return the modalities completed with what the objects show."""
+    return {name: modality.learn(*_having(estimator, name, objects)) for name, modality in declared.items()}
+
+
+def _check_errors(estimator: BaseEncoder, objects: list[dict], modalities: dict[str, Modality]) -> None:
+    """Raise TableError if some objects lack the errors that others have."""
+    for name, modality in modalities.items():
+        modality.check_errors(*_having(estimator, name, objects))
+
+
+def _having(estimator: BaseEncoder, name: str, objects: list[dict]) -> tuple[list, list[str]]:
+    """Return a modality of the objects that have it, and what each is called in errors."""
+    having = [i for i, o in enumerate(objects) if name in o]
+    return [objects[i][name] for i in having], [estimator._name_in_errors("X", i, name) for i in having]
+
+
+def _check_resumes(estimator: BaseEncoder, architecture: dict[str, Any]) -> None:
+    """Raise ValueError if the weights of the fit before are those of other networks."""
+    for name, value in architecture.items():
+        if value != (was := estimator._architecture[name]):
+            raise ValueError(
+                f"warm_start=True cannot continue: {name} was {was!r} in the fit before and is {value!r} now. "
+                "Restore it or set warm_start=False."
+            )
+
+
+def _with_correlation(model: Model, held_out: list[dict[str, Record]]) -> Model:
+    try:
+        return model.with_correlation(held_out)
+    except KeyboardInterrupt:
+        warnings.warn(
+            "Interrupted after training; the model is kept, but draws will have white noise.",
+            InterruptedTrainingWarning,
+            stacklevel=5,
+        )
+        return model

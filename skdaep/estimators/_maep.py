@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import Annotated
 
 from ..objectives import Masking
-from ._base import POSITIVE
-from ._compat import Interval, StrOptions
+from ._compat import StrOptions
 from ._docs import documented
+from ._parameters import POSITIVE_INT, SHARE
 from ._unimodal import UnimodalEncoder
 
 
@@ -56,48 +57,10 @@ class MAEPEncoder(UnimodalEncoder):
     True
     """
 
-    _parameter_constraints: dict = UnimodalEncoder._parameter_constraints | {
-        "mask_ratio": [Interval(Real, 0, 1, closed="neither")],
-        "hidden_length": [POSITIVE, StrOptions({"auto"})],
-    }
-    _architecture_parameters = (*UnimodalEncoder._architecture_parameters, "mask_ratio")
-    _objective_class = Masking
-    _auto_hidden_lengths = (8, 32)
+    objective_class = Masking
 
-    def __init__(
-        self,
-        modality=None,
-        *,
-        mask_ratio=0.75,
-        bottleneck_length=4,
-        bottleneck_dim=4,
-        model_dim=64,
-        n_heads=4,
-        n_encoder_layers=4,
-        n_decoder_layers=4,
-        hidden_length="auto",
-        encoder_hidden_length=None,
-        share_weights=False,
-        max_iter=1000,
-        batch_size=64,
-        max_points=256,
-        solver="muon",
-        learning_rate_init=4e-3,
-        weight_decay=0.01,
-        error_weighting=False,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=30,
-        warm_start=False,
-        random_state=None,
-        device="auto",
-        precision="auto",
-        verbose=False,
-    ):
-        self._store(locals())
-
-    def _make_objective(self, autoencoder, architecture, options):
-        return Masking(autoencoder, architecture["model_dim"], mask_ratio=architecture["mask_ratio"], **options)
+    mask_ratio: Annotated[float, SHARE] = 0.75
+    hidden_length: Annotated[int | str, POSITIVE_INT, StrOptions({"auto"})] = "auto"
 
     def reconstruct(self, X, *, context=0.0, n_draws=None, output="tables"):
         """Encode objects and decode them at their own locations, perhaps showing the decoder some of the points.
@@ -120,4 +83,4 @@ class MAEPEncoder(UnimodalEncoder):
         """
         if not (isinstance(context, Real) and 0 <= context <= 1):
             raise ValueError(f"context={context!r}: a share between 0 and 1 is needed.")
-        return self._reconstruct(X, n_draws, output, context)
+        return self._reconstructed(X, n_draws, output, context)

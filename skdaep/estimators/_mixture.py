@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
-import numpy as np
+from typing import Annotated
 
 from ..objectives import MixtureOfExperts
-from ._base import POSITIVE
-from ._compat import Interval
-from ._decoding import posterior_draws, random_experts
 from ._docs import documented
 from ._multimodal import MultimodalEncoder
+from ._parameters import POSITIVE, PositiveInt
 
 
 @documented
@@ -85,65 +81,8 @@ class MixtureOfExpertsVAE(MultimodalEncoder):
     ['wavelength', 'flux']
     """
 
-    _parameter_constraints: dict = MultimodalEncoder._parameter_constraints | {
-        "beta": [Interval(Real, 0, None, closed="neither")],
-        "n_importance": [POSITIVE],
-    }
-    _architecture_parameters = (*MultimodalEncoder._architecture_parameters, "beta", "n_importance")
-    _objective_class = MixtureOfExperts
-    _auto_hidden_lengths = (None, None)
+    objective_class = MixtureOfExperts
 
-    def __init__(
-        self,
-        modalities,
-        *,
-        beta=0.1,
-        n_importance=1,
-        modality_weights=None,
-        bottleneck_length=4,
-        bottleneck_dim=4,
-        model_dim=64,
-        n_heads=4,
-        n_encoder_layers=4,
-        n_decoder_layers=4,
-        hidden_length="auto",
-        encoder_hidden_length=16,
-        share_weights=False,
-        max_iter=1000,
-        batch_size=64,
-        max_points=256,
-        solver="muon",
-        learning_rate_init=4e-3,
-        weight_decay=0.01,
-        error_weighting=False,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=30,
-        warm_start=False,
-        random_state=None,
-        device="auto",
-        precision="auto",
-        verbose=False,
-    ):
-        self._store(locals())
-
-    def _make_objective(self, autoencoder, architecture, options):
-        more = {k: architecture[k] for k in ("beta", "n_importance")}
-        return MixtureOfExperts(autoencoder, **more, **options)
-
-    def _draw_bottlenecks(self, records, mean, scale, seeds, n_draws):
-        """Draw from the mixture: an object seen in one modality has that expert's posterior."""
-        has = np.array([[name in record for name in self.modalities_] for record in records])  # (n_objects, M)
-        chosen = random_experts(has.sum(1).tolist(), seeds, n_draws)
-        nth = has.cumsum(1) - 1  # of an object's experts each is
-        z = np.empty((len(records), n_draws, *mean.shape[1:]), np.float32)
-        for j, name in enumerate(self.modalities_):
-            having = np.flatnonzero(has[:, j])
-            if not len(having):
-                continue
-            expert = self._encode([{name: records[i][name]} for i in having])
-            drawn = posterior_draws(*expert, [seeds[i] for i in having], n_draws)
-            its = chosen[having] == nth[having, j, None]  # (n_having, n_draws)
-            row, draw = its.nonzero()
-            z[having[row], draw] = drawn[row, draw]
-        return z
+    beta: Annotated[float, POSITIVE] = 0.1
+    n_importance: PositiveInt = 1
+    modality_weights: Annotated[dict[str, float] | None, dict, None] = None

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from numbers import Real
+from typing import Annotated, Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.metaestimators import available_if
 
 from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality
-from ._base import BaseEncoder, joined, refuse_class
-from ._fitting import Split
-from ._reconstruction import check_places
+from ..model import Model, Split
+from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class
+from ._parameters import POSITIVE_INT
 
 
 class MultimodalEncoder(BaseEncoder):
-    """Shared by the encoders of several modalities."""
+    """Shared by the encoders of several modalities; a subclass names its objective and adds its parameters."""
 
-    _parameter_constraints: dict = BaseEncoder._parameter_constraints | {
-        "modalities": [dict],
-        "modality_weights": [dict, None],
-    }
+    _measured = "modalities"
+
+    modalities: Annotated[dict[str, Modality], dict]
+    encoder_hidden_length: Annotated[int | None, POSITIVE_INT, None] = 16
 
     #: whether the modalities of an object are aligned, so that some object must have two
     _aligns = False
+
+    def _validate_params(self):
+        super()._validate_params()
+        for name, weight in (getattr(self, "modality_weights", None) or {}).items():
+            if name not in self.modalities or not (isinstance(weight, Real) and weight > 0):
+                known = ", ".join(self.modalities)
+                raise ValueError(
+                    f"modality_weights[{name!r}]={weight!r}: a positive weight of one of {known} is needed."
+                )
 
     def _declarations(self) -> dict[str, Modality]:
         for name, modality in self.modalities.items():
@@ -36,53 +46,26 @@ class MultimodalEncoder(BaseEncoder):
             raise ValueError("modalities is empty; declare at least one.")
         return self.modalities
 
-    def _objective_options(self, modalities: dict[str, Modality]) -> dict:
-        weights = self.modality_weights or {}
-        for name, weight in weights.items():
-            if name not in modalities or not (isinstance(weight, Real) and weight > 0):
-                known = ", ".join(modalities)
-                raise ValueError(
-                    f"modality_weights[{name!r}]={weight!r}: a positive weight of one of {known} is needed."
-                )
-        return super()._objective_options(modalities) | {"modality_weights": weights}
+    def _name_in_errors(self, X: str, i: int, modality: str) -> str:
+        return f"{X}[{i}][{modality!r}]"
 
-    def _where(self, name: str, i: int, modality: str) -> str:
-        return f"{name}[{i}][{modality!r}]"
+    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[list[dict], dict[str, Any]]:
+        objects = list(at_least_one(_each(X, learned or self._declarations())))
+        for name in self._declarations() if learned is None else ():
+            if not any(name in o for o in objects):
+                raise TableError(f"No object of X has {name!r}; remove it from modalities.")
+        return objects, {}
 
-    def _objects(self, X, reset: bool = False, name: str = "X") -> list[dict]:
-        objects = super()._objects(X, reset, name)
-        for modality in self._declarations() if reset else ():
-            if not any(modality in o for o in objects):
-                raise TableError(f"No object of {name} has {modality!r}; remove it from modalities.")
-        return objects
-
-    def _check_split(self, objects: list[dict], split: Split, resume: bool) -> None:
+    def _check_split(self, objects: list[dict], split: Split, resumes: bool) -> None:
         train = [objects[i] for i in split.train]
-        for modality in self._declarations() if not resume else ():
+        for modality in self._declarations() if not resumes else ():
             if not any(modality in o for o in train):
                 raise TableError(f"No object to train on has {modality!r}{held_out(split)}.")
         if self._aligns and not any(len(o) > 1 for o in train):
             raise TableError(f"No object to train on has two modalities: there is nothing to align{held_out(split)}.")
 
-    def _stream(self, X, reset: bool = False, name: str = "X") -> Iterator[dict]:
-        modalities = self._declarations() if reset or not hasattr(self, "modalities_") else self.modalities_
-        _check_list_of_dicts(X, name)
-        cells = (X.to_numpy() if hasattr(X, "to_numpy") else X).ravel() if hasattr(X, "shape") else X
-        yield from (self._present(o, modalities, f"{name}[{i}]") for i, o in enumerate(cells))
-
-    def _present(self, obj, modalities: dict[str, Modality], where: str) -> dict:
-        if not isinstance(obj, dict):
-            raise TableError(
-                f"{where} is not a dict but a {type(obj).__name__}; pass one dict of modalities per object."
-            )
-        for name in obj:
-            if name not in modalities:
-                raise TableError(f"{where} has {name!r}, which is not among the modalities ({', '.join(modalities)}).")
-        absent = {k for k, v in obj.items() if v is None or (isinstance(v, float) and np.isnan(v))}  # pandas says NaN
-        present = {k: modalities[k].one(v, f"{where}[{k!r}]") for k, v in obj.items() if k not in absent}
-        if not present:
-            raise TableError(f"{where} has none of the modalities ({', '.join(modalities)}); remove the object.")
-        return present
+    def _stream(self, X) -> Iterator[dict]:
+        return _each(X, self.modalities_)
 
     def _check_modality(self, modality: str | None) -> list[str]:
         if modality is not None and modality not in self.modalities_:
@@ -124,18 +107,16 @@ class MultimodalEncoder(BaseEncoder):
         X : list of Table, list of ndarray, ndarray, or list of dict
             One per row of Z; dicts if `modality` is None.
         """
-        check_is_fitted(self)
-        Z = self._check_bottleneck(Z)
-        self._check_output(output)
-        self._check_draws_of_codes(n_draws)
-        of = f"Z has {len(Z)} rows"
-        return self._decode_codes(Z, modality, at, of, output, lambda *where: self._decode_at(Z, *where, n_draws))
+        Z = self._checked_codes(Z)
+        check_output(output)
+        self._check_draws(n_draws, of_codes=True)
+        return self._decoded_all(Z, modality, at, f"Z has {len(Z)} rows", n_draws, output)
 
-    def _decode_codes(self, Z, modality, at, of: str, output, decode_at):
+    def _decoded_all(self, Z, modality, at, of: str, n_draws, output, drawn: bool = False):
         names, like = self._check_modality(modality), self._like(at, modality, len(Z), of)
         if like is not None and any(o is None for o in like):
             raise ValueError(f"at holds None, but {of}; one object for each is needed.")
-        decoded = {k: self._write(k, *decode_at(k, like), output) for k in names}
+        decoded = {k: self._decoded(k, Z, like, n_draws, output, drawn) for k in names}
         return decoded[modality] if modality else _one_dict_each(decoded)
 
     def reconstruct(self, X, *, modality=None, at=None, n_draws=None, output="tables"):
@@ -161,45 +142,46 @@ class MultimodalEncoder(BaseEncoder):
         X : list of Table, list of ndarray, ndarray, or list of dict
             One per object; dicts if `modality` is None.
         """
-        check_is_fitted(self)
-        self._check_output(output)
+        model = self._ready()
+        check_output(output)
         self._check_draws(n_draws)
         names, rebuilt = self._check_modality(modality), []
         _check_list_of_dicts(X, "X")
         like = None if at is None else self._like(at, modality, len(X), f"X holds {len(X)}")
-        for start, objects, records in self._chunks(X):
+        for start, objects, records in self._chunks(model, X):
             if modality is None:
-                rebuilt.append(self._reconstruct_own(objects, records, names, n_draws, output))
+                rebuilt.append(self._rebuilt_own(model, objects, records, names, n_draws, output))
             else:
-                places = None if like is None else like[start : start + len(objects)]
-                rebuilt.append(self._reconstruct(objects, records, modality, places, n_draws, output, start))
+                at = [None] * len(objects) if like is None else like[start : start + len(objects)]
+                rebuilt.append(self._rebuilt(model, objects, records, modality, at, n_draws, output, start))
         return joined(rebuilt)
 
-    def _reconstruct_own(self, objects, records, names: list[str], n_draws, output) -> list[dict]:
+    def _rebuilt_own(self, model: Model, objects, records, names: list[str], n_draws, output) -> list[dict]:
         """Decode objects in each of the modalities `names` that they have."""
         rebuilt: list[dict] = [{} for _ in objects]
         for name in names:
             having = [i for i, o in enumerate(objects) if name in o]
             if having:
                 part = ([x[i] for i in having] for x in (objects, records))
-                values = self._reconstruct(*part, name, None, n_draws, output)
+                values = self._rebuilt(model, *part, name, [None] * len(having), n_draws, output)
                 for i, value in zip(having, values, strict=True):
                     rebuilt[i][name] = value
         return rebuilt
 
-    def _reconstruct(self, objects, records, name: str, like: list | None, n_draws, output, start: int = 0):
-        kind, like = self.modalities_[name], like or [None] * len(objects)
-        targets = []
-        for i, (obj, record) in enumerate(zip(objects, records, strict=True)):
-            if like[i] is None and name in obj:
-                like[i] = obj[name]
-                targets.append(record[name])
+    def _rebuilt(self, model: Model, objects, records, name: str, at: list, n_draws, output, start: int = 0):
+        """Decode objects in a modality at the objects of `at`; where that is None, at their own, or on the grid."""
+        kind, like, places = model.modalities[name], [], []
+        for i, (obj, record, other) in enumerate(zip(objects, records, at, strict=True)):
+            if other is None and name in obj:
+                like.append(obj[name])
+                places.append(record[name])
             else:
-                like[i] = kind.grid() if like[i] is None else like[i]
-                targets.append(kind.typical_metadata(kind.read(like[i], f"at[{start + i}]", values=False)))
-        values = self._decode_own(records, name, n_draws, targets=targets)
-        return self._write(name, values, targets, np.arange(len(objects)), like, output)
+                like.append(kind.grid() if other is None else other)
+                places.append(kind.typical_metadata(kind.read(like[-1], f"at[{start + i}]", values=False)))
+        values = model.reconstruct(records, name, places, n_draws)
+        return self._written(kind, values, places, like, output)
 
+    @available_if(BaseEncoder._makes_new_objects)
     def sample(self, n_objects=1, *, modality=None, at=None, random_state=None, output="tables"):
         """Draw new objects.
 
@@ -226,17 +208,36 @@ class MultimodalEncoder(BaseEncoder):
         NotFittedError
             If there is no prior: `fit_prior` was not called, and the objective does not bring one.
         """
-        self._check_output(output, "bottlenecks")
-        Z = self._sample_bottlenecks(n_objects, random_state)
+        check_output(output, "bottlenecks")
+        Z = self._new_codes(n_objects, random_state)
         if output == "bottlenecks":
             return Z
-        of = f"n_objects={n_objects}"
-        return self._decode_codes(Z, modality, at, of, output, lambda *where: self._decode_samples(Z, *where))
+        return self._decoded_all(Z, modality, at, f"n_objects={n_objects}", None, output, drawn=True)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         return tags
+
+
+def _each(X, modalities: dict[str, Modality]) -> Iterator[dict]:
+    """Yield the objects of X, each a dict of the modalities that it has."""
+    _check_list_of_dicts(X, "X")
+    cells = (X.to_numpy() if hasattr(X, "to_numpy") else X).ravel() if hasattr(X, "shape") else X
+    yield from (_present(o, modalities, f"X[{i}]") for i, o in enumerate(cells))
+
+
+def _present(obj, modalities: dict[str, Modality], where: str) -> dict:
+    if not isinstance(obj, dict):
+        raise TableError(f"{where} is not a dict but a {type(obj).__name__}; pass one dict of modalities per object.")
+    for name in obj:
+        if name not in modalities:
+            raise TableError(f"{where} has {name!r}, which is not among the modalities ({', '.join(modalities)}).")
+    absent = {k for k, v in obj.items() if v is None or (isinstance(v, float) and np.isnan(v))}  # pandas says NaN
+    present = {k: modalities[k].one(v, f"{where}[{k!r}]") for k, v in obj.items() if k not in absent}
+    if not present:
+        raise TableError(f"{where} has none of the modalities ({', '.join(modalities)}); remove the object.")
+    return present
 
 
 def _one_dict_each(decoded: dict[str, list]) -> list[dict]:

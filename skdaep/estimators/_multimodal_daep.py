@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import Annotated
 
 from ._compat import Interval
-from ._denoising import DenoisingMixin
+from ._denoising import DenoisingParameters
 from ._docs import documented
 from ._multimodal import MultimodalEncoder
+from ._parameters import NOT_NEGATIVE, Bool
 
 
 @documented
-class MultimodalDAEP(DenoisingMixin, MultimodalEncoder):
+class MultimodalDAEP(DenoisingParameters, MultimodalEncoder):
     r"""Encode objects measured in several ways, any of which may be missing, with a diffusion autoencoder (daep).
 
     Each modality has a tokenizer and a Perceiver encoder of its own, whose hidden tokens carry a learned embedding of
@@ -60,68 +62,11 @@ class MultimodalDAEP(DenoisingMixin, MultimodalEncoder):
     ['wavelength', 'flux']
     """
 
-    _parameter_constraints: dict = (
-        MultimodalEncoder._parameter_constraints
-        | DenoisingMixin._parameter_constraints
-        | {
-            "drop_modality": [Interval(Real, 0, 1, closed="left")],
-            "mixer_self_attention": ["boolean"],
-            "contrastive_weight": [Interval(Real, 0, None, closed="left")],
-        }
-    )
-    _architecture_parameters = (
-        *MultimodalEncoder._architecture_parameters,
-        *("mixer_self_attention", "contrastive_weight"),
-        *DenoisingMixin._architecture_parameters,
-    )
-    _network_parameters = (*MultimodalEncoder._network_parameters, "mixer_self_attention")
-
-    def __init__(
-        self,
-        modalities,
-        *,
-        drop_modality=0.2,
-        modality_weights=None,
-        mixer_self_attention=False,
-        contrastive_weight=0.0,
-        prediction="x0",
-        schedule="cosine",
-        sampler="dpm++",
-        n_sampling_steps=20,
-        bottleneck_length=4,
-        bottleneck_dim=4,
-        model_dim=64,
-        n_heads=4,
-        n_encoder_layers=4,
-        n_decoder_layers=4,
-        hidden_length="auto",
-        encoder_hidden_length=16,
-        share_weights=False,
-        max_iter=1000,
-        batch_size=64,
-        max_points=256,
-        solver="muon",
-        learning_rate_init=4e-3,
-        weight_decay=0.01,
-        error_weighting=False,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=30,
-        warm_start=False,
-        random_state=None,
-        device="auto",
-        precision="auto",
-        verbose=False,
-    ):
-        self._store(locals())
+    drop_modality: Annotated[float, Interval(Real, 0, 1, closed="left")] = 0.2
+    modality_weights: Annotated[dict[str, float] | None, dict, None] = None
+    mixer_self_attention: Bool = False
+    contrastive_weight: Annotated[float, NOT_NEGATIVE] = 0.0
 
     @property
     def _aligns(self) -> bool:
         return self.contrastive_weight > 0
-
-    def _objective_options(self, modalities):
-        return super()._objective_options(modalities) | {"drop_modality": self.drop_modality}
-
-    def _make_objective(self, autoencoder, architecture, options):
-        options = options | {"contrastive_weight": architecture["contrastive_weight"]}
-        return super()._make_objective(autoencoder, architecture, options)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import validate_data
 
 from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality, Sequence
-from ._base import BaseEncoder, joined, refuse_class
-from ._reconstruction import check_places
+from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class
 
 NAME = "sequence"  # of the only modality
 
 
 class UnimodalEncoder(BaseEncoder):
-    """Shared by the encoders of one modality; a subclass adds its parameters and `_make_objective`."""
+    """Shared by the encoders of one modality; a subclass names its objective and adds its parameters."""
 
-    _parameter_constraints: dict = {"modality": [Modality, None]} | BaseEncoder._parameter_constraints
+    _measured = "modality"
+
+    modality: Annotated[Modality | None, Modality, None] = None
 
     def _validate_params(self):
         refuse_class("modality", self.modality)
@@ -28,36 +31,37 @@ class UnimodalEncoder(BaseEncoder):
     def _declarations(self) -> dict[str, Modality]:
         return {NAME: self.modality or Sequence()}
 
-    def _where(self, name: str, i: int, modality: str) -> str:
-        return f"{name}[{i}]"
+    def _name_in_errors(self, X: str, i: int, modality: str) -> str:
+        return f"{X}[{i}]"
 
-    def _stream(self, X, reset: bool = False, name: str = "X") -> Iterator[dict]:
-        return ({NAME: x} for x in self._each(X, reset, name))
+    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[list[dict], dict[str, Any]]:
+        if learned is not None:
+            return list(at_least_one(self._stream(X))), _columns(self)
+        (modality,) = self._declarations().values()
+        if not _is_rows(X, modality):
+            return list(at_least_one({NAME: x} for x in modality.objects(X, "X"))), {}
+        blank = type(self)(**self.get_params(deep=False))  # which notes what scikit-learn wants noted
+        rows = _checked_rows(blank, X, "X", reset=True)
+        return list(at_least_one({NAME: x} for x in rows)), _columns(blank)
 
-    def _each(self, X, reset: bool = False, name: str = "X") -> Iterable:
-        """Return the objects of X or its rows of numbers, noting the number of columns as scikit-learn does."""
-        (modality,) = (self._declarations() if reset or not hasattr(self, "modalities_") else self.modalities_).values()
-        if not (modality.takes_rows and tables.is_numeric(X)):
-            if reset:
-                for attribute in ("n_features_in_", "feature_names_in_"):
-                    vars(self).pop(attribute, None)
+    def _stream(self, X) -> Iterator[dict]:
+        return ({NAME: x} for x in self._each(X, "X"))
+
+    def _each(self, X, name: str) -> Iterable:
+        """Return the objects of X, or its rows of numbers."""
+        modality = self.modalities_[NAME]
+        if not _is_rows(X, modality):
             return modality.objects(X, name)
         X = tables.rows(X, name)
-        if not reset and hasattr(self, "modalities_") and not hasattr(self, "n_features_in_"):
+        if not hasattr(self, "n_features_in_"):
             raise TableError(f"{name} is an array of numbers, but fit saw Tables; pass a list of Tables.")
-        if getattr(X, "ndim", 2) > 2:
-            raise TableError(f"{name} looks like images; declare them with modality=Image().")
-        X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
-        if np.isinf(X).any():
-            row, column = np.argwhere(np.isinf(X))[0]
-            raise TableError(f"{name}[{row}] contains infinity at column {column}; set it to NaN if not observed.")
-        return X
+        return _checked_rows(self, X, name, reset=False)
 
     def _like(self, at, n: int, of: str) -> list | None:
         """Return where to decode, one entry for each of n."""
         if at is None:
             return None
-        at = list(self._each([at] * n if self.modalities_[NAME].is_one(at) else at, name="at"))
+        at = list(self._each([at] * n if self.modalities_[NAME].is_one(at) else at, "at"))
         check_places(at, n, of)
         return at
 
@@ -82,12 +86,10 @@ class UnimodalEncoder(BaseEncoder):
         X : list of Table, list of ndarray, or ndarray of shape (n_objects, n_points[, n_draws])
             Values in the units of fit. In a Table draws make the value column one of shape (n_points, n_draws).
         """
-        check_is_fitted(self)
-        Z = self._check_bottleneck(Z)
-        self._check_output(output)
-        self._check_draws_of_codes(n_draws)
-        like = self._like(at, len(Z), f"Z has {len(Z)} rows")
-        return self._write(NAME, *self._decode_at(Z, NAME, like, n_draws), output)
+        Z = self._checked_codes(Z)
+        check_output(output)
+        self._check_draws(n_draws, of_codes=True)
+        return self._decoded(NAME, Z, self._like(at, len(Z), f"Z has {len(Z)} rows"), n_draws, output)
 
     def reconstruct(self, X, *, n_draws=None, output="tables"):
         """Encode objects and decode them at their own locations, rows without a measurement included.
@@ -106,18 +108,20 @@ class UnimodalEncoder(BaseEncoder):
         X : list of Table, list of ndarray, or ndarray of shape (n_objects, n_points[, n_draws])
             As in `inverse_transform`.
         """
-        return self._reconstruct(X, n_draws, output)
+        return self._reconstructed(X, n_draws, output)
 
-    def _reconstruct(self, X, n_draws, output, context: float = 0.0):
-        check_is_fitted(self)
-        self._check_output(output)
+    def _reconstructed(self, X, n_draws, output, context: float = 0.0):
+        model = self._ready()
+        check_output(output)
         self._check_draws(n_draws)
         rebuilt = []
-        for _, objects, records in self._chunks(X):
-            values, own = self._decode_own(records, NAME, n_draws, context), [r[NAME] for r in records]
-            rebuilt.append(self._write(NAME, values, own, np.arange(len(own)), [o[NAME] for o in objects], output))
+        for _, objects, records in self._chunks(model, X):
+            values = model.reconstruct(records, NAME, n_draws=n_draws, context=context)
+            like, own = [o[NAME] for o in objects], [r[NAME] for r in records]
+            rebuilt.append(self._written(model.modalities[NAME], values, own, like, output))
         return joined(rebuilt)
 
+    @available_if(BaseEncoder._makes_new_objects)
     def sample(self, n_objects=1, *, at=None, random_state=None, output="tables"):
         """Draw new objects.
 
@@ -143,9 +147,30 @@ class UnimodalEncoder(BaseEncoder):
         NotFittedError
             If there is no prior: `fit_prior` was not called, and the objective does not bring one.
         """
-        self._check_output(output, "bottlenecks")
-        Z = self._sample_bottlenecks(n_objects, random_state)
+        check_output(output, "bottlenecks")
+        Z = self._new_codes(n_objects, random_state)
         if output == "bottlenecks":
             return Z
         like = self._like(at, n_objects, f"n_objects={n_objects}")
-        return self._write(NAME, *self._decode_samples(Z, NAME, like), output)
+        return self._decoded(NAME, Z, like, None, output, drawn=True)
+
+
+def _is_rows(X, modality: Modality) -> bool:
+    return modality.takes_rows and tables.is_numeric(X)
+
+
+def _columns(estimator) -> dict[str, Any]:
+    """Return what scikit-learn has noted of the columns of an array."""
+    return {k: v for k, v in vars(estimator).items() if k in ("n_features_in_", "feature_names_in_")}
+
+
+def _checked_rows(estimator, X, name: str, reset: bool) -> np.ndarray:
+    """Return rows of numbers; the estimator notes their columns, or compares them with those of fit."""
+    X = tables.rows(X, name)
+    if getattr(X, "ndim", 2) > 2:
+        raise TableError(f"{name} looks like images; declare them with modality=Image().")
+    X = validate_data(estimator, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
+    if np.isinf(X).any():
+        row, column = np.argwhere(np.isinf(X))[0]
+        raise TableError(f"{name}[{row}] contains infinity at column {column}; set it to NaN if not observed.")
+    return X

@@ -1,8 +1,23 @@
 """Modalities: the translator between tables, arrays, batches and tokens. OPEN: one file per geometry."""
 
-from ._base import Modality
+from ._base import Modality, Tokenizer
 from ._image import Image
 from ._presets import Photometry, Spectrum
+from ._record import LINE, PLANE, STORABLE, Geometry, Record, Separations, storable
 from ._sequence import Sequence
 
-__all__ = ["Image", "Modality", "Photometry", "Sequence", "Spectrum"]
+__all__ = [
+    "LINE",
+    "PLANE",
+    "STORABLE",
+    "Geometry",
+    "Image",
+    "Modality",
+    "Photometry",
+    "Record",
+    "Separations",
+    "Sequence",
+    "Spectrum",
+    "Tokenizer",
+    "storable",
+]

@@ -4,38 +4,48 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ..nn.batch import OBJECTS, POINTS, Batch, Ragged
+from ._record import Geometry, Record, Separations, storable
 
 
 class Tokenizer(Protocol):
     """What a modality's tokenizer (an `nn.Module`) can do; W is model_dim."""
 
-    def queries(self, batch: Batch):
-        """Locations without values, (B, L, W)."""
+    def queries(self, batch: Batch) -> Tensor:
+        """Return locations without values, (B, L, W)."""
 
-    def add_values(self, queries, value):
-        """Tokens of points (B, L, W) from their queries and values (B, L)."""
+    def add_values(self, queries: Tensor, value: Tensor) -> Tensor:
+        """Return tokens of points (B, L, W) from their queries and values (B, L)."""
 
-    def context(self, batch: Batch):
-        """Metadata as tokens (B, M, W) and whether each is present (B, M)."""
+    def context(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return metadata as tokens (B, M, W) and whether each is present (B, M)."""
 
 
 class Modality(abc.ABC):
     """How one kind of measurement is declared, read, batched, tokenised and written back.
 
     A modality is a frozen dataclass: a declaration that scikit-learn can clone, compare and print. `learn` returns
-    a completed copy and never changes the declaration.
+    a completed copy and never changes the declaration. Model files know every subclass by its name; a dataclass that
+    `learn` leaves in the copy is made known by `storable`.
     """
 
+    #: where points lie
+    geometry: ClassVar[Geometry]
     #: whether rows of a 2-D array are objects too
     takes_rows = False
     #: whether decoded objects have one shape, so that many are given as one array
     stacks = False
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        storable(cls)
 
     @abc.abstractmethod
     def objects(self, X, name: str) -> Iterator:
@@ -64,58 +74,59 @@ class Modality(abc.ABC):
         """Return how many points an object holds, observed or not."""
 
     @abc.abstractmethod
-    def read(self, obj, where: str, values: bool = True) -> dict[str, Any]:
-        """Return one object as a record of scaled arrays; `where` names it in errors.
+    def read(self, obj, where: str, values: bool = True) -> Record:
+        """Return one object as a `Record`; `where` names it in errors.
 
         With ``values=False`` only what a decoder needs is read: locations, bands and metadata.
         """
 
-    def read_all(self, objects: list, where: list[str], values: bool = True) -> list[dict[str, Any]]:
+    def read_all(self, objects: list, where: list[str], values: bool = True) -> list[Record]:
         """Return what `read` does of each object."""
         return [self.read(obj, place, values) for obj, place in zip(objects, where, strict=True)]
 
-    def collate(self, records: list[dict[str, Any]], queries: bool = False) -> Ragged:
+    def collate(self, records: list[Record], queries: bool = False) -> Ragged:
         """Join records end to end; only observed points, or with ``queries=True`` every location, measured or not."""
-        points = {k: np.concatenate([r[k] for r in records]) for k in (*POINTS, "seen")}
-        lengths, seen = np.array([len(r["seen"]) for r in records]), points.pop("seen")
+        points = {k: np.concatenate([getattr(r, k) for r in records]) for k in POINTS}
+        lengths = np.array([len(r) for r in records])
         if queries:
             points["value"] = np.nan_to_num(points["value"])
         else:
-            points = {k: v[seen] for k, v in points.items()}
-            lengths = np.bincount(np.repeat(np.arange(len(records)), lengths)[seen], minlength=len(records))
+            observed = np.concatenate([r.observed for r in records])
+            points = {k: v[observed] for k, v in points.items()}
+            lengths = np.bincount(np.repeat(np.arange(len(records)), lengths)[observed], minlength=len(records))
         return Ragged(
             {k: torch.from_numpy(v) for k, v in points.items()},
-            {k: torch.from_numpy(np.array([r[k] for r in records])) for k in OBJECTS},
+            {k: torch.from_numpy(np.array([getattr(r, k) for r in records])) for k in OBJECTS},
             torch.from_numpy(lengths),
         )
 
-    def absent(self) -> dict[str, Any]:
+    def absent(self) -> Record:
         """Return the record of an object that lacks this modality: no points, no metadata."""
         record = self.read(self.grid(), "the learned grid", values=False)
-        points = {k: record[k][:0] for k in (*POINTS, "seen")}
-        return points | {
-            "numbers": np.full_like(record["numbers"], np.nan),
-            "labels": np.full_like(record["labels"], -1),
-        }
+        return Record(
+            **{k: getattr(record, k)[:0] for k in (*POINTS, "observed")},
+            numbers=np.full_like(record.numbers, np.nan),
+            labels=np.full_like(record.labels, -1),
+        )
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return a batch of training objects changed at random in ways that leave them what they are."""
         return batch
 
     @abc.abstractmethod
-    def unscale(self, values, record: dict[str, Any]):
+    def unscale(self, values: NDArray[Any], record: Record) -> NDArray[Any]:
         """Return decoded values in the units of fit and the order of the object's rows, NaN where none was made."""
 
     @abc.abstractmethod
-    def write(self, values, like) -> Any:
+    def write(self, values: NDArray[Any], like: Any) -> Any:
         """Return unscaled values as an object of the kind of `like`, with its locations and metadata."""
 
     @abc.abstractmethod
-    def values_at(self, record: dict[str, Any], target: dict[str, Any]):
+    def values_at(self, record: Record, target: Record) -> NDArray[Any]:
         """Return a record's scaled values at the locations of another record, NaN where they cannot be had."""
 
     @abc.abstractmethod
-    def typical_metadata(self, record: dict[str, Any]) -> dict[str, Any]:
+    def typical_metadata(self, record: Record) -> Record:
         """Return a record whose absent metadata are replaced by the training median or commonest label."""
 
     @abc.abstractmethod
@@ -126,9 +137,9 @@ class Modality(abc.ABC):
         """Return the median measurement error in scaled values; None if there are none."""
         return None
 
-    def separations(self) -> tuple[float, float, int] | None:
-        """Return finest and longest separation of scaled locations and the number of bands; None if not on a line."""
-        return None
+    def separations(self) -> Separations:
+        """Return the separations of scaled locations; asked for only where the geometry says that there are any."""
+        raise NotImplementedError(f"{type(self).__name__}: points of a {self.geometry.name} have no separations.")
 
     @abc.abstractmethod
     def tokenizer(self, model_dim: int) -> Any:

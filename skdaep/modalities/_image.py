@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +18,10 @@ from ..nn.positions import Sinusoids, frequency_range
 from ._base import Modality
 from ._learned import EXTREME, Scaling, spoiler
 from ._reading import remedy
+from ._record import PLANE, Record, storable
 
 
+@storable
 @dataclass(frozen=True)
 class LearnedImage:
     """What `Image.learn` found in the training objects."""
@@ -62,6 +63,7 @@ class Image(Modality):
     flips: bool = True
     learned: LearnedImage | None = field(default=None, repr=False)
 
+    geometry = PLANE
     stacks = True
 
     # --- learning -----------------------------------------------------------------------------------
@@ -111,7 +113,7 @@ class Image(Modality):
         """Return the number of patches."""
         return math.prod(self._n_patches)
 
-    def read(self, obj, where: str, values: bool = True) -> dict[str, Any]:
+    def read(self, obj, where: str, values: bool = True) -> Record:
         """Return one image as scaled patches and their places."""
         _check_shape(obj, self._user_shape, where, "the images of fit have")
         obj = _converted(obj, self.learned.unit, where)
@@ -120,22 +122,22 @@ class Image(Modality):
             _refuse_extreme(obj, obj[beyond][0], where)
         scaled = self.learned.value.forward(obj.reshape(self.learned.shape))
         patches = self._to_patches(scaled).astype(np.float32)  # (L, P)
-        seen = np.isfinite(patches).all(1)
-        patches[~seen] = np.nan  # what is not observed must not count as content
-        if values and not seen.any():
+        observed = np.isfinite(patches).all(1)
+        patches[~observed] = np.nan  # what is not observed must not count as content
+        if values and not observed.any():
             raise TableError(f"{where} has no patch without NaN; {remedy(where)}.")
         n = len(patches)
-        return {
-            "value": patches,
-            "location": self._places(),
-            "band": np.zeros(n, np.int64),
-            "error": np.full(n, np.nan, np.float32),
-            "seen": seen,
-            "numbers": np.zeros(0, np.float32),
-            "labels": np.zeros(0, np.int64),
-        }
+        return Record(
+            value=patches,
+            location=self._places(),
+            band=np.zeros(n, np.int64),
+            error=np.full(n, np.nan, np.float32),
+            observed=observed,
+            numbers=np.zeros(0, np.float32),
+            labels=np.zeros(0, np.int64),
+        )
 
-    def unscale(self, values: np.ndarray, record: dict[str, Any]) -> np.ndarray:
+    def unscale(self, values: np.ndarray, record: Record) -> np.ndarray:
         """Return the image (H, W[, C][, n_draws]) of patches (L, P[, n_draws])."""
         rows, columns, p = *self._n_patches, self.patch_size
         draws = values.shape[2:]
@@ -147,11 +149,11 @@ class Image(Modality):
         """Return the image."""
         return values
 
-    def values_at(self, record: dict[str, Any], target: dict[str, Any]) -> np.ndarray:
+    def values_at(self, record: Record, target: Record) -> np.ndarray:
         """Return the patches (L, P): all images have the same places."""
-        return record["value"]
+        return record.value
 
-    def typical_metadata(self, record: dict[str, Any]) -> dict[str, Any]:
+    def typical_metadata(self, record: Record) -> Record:
         """Return the record: images have no metadata."""
         return record
 

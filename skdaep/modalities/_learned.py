@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from ._record import storable
+
 #: Standard deviations from the mean of fit beyond which a number is refused: the step of float32 is a sixteenth of one
 #: there, so that neighbours merge, and what so large a number does in a network is no matter of what was learned.
 LIMIT = 1e6
 EXTREME = "more than a million standard deviations from the rest of fit; set it to NaN, or bring values to one scale"
 
 
+@storable
 @dataclass(frozen=True)
 class Scaling:
     """``scaled = (x - origin) / scale``, computed in float64."""
@@ -42,6 +45,7 @@ class Scaling:
         return x * self.scale + self.origin
 
 
+@storable
 @dataclass(frozen=True)
 class Learned:
     """What `Sequence.learn` found in the training objects."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Real
-from typing import Any
 
 import numpy as np
 from astropy.table import Column, Table
@@ -20,6 +19,7 @@ from ._base import Modality
 from ._learned import EXTREME, Learned, Scaling, default_grid, spacings, spoiler
 from ._metadata import learn_metadata, read_metadata, typical_meta
 from ._reading import canonical_order, read_together, remedy
+from ._record import LINE, Record, Separations
 from ._tokenizer import SequenceHead, SequenceTokenizer
 
 ROLES = ("value", "location", "band", "error")
@@ -72,6 +72,7 @@ class Sequence(Modality):
     prefer: tuple[str, ...] = ()
     learned: Learned | None = field(default=None, repr=False)
 
+    geometry = LINE
     takes_rows = True
 
     def objects(self, X, name: str) -> Iterator[Table]:
@@ -187,15 +188,15 @@ class Sequence(Modality):
         """Return the number of rows."""
         return len(obj)
 
-    def read(self, obj, where: str, values: bool = True) -> dict[str, Any]:
+    def read(self, obj, where: str, values: bool = True) -> Record:
         """Return one object as scaled arrays in a canonical order of its rows."""
         return self.read_all([obj], [where], values)[0]
 
-    def read_all(self, objects: list, where: list[str], values: bool = True) -> list[dict[str, Any]]:
+    def read_all(self, objects: list, where: list[str], values: bool = True) -> list[Record]:
         """Return what `read` does of each object, its arrays cut from those of all points."""
         return read_together(partial(self._read, values=values), objects, where) if objects else []
 
-    def _read(self, objects: list, where: list[str], values: bool) -> list[dict[str, Any]]:
+    def _read(self, objects: list, where: list[str], values: bool) -> list[Record]:
         learned = self.learned
         for obj, place in zip(objects, where, strict=True):
             if isinstance(obj, np.ndarray) and not learned.arrays:
@@ -222,15 +223,13 @@ class Sequence(Modality):
             "location": learned.location.forward(raw["location"][keep]).astype(np.float32),
             "band": band[keep],
             "error": error,
-            "seen": seen[keep],
+            "observed": seen[keep],
             "rows": raw["row"][keep],
         }
         numbers, labels = read_metadata(objects, where, learned, self.unknown)
-        ends = np.cumsum(np.bincount(raw["owner"][keep], minlength=len(objects))).tolist()
-        return [
-            {k: v[start:end] for k, v in points.items()} | {"n_rows": len(obj), "numbers": n, "labels": c}
-            for obj, start, end, n, c in zip(objects, [0, *ends], ends, numbers, labels, strict=False)
-        ]
+        lengths = np.bincount(raw["owner"][keep], minlength=len(objects))
+        whole = {"n_rows": [len(obj) for obj in objects], "numbers": numbers, "labels": labels}
+        return Record.cut(points, lengths, whole)
 
     def _refuse_extreme(self, role: str, raw: dict[str, np.ndarray], i: int, where: list[str]) -> None:
         owner, row, name = where[raw["owner"][i]], raw["row"][i], getattr(self, role)
@@ -294,30 +293,30 @@ class Sequence(Modality):
             for role, name in names.items():
                 tables.find_column(table, role, name, where)
 
-    def values_at(self, record: dict[str, Any], target: dict[str, Any]) -> np.ndarray:
+    def values_at(self, record: Record, target: Record) -> np.ndarray:
         """Return values (n_points,) linear between those seen in the same band and constant beyond; NaN without any."""
-        values = np.full(len(target["location"]), np.nan, np.float32)
-        for band in np.unique(target["band"]):
-            own, there = record["seen"] & (record["band"] == band), target["band"] == band
+        values = np.full(len(target), np.nan, np.float32)
+        for band in np.unique(target.band):
+            own, there = record.observed & (record.band == band), target.band == band
             if own.any():
-                values[there] = np.interp(target["location"][there], record["location"][own], record["value"][own])
+                values[there] = np.interp(target.location[there], record.location[own], record.value[own])
         return values
 
-    def typical_metadata(self, record: dict[str, Any]) -> dict[str, Any]:
+    def typical_metadata(self, record: Record) -> Record:
         """Fill absent metadata of a record with the training median or the commonest label."""
         learned = self.learned
         numbers = [s.forward(learned.typical[key]) for key, s in learned.numbers.items()]
-        return record | {
-            "numbers": np.where(np.isnan(record["numbers"]), np.array(numbers, np.float32), record["numbers"]),
-            "labels": record["labels"].clip(min=0),
-        }
+        return record.replace(
+            numbers=np.where(np.isnan(record.numbers), np.array(numbers, np.float32), record.numbers),
+            labels=record.labels.clip(min=0),
+        )
 
     # --- writing ------------------------------------------------------------------------------------
 
-    def unscale(self, values: np.ndarray, record: dict[str, Any]) -> np.ndarray:
+    def unscale(self, values: np.ndarray, record: Record) -> np.ndarray:
         """Return values (n_points[, n_draws]) in the units of fit and the order of the object's rows."""
-        full = np.full((record["n_rows"], *values.shape[1:]), np.nan)
-        full[record["rows"]] = self.learned.value.back(values.astype(np.float64))
+        full = np.full((record.n_rows, *values.shape[1:]), np.nan)
+        full[record.rows] = self.learned.value.back(values.astype(np.float64))
         return full
 
     def write(self, values: np.ndarray, like):
@@ -344,9 +343,9 @@ class Sequence(Modality):
         """Return the median measurement error in scaled values."""
         return self.learned.error
 
-    def separations(self) -> tuple[float, float, int]:
-        """Return finest and longest separation of scaled locations, and the number of bands."""
-        return self.learned.resolution, self.learned.extent, len(self.learned.bands)
+    def separations(self) -> Separations:
+        """Return the separations of scaled locations."""
+        return Separations((self.learned.resolution,), (self.learned.extent,), len(self.learned.bands))
 
     def tokenizer(self, model_dim: int) -> SequenceTokenizer:
         """Return a new tokenizer."""

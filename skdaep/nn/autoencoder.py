@@ -43,6 +43,7 @@ class Autoencoder(nn.Module):
         n_moments: int = 1,
     ):
         super().__init__()
+        self.model_dim = model_dim
         decoded = {} if n_decoder_layers is None else modalities
         self.decoded = tuple(decoded)
         self.encoder_tokenizers = ModulesByName({k: m.tokenizer(model_dim) for k, m in modalities.items()})

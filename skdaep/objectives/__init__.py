@@ -1,6 +1,6 @@
 """Objectives: what is learned. OPEN: one file per member, each an `Objective`."""
 
-from ._base import Bottleneck, Objective, random_share
+from ._base import OBJECTIVES, Bottleneck, Experts, Objective, random_share
 from .contrastive import Contrastive
 from .denoising import Denoising
 from .masking import Masking
@@ -8,9 +8,11 @@ from .mixture import MixtureOfExperts
 from .variational import Variational
 
 __all__ = [
+    "OBJECTIVES",
     "Bottleneck",
     "Contrastive",
     "Denoising",
+    "Experts",
     "Masking",
     "MixtureOfExperts",
     "Objective",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
+from ..registry import register
+
+#: every objective by its name, for files
+OBJECTIVES: dict[str, type] = {}
 
 
 class Bottleneck(NamedTuple):
@@ -19,8 +24,19 @@ class Bottleneck(NamedTuple):
     scale: Tensor | None = None
 
 
+class Experts(NamedTuple):
+    """Normal posteriors of a batch, whose equal mixture is the posterior of z; zeros where an object lacks one."""
+
+    mean: Tensor  # (B, M, K, D)
+    scale: Tensor  # (B, M, K, D)
+    present: Tensor  # (B, M)
+
+
 class Objective(nn.Module):
     """An autoencoder and what it is trained for: encode, loss, decode.
+
+    Every subclass is known to model files by its name. The names of its constructor's keyword arguments are those of
+    the parameters of an estimator, which hands them over: see `options`.
 
     Parameters
     ----------
@@ -46,13 +62,33 @@ class Objective(nn.Module):
         Draws whose mean is the point estimate; 0 if ``decode`` without noise gives it at once.
     has_prior : bool
         Whether z follows N(0, 1) as trained.
+    has_decoder : bool
+        Whether the autoencoder decodes; without, there are no new objects.
+    decoding_options : frozenset of str
+        Options that may change after training, since no weight depends on them.
+    training_options : frozenset of str
+        Options that `loss` alone reads.
+    hidden_length_on_separations, hidden_length_on_grids : int or None
+        What hidden_length="auto" is for a modality, by its geometry: where the noise of draws can be correlated along
+        separations, and where points stand on a fixed grid.
     """
 
-    n_moments = 1
-    draws: str | None = None
+    n_moments: ClassVar[int] = 1
+    draws: ClassVar[str | None] = None
     free_correlation: frozenset[str] = frozenset()
-    n_point_draws = 0
-    has_prior = False
+    n_point_draws: int = 0
+    has_prior: ClassVar[bool] = False
+    has_decoder: ClassVar[bool] = True
+    decoding_options: ClassVar[frozenset[str]] = frozenset()
+    training_options: ClassVar[frozenset[str]] = frozenset(
+        {"n_queries", "typical_errors", "drop_modality", "modality_weights"}
+    )
+    hidden_length_on_separations: ClassVar[int | None] = None
+    hidden_length_on_grids: ClassVar[int | None] = None
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        register(OBJECTIVES, cls)
 
     def __init__(
         self,
@@ -68,9 +104,24 @@ class Objective(nn.Module):
         self.n_queries, self.typical_errors = n_queries, typical_errors or {}
         self.drop_modality, self.modality_weights = drop_modality, modality_weights or {}
 
+    @classmethod
+    def options(cls) -> frozenset[str]:
+        """Return the names of all keyword arguments of the constructor, those of base classes included."""
+        constructors = [vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base)]
+        own = constructors[: 1 + [vars(Objective)["__init__"] is c for c in constructors].index(True)]
+        parameters = [p for c in own for p in inspect.signature(c).parameters.values()]
+        return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return the bottleneck of batches by modality, from all their points."""
         return Bottleneck(self.autoencoder.encode(batches))
+
+    def experts(self, batches: dict[str, Batch]) -> Experts:
+        """Return the posteriors whose mixture that of z is; here it is one."""
+        mean, scale = self.encode(batches)
+        if scale is None:
+            raise TypeError(f"{type(self).__name__} has no posterior.")
+        return Experts(mean[:, None], scale[:, None], torch.ones(len(mean), 1, dtype=torch.bool, device=mean.device))
 
     def encode_each(self, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
         """Return what the encoder gives for each modality alone (B, M, K, D n_moments), and which there are (B, M).

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +34,9 @@ class Contrastive(Objective):
     """Align the encodings of an object's modalities; there is no decoder."""
 
     draws = "neighbors"
+    has_decoder = False
 
-    def __init__(self, autoencoder: Autoencoder, **options):
+    def __init__(self, autoencoder: Autoencoder, **options: Any):
         super().__init__(autoencoder, **options)
         self.alignment = Alignment()
 

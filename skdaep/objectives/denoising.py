@@ -56,11 +56,12 @@ class Denoising(Objective):
     """
 
     draws = "noise"
+    decoding_options = frozenset({"sampler", "n_sampling_steps"})
+    hidden_length_on_grids = 32  # patches must meet
 
     def __init__(
         self,
         autoencoder: Autoencoder,
-        model_dim: int,
         *,
         prediction: str,
         schedule: str,
@@ -74,7 +75,7 @@ class Denoising(Objective):
         self.schedule = SCHEDULES[schedule]()
         self.sampler, self.n_sampling_steps = SAMPLERS[sampler], n_sampling_steps
         self.start = self.schedule.last_time(LEAST_ALPHA) if prediction == "epsilon" else 1.0
-        self.time = NumberEmbedding(model_dim, 0.25, 8.0, 16)
+        self.time = NumberEmbedding(autoencoder.model_dim, 0.25, 8.0, 16)
         # x_0 is not looked for where x_t already shows it.
         learned = autoencoder.decoded if prediction == "x0" else ()
         self.spreads = ModulesByName({name: Spread(autoencoder.heads[name]) for name in learned})

@@ -11,6 +11,8 @@ random share of the visible points, from none to all, so that z alone suffices w
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -22,10 +24,12 @@ from ._base import Objective, first_share
 class Masking(Objective):
     """Predict hidden points from z and a share of the visible points."""
 
-    def __init__(self, autoencoder: Autoencoder, model_dim: int, *, mask_ratio: float, **options):
+    hidden_length_on_separations, hidden_length_on_grids = 8, 32
+
+    def __init__(self, autoencoder: Autoencoder, *, mask_ratio: float, **options: Any):
         super().__init__(autoencoder, **options)
         self.mask_ratio = mask_ratio
-        self.hidden_token = nn.Parameter(torch.zeros(model_dim))
+        self.hidden_token = nn.Parameter(torch.zeros(autoencoder.model_dim))
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the hidden points, per object; the point of an object that has one is both."""

@@ -26,7 +26,7 @@ from torch.distributions import Normal
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ._base import Bottleneck, random_share
+from ._base import Bottleneck, Experts, random_share
 from .variational import Variational, normal
 
 
@@ -37,18 +37,21 @@ class MixtureOfExperts(Variational):
         super().__init__(autoencoder, beta=beta, **options)
         self.n_importance = n_importance
 
+    def experts(self, batches: dict[str, Batch]) -> Experts:
+        """Return the posterior that each modality gives alone."""
+        moments, present = self.encode_each(batches)
+        return Experts(*normal(moments), present)  # (B, M, K, D) each
+
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return mean and standard deviation of the mixture; of an object with one modality they are its expert's."""
-        moments, present = self.encode_each(batches)
-        means, scales = normal(moments)  # (B, M, K, D) each
+        means, scales, present = self.experts(batches)
         share = (present / present.sum(1, keepdim=True))[:, :, None, None]
         mean = (share * means).sum(1)
         return Bottleneck(mean, (share * (scales**2 + (means - mean[:, None]) ** 2)).sum(1).sqrt())
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the bound per object and point, and its two parts, averaged over draws."""
-        moments, present = self.encode_each(random_share(batches, generator))
-        means, scales = normal(moments)  # (B, M, K, D) each
+        means, scales, present = self.experts(random_share(batches, generator))
         owner, expert = present.nonzero(as_tuple=True)  # (P,) each, one for every expert of every object
         mean, scale = (x[owner, expert][:, None] for x in (means, scales))  # (P, 1, K, D)
         shape = (len(owner), self.n_importance, *mean.shape[2:])

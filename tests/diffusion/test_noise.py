@@ -167,7 +167,7 @@ def test_noise_of_a_row_does_not_depend_on_its_company(law):
 
 @pytest.mark.parametrize("law", [MIXED, SMOOTH, Correlation((1.0,), (0.7,), (True,), n_bands=3)])
 def test_the_correlation_of_known_noise_is_recovered(law):
-    found = Correlation.of(residuals(law), finest=0.05, extent=10.0, n_bands=3)
+    found = Correlation.of(residuals(law), finest=(0.05,), longest=(10.0,), n_bands=3)
     assert found.n_bands == 3
     lags = np.array([0.1, 0.3, 0.6, 1.0, 2.0, 4.0])
     for same in (True, False):
@@ -176,14 +176,14 @@ def test_the_correlation_of_known_noise_is_recovered(law):
 
 
 def test_white_residuals_are_found_white():
-    found = Correlation.of(residuals(Correlation(n_bands=2)), finest=0.05, extent=10.0, n_bands=2)
+    found = Correlation.of(residuals(Correlation(n_bands=2)), finest=(0.05,), longest=(10.0,), n_bands=2)
     assert found.white > 0.95
     assert np.abs(found.at([0.1, 1.0, 5.0])).max() < 0.03
 
 
 def test_scale_of_the_residuals_does_not_matter():
     data = residuals(MIXED, n_objects=50)
-    one, other = (Correlation.of([(x, b, k * r) for x, b, r in data], 0.05, 10.0, 3) for k in (1, 1e3))
+    one, other = (Correlation.of([(x, b, k * r) for x, b, r in data], (0.05,), (10.0,), 3) for k in (1, 1e3))
     assert one.scales == other.scales
     np.testing.assert_allclose(one.weights, other.weights, rtol=1e-6)
 
@@ -210,7 +210,7 @@ def hostile():
 @pytest.mark.parametrize("kind", hostile())
 @pytest.mark.parametrize("extent", [10.0, 0.1], ids=["wide", "extent is the finest separation"])
 def test_weights_are_shares_of_the_variance_whatever_the_residuals(kind, extent):
-    found = Correlation.of(hostile()[kind], 0.1, extent, 1)
+    found = Correlation.of(hostile()[kind], (0.1,), (extent,), 1)
     assert len(found.scales) == len(found.weights) == len(found.shared)
     assert all(w > 0 for w in found.weights)
     assert sum(found.weights) <= 1 + 1e-9
@@ -230,12 +230,12 @@ def test_weights_are_shares_of_the_variance_whatever_the_residuals(kind, extent)
     ids=["no objects", "one point", "no residual", "no pair near enough"],
 )
 def test_without_a_pair_to_learn_from_noise_is_white(data):
-    assert Correlation.of(data, 0.1, 10.0, 2) == Correlation(n_bands=2)
+    assert Correlation.of(data, (0.1,), (10.0,), 2) == Correlation(n_bands=2)
 
 
 def test_a_constant_offset_is_correlated_over_all_separations():
     data = [(np.linspace(0, 10, 30), np.zeros(30, int), np.full(30, sign)) for sign in (1.0, -1.0)]
-    found, d = Correlation.of(data, 0.1, 10.0, 1), np.linspace(0.1, 10, 20)
+    found, d = Correlation.of(data, (0.1,), (10.0,), 1), np.linspace(0.1, 10, 20)
     assert (found.at(d) > np.exp(-(d**2) / (2 * 10.0**2)) - 1e-3).all(), "as far as the longest scale goes"
 
 
@@ -246,13 +246,13 @@ def test_points_that_repeat_one_location_are_taken_as_the_shortest_separation():
     for _ in range(100):
         x, r = np.sort(rng.uniform(0, 10, 20)), rng.standard_normal(20)
         data.append((np.repeat(x, 2), np.zeros(40, int), np.repeat(r, 2)))
-    found = Correlation.of(data, 0.01, 10.0, 1)
+    found = Correlation.of(data, (0.01,), (10.0,), 1)
     assert found.at(0.0) > 0.6
     assert abs(found.at(1.0)) < 0.05
 
 
 def test_every_object_counts_by_its_points_and_not_by_its_place():
     data = residuals(MIXED, n_objects=20, n_points=70) + residuals(MIXED, n_objects=20, n_points=5, seed=1)
-    one, other = (Correlation.of(d, 0.05, 10.0, 3) for d in (data, data[::-1]))
+    one, other = (Correlation.of(d, (0.05,), (10.0,), 3) for d in (data, data[::-1]))
     np.testing.assert_allclose(one.weights, other.weights, rtol=1e-6)
     assert one.scales == other.scales

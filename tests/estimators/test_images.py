@@ -96,7 +96,7 @@ def test_shapes_of_all_that_is_returned(make_image, estimator_class, some_draws,
         assert np.isfinite(rebuilt).all()
     if some_draws:
         assert estimator.reconstruct(X, n_draws=3).shape == (*X.shape, 3)
-    if estimator_class._objective_class.draws == "noise":
+    if estimator_class.objective_class.draws == "noise":
         assert estimator.inverse_transform(Z, n_draws=3).shape == (*X.shape, 3)
 
 
@@ -131,7 +131,7 @@ def test_order_and_company_are_irrelevant(of_images, some_draws, monkeypatch):
         np.testing.assert_allclose(method(X[order]), expected[order], **CLOSE)
         np.testing.assert_allclose(method(X[4:6]), expected[4:6], **CLOSE)
         with monkeypatch.context() as patch:
-            patch.setattr("skdaep.estimators._decoding.TOKENS_PER_PASS", 20)
+            patch.setattr("skdaep.model.passes.TOKENS_PER_PASS", 20)
             np.testing.assert_allclose(method(X), expected, **CLOSE)
 
 

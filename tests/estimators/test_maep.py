@@ -1,6 +1,7 @@
 """The masked autoencoder through its estimator: what a context does, and that it has no draws."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,8 +63,8 @@ def test_as_many_points_are_shown_as_the_share_says_and_at_least_one(
     rebuilt(fitted, [table], context=context)
     (batch,) = shown
     assert batch.lengths.tolist() == [count]
-    record = fitted._read(fitted._objects([table]), fitted.modalities_)[0]["sequence"]
-    observed = set(record["value"][record["seen"]].tolist())
+    record = fitted.model_.read(list(fitted._stream([table])))[0]["sequence"]
+    observed = set(record.value[record.observed].tolist())
     assert len(observed) == 12
     assert set(batch.value[0].tolist()) <= observed, "points that were measured, with their values"
     assert len(set(batch.value[0].tolist())) == count, "each once"
@@ -71,7 +72,7 @@ def test_as_many_points_are_shown_as_the_share_says_and_at_least_one(
 
 def test_all_points_as_context_is_no_matter_of_chance(fitted, X):
     other = copy.deepcopy(fitted)
-    other._seed += 1
+    other.model_ = replace(other.model_, seed=other.model_.seed + 1)
     assert_close(rebuilt(other, X, context=1.0), rebuilt(fitted, X, context=1.0))
     differences = [
         np.abs(a - b).max()
@@ -94,7 +95,7 @@ def test_order_of_objects_and_rows_is_irrelevant_with_a_context_too(fitted, X, c
 def test_company_and_small_passes_are_irrelevant_with_a_context_too(fitted, X, monkeypatch):
     expected = rebuilt(fitted, X, context=0.4)
     assert_close(rebuilt(fitted, X[3:5], context=0.4), expected[3:5])
-    monkeypatch.setattr("skdaep.estimators._decoding.TOKENS_PER_PASS", 20)
+    monkeypatch.setattr("skdaep.model.passes.TOKENS_PER_PASS", 20)
     assert_close(rebuilt(fitted, X, context=0.4), expected)
 
 
@@ -116,7 +117,7 @@ def test_which_points_are_shown_depends_on_content_and_seed(fitted, make_light_c
     for i, table in enumerate(tables):
         table["mag"] += 0.1 * i
     other = copy.deepcopy(fitted)
-    other._seed += 1
+    other.model_ = replace(other.model_, seed=other.model_.seed + 1)
     for estimator in (fitted, other):
         rebuilt(estimator, tables, context=0.3)
     assert len(shown) == 12

@@ -8,7 +8,8 @@ from astropy.table import Table
 from sklearn.neighbors import NearestNeighbors
 
 from skdaep import ContrastiveNeighbors, Image, Photometry, Spectrum
-from skdaep.estimators._neighbors import metadata_of, pack, ranking, unpack
+from skdaep.modalities import Record
+from skdaep.model.neighbors import metadata_of, pack, ranking, unpack
 
 TINY = dict(model_dim=16, n_heads=2, n_encoder_layers=1, bottleneck_length=2, bottleneck_dim=2)
 TINY |= dict(encoder_hidden_length=3, max_iter=3, batch_size=32, random_state=0, device="cpu", early_stopping=False)
@@ -64,7 +65,9 @@ def numbers_of(x, name, value):
 
 
 def record(numbers=(), labels=()):
-    return {"numbers": np.array(numbers, np.float32), "labels": np.array(labels, np.int64)}
+    nothing = np.zeros(0, np.float32)
+    empty = dict.fromkeys(("value", "location", "band", "error", "observed"), nothing)
+    return Record(**empty, numbers=np.array(numbers, np.float32), labels=np.array(labels, np.int64))
 
 
 def order(distance, own, target, tolerance=0.5):
@@ -119,15 +122,15 @@ def test_numbers_not_asked_for_do_not_count():
 
 
 def test_packed_records_come_back(fitted, X):
-    records = fitted._read(fitted._objects(X), fitted.modalities_)
+    records = fitted.model_.read(list(fitted._stream(X)))
     packed = pack(records)
     assert all(isinstance(v, np.ndarray) and v.dtype != object for v in packed.values())
     back = unpack(packed)
     assert [set(r) for r in back] == [set(r) for r in records]
     for one, other in zip(back, records, strict=True):
-        for name, fields in one.items():
-            for field, value in fields.items():
-                np.testing.assert_array_equal(value, other[name][field], err_msg=field)
+        for name, record in one.items():
+            for field in ("value", "location", "band", "error", "observed", "numbers", "labels"):
+                np.testing.assert_array_equal(getattr(record, field), getattr(other[name], field), err_msg=field)
 
 
 def test_what_is_kept_is_no_view_of_the_user_s_data(fitted, X):

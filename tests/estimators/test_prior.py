@@ -47,7 +47,7 @@ def test_the_prior_learns_a_bent_distribution_of_two_parts():
 
 
 def test_without_a_prior_sample_says_what_to_call(fitted):
-    if fitted._objective_class.has_prior:
+    if fitted.objective_class.has_prior:
         assert len(fitted.sample(2)) == 2
     else:
         with pytest.raises(NotFittedError, match="fit_prior"):
@@ -55,7 +55,7 @@ def test_without_a_prior_sample_says_what_to_call(fitted):
 
 
 def test_a_prior_that_comes_with_the_objective_is_standard_normal(fitted):
-    if not fitted._objective_class.has_prior:
+    if not fitted.objective_class.has_prior:
         pytest.skip("brings no prior")
     Z = fitted.sample(2000, output="bottlenecks")
     np.testing.assert_allclose(Z.mean(0), 0, atol=0.1)

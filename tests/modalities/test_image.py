@@ -50,9 +50,9 @@ def test_reading_and_unscaling_is_the_identity(shape, patch_size):
     modality, X = learned(shape, patch_size=patch_size), images(shape, seed=1)
     for image in X:
         record = modality.read(image, "X[0]")
-        assert record["value"].shape == (96 // patch_size**2, patch_size**2 * (shape[2] if len(shape) == 3 else 1))
-        np.testing.assert_allclose(modality.unscale(record["value"], record), image, atol=1e-5)
-        draws = np.stack([record["value"], 2 * record["value"]], -1)
+        assert record.value.shape == (96 // patch_size**2, patch_size**2 * (shape[2] if len(shape) == 3 else 1))
+        np.testing.assert_allclose(modality.unscale(record.value, record), image, atol=1e-5)
+        draws = np.stack([record.value, 2 * record.value], -1)
         back = modality.unscale(draws, record)
         assert back.shape == (*shape, 2)
         np.testing.assert_allclose(back[..., 0], image, atol=1e-5)
@@ -61,7 +61,7 @@ def test_reading_and_unscaling_is_the_identity(shape, patch_size):
 @SHAPES
 def test_pixels_are_scaled_to_mean_0_and_deviation_1(shape):
     modality = learned(shape)
-    pixels = np.stack([modality.read(image, "X[0]")["value"] for image in images(shape)])
+    pixels = np.stack([modality.read(image, "X[0]").value for image in images(shape)])
     assert pixels.mean() == pytest.approx(0, abs=1e-5)
     assert pixels.std() == pytest.approx(1, abs=1e-5)
 
@@ -70,15 +70,15 @@ def test_pixels_are_scaled_to_mean_0_and_deviation_1(shape):
 def test_a_patch_is_a_square_of_neighbouring_pixels_at_its_place(shape):
     """One lit square is one patch, where the places say: rows first, within -1 to 1."""
     modality = learned(shape)
-    dark = modality.read(np.zeros(shape), "X[0]")["value"]
+    dark = modality.read(np.zeros(shape), "X[0]").value
     for i in range(2):
         for j in range(3):
             image = np.zeros(shape)
             image[4 * i : 4 * i + 4, 4 * j : 4 * j + 4] = 1
             record = modality.read(image, "X[0]")
-            (lit,) = np.flatnonzero((record["value"] != dark).any(1))
-            assert (record["value"] != dark)[lit].all()
-            np.testing.assert_allclose(record["location"][lit], [(i + 0.5) - 1, (j + 0.5) * 2 / 3 - 1], atol=1e-6)
+            (lit,) = np.flatnonzero((record.value != dark).any(1))
+            assert (record.value != dark)[lit].all()
+            np.testing.assert_allclose(record.location[lit], [(i + 0.5) - 1, (j + 0.5) * 2 / 3 - 1], atol=1e-6)
 
 
 def test_learning_leaves_the_declaration_as_it_was():
@@ -95,8 +95,8 @@ def test_learning_leaves_the_declaration_as_it_was():
 def test_constant_images_are_read_without_a_scale():
     modality = Image().learn([np.full((4, 4), 7.0)] * 3)
     record = modality.read(np.full((4, 4), 7.0), "X[0]")
-    assert not record["value"].any()
-    np.testing.assert_array_equal(modality.unscale(record["value"], record), np.full((4, 4), 7.0))
+    assert not record.value.any()
+    np.testing.assert_array_equal(modality.unscale(record.value, record), np.full((4, 4), 7.0))
 
 
 # --- tokens -----------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import pickle
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -44,9 +45,8 @@ def read(modality, table, **options):
 
 
 def assert_same_records(one, other):
-    assert one.keys() == other.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+    for name, field in asdict(one).items():
+        np.testing.assert_array_equal(field, getattr(other, name), err_msg=name)
 
 
 # --- the declaration --------------------------------------------------------------------------------
@@ -120,8 +120,8 @@ def test_a_sequence_without_bands_and_errors_needs_neither(tables):
     assert modality.band is None
     assert modality.error is None
     record = read(modality, tables[0]["mjd", "mag"])
-    assert not record["band"].any()
-    assert np.isnan(record["error"]).all()
+    assert not record.band.any()
+    assert np.isnan(record.error).all()
 
 
 @pytest.mark.parametrize(
@@ -145,14 +145,14 @@ def test_declarations_that_make_no_sense_are_refused_at_fit(tables, declaration,
 
 
 def test_learned_values_are_standardised(tables, modality):
-    values = np.concatenate([read(modality, t)["value"] for t in tables])
+    values = np.concatenate([read(modality, t).value for t in tables])
     assert values.dtype == np.float32
     assert values.mean() == pytest.approx(0, abs=1e-5)
     assert values.std() == pytest.approx(1, rel=1e-5)
 
 
 def test_learned_locations_have_median_0_and_deviation_1(tables, modality):
-    locations = np.concatenate([read(modality, t)["location"] for t in tables])
+    locations = np.concatenate([read(modality, t).location for t in tables])
     assert np.median(locations) == pytest.approx(0, abs=1e-5)
     assert locations.std() == pytest.approx(1, rel=1e-5)
 
@@ -160,7 +160,7 @@ def test_learned_locations_have_median_0_and_deviation_1(tables, modality):
 def test_values_come_back_in_the_units_of_fit(tables, modality):
     for table in tables:
         record = read(modality, table)
-        back = modality.unscale(record["value"], record)
+        back = modality.unscale(record.value, record)
         np.testing.assert_allclose(back, np.asarray(table["mag"]), rtol=1e-6)
         written = modality.write(back, table)
         assert written["mag"].unit == u.mag
@@ -170,7 +170,7 @@ def test_values_come_back_in_the_units_of_fit(tables, modality):
 def test_errors_are_in_units_of_the_scaled_value(tables, modality):
     record = read(modality, tables[0])
     scale = modality.learned.value.scale
-    np.testing.assert_allclose(record["error"] * scale, np.asarray(tables[0]["magerr"]), rtol=1e-6)
+    np.testing.assert_allclose(record.error * scale, np.asarray(tables[0]["magerr"]), rtol=1e-6)
 
 
 def test_other_units_are_converted_to_those_of_fit():
@@ -181,8 +181,8 @@ def test_other_units_are_converted_to_those_of_fit():
     )
     one, two = read(modality, tables[0]), read(modality, other)
     for name in ("value", "location"):
-        np.testing.assert_allclose(one[name], two[name], rtol=1e-5, atol=1e-6)
-    assert modality.write(modality.unscale(two["value"], two), other)["flux"].unit == u.Jy
+        np.testing.assert_allclose(getattr(one, name), getattr(two, name), rtol=1e-5, atol=1e-6)
+    assert modality.write(modality.unscale(two.value, two), other)["flux"].unit == u.Jy
     with pytest.raises(TableError, match=r"X\[0\].*'flux'.*'kg'.*'Jy'"):
         read(modality, Table({"wavelength": tables[0]["wavelength"], "flux": np.ones(100) * u.kg}))
 
@@ -209,10 +209,10 @@ def test_order_of_rows_is_canonical(tables, modality):
         table["mjd"][3:6] = table["mjd"][3]  # ties are broken by band, then by value
         order = np.random.default_rng(0).permutation(len(table))
         one, other = read(modality, table), read(modality, table[order])
-        rows, shuffled = one.pop("rows"), other.pop("rows")
-        assert_same_records(one, other)
+        rows, shuffled = one.rows, other.rows
+        assert_same_records(one.replace(rows=None), other.replace(rows=None))
         np.testing.assert_array_equal(order[shuffled], rows)
-        assert (np.diff(one["location"]) >= 0).all()
+        assert (np.diff(one.location) >= 0).all()
 
 
 def test_unobserved_rows_are_not_observed_but_decoded(tables, modality):
@@ -220,7 +220,7 @@ def test_unobserved_rows_are_not_observed_but_decoded(tables, modality):
     table["mag"][2] = np.nan
     table["mag"].mask[5] = True
     record = read(modality, table)
-    assert record["seen"].sum() == len(table) - 2
+    assert record.observed.sum() == len(table) - 2
     assert modality.collate([record]).lengths.tolist() == [len(table) - 2]
     assert modality.collate([record], queries=True).lengths.tolist() == [len(table)]
     assert np.isfinite(modality.unscale(np.zeros(len(table), np.float32), record)).all()
@@ -229,16 +229,16 @@ def test_unobserved_rows_are_not_observed_but_decoded(tables, modality):
 def test_rows_without_a_location_come_back_as_nan(tables, modality):
     tables[0]["mjd"][4] = np.nan
     record = read(modality, tables[0])
-    back = modality.unscale(np.zeros(len(record["seen"]), np.float32), record)
+    back = modality.unscale(np.zeros(len(record.observed), np.float32), record)
     assert np.flatnonzero(np.isnan(back)).tolist() == [4]
-    draws = modality.unscale(np.zeros((len(record["seen"]), 3), np.float32), record)
+    draws = modality.unscale(np.zeros((len(record.observed), 3), np.float32), record)
     assert draws.shape == (len(tables[0]), 3)
 
 
 def test_reading_without_values_needs_no_value_column(tables, modality):
     table = tables[0]["mjd", "filter"]
     record = read(modality, table, values=False)
-    np.testing.assert_array_equal(record["location"], read(modality, tables[0])["location"])
+    np.testing.assert_array_equal(record.location, read(modality, tables[0]).location)
     store = modality.collate([record], queries=True)
     assert not store.points["value"].any()
 
@@ -251,7 +251,7 @@ def test_collating_joins_records_end_to_end(tables, modality):
     for i, record in enumerate(records):
         observed = batch.observed[i]
         for name in ("value", "location", "band", "error"):
-            np.testing.assert_array_equal(getattr(batch, name)[i][observed], record[name])
+            np.testing.assert_array_equal(getattr(batch, name)[i][observed], getattr(record, name))
     assert batch.band.dtype == torch.int64
 
 
@@ -262,10 +262,10 @@ def test_values_of_any_magnitude_are_scaled_to_mean_0_and_deviation_1(magnitude)
     tables = [Table({"time": np.arange(9.0), "flux": magnitude * (3 + rng.standard_normal(9))}) for _ in range(5)]
     modality = Sequence().learn(tables)
     records = [read(modality, t) for t in tables]
-    values = np.concatenate([r["value"] for r in records])
+    values = np.concatenate([r.value for r in records])
     assert values.mean() == pytest.approx(0, abs=1e-5)
     assert values.std() == pytest.approx(1, abs=1e-5)
-    np.testing.assert_allclose(modality.unscale(records[0]["value"], records[0]), tables[0]["flux"], rtol=1e-5)
+    np.testing.assert_allclose(modality.unscale(records[0].value, records[0]), tables[0]["flux"], rtol=1e-5)
 
 
 def test_a_value_whose_square_overflows_is_refused_in_an_object_alone_too():
@@ -276,14 +276,14 @@ def test_a_value_whose_square_overflows_is_refused_in_an_object_alone_too():
 def test_a_constant_but_for_rounding_is_not_scaled_up():
     flux = 1e25 * (1 + np.array([0, 1e-16, -3e-16, 2e-16]))
     table = Table({"time": np.arange(4.0), "flux": flux})
-    assert np.abs(read(Sequence().learn([table]), table)["value"]).max() < 1
+    assert np.abs(read(Sequence().learn([table]), table).value).max() < 1
 
 
 def test_a_constant_value_or_location_is_no_division_by_0():
     modality = Sequence().learn([Table({"time": [5.0], "flux": [3.0]})])
     record = read(modality, Table({"time": [5.0, 6.0], "flux": [3.0, 4.0]}))
-    np.testing.assert_array_equal(record["value"], [0, 1])
-    np.testing.assert_array_equal(record["location"], [0, 1])
+    np.testing.assert_array_equal(record.value, [0, 1])
+    np.testing.assert_array_equal(record.location, [0, 1])
     modality.tokenizer(8)
 
 
@@ -294,7 +294,7 @@ def test_mjd_keeps_its_precision():
     """Half-minute cadence over a night at MJD 60,000: float32 alone would round to 5 minutes."""
     mjd = 60000 + np.arange(1000) * 30 / 86400
     modality = Sequence().learn([Table({"mjd": mjd, "flux": np.sin(np.arange(1000.0))})])
-    location = read(modality, Table({"mjd": mjd, "flux": np.ones(1000)}))["location"]
+    location = read(modality, Table({"mjd": mjd, "flux": np.ones(1000)})).location
     assert location.dtype == np.float32
     spacing = np.diff(location.astype(np.float64))
     np.testing.assert_allclose(spacing, spacing.mean(), rtol=1e-3)
@@ -304,7 +304,7 @@ def test_mjd_keeps_its_precision_over_years():
     """Minutes apart in nights that lie years apart: still distinct and in order."""
     mjd = np.concatenate([year * 365 + 58000 + np.arange(5) * 2 / 1440 for year in range(5)])
     modality = Sequence().learn([Table({"mjd": mjd, "flux": np.arange(25.0)})])
-    location = read(modality, Table({"mjd": mjd, "flux": np.ones(25)}))["location"].astype(np.float64)
+    location = read(modality, Table({"mjd": mjd, "flux": np.ones(25)})).location.astype(np.float64)
     apart = np.diff(location)[np.diff(mjd) < 1]
     np.testing.assert_allclose(apart, apart.mean(), rtol=0.05)
 
@@ -316,7 +316,7 @@ def test_location_features_resolve_the_finest_spacing(spacing):
     modality = Sequence().learn([Table({"wavelength": place, "flux": np.sin(place)})])
     assert modality.learned.resolution * modality.learned.location.scale == pytest.approx(spacing, rel=1e-3)
     features = modality.tokenizer(8).location.features
-    location = torch.from_numpy(read(modality, Table({"wavelength": place, "flux": place}))["location"])
+    location = torch.from_numpy(read(modality, Table({"wavelength": place, "flux": place})).location)
     distance = torch.cdist(features(location), features(location)).fill_diagonal_(torch.inf)
     assert distance.min() > 1
     assert features.width <= 128  # four to an octave, not one per spacing
@@ -366,9 +366,9 @@ def test_default_grid_covers_each_band_at_the_typical_density(tables, modality):
 def test_default_grid_can_be_read_and_has_typical_metadata(modality):
     grid = modality.grid()
     record = read(modality, grid, values=False)
-    assert len(record["location"]) == len(grid)
-    assert np.isfinite(record["numbers"]).all()
-    assert (record["labels"] >= 0).all()
+    assert len(record.location) == len(grid)
+    assert np.isfinite(record.numbers).all()
+    assert (record.labels >= 0).all()
     assert grid.meta == {"redshift": pytest.approx(0.25), "survey": "ZTF"}
 
 
@@ -385,8 +385,8 @@ def test_a_grid_is_new_each_time(modality):
 def test_bands_are_numbered_alphabetically_whatever_their_type(tables, modality):
     assert modality.learned.bands == BANDS
     record = read(modality, tables[0])
-    names = np.array(BANDS)[record["band"]]
-    np.testing.assert_array_equal(names, np.asarray(tables[0]["filter"])[record["rows"]])
+    names = np.array(BANDS)[record.band]
+    np.testing.assert_array_equal(names, np.asarray(tables[0]["filter"])[record.rows])
     as_bytes = tables[0].copy()
     as_bytes["filter"] = np.asarray(tables[0]["filter"]).astype("S2")
     assert_same_records(read(modality, as_bytes), record)
@@ -399,7 +399,7 @@ def test_an_unknown_band_is_refused_by_name_or_ignored(tables):
         read(Sequence().learn(tables), odd)
     tolerant = Sequence(unknown="ignore").learn(tables)
     record = read(tolerant, odd)
-    assert len(record["location"]) == len(odd) - 1
+    assert len(record.location) == len(odd) - 1
     back = tolerant.unscale(np.zeros(len(odd) - 1, np.float32), record)
     assert np.flatnonzero(np.isnan(back)).tolist() == [2]
 
@@ -407,7 +407,7 @@ def test_an_unknown_band_is_refused_by_name_or_ignored(tables):
 def test_a_masked_band_is_not_observed(tables, modality):
     tables[0]["filter"] = MaskedColumn(tables[0]["filter"], mask=np.arange(len(tables[0])) == 1)
     record = read(modality, tables[0])
-    assert record["seen"].sum() == len(tables[0]) - 1
+    assert record.observed.sum() == len(tables[0]) - 1
 
 
 def test_an_object_in_unknown_bands_only_is_refused(tables):
@@ -423,10 +423,10 @@ def test_an_object_in_unknown_bands_only_is_refused(tables):
 def test_metadata_are_numbers_or_labels_by_their_values(tables, modality):
     assert list(modality.learned.numbers) == ["redshift"]
     assert modality.learned.labels == {"survey": ("ZTF", "LSST")}  # commonest first
-    numbers = np.array([read(modality, t)["numbers"][0] for t in tables])
+    numbers = np.array([read(modality, t).numbers[0] for t in tables])
     assert numbers.mean() == pytest.approx(0, abs=1e-6)
     assert numbers.std() == pytest.approx(1, rel=1e-5)
-    assert [int(read(modality, t)["labels"][0]) for t in tables] == [1, 0, 0, 1, 0, 0]
+    assert [int(read(modality, t).labels[0]) for t in tables] == [1, 0, 0, 1, 0, 0]
 
 
 def test_keys_of_metadata_ignore_case(tables, modality):
@@ -472,18 +472,18 @@ def test_typical_metadata_fill_what_is_absent_and_nothing_else(tables, modality)
     table.meta = {"survey": "LSST"}
     filled = modality.typical_metadata(read(modality, table))
     median = modality.learned.numbers["redshift"].forward(0.25)
-    np.testing.assert_allclose(filled["numbers"], [median], rtol=1e-6)
-    assert filled["labels"].tolist() == [1]
+    np.testing.assert_allclose(filled.numbers, [median], rtol=1e-6)
+    assert filled.labels.tolist() == [1]
     table.meta = {}
-    assert modality.typical_metadata(read(modality, table))["labels"].tolist() == [0]
+    assert modality.typical_metadata(read(modality, table)).labels.tolist() == [0]
 
 
 def test_filling_leaves_the_record_as_it_was(tables, modality):
     tables[0].meta = {}
     record = read(modality, tables[0])
     modality.typical_metadata(record)
-    assert np.isnan(record["numbers"]).all()
-    assert (record["labels"] == -1).all()
+    assert np.isnan(record.numbers).all()
+    assert (record.labels == -1).all()
 
 
 def test_an_unknown_label_is_refused_by_name_or_ignored(tables):
@@ -492,7 +492,7 @@ def test_an_unknown_label_is_refused_by_name_or_ignored(tables):
     with pytest.raises(TableError, match=r"X\[0\].*'survey'.*'Gaia'.*ZTF, LSST.*unknown='ignore'"):
         read(DECLARATION.learn(tables), odd)
     tolerant = dataclasses.replace(DECLARATION, unknown="ignore").learn(tables)
-    assert read(tolerant, odd)["labels"].tolist() == [-1]
+    assert read(tolerant, odd).labels.tolist() == [-1]
 
 
 def test_text_for_a_number_is_refused(tables, modality):
@@ -514,11 +514,11 @@ def rows():
 def test_rows_of_an_array_are_regular_sequences(rows):
     modality = Sequence().learn(rows)
     record = read(modality, rows[1])
-    np.testing.assert_allclose(np.diff(record["location"]), np.diff(record["location"])[0], rtol=1e-5)
-    assert record["seen"].sum() == 11
+    np.testing.assert_allclose(np.diff(record.location), np.diff(record.location)[0], rtol=1e-5)
+    assert record.observed.sum() == 11
     assert modality.collate([record]).lengths.tolist() == [11]
-    back = modality.unscale(np.nan_to_num(record["value"]), record)
-    np.testing.assert_allclose(back[record["seen"]], rows[1][record["seen"]], rtol=1e-5, atol=1e-6)
+    back = modality.unscale(np.nan_to_num(record.value), record)
+    np.testing.assert_allclose(back[record.observed], rows[1][record.observed], rtol=1e-5, atol=1e-6)
     assert modality.write(back, rows[1]) is back
     assert modality.grid().shape == (12,)
 

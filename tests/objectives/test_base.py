@@ -1,6 +1,8 @@
 """What objectives share: how errors are averaged over points, which points are seen, and weighting by error."""
 
+import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -168,9 +170,9 @@ def curve(i, huge=None):
 
 
 def loss_of(estimator, tables):
-    objective = estimator._live()[0]
+    objective = estimator.model_.live()
     ((name, modality),) = estimator.modalities_.items()
-    records = estimator._read(estimator._objects(tables), estimator.modalities_)
+    records = estimator.model_.read(list(estimator._stream(tables)))
     store = modality.collate([r[name] for r in records])
     with torch.inference_mode():
         g = torch.Generator().manual_seed(0)
@@ -187,16 +189,16 @@ def test_the_typical_error_is_the_median_in_scaled_values(weighted):
     tables = [curve(i) for i in range(12)]
     errors, values = (np.concatenate([t[c] for t in tables]) for c in ("mag_err", "mag"))
     expected = {NAME: pytest.approx(np.median(errors) / values.std(), rel=1e-5)}
-    assert weighted._live()[0].typical_errors == expected
+    assert weighted.model_.live().typical_errors == expected
 
 
 def test_a_value_of_huge_error_hardly_moves_the_loss(weighted):
     """The networks are the same; only how points count differs."""
     moved = [curve(0, huge=4), curve(0, huge=4)]
     moved[1]["mag"][4] += 20 * weighted.modalities_[NAME].learned.value.scale
-    plain = type(weighted)(**weighted.get_params() | {"error_weighting": False})
-    vars(plain).update({k: v for k, v in vars(weighted).items() if k not in (*plain.get_params(), "_module")})
-    assert plain._live()[0].typical_errors == {}
+    plain = copy.copy(weighted)
+    plain.model_ = replace(weighted.model_, options=weighted.model_.options | {"typical_errors": {}})
+    assert plain.model_.live().typical_errors == {}
     change, change_plain = (torch.diff(loss_of(e, moved)).abs().item() for e in (weighted, plain))
     assert change < 0.1 * change_plain
 
@@ -207,10 +209,10 @@ def test_errors_do_not_count_unless_asked(make):
     for table in others:
         table["mag_err"] *= np.linspace(0.1, 30, len(table))
     one, other = (make(modality=Photometry()).fit(x) for x in (tables, others))
-    for name, weight in one._weights.items():
-        np.testing.assert_array_equal(weight, other._weights[name])
+    for name, weight in one.model_.weights.items():
+        np.testing.assert_array_equal(weight, other.model_.weights[name])
     on = make(modality=Photometry(), error_weighting=True)
-    one, other = (on.fit(x)._weights for x in (tables, others))
+    one, other = (on.fit(x).model_.weights for x in (tables, others))
     assert max(np.abs(one[name] - other[name]).max() for name in one) > 1e-6
 
 
@@ -218,7 +220,7 @@ def test_equal_errors_are_no_weights(make):
     tables = [curve(i) for i in range(12)]
     for table in tables:
         table["mag_err"] = 0.05
-    one, other = (make(modality=Photometry(), error_weighting=on).fit(tables)._weights for on in (True, False))
+    one, other = (make(modality=Photometry(), error_weighting=on).fit(tables).model_.weights for on in (True, False))
     for name in one:
         np.testing.assert_allclose(one[name], other[name], rtol=1e-3, atol=1e-4)
 
@@ -234,9 +236,9 @@ def test_without_errors_weighting_changes_nothing(make, kind):
             table["mag_err"] = {"all NaN": np.nan, "all zero": 0.0}.get(kind)
         X = [t["time", "band", "mag"] if kind == "no column" else t for t in X]
     one, other = (make(modality=modality, error_weighting=on).fit(X) for on in (True, False))
-    assert one._live()[0].typical_errors == {}
-    for name, weight in one._weights.items():
-        np.testing.assert_array_equal(weight, other._weights[name])
+    assert one.model_.live().typical_errors == {}
+    for name, weight in one.model_.weights.items():
+        np.testing.assert_array_equal(weight, other.model_.weights[name])
 
 
 def test_some_unknown_errors_are_no_obstacle(make):

@@ -232,7 +232,7 @@ def test_loss_is_reproducible_from_the_generator_and_the_precision_does_not_reac
 def denoising(weight=None):
     options = {} if weight is None else {"contrastive_weight": weight}
     process = dict(prediction="x0", schedule="cosine", sampler="ddim", n_sampling_steps=2)
-    return make(Denoising, model_dim=16, **process, **options)
+    return make(Denoising, **process, **options)
 
 
 def test_the_term_is_added_with_its_weight_and_the_error_stays_what_it_is():

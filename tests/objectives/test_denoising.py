@@ -58,7 +58,7 @@ def make(*, seed=0, modality=MODALITY, **changes):
     assert set(changes) <= {*architecture, *process}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        objective = Denoising(Autoencoder({NAME: modality}, **architecture), WIDTH, **process)
+        objective = Denoising(Autoencoder({NAME: modality}, **architecture), **process)
         with torch.no_grad():
             for parameter in objective.parameters():
                 parameter.add_(0.02 * torch.randn_like(parameter))
@@ -354,7 +354,7 @@ def test_modalities_count_equally_whatever_their_number_of_points():
             share_weights=False,
         )
     process = {"prediction": "x0", "schedule": "cosine", "sampler": "ddim", "n_sampling_steps": 2, "n_queries": 1000}
-    objective = Denoising(autoencoder, WIDTH, **process)
+    objective = Denoising(autoencoder, **process)
     batch = shuffled()
     with torch.no_grad():
         for head, value in (("a", 0.0), ("b", 100.0)):  # answers far off: the loss is value squared

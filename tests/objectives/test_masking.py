@@ -46,7 +46,7 @@ def make(*, modalities=None, mask_ratio=0.75, n_queries=None, seed=0, **changes)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         autoencoder = Autoencoder(modalities or {NAME: MODALITY}, **architecture | changes)
-        objective = Masking(autoencoder, WIDTH, mask_ratio=mask_ratio, n_queries=n_queries)
+        objective = Masking(autoencoder, mask_ratio=mask_ratio, n_queries=n_queries)
         with torch.no_grad():
             for parameter in objective.parameters():
                 parameter.add_(0.02 * torch.randn_like(parameter))

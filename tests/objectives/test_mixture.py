@@ -8,9 +8,8 @@ import torch
 from astropy.table import Table
 from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
 
-from skdaep import MixtureOfExpertsVAE
-from skdaep.estimators._decoding import random_experts
 from skdaep.modalities import Sequence
+from skdaep.model.draws import posterior_draws, random_experts
 from skdaep.nn.autoencoder import Autoencoder
 from skdaep.nn.batch import POINTS, Batch
 from skdaep.objectives import Bottleneck, MixtureOfExperts, Variational
@@ -309,37 +308,32 @@ def test_every_parameter_is_trained():
 
 
 def test_experts_are_chosen_evenly_by_seed_draw_and_content():
-    one, same, other, single = random_experts([3, 3, 3, 1], [(0, 5), (0, 5), (0, 6), (0, 5)], 3000)
+    three, one_only = np.ones((3, 3), bool), np.array([[False, True, False]])
+    present, sources = np.concatenate([three, one_only]), [(0, 5), (0, 5), (0, 6), (0, 5)]
+    one, same, other, single = random_experts(present, sources, 3000)
     np.testing.assert_array_equal(one, same)
     assert (one != other).mean() == pytest.approx(2 / 3, abs=0.04)
     assert np.bincount(one) / 3000 == pytest.approx(np.full(3, 1 / 3), abs=0.04)
-    assert not single.any()
-    np.testing.assert_array_equal(random_experts([3], [(0, 5)], 40)[0], one[:40])
-    assert (random_experts([3], [(1, 5)], 40)[0] != one[:40]).any()
+    assert (single == 1).all()
+    np.testing.assert_array_equal(random_experts(three[:1], [(0, 5)], 40)[0], one[:40])
+    assert (random_experts(three[:1], [(1, 5)], 40)[0] != one[:40]).any()
 
 
-def test_draws_come_from_the_experts_that_an_object_has(monkeypatch):
+def test_draws_come_from_the_experts_that_an_object_has():
     """Each in its turn, with that expert's mean and scale, whatever is drawn beside it."""
-    estimator, n = MixtureOfExpertsVAE({}), 2000
-    estimator.modalities_ = {"a": None, "b": None, "c": None}
-    places = {"a": (-5.0, 0.5), "b": (0.0, 0.1), "c": (7.0, 1.0)}
-
-    def encode(records):
-        names = [name for (name,) in records]
-        return tuple(np.float32([places[name][i] for name in names])[:, None, None].repeat(2, 2) for i in range(2))
-
-    monkeypatch.setattr(estimator, "_encode", encode)
-    records, seeds = [{"a": 0, "c": 0}, {"b": 0}, {"c": 0, "b": 0, "a": 0}], [(0, 1), (0, 2), (0, 3)]
-    z = estimator._draw_bottlenecks(records, np.zeros((3, 1, 2)), None, seeds, n)
+    n, centre, width = 2000, np.array([-5.0, 0.0, 7.0]), np.array([0.5, 0.1, 1.0])
+    present = np.array([[True, False, True], [False, True, False], [True, True, True]])
+    mean, scale = (x[None, :, None, None].repeat(3, 0).repeat(2, 3) for x in (centre, width))
+    sources = [(0, 1), (0, 2), (0, 3)]
+    z = posterior_draws(mean, scale, present, sources, n)
     assert z.shape == (3, n, 1, 2)
-    for own, record in zip(z, records, strict=True):
-        centres = np.array([places[name][0] for name in sorted(record)])
-        nearest = np.abs(own.mean((1, 2))[:, None] - centres).argmin(1)
-        for i, name in enumerate(sorted(record)):
-            mean, scale = places[name]
-            part = own[nearest == i]
-            assert len(part) / n == pytest.approx(1 / len(record), abs=0.05)
-            assert part.mean() == pytest.approx(mean, abs=5 * scale / len(part) ** 0.5)
-            assert part.std() == pytest.approx(scale, rel=0.1)
-    alone = estimator._draw_bottlenecks(records[2:], np.zeros((1, 1, 2)), None, seeds[2:], 5)
+    for own, there in zip(z, present, strict=True):
+        experts = np.flatnonzero(there)
+        nearest = experts[np.abs(own.mean((1, 2))[:, None] - centre[experts]).argmin(1)]
+        for j in experts:
+            part = own[nearest == j]
+            assert len(part) / n == pytest.approx(1 / len(experts), abs=0.05)
+            assert part.mean() == pytest.approx(centre[j], abs=5 * width[j] / len(part) ** 0.5)
+            assert part.std() == pytest.approx(width[j], rel=0.1)
+    alone = posterior_draws(mean[2:], scale[2:], present[2:], sources[2:], 5)
     np.testing.assert_array_equal(alone[0], z[2, :5])

@@ -8,16 +8,22 @@ from scipy.stats import kstest
 from torch.distributions import Normal, kl_divergence
 
 from skdaep import BetaVAEEncoder, Photometry
-from skdaep.estimators._decoding import posterior_draws
 from skdaep.modalities import Sequence
+from skdaep.model import draws as model_draws
 from skdaep.nn.autoencoder import Autoencoder
 from skdaep.nn.batch import POINTS
-from skdaep.objectives import Variational
+from skdaep.objectives import Bottleneck, Variational
 from skdaep.objectives.variational import divergence_from_standard_normal
 
 WIDTH = 16
 NAME = "sequence"
 LENGTHS = [20, 7, 13, 1]
+
+
+def posterior_draws(mean, scale, sources, n_draws):
+    """Draws of a posterior of one expert."""
+    return model_draws.posterior_draws(mean[:, None], scale[:, None], np.ones((len(mean), 1), bool), sources, n_draws)
+
 
 
 def table(i, n):
@@ -267,7 +273,7 @@ def fits(curves):
 
 
 def posterior(estimator, X):
-    return estimator._encode(estimator._read(estimator._objects(X), estimator.modalities_))
+    return estimator.model_.encode(estimator.model_.read(list(estimator._stream(X))))
 
 
 def test_transform_gives_the_mean_of_the_posterior(fits, curves):
@@ -311,15 +317,16 @@ def test_draws_are_decodes_of_draws_of_the_posterior(fits, curves):
         np.testing.assert_allclose(own.std(1), scatter, rtol=0.3)
 
 
-def test_draws_scatter_no_more_than_the_posterior_allows(fits, curves):
+def test_draws_scatter_no_more_than_the_posterior_allows(fits, curves, monkeypatch):
     """A posterior of no width decodes to the point estimate, whatever the draw."""
     estimator, (point,) = fits[0.0], fits[0.0].reconstruct(curves[:1], output="arrays")
-    encode = estimator._encode
-    try:
-        estimator._encode = lambda records: (encode(records)[0], 0 * encode(records)[1])
-        (draws,) = estimator.reconstruct(curves[:1], n_draws=3, output="arrays")
-    finally:
-        del estimator._encode
+    encode = Variational.encode
+
+    def sharp(self, batches):
+        return Bottleneck(encode(self, batches).mean, 0 * encode(self, batches).scale)
+
+    monkeypatch.setattr(Variational, "encode", sharp)
+    (draws,) = estimator.reconstruct(curves[:1], n_draws=3, output="arrays")
     np.testing.assert_allclose(draws, point[:, None].repeat(3, 1), rtol=1e-5, atol=1e-5)
 
 

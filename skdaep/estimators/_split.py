@@ -1,0 +1,38 @@
+"""Which objects are trained on and which are held out."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from ..model import Split
+
+
+def split(estimator, n_objects: int, groups, random_state: np.random.RandomState) -> tuple[Split, int]:
+    """Return a split of objects, whole groups if there are any, by the estimator's parameters, and the fit's seed."""
+    seed = int(random_state.randint(2**31 - 1))
+    everyone = np.arange(n_objects)
+    if groups is not None:
+        groups = column_or_1d(groups, dtype=None)
+        for i, group in enumerate(groups):
+            if group is None or group != group:
+                raise ValueError(f"groups[{i}] is {group}; every object needs a group.")
+        check_consistent_length(everyone, groups)
+    if not estimator.early_stopping:
+        return Split(everyone, everyone[:0]), seed
+    n_units = n_objects if groups is None else len(np.unique(groups))
+    if n_units < 2:
+        raise ValueError(
+            f"A validation set cannot be split off {n_units} {'object' if groups is None else 'group'} "
+            f"(n_samples={n_objects}); at least 2 are needed. Set early_stopping=False."
+        )
+    splitter = ShuffleSplit if groups is None else GroupShuffleSplit
+    parts = splitter(1, test_size=estimator.validation_fraction, random_state=seed)
+    try:
+        return Split(*next(parts.split(everyone, groups=groups))), seed
+    except ValueError as error:
+        raise ValueError(
+            f"validation_fraction={estimator.validation_fraction} leaves no objects to train on "
+            f"(n_samples={n_objects}). Lower it or set early_stopping=False."
+        ) from error

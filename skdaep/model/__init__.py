@@ -1,0 +1,12 @@
+"""The fitted model: what an estimator holds, a file keeps and a worker process is sent. Closed.
+
+``model`` has the model itself, made of its parts: ``passes`` runs the networks over many objects, ``draws`` says where
+randomness comes from, ``correlation`` and ``prior`` are learned after training, ``neighbors`` answers from objects of
+fit, ``fitting`` trains, ``state`` and ``files`` keep. No scikit-learn, no astropy.
+"""
+
+from .fitting import Split, Training, train_model
+from .model import Codes, Model
+from .neighbors import NeighborModel
+
+__all__ = ["Codes", "Model", "NeighborModel", "Split", "Training", "train_model"]

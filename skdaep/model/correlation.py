@@ -1,0 +1,55 @@
+"""How the noise of draws goes together along the location, learned from what the point estimate leaves over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..diffusion.noise import Correlation
+from ..modalities import Modality, Record
+from ..nn.batch import Batch
+from ..objectives import Objective
+from ..training import token_batches
+from .passes import collate, take, tokens_per_pass, total_lengths
+
+#: objects from which it is learned, fewer where each costs many evaluations
+N_OBJECTS, N_OBJECTS_COSTLY = 128, 16
+
+
+@torch.inference_mode()
+def learn_correlation(
+    module: Objective, modalities: dict[str, Modality], records: Sequence[dict[str, Record]], device: torch.device
+) -> dict[str, Correlation]:
+    """Return the correlation by modality; white where points are denoised with regard to others, or stand on a grid."""
+    records = records[: N_OBJECTS_COSTLY if module.n_point_draws else N_OBJECTS]
+    residuals: dict[str, list[Any]] = {name: [] for name in modalities}
+    if module.free_correlation:
+        stores = collate(modalities, records, device)
+        for rows in token_batches(total_lengths(stores), tokens_per_pass(device), None):
+            batches = take(stores, rows)
+            z = module.encode(batches).mean
+            for name in module.free_correlation:
+                residuals[name] += _residuals(module, name, z, batches[name])
+    return {
+        name: Correlation.of(residuals[name], *modality.separations())
+        if residuals[name] and modality.geometry.separations
+        else Correlation()
+        for name, modality in modalities.items()
+    }
+
+
+def _residuals(module: Objective, name: str, z: Tensor, batch: Batch) -> list[tuple[NDArray[Any], ...]]:
+    """Return location, band and residual about the point estimate of the points of each object."""
+    rows = batch.present.nonzero()[:, 0]
+    if not len(rows):
+        return []
+    batch = batch.rows(rows)
+    # Where the point estimate is a mean of draws, the draw from no noise at all stands for it.
+    noise = (lambda: torch.zeros_like(batch.value)) if module.n_point_draws else None
+    residual = (batch.value - module.decode(name, z[rows], batch, noise=noise)).float()
+    columns = [x.cpu().numpy() for x in (batch.location, batch.band, residual, batch.observed)]
+    return [(x[seen], band[seen], r[seen]) for x, band, r, seen in zip(*columns, strict=True)]

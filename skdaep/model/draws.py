@@ -1,0 +1,73 @@
+"""Where the randomness of draws comes from: (seed, draw, content of the object), and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..modalities import Record
+
+METADATA = ("numbers", "labels")
+CONTENT = ("value", "location", "band", *METADATA)
+
+#: seed and content key of an object: what its draws depend on
+Source = tuple[int, int]
+
+
+def content_key(records: dict[str, Record], z: NDArray[Any] | None = None) -> int:
+    """Return a number that identifies what was passed for an object, whatever its place in the call.
+
+    `records` holds its modalities by name, whose points are in canonical order already. With `z` the object is a code,
+    whose draws are functions of location: where it is decoded does not count. z counts to three decimals, since its
+    last bits vary with the batch it was encoded in.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(records):
+        for field in CONTENT if z is None else METADATA:
+            digest.update(np.ascontiguousarray(getattr(records[name], field)).tobytes())
+    if z is not None:
+        digest.update((np.round(z, 3) + 0.0).astype(np.float32).tobytes())  # + 0.0: no negative zero
+    return int.from_bytes(digest.digest(), "little")
+
+
+def stream(source: Source, draw: int) -> np.random.Generator:
+    """Return the random numbers of one draw of an object."""
+    seed, key = source
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, draw, key))))
+
+
+def posterior_draws(
+    mean: NDArray[Any], scale: NDArray[Any], present: NDArray[Any], sources: Sequence[Source], n_draws: int
+) -> NDArray[Any]:
+    """Return draws (n_objects, n_draws, K, D) of equal mixtures of the normal experts that are present (n_objects, M).
+
+    Means and scales of the experts are (n_objects, M, K, D).
+    """
+    shape = mean.shape[2:]
+    noise = [[stream(s, draw).standard_normal(shape, dtype=np.float32) for draw in range(n_draws)] for s in sources]
+    row, expert = np.arange(len(mean))[:, None], random_experts(present, sources, n_draws)
+    return mean[row, expert] + scale[row, expert] * np.array(noise)
+
+
+def random_experts(present: NDArray[Any], sources: Sequence[Source], n_draws: int) -> NDArray[Any]:
+    """Return the index of one of the experts present (n_objects, M) for each object and draw (n_objects, n_draws)."""
+    chosen = np.empty((len(present), n_draws), np.intp)
+    for i, source in enumerate(sources):
+        there = np.flatnonzero(present[i])
+        for draw in range(n_draws):
+            own = stream(source, draw).bit_generator.jumped()  # not the numbers that the draw itself is made of
+            chosen[i, draw] = there[np.random.Generator(own).integers(len(there))]
+    return chosen
+
+
+def some_observed(record: Record, share: float, source: Source) -> Record:
+    """Return a record of which only a share of the observed points, drawn at random, is left; at least one."""
+    places = np.flatnonzero(record.observed)
+    n = max(1, round(share * len(places)))
+    observed = np.zeros_like(record.observed)
+    observed[stream(source, 0).permutation(places)[:n]] = True
+    return record.replace(observed=observed)

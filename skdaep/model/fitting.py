@@ -1,0 +1,162 @@
+"""From records to a trained model: batches, validation at fixed noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..modalities import Modality, Record
+from ..nn.batch import Batch, Ragged
+from ..objectives import Objective
+from ..training import autocast, generator_of, resolve_precision, token_batches, train
+from .model import Model
+from .passes import collate
+
+#: a record of training is an epoch, but at least so many steps
+STEPS_PER_RECORD = 50
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices of the objects trained on, and of those held out for validation."""
+
+    train: NDArray[Any]
+    validation: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained; the fields are parameters of every estimator."""
+
+    max_iter: int
+    batch_size: int
+    max_points: int | None
+    solver: str
+    learning_rate_init: float
+    weight_decay: float
+    n_iter_no_change: int
+    precision: str
+
+    def steps_per_record(self, n_objects: int) -> int:
+        """Return the steps between two records when training on so many objects."""
+        return int(min(max(STEPS_PER_RECORD, math.ceil(n_objects / self.batch_size)), self.max_iter))
+
+    def n_records(self, n_objects: int) -> int:
+        """Return the number of records if nothing stops training."""
+        return math.ceil(self.max_iter / self.steps_per_record(n_objects))
+
+
+def train_model(
+    model: Model,
+    records: Sequence[dict[str, Record]],
+    split: Split,
+    training: Training,
+    on_epoch_end: Callable[[dict[str, Any], Objective], bool] = lambda record, module: False,
+) -> tuple[Model, list[dict[str, Any]]]:
+    """Return a trained model and the records of its training, which starts from the weights of `model`.
+
+    Parameters
+    ----------
+    model : Model
+        What to train.
+    records : list of dict
+        Objects, each by modality.
+    split : Split
+        Which of them are trained on, and which are held out.
+    training : Training
+        How.
+    on_epoch_end : callable
+        Called with each record and the module with averaged weights; True stops training.
+    """
+    device = torch.device(model.device)
+    dtype = resolve_precision(training.precision, device, training=True)
+    stores = collate(model.modalities, [records[i] for i in split.train], device)
+    objective = model.revived()
+    validation = None
+    if len(split.validation):
+        held_out = collate(model.modalities, [records[i] for i in split.validation], device)
+        validation = Validation(held_out, training, model.seed + 1, device, dtype)
+    history = train(
+        objective,
+        Batches(model.modalities, stores, split.train, training, model.seed, device),
+        max_iter=int(training.max_iter),
+        generator=generator_of(model.seed, device),
+        steps_per_record=training.steps_per_record(len(split.train)),
+        validation=validation,
+        n_iter_no_change=training.n_iter_no_change,
+        solver=training.solver,
+        learning_rate_init=training.learning_rate_init,
+        weight_decay=training.weight_decay,
+        precision=lambda: autocast(device, dtype),
+        on_epoch_end=on_epoch_end,
+    )
+    return model.with_weights(objective.eval()), history
+
+
+def _lengths(stores: dict[str, Ragged], max_points: int | None) -> NDArray[Any]:
+    """Return how many points each object shows in a step, of all its modalities together."""
+    lengths = [store.lengths.cpu().numpy() for store in stores.values()]
+    return np.sum([n if max_points is None else n.clip(max=max_points) for n in lengths], axis=0)
+
+
+def _budget(lengths: NDArray[Any], batch_size: int) -> float:
+    """Tokens in a batch: batch_size objects of median length, padding included."""
+    return batch_size * float(np.median(lengths))
+
+
+class Batches:
+    """Endless epochs of training batches, each a new shuffle and new random subsets of points."""
+
+    def __init__(
+        self,
+        modalities: dict[str, Modality],
+        stores: dict[str, Ragged],
+        names: NDArray[Any],
+        training: Training,
+        seed: int,
+        device: torch.device,
+    ):
+        self.modalities, self.stores, self.names, self.device = modalities, stores, names, device
+        self.max_points = training.max_points
+        self.lengths = _lengths(stores, self.max_points)
+        self.budget = _budget(self.lengths, training.batch_size)
+        self.rng = np.random.default_rng([seed, 1])
+        self.generator = generator_of(seed + 2, device)
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Batch], list[int]]]:
+        while True:
+            for index in token_batches(self.lengths, self.budget, self.rng):
+                on_device = torch.from_numpy(index).to(self.device)
+                yield {k: self._batch(k, on_device) for k in self.stores}, self.names[index].tolist()
+
+    def _batch(self, name: str, index: torch.Tensor) -> Batch:
+        batch = self.stores[name].subset(index, self.max_points, self.generator)
+        return self.modalities[name].augment(batch, self.generator)
+
+
+class Validation:
+    """The loss of held-out objects on the same points, at the same times and with the same noise every time."""
+
+    def __init__(
+        self, stores: dict[str, Ragged], training: Training, seed: int, device: torch.device, dtype: torch.dtype
+    ):
+        self.seed, self.device, self.dtype = seed, device, dtype
+        lengths = _lengths(stores, training.max_points)
+        generator = generator_of(seed, device)
+        self.batches: list[dict[str, Batch]] = []
+        for rows in token_batches(lengths, 4 * _budget(lengths, training.batch_size), None):
+            index = torch.from_numpy(rows).to(device)
+            self.batches.append({k: s.subset(index, training.max_points, generator) for k, s in stores.items()})
+
+    def __call__(self, objective: Objective) -> float:
+        """Return the mean loss."""
+        generator = generator_of(self.seed, self.device)
+        with torch.inference_mode(), autocast(self.device, self.dtype):
+            losses = [objective.loss(batch, generator)["loss"] for batch in self.batches]
+        return torch.cat(losses).mean().item()

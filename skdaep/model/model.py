@@ -1,0 +1,347 @@
+"""A fitted model: what was measured, what was learned, and how to run it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..diffusion.noise import Correlation
+from ..modalities import Modality, Record
+from ..nn.autoencoder import Autoencoder
+from ..objectives import OBJECTIVES, Objective
+from ..registry import register
+from ..training import autocast, resolve_precision, seeded
+from . import passes, prior
+from .correlation import learn_correlation
+from .draws import Source, content_key, posterior_draws, some_observed
+from .state import from_json, of_another_name, to_json
+
+#: every kind of model by its name, for files
+MODELS: dict[str, type] = {}
+#: one module is built at a time: two threads that share a model get one
+BUILDING = threading.RLock()
+
+Arrays = dict[str, NDArray[Any]]
+Records = Sequence[dict[str, Record]]
+
+
+class Codes(NamedTuple):
+    """Bottlenecks of objects: means (n, K, D), and scales where there is a posterior."""
+
+    mean: NDArray[Any]
+    scale: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Modalities and an objective with its weights: objects' records to codes, codes to values.
+
+    A model never changes; what learns returns another one. Its weights are numpy arrays, and the torch module made of
+    them is a cache that no pickle, copy or file holds. So a model can be sent anywhere.
+
+    Parameters
+    ----------
+    modalities : dict
+        Name -> `Modality`, completed by its `learn`.
+    objective : type
+        A subclass of `Objective`.
+    networks : dict
+        Arguments of `Autoencoder`; hidden_length may be "auto".
+    options : dict
+        Arguments of the objective.
+    seed : int
+        Of the initial weights and of all draws.
+    weights : dict of ndarray, default={}
+        State of the objective; without any it is freshly initialised.
+    correlation : dict of Correlation, default={}
+        Name -> how the noise of draws is correlated along the location; white where there is no entry.
+    prior : dict of ndarray or None, default=None
+        State of the prior of the bottleneck, if one was learned.
+    device, precision : str
+        Where and how the networks run.
+    """
+
+    modalities: dict[str, Modality]
+    objective: type[Objective]
+    networks: dict[str, Any]
+    options: dict[str, Any]
+    seed: int
+    weights: Arrays = field(default_factory=dict, repr=False)
+    correlation: dict[str, Correlation] = field(default_factory=dict)
+    prior: Arrays | None = field(default=None, repr=False)
+    device: str = "cpu"
+    precision: str = "auto"
+
+    #: fields that an estimator's parameters of these names set, at any time
+    settings: ClassVar[tuple[str, ...]] = ("device", "precision")
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        register(MODELS, cls)
+
+    # --- the live module ----------------------------------------------------------------------------
+
+    def build(self) -> Objective:
+        """Return a freshly initialised objective; the global generator is left as it was."""
+        decoder = {"hidden_length": self._hidden_lengths()} if self.objective.has_decoder else {}
+        networks = self.networks | decoder
+        with seeded(self.seed):
+            autoencoder = Autoencoder(self.modalities, n_moments=self.objective.n_moments, **networks)
+            return self.objective(autoencoder, **self.options)
+
+    def _hidden_lengths(self) -> dict[str, int | None]:
+        given, objective = self.networks["hidden_length"], self.objective
+        auto = {True: objective.hidden_length_on_separations, False: objective.hidden_length_on_grids}
+        return {k: auto[m.geometry.separations] if given == "auto" else given for k, m in self.modalities.items()}
+
+    def live(self) -> Objective:
+        """Return the objective on its device, ready to run; it is made once."""
+        module: Objective | None = vars(self).get("_live")
+        if module is None:
+            with BUILDING:
+                module = vars(self).get("_live") or self.revived().eval()
+                vars(self)["_live"] = module
+        return module
+
+    def revived(self) -> Objective:
+        """Return a new objective with the model's weights, on its device, to be trained."""
+        module = self.build()
+        if self.weights:
+            module.load_state_dict({k: torch.from_numpy(v) for k, v in self.weights.items()})
+        return module.to(self.device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+    def running(self) -> AbstractContextManager[Any]:
+        """Return a context in which matrix products have the model's precision."""
+        device = torch.device(self.device)
+        return autocast(device, resolve_precision(self.precision, device, training=False))
+
+    # --- other models made of this one --------------------------------------------------------------
+
+    def with_weights(self, module: Objective) -> Self:
+        """Return a model with a copy of a module's weights."""
+        return replace(self, weights=arrays_of(module))
+
+    def using(self, **settings: Any) -> Self:
+        """Return a model that runs elsewhere or otherwise: `device`, `precision`, options of decoding."""
+        changes = {k: v for k, v in settings.items() if k in self.settings and v != getattr(self, k)}
+        options = {k: v for k, v in settings.items() if k not in self.settings and v != self.options[k]}
+        if options:
+            changes["options"] = self.options | options
+        return replace(self, **changes) if changes else self
+
+    def to(self, device: str | torch.device) -> Self:
+        """Return a model that runs on another device."""
+        return self.using(device=str(device))
+
+    def with_correlation(self, records: Records) -> Self:
+        """Return a model whose noise is correlated as what the point estimate of objects leaves over."""
+        with self.running():
+            learned = learn_correlation(self.live(), self.modalities, records, torch.device(self.device))
+        return self._sharing(correlation=learned)
+
+    def with_prior(self, Z: NDArray[Any], max_iter: int) -> tuple[Self, list[dict[str, Any]]]:
+        """Return a model with a prior learned from codes, and the records of its training."""
+        learned, history = prior.learn(Z.reshape(len(Z), -1), self.seed, self.device, max_iter)
+        return self._sharing(prior=arrays_of(learned)), history
+
+    def _sharing(self, **changes: Any) -> Self:
+        """Return a model with the same weights, and so the same live module."""
+        other = replace(self, **changes)
+        vars(other)["_live"] = self.live()
+        return other
+
+    # --- as plain data ------------------------------------------------------------------------------
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """Return the model as arrays, each under ``field/name``, and a description of all else that JSON can hold.
+
+        Raises
+        ------
+        TypeError
+            If it holds what a file may not, such as a modality that is no registered dataclass.
+        """
+        name = self.objective.__name__
+        if OBJECTIVES.get(name) is not self.objective:
+            raise TypeError(f"save cannot write {name}{of_another_name(OBJECTIVES, self.objective)}; use pickle.")
+        values = {f.name: getattr(self, f.name) for f in fields(self)} | {"objective": name}
+        of_arrays = {k: v for k, v in values.items() if _holds_arrays(v)}
+        arrays = {f"{k}/{name}": array for k, own in of_arrays.items() for name, array in own.items()}
+        plain = {k: to_json(v) for k, v in values.items() if k not in of_arrays}
+        return arrays, {"kind": type(self).__name__} | plain
+
+    @staticmethod
+    def from_state(arrays: Arrays, description: dict[str, Any]) -> Model:
+        """Return the model of a state; KeyError where it needs an objective or modality that nobody defined."""
+        values = {k: from_json(v) for k, v in description.items() if k != "kind"}
+        for key, array in arrays.items():
+            name, _, rest = key.partition("/")
+            values.setdefault(name, {})[rest] = array
+        model: Model = MODELS[description["kind"]](**values | {"objective": OBJECTIVES[values["objective"]]})
+        return model
+
+    # --- objects to codes ---------------------------------------------------------------------------
+
+    @property
+    def bottleneck_shape(self) -> tuple[int, int]:
+        """Number and width of the bottleneck tokens."""
+        return self.networks["bottleneck_length"], self.networks["bottleneck_dim"]
+
+    @property
+    def draws(self) -> str | None:
+        """Where draws come from: see `Objective`."""
+        return self.objective.draws
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether new objects can be drawn."""
+        return self.objective.has_prior or self.prior is not None
+
+    def read(
+        self, objects: Sequence[dict[str, Any]], where: Callable[[int, str], str] | None = None
+    ) -> list[dict[str, Record]]:
+        """Return each object's record of each modality that it has; ``where(i, name)`` names it in errors."""
+        where = where or (lambda i, name: f"X[{i}][{name!r}]")
+        records: list[dict[str, Record]] = [{} for _ in objects]
+        for name, modality in self.modalities.items():
+            having = [i for i, o in enumerate(objects) if name in o]
+            read = modality.read_all([objects[i][name] for i in having], [where(i, name) for i in having])
+            for i, record in zip(having, read, strict=True):
+                records[i][name] = record
+        return records
+
+    def collate(self, records: Records) -> dict[str, Any]:
+        """Return the observed points of objects by modality, on the model's device."""
+        return passes.collate(self.modalities, records, self.device)
+
+    def encode(self, records: Records) -> Codes:
+        """Return the bottlenecks of objects."""
+        with self.running():
+            return Codes(*passes.encode(self.live(), self.collate(records)))
+
+    # --- codes to values ----------------------------------------------------------------------------
+
+    def decode(
+        self,
+        name: str,
+        Z: NDArray[Any],
+        places: Sequence[Record],
+        keys: Sequence[int] | None = None,
+        n_draws: int | None = None,
+        context: float = 0.0,
+    ) -> list[NDArray[Any]]:
+        """Return scaled values of a modality (n_points, ...), or draws (n_points, ..., n_draws), for each row of Z.
+
+        Parameters
+        ----------
+        name : str
+            The modality.
+        Z : ndarray, shape (n, K * D) or (n, K, D)
+            Codes.
+        places : list of Record
+            Where to decode each; a single one stands for all.
+        keys : list of int or None
+            Content keys, on which draws depend; None: those of the codes.
+        n_draws : int or None
+            None: the point estimate.
+        context : float
+            Share of the points of `places` that the decoder sees beside z.
+        """
+        keys = self.code_keys(name, Z, places) if keys is None else keys
+        index = _index(len(Z), places)
+        sources = [(self.seed, key) for key in keys]
+        modality, seen = self.modalities[name], None
+        store = modality.collate(list(places), queries=True).to(self.device)
+        if context:
+            shown = [some_observed(r, context, source) for r, source in zip(places, sources, strict=True)]
+            seen = modality.collate(shown).to(self.device)
+        z, correlation = np.reshape(Z, (len(Z), *self.bottleneck_shape)), self.correlation.get(name, Correlation())
+        with self.running():
+            return passes.decode(self.live(), name, store, index, z, sources, n_draws, correlation, seen)
+
+    def code_keys(self, name: str, Z: NDArray[Any], places: Sequence[Record]) -> list[int]:
+        """Return the content keys of codes, which depend on them and the metadata of the places."""
+        flat, index = np.reshape(Z, (len(Z), -1)), _index(len(Z), places)
+        return [content_key({name: places[i]}, z) for i, z in zip(index, flat, strict=True)]
+
+    def draw(self, name: str, Z: NDArray[Any], places: Sequence[Record]) -> list[NDArray[Any]]:
+        """Return a draw of the measurements of each code, where the decoder draws, else its point estimate."""
+        if self.draws != "noise":
+            return self.decode(name, Z, places)
+        return [v[..., 0] for v in self.decode(name, Z, places, n_draws=1)]
+
+    def reconstruct(
+        self,
+        records: Records,
+        name: str,
+        places: Sequence[Record] | None = None,
+        n_draws: int | None = None,
+        context: float = 0.0,
+    ) -> list[NDArray[Any]]:
+        """Encode objects and decode them in a modality, at their own locations or at other places, as `decode` does."""
+        places = [r[name] for r in records] if places is None else places
+        keys = [content_key(r) for r in records]
+        if n_draws is None or self.draws != "posterior":
+            return self.decode(name, self.encode(records).mean, places, keys, n_draws, context)
+        z = self.posterior_draws(records, [(self.seed, key) for key in keys], n_draws)  # (n, draws, K, D)
+        repeated = [(place, key) for place, key in zip(places, keys, strict=True) for _ in range(n_draws)]
+        values = self.decode(name, z.reshape(-1, *z.shape[2:]), *map(list, zip(*repeated, strict=True)))
+        return [np.stack(values[i : i + n_draws], -1) for i in range(0, len(values), n_draws)]
+
+    def posterior_draws(self, records: Records, sources: Sequence[Source], n_draws: int) -> NDArray[Any]:
+        """Return draws (n_objects, n_draws, K, D) of the posterior of each object's code."""
+        with self.running():
+            experts = passes.experts(self.live(), self.collate(records))
+        return posterior_draws(*experts, sources, n_draws)
+
+    def sample(self, n_objects: int, seed: int | None = None) -> NDArray[Any]:
+        """Return codes (n_objects, K * D) drawn from the prior; an object's number decides its noise."""
+        seed = self.seed if seed is None else seed
+        size = int(np.prod(self.bottleneck_shape))
+        noise = np.stack([np.random.default_rng([seed, i]).standard_normal(size) for i in range(n_objects)])
+        noise = noise.astype(np.float32)
+        if self.prior is not None:
+            return prior.draw(self.prior, noise, self.device)
+        if not self.objective.has_prior:
+            raise ValueError("This model has no prior; learn one by with_prior.")
+        return noise
+
+    def errors(self, records: Records) -> list[float]:
+        """Return each object's mean absolute error of reconstruction, in scaled units, over the modalities it has."""
+        errors: list[list[float]] = [[] for _ in records]
+        for name in self.modalities:
+            having = [i for i, r in enumerate(records) if name in r]
+            values = self.reconstruct([records[i] for i in having], name) if having else []
+            for i, v in zip(having, values, strict=True):
+                record = records[i][name]
+                errors[i].append(np.abs(v - record.value)[record.observed].mean())
+        return [float(np.mean(e)) for e in errors]
+
+
+register(MODELS, Model)
+
+
+def _index(n: int, places: Sequence[Record]) -> NDArray[Any]:
+    """Return which of the places each of n codes is decoded at."""
+    return np.zeros(n, np.intp) if len(places) == 1 else np.arange(n)
+
+
+def _holds_arrays(x: Any) -> bool:
+    return isinstance(x, dict) and len(x) > 0 and all(isinstance(v, np.ndarray) for v in x.values())
+
+
+def arrays_of(module: torch.nn.Module) -> Arrays:
+    """Return a copy of a module's state as numpy arrays."""
+    return {k: v.detach().cpu().numpy().copy() for k, v in module.state_dict().items()}

@@ -1,0 +1,153 @@
+"""A model that answers with objects of fit: those are kept, as flat arrays, and the nearest one is returned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..modalities import Modality, Record
+from ..nn.batch import OBJECTS, POINTS
+from .model import Model, Records
+
+#: so many training objects with the nearest metadata are compared, if fewer are near
+N_CANDIDATES = 10
+#: objects whose distances to all training objects are held at once
+N_AT_ONCE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class NeighborModel(Model):
+    """A model without a decoder: what is asked of a code is answered with measurements of its nearest objects of fit.
+
+    Parameters
+    ----------
+    table : dict of ndarray
+        The objects of fit, as `pack` gives them.
+    metadata_tolerance : float
+        See `ranking`.
+    """
+
+    table: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
+    metadata_tolerance: float = 0.25
+
+    settings = (*Model.settings, "metadata_tolerance")
+
+    def remembering(self, records: Records) -> Self:
+        """Return a model that answers with these objects."""
+        return replace(self, table=pack(records))
+
+    def _remembered(self) -> tuple[list[dict[str, Record]], NDArray[Any]]:
+        """Return the objects of fit and where they are in the shared space."""
+        if "_memory" not in vars(self):
+            records = unpack(self.table)
+            vars(self)["_memory"] = records, on_the_sphere(self.encode(records).mean)
+        memory: tuple[list[dict[str, Record]], NDArray[Any]] = vars(self)["_memory"]
+        return memory
+
+    def decode(
+        self,
+        name: str,
+        Z: NDArray[Any],
+        places: Sequence[Record],
+        keys: Sequence[int] | None = None,
+        n_draws: int | None = None,
+        context: float = 0.0,
+    ) -> list[NDArray[Any]]:
+        """Return scaled values of the nearest objects of fit for each row of Z; n_draws of them, in order."""
+        remembered, where = self._remembered()
+        having = [i for i, record in enumerate(remembered) if name in record]
+        own, modality, values = [remembered[i][name] for i in having], self.modalities[name], []
+        metadata = metadata_of(own)
+        for start in range(0, len(Z), N_AT_ONCE):
+            rows = slice(start, start + N_AT_ONCE)
+            targets = places * len(Z[rows]) if len(places) == 1 else places[rows]
+            for distance, target in zip(distances(on_the_sphere(Z[rows]), where[having]), targets, strict=True):
+                order, n = ranking(distance, metadata, target, self.metadata_tolerance)
+                if (n_draws or 1) > n:
+                    raise ValueError(
+                        f"n_draws={n_draws}: only {n} objects of fit have a {name!r} with the labels asked for."
+                    )
+                draws = [answer(modality, own, order, first, target) for first in range(n_draws or 1)]
+                values.append(np.stack(draws, -1) if n_draws else draws[0])
+        return values
+
+
+def on_the_sphere(Z: NDArray[Any]) -> NDArray[Any]:
+    """Return codes as points of the unit sphere, in float64; zeros stay."""
+    Z = np.reshape(Z, (len(Z), -1)).astype(np.float64)
+    length = np.linalg.norm(Z, axis=1, keepdims=True)
+    return Z / np.where(length == 0, 1.0, length)
+
+
+def distances(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Return the distances (n, m) of points of the unit sphere, which order as their cosines do."""
+    return np.sqrt((2.0 - 2.0 * (a @ b.T)).clip(min=0.0))
+
+
+def pack(records: Records) -> dict[str, NDArray[Any]]:
+    """Return objects' records by modality as arrays end to end, each under ``field.modality``."""
+    packed = {}
+    for name in sorted({name for record in records for name in record}):
+        owner = [i for i, record in enumerate(records) if name in record]
+        own = [records[i][name] for i in owner]
+        packed[f"owner.{name}"] = np.array(owner)
+        packed[f"length.{name}"] = np.array([len(r) for r in own])
+        packed |= {f"{k}.{name}": np.concatenate([getattr(r, k) for r in own]) for k in (*POINTS, "observed")}
+        packed |= {f"{k}.{name}": np.stack([getattr(r, k) for r in own]) for k in OBJECTS}
+    return packed
+
+
+def unpack(packed: dict[str, NDArray[Any]]) -> list[dict[str, Record]]:
+    """Return the records that were packed; rows of the user's table are no longer known."""
+    names = [key.removeprefix("owner.") for key in packed if key.startswith("owner.")]
+    records: list[dict[str, Record]] = [{} for _ in range(1 + max(int(packed[f"owner.{k}"].max()) for k in names))]
+    for name in names:
+        points = {k: packed[f"{k}.{name}"] for k in (*POINTS, "observed")}
+        objects = {k: packed[f"{k}.{name}"] for k in OBJECTS}
+        cut = Record.cut(points, packed[f"length.{name}"], objects)
+        for i, record in zip(packed[f"owner.{name}"], cut, strict=True):
+            records[i][name] = record
+    return records
+
+
+def metadata_of(records: Sequence[Record]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return numbers (n_records, n_numbers) and labels (n_records, n_labels)."""
+    return np.stack([r.numbers for r in records]), np.stack([r.labels for r in records])
+
+
+def ranking(
+    distance: NDArray[Any], metadata: tuple[NDArray[Any], NDArray[Any]], target: Record, tolerance: float
+) -> tuple[NDArray[Any], int]:
+    """Return the order in which stored records answer for a target, and how many of them may.
+
+    First those whose `metadata` are near the target's, by distance (n_own,), then the others by their metadata. A
+    number that the target lacks does not count; one that a stored record lacks is infinitely far. Those with another
+    label come last and may not answer, unless all have.
+    """
+    numbers, labels = metadata
+    other = ((labels != target.labels) & (target.labels >= 0)).any(1)
+    other &= not other.all()
+    apart = np.nan_to_num(np.abs(numbers - target.numbers), nan=np.inf)
+    apart = np.where(np.isnan(target.numbers), 0, apart).max(1, initial=0)
+    near = ~other & (apart <= max(tolerance, np.sort(apart[~other])[:N_CANDIDATES][-1]))
+    # Rounded, so that those as near as one another stay in the order of fit, whatever the last bits say.
+    order = np.lexsort((distance.round(6), np.where(near, 0, apart), ~near, other))
+    return order, int((~other).sum())
+
+
+def answer(modality: Modality, own: Sequence[Record], order: NDArray[Any], first: int, target: Record) -> NDArray[Any]:
+    """Return scaled values at the target's locations of the stored record ranked `first`.
+
+    What it cannot say, in a band that it lacks or a patch not observed, the next one that can does.
+    """
+    values = modality.values_at(own[order[first]], target)
+    for j in (*order[first + 1 :], *order[:first]):
+        unknown = np.isnan(values)
+        if not unknown.any():
+            break
+        values = np.where(unknown, modality.values_at(own[j], target), values)
+    return values

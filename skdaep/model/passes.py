@@ -1,0 +1,131 @@
+"""Running a trained objective over many objects, as many at once as memory and speed allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..diffusion.noise import Correlation, Noise
+from ..modalities import Modality, Record
+from ..nn.batch import Batch, Ragged
+from ..objectives import Objective
+from ..training import token_batches
+from .draws import Source, stream
+
+#: points that one forward pass may hold on a CPU, padding included
+TOKENS_PER_PASS = 2**15
+
+
+def capacity(device: torch.device) -> int:
+    """Return how many times as many points as on a CPU are worked on at once, to keep a device busy.
+
+    One for every 2 GiB of a CUDA device's memory: 64 KiB for a point, of which networks 1,024 wide need the most.
+    """
+    if device.type != "cuda":
+        return 1
+    return max(1, torch.cuda.get_device_properties(device).total_memory // 2**31)
+
+
+def tokens_per_pass(device: torch.device) -> int:
+    """Return how many points one forward pass may hold."""
+    return TOKENS_PER_PASS * capacity(device)
+
+
+def collate(modalities: dict[str, Modality], records: Sequence[dict[str, Record]], device: Any) -> dict[str, Ragged]:
+    """Return the observed points of objects, one store per modality; an object has no points in one that it lacks."""
+    return {
+        name: modality.collate([r[name] if name in r else modality.absent() for r in records]).to(device)
+        for name, modality in modalities.items()
+    }
+
+
+@torch.inference_mode()
+def encode(module: Objective, stores: dict[str, Ragged]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Return means, and scales where there is a posterior, of the bottlenecks (n_objects, K, D)."""
+    mean, scale = _in_batches(module.encode, stores)
+    assert mean is not None
+    return mean, scale
+
+
+@torch.inference_mode()
+def experts(module: Objective, stores: dict[str, Ragged]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return means and scales of the experts of objects (n_objects, M, K, D), and which are present (n_objects, M)."""
+    mean, scale, present = _in_batches(module.experts, stores)
+    return mean, scale, present
+
+
+def _in_batches(function: Any, stores: dict[str, Ragged]) -> list[Any]:
+    """Return what a function of batches gives for all objects, as arrays.
+
+    Objects are batched in an order of their own, whatever the order they came in: a processor may round a row of a
+    matrix by where it stands, and the same objects would differ in the last bit.
+    """
+    lengths = total_lengths(stores)
+    device = next(iter(stores.values())).lengths.device
+    order = np.argsort(sum(_sums(store) for store in stores.values()), kind="stable")
+    batches = [order[b] for b in token_batches(lengths[order], tokens_per_pass(device), None)]
+    parts = zip(*(function(take(stores, rows)) for rows in batches), strict=True)
+    back = np.concatenate(batches).argsort()
+    return [None if x[0] is None else _to_numpy(torch.cat(x))[back] for x in parts]
+
+
+def _to_numpy(x: Tensor) -> NDArray[Any]:
+    return (x.float() if x.is_floating_point() else x).cpu().numpy()
+
+
+def _sums(store: Ragged) -> NDArray[Any]:
+    """Return the sum of each object's values, which tells most objects apart."""
+    values = store.points["value"]  # (n_points, ...)
+    per_point = values.sum(tuple(range(1, values.ndim))) if values.ndim > 1 else values
+    return torch.segment_reduce(per_point, "sum", lengths=store.lengths).cpu().numpy()
+
+
+def total_lengths(stores: dict[str, Ragged]) -> NDArray[Any]:
+    """Return how many points each object has, of all its modalities together."""
+    return np.sum([store.lengths.cpu().numpy() for store in stores.values()], axis=0)
+
+
+def take(stores: dict[str, Ragged], rows: NDArray[Any]) -> dict[str, Batch]:
+    """Return a batch of objects by modality."""
+    return {k: store.take(torch.from_numpy(rows).to(store.lengths.device)) for k, store in stores.items()}
+
+
+@torch.inference_mode()
+def decode(
+    module: Objective,
+    name: str,
+    store: Ragged,
+    index: NDArray[Any],
+    Z: NDArray[Any],
+    sources: Sequence[Source],
+    n_draws: int | None,
+    correlation: Correlation,
+    context: Ragged | None = None,
+) -> list[NDArray[Any]]:
+    """Return values (n_points, ...), or draws (n_points, ..., n_draws), for each row of Z.
+
+    Row i is decoded at the locations of object ``index[i]`` of `store`, beside the points of the same object of
+    `context`. `sources` has an entry for each row.
+    """
+    device = store.lengths.device
+    lengths = store.lengths.cpu().numpy()[index]
+    draws = n_draws or module.n_point_draws  # 0: the point estimate needs no noise
+    values: list[Any] = [None] * len(Z)
+    for rows in token_batches(lengths, tokens_per_pass(device) / max(draws, 1), None):
+        objects = torch.from_numpy(index[rows]).to(device)
+        query, z, noise = store.take(objects), torch.from_numpy(Z[rows]).to(device), None
+        seen = None if context is None else context.take(objects)
+        if draws:
+            query, z = query.repeat(draws), z.repeat_interleave(draws, 0)
+            streams = [stream(sources[i], draw) for i in rows for draw in range(draws)]
+            noise = Noise(streams, query, correlation)
+        out = module.decode(name, z, query, noise=noise, context=seen).float().cpu().numpy()
+        out = np.moveaxis(out.reshape(len(rows), max(draws, 1), *out.shape[1:]), 1, -1)  # (B, L, ..., draws)
+        for i, x in zip(rows, out if n_draws else out.mean(-1), strict=True):
+            values[i] = x[: lengths[i]]
+    return values

@@ -1,0 +1,79 @@
+"""A prior of the bottleneck, learned from codes on request, and codes drawn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..objectives.prior import Prior
+from ..training import generator_of, seeded, train
+
+BATCH_SIZE = 128
+VALIDATION_FRACTION = 0.1
+PATIENCE = 20  # records
+LEAST = 10  # objects
+
+
+def learn(Z: NDArray[Any], seed: int, device: str, max_iter: int) -> tuple[Prior, list[dict[str, Any]]]:
+    """Return a prior of codes (n, K * D), and the records of its training.
+
+    A tenth of the objects decides when to stop, so that the prior does not learn the training objects by heart.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 10 codes.
+    """
+    if len(Z) < LEAST:
+        raise ValueError(f"A prior cannot be learned from {len(Z)} objects; at least {LEAST} are needed.")
+    order = np.random.default_rng([seed, 3]).permutation(len(Z))
+    n_held_out = max(1, round(VALIDATION_FRACTION * len(Z)))
+    codes = torch.from_numpy(Z[order]).to(device)
+    held_out, shown = codes[:n_held_out], codes[n_held_out:]
+    with seeded(seed):
+        prior = Prior(shown.mean(0).cpu(), shown.std(0).clamp(min=1e-6).cpu()).to(device)
+    history = train(
+        prior,
+        _batches(shown, seed),
+        max_iter=max_iter,
+        generator=generator_of(seed, shown.device),
+        steps_per_record=min(50, max_iter),
+        validation=_Validation(held_out, seed + 1),
+        n_iter_no_change=PATIENCE,
+        solver="adamw",
+        learning_rate_init=1e-3,
+    )
+    return prior, history
+
+
+@torch.inference_mode()
+def draw(state: dict[str, NDArray[Any]], noise: NDArray[Any], device: str) -> NDArray[Any]:
+    """Return codes drawn from a prior, of which the state is given, by noise of their shape."""
+    arrays = {k: torch.from_numpy(v) for k, v in state.items()}
+    prior = Prior(arrays["mean"], arrays["scale"])
+    prior.load_state_dict(arrays)
+    z: NDArray[Any] = prior.to(device).eval().draw(lambda: torch.from_numpy(noise).to(device)).cpu().numpy()
+    return z
+
+
+class _Validation:
+    """The loss of held-out bottlenecks at the same times and with the same noise every time."""
+
+    def __init__(self, Z: Tensor, seed: int):
+        self.Z, self.seed = Z.repeat(8, 1), seed  # eight times and noises of each
+
+    def __call__(self, prior: nn.Module) -> float:
+        with torch.inference_mode():
+            return prior.loss(self.Z, generator_of(self.seed, self.Z.device))["loss"].mean().item()
+
+
+def _batches(Z: Tensor, seed: int) -> Iterator[tuple[Tensor, list[int]]]:
+    rng = np.random.default_rng([seed, 4])
+    while True:
+        index = rng.choice(len(Z), min(BATCH_SIZE, len(Z)), replace=False)
+        yield Z[torch.from_numpy(index).to(Z.device)], index.tolist()
