@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,9 +35,10 @@ class Level(NamedTuple):
 
 Denoiser = Callable[[Tensor, Level], Tensor]
 Noise = Callable[[], Tensor]
+Memory = dict[str, Any]
 
 
-def ddim(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: dict, noise: Noise) -> Tensor:
+def ddim(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: Memory, noise: Noise) -> Tensor:
     r"""DDIM, first order, deterministic.
 
     :math:`x_s = \alpha_s \hat x_0 + \sigma_s \hat\epsilon` (Song et al. 2021, eq. 12).
@@ -47,7 +48,7 @@ def ddim(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: dict
     return there.alpha * x0 + there.sigma * epsilon
 
 
-def ddpm(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: dict, noise: Noise) -> Tensor:
+def ddpm(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: Memory, noise: Noise) -> Tensor:
     r"""Ancestral sampling of DDPM, random in every step.
 
     Draw from :math:`q(x_s \mid x_t, \hat x_0)` (Ho et al. 2020, eqs. 6-7). With :math:`a = \alpha_t / \alpha_s` and
@@ -61,7 +62,7 @@ def ddpm(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: dict
     return mean + math.sqrt(b2) * there.sigma / here.sigma * noise()
 
 
-def dpmpp(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: dict, noise: Noise) -> Tensor:
+def dpmpp(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: Memory, noise: Noise) -> Tensor:
     r"""DPM-Solver++ (2M), second order, deterministic.
 
     With :math:`\lambda = \log(\alpha/\sigma)`, :math:`h = \lambda_s - \lambda_t` and r the previous h over this one,
@@ -81,7 +82,7 @@ def dpmpp(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: dic
     return there.sigma / here.sigma * x_t - there.alpha * math.expm1(-h) * direction
 
 
-def heun(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: dict, noise: Noise) -> Tensor:
+def heun(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: Memory, noise: Noise) -> Tensor:
     r"""Heun's method, second order, deterministic, two evaluations a step.
 
     A step of DDIM is Euler's step: a straight line if :math:`\hat x_0` does not change. Heun's method asks the denoiser
@@ -122,7 +123,7 @@ class Sampler(NamedTuple):
     A step evaluates the denoiser `n_evaluations` times, but the last one, to clean data, only once.
     """
 
-    step: Callable[[Denoiser, Tensor, Level, Level, dict, Noise], Tensor]
+    step: Callable[[Denoiser, Tensor, Level, Level, Memory, Noise], Tensor]
     power: float = 1.0
     n_evaluations: int = 1
 
@@ -174,7 +175,7 @@ def sample(
     n_steps = sampler.n_steps(n_evaluations)
     times = start * torch.linspace(1, 0, n_steps + 1, dtype=torch.float64) ** sampler.power
     levels = [Level(t.item(), *(level.item() for level in schedule(t))) for t in times]
-    memory: dict = {}
+    memory: Memory = {}
 
     def estimate(x_t: Tensor, level: Level) -> Tensor:
         return denoise(x_t, x_t.new_tensor(level.time))
