@@ -3,6 +3,7 @@
 from ._base import Bottleneck, Objective, random_share
 from .contrastive import Contrastive
 from .denoising import Denoising
+from .functional_pca import FunctionalPCA
 from .masking import Masking
 from .mixture import MixtureOfExperts
 from .variational import Variational
@@ -11,6 +12,7 @@ __all__ = [
     "Bottleneck",
     "Contrastive",
     "Denoising",
+    "FunctionalPCA",
     "Masking",
     "MixtureOfExperts",
     "Objective",
