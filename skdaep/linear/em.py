@@ -95,7 +95,7 @@ def fit(
     em = EM(nodes, points, typical_error)
     halves = None if validation is None else Halves(em, validation, generator)
     search = Search(em, halves, em.start(n_components, generator), max_iter, tol)
-    if smoothness is not None or halves is None or nodes.plane:
+    if smoothness is not None or halves is None or not em.roughness.any():
         search.run(smoothness or 0.0, max_iter)
     else:
         search.choose()
@@ -107,7 +107,8 @@ class Search:
 
     def __init__(self, em: EM, halves: Halves | None, state: State, max_iter: int, tol: float):
         self.em, self.halves, self.state, self.max_iter, self.tol = em, halves, state, max_iter, tol
-        self.best: tuple[float, State, float] = (math.inf, state, 0.0)  # error, state, smoothness
+        error = math.inf if halves is None else halves.error(state)
+        self.best: tuple[float, State, float] = (error, state, 0.0)  # error, state, smoothness
         self.history: list[dict] = []
         self.settled: set[float] = set()  # smoothness at which steps gained too little to go on
         self.began = time.perf_counter()
@@ -132,7 +133,7 @@ class Search:
             state, log_likelihood, objective = self.em.step(self.state, penalty)
             self.state, error = state, math.inf if self.halves is None else self.halves.error(state)
             self._record(smoothness, log_likelihood, error)
-            if self.halves is None or error < self.best[0]:
+            if self.halves is None or not error >= self.best[0]:  # NaN where nothing is hidden
                 self.best = error, state, smoothness
             if objective - last < self.tol * self.em.n_values:
                 self.settled.add(smoothness)
@@ -172,7 +173,7 @@ class EM:
 
     def step(self, state: State, penalty: float) -> tuple[State, float, float]:
         """Return the next state, and log-likelihood and log-posterior, up to a constant, of this one."""
-        evidence = self._evidence(state.noise)
+        evidence = self.evidence(state.noise)
         posterior = expectation(state.theta, state.noise, evidence)
         log_likelihood = float(posterior.log_likelihood.sum())
         theta, residual = self._maximise(evidence, posterior, penalty * state.noise)
@@ -192,7 +193,8 @@ class EM:
             self.nodes, theta[..., 0], theta[..., 1:], state.noise, density, self.typical_error
         )
 
-    def _evidence(self, noise: float) -> Evidence:
+    def evidence(self, noise: float) -> Evidence:
+        """Return the evidence of the points at a noise, by which those with errors are weighed."""
         weight = weights(self.points.error, noise, self.typical_error)
         return self.unweighted if weight is None else self.nodes.evidence(self.points, self.places, weight)
 
@@ -242,18 +244,18 @@ class Halves:
     """Two random halves of the points of held-out objects: one gives the scores, the other judges the curves."""
 
     def __init__(self, em: EM, points: Points, generator: torch.Generator):
-        self.em = em
+        self.nodes = em.nodes
         first = torch.rand(len(points), generator=generator) < 0.5
-        self.given, self.hidden = points.where(first), points.where(~first)
+        self.given, self.hidden = EM(em.nodes, points.where(first), em.typical_error), points.where(~first)
         self.places = em.nodes.place(self.hidden.location, self.hidden.band)
         self.counts = torch.bincount(self.hidden.owner, minlength=points.n_objects)
 
     def error(self, state: State) -> float:
         """Return the mean over objects of the mean absolute error at hidden points."""
-        evidence = EM(self.em.nodes, self.given, self.em.typical_error)._evidence(state.noise)
-        scores, _ = _moments(expectation(state.theta, state.noise, evidence), state.theta.dtype)
+        posterior = expectation(state.theta, state.noise, self.given.evidence(state.noise))
+        scores, _ = _moments(posterior, state.theta.dtype)
         curves = torch.einsum("nk,lpk->nlp", scores, state.theta)
-        error = (self.hidden.value - self.em.nodes.at(curves, self.places, self.hidden.owner)).abs().mean(1)
+        error = (self.hidden.value - self.nodes.at(curves, self.places, self.hidden.owner)).abs().mean(1)
         sums = error.new_zeros(len(self.counts)).index_add_(0, self.hidden.owner, error)
         return float((sums / self.counts)[self.counts > 0].mean())
 

@@ -132,9 +132,11 @@ class Nodes(nn.Module):
     def roughness(self) -> Tensor:
         """Return the matrix R (L, 3), in lower bands, of the integral of f''(x)^2, x running from 0 to 1 in each band.
 
-        f^T R f with f the values at nodes; a curve's penalty does not depend on how finely it is noded.
+        f^T R f with f the values at nodes; however finely a curve is noded. Zero in a plane.
         """
         bands = torch.zeros(len(self), 3, dtype=torch.float64)
+        if self.plane:
+            return bands
         for start, count in zip(self.starts(), self.counts.tolist(), strict=True):
             if count < 3:
                 continue
