@@ -11,7 +11,7 @@ from importlib import import_module
 __version__ = "0.1.0.dev0"
 
 #: encoders of one modality, and of several
-ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder")
+ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder", "FunctionalPCA")
 MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors")
 _HOMES = {
     **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, "load"), "estimators"),

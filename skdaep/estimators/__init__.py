@@ -8,6 +8,7 @@ from ._contrastive import ContrastiveNeighbors
 from ._daep import DAEPEncoder
 from ._docs import documented
 from ._files import load
+from ._functional_pca import FunctionalPCA
 from ._maep import MAEPEncoder
 from ._mixture import MixtureOfExpertsVAE
 from ._multimodal import MultimodalEncoder, multimodal
@@ -22,6 +23,7 @@ __all__ = [
     "BetaVAEEncoder",
     "ContrastiveNeighbors",
     "DAEPEncoder",
+    "FunctionalPCA",
     "MAEPEncoder",
     "MixtureOfExpertsVAE",
     "MultimodalDAEP",

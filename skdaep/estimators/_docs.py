@@ -189,7 +189,7 @@ def documented(cls):
         "[shared parameters]": _of(signature, _with_options(PARAMETERS)),
         "[shared attributes]": ATTRIBUTES + (PRIOR_ATTRIBUTES if cls.objective_class.has_decoder else ""),
         "[raises]": RAISES,
-        "[encoder_hidden_length]": str(signature["encoder_hidden_length"].default),
+        "[encoder_hidden_length]": str(getattr(signature.get("encoder_hidden_length"), "default", None)),
     }
     for name, text in parts.items():
         cls.__doc__ = cls.__doc__.replace(f"{name}\n", text.rstrip("\n") + "\n")

@@ -56,6 +56,7 @@ class Denoising(Objective):
     """
 
     draws = "noise"
+    measures = True
     decoding_options = frozenset({"sampler", "n_sampling_steps"})
     hidden_length_on_grids = 32  # patches must meet
 
