@@ -68,7 +68,8 @@ def fit(
         Of other objects. With them the best state of all steps is kept: that of the least mean absolute error at a
         random half of each one's points, given the other half.
     smoothness : float or None
-        :math:`\tau` of the prior, 0 for none. None: chosen by the validation objects, or by every tenth object.
+        :math:`\tau` of the prior, 0 for none. None: chosen by the validation objects or, without any, by every tenth
+        object, which count in the last steps only.
     weigh_errors : bool
         Whether measurement errors count as noise of their own.
     max_iter : int
@@ -87,19 +88,22 @@ def fit(
     """
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     points, validation = points.to("cpu"), None if validation is None else validation.to("cpu")
-    if smoothness is None and validation is None and points.n_objects >= HELD_OUT:
-        held_out = torch.arange(points.n_objects) % HELD_OUT == HELD_OUT - 1
-        points, validation = points.of_objects(~held_out), points.of_objects(held_out)
     nodes = Nodes.learn(points, n_bands)
     typical_error = float(points.error.nanmedian()) if weigh_errors and points.error.isfinite().any() else None
-    em = EM(nodes, points, typical_error)
+    everything = EM(nodes, points, typical_error)
+    em = everything
+    if smoothness is None and validation is None and points.n_objects >= HELD_OUT:
+        held_out = torch.arange(points.n_objects) % HELD_OUT == HELD_OUT - 1
+        em, validation = EM(nodes, points.of_objects(~held_out), typical_error), points.of_objects(held_out)
     halves = None if validation is None else Halves(em, validation, generator)
     search = Search(em, halves, em.start(n_components, generator), max_iter, tol)
     if smoothness is not None or halves is None or not em.roughness.any():
         search.run(smoothness or 0.0, max_iter)
     else:
         search.choose()
-    return em.model(search.best[1]), search.history
+    if em is not everything:
+        search.end_with(everything)
+    return everything.model(search.best[1]), search.history
 
 
 class Search:
@@ -126,6 +130,12 @@ class Search:
         _, self.state, smoothness = self.best
         if smoothness not in self.settled:
             self.run(smoothness, self.max_iter)
+
+    def end_with(self, em: EM) -> None:
+        """Take a few more steps from the best state, at its smoothness, for other points, with none held out."""
+        _, self.state, smoothness = self.best
+        self.em, self.halves, self.max_iter = em, None, len(self.history) + N_TRIED
+        self.run(smoothness, N_TRIED)
 
     def run(self, smoothness: float, n_steps: int) -> float:
         """Take steps at a smoothness and return the last validation error."""
