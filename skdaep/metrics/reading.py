@@ -100,11 +100,11 @@ def values_by(
         if not isinstance(x, Table):
             raise TableError(f"{name}[{i}] is an array, which has no {by!r}; Tables have.")
     if by not in ("location", "band"):
-        return _scalars([tables.metadata(t, by) for t in objects]), None
+        return _scalars([tables.metadata(t, by, f"{name}[{i}]") for i, t in enumerate(objects)]), None
     role = location if by == "location" else band
     columns = [(t, tables.find_column(t, by, role, f"{name}[{i}]"), f"{name}[{i}]") for i, t in enumerate(objects)]
     if by == "band":
-        return [tables.labels(t, column) for t, column, _ in columns], None
+        return [tables.labels(t, column, where) for t, column, where in columns], None
     unit = unit or tables.unit_of(*columns[0][:2])
     return [tables.numbers(t, column, where, unit or tables.unit_of(t, column)) for t, column, where in columns], unit
 

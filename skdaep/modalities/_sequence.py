@@ -246,7 +246,7 @@ class Sequence(Modality):
         if len(odd):
             raise TableError(
                 f"{where[raw['owner'][odd[0]]]} column '{self.band}' has band {str(raw['band'][odd[0]])!r}, "
-                f"not seen in fit ({', '.join(bands)}). Remove it, or set Sequence(unknown='ignore')."
+                f"not seen in fit ({tables.listed(bands)}). Remove it, or set Sequence(unknown='ignore')."
             )
         return index, known
 
@@ -278,7 +278,7 @@ class Sequence(Modality):
                     some, self.error, places, units[self.error], f"'{self.value}' of {whose}"
                 )
             if "band" in names:
-                raw["band"] = tables.labels_of(objects, self.band)
+                raw["band"] = tables.labels_of(objects, self.band, where)
         raw["seen"] = np.isfinite(raw["value"]) & np.isfinite(raw["location"])
         if self.band is not None:
             raw["seen"] &= raw["band"] != ""

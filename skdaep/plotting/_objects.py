@@ -155,10 +155,18 @@ def extended(table: Table, columns: Columns, n_points: int, where: str) -> Table
 
 def title_of(table: Table) -> str:
     """Return class and redshift, as far as ``table.meta`` has them."""
-    label = next((v for v in (tables.metadata(table, k) for k in LABELS) if v is not None), None)
-    redshift = next((v for v in (tables.metadata(table, k) for k in REDSHIFTS) if isinstance(v, float)), None)
+    label = next((v for v in (_metadatum(table, k) for k in LABELS) if v is not None), None)
+    redshift = next((v for v in (_metadatum(table, k) for k in REDSHIFTS) if isinstance(v, float)), None)
     parts = [] if label is None else [f"{label:g}" if isinstance(label, float) else label]
     return ", ".join([*parts, *([] if redshift is None else [f"$z$ = {redshift:.3g}"])])
+
+
+def _metadatum(table: Table, key: str) -> float | str | None:
+    """Return a number or text of the meta; what is neither does not stand in a title."""
+    try:
+        return tables.metadata(table, key)
+    except TableError:
+        return None
 
 
 # --- one object -------------------------------------------------------------------------------------
@@ -177,7 +185,7 @@ def _points(table: Table, columns: Columns, units: dict, where: str, draws: bool
     return Points(
         location=tables.numbers(table, location, where, units[location]),
         value=(tables.numbers_or_draws if draws else tables.numbers)(table, value, where, units[value]),
-        band=np.full(n, "") if columns.band is None else tables.labels(table, columns.band),
+        band=np.full(n, "") if columns.band is None else tables.labels(table, columns.band, where),
         error=error,
         columns=columns,
         units=units,

@@ -65,7 +65,7 @@ class Points:
             except u.UnitConversionError:
                 raise TableError(f"{self.where} has {key!r} = {value} in meta, but {unit!r} is needed.") from None
         else:
-            value = tables.metadata(self.table, key)
+            value = tables.metadata(self.table, key, self.where)
         if isinstance(value, str):
             raise TableError(f"{self.where} has {key!r} = {value!r} in meta, but a number is needed.")
         if value is None or not np.isfinite(value):
@@ -305,7 +305,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             if name not in table.colnames:
                 continue
             if role == "band":
-                found[role] = tables.labels(table, name)
+                found[role] = tables.labels(table, name, where)
             elif decoded and role != "location":
                 found[role] = tables.numbers_or_draws(table, name, where, units[role])
             else:

@@ -8,12 +8,14 @@ from numbers import Real
 
 import numpy as np
 from astropy import units as u
+from astropy.time import Time
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 from sklearn.utils import check_scalar
 
+from .. import tables
 from ..exceptions import TableError
 from ._base import Points, TableTransformer
 
@@ -229,10 +231,11 @@ class PhaseFold(TableTransformer):
 
     Parameters
     ----------
-    period : str or float, default="period"
-        Key in meta, any case, or a period for all, in the unit of the locations of fit.
-    epoch : str, float or None, default=None
-        Where the phase is 0: a key in meta or a location for all. None: the first location of each object.
+    period : str, float or Quantity, default="period"
+        Key in meta, any case, or a period for all, in the unit of the locations of fit if it has none.
+    epoch : str, float, Time or None, default=None
+        Where the phase is 0: a key in meta or a location for all. None: the first location of each object. A Time, here
+        or in meta, goes with locations that are Times, or have "mjd" or "jd" in their name.
     cycle : str, default="cycle"
         Name of the new column.
     key : str, default="fold_epoch"
@@ -264,7 +267,10 @@ class PhaseFold(TableTransformer):
 
     def _check(self):
         if not isinstance(self.period, str):
-            check_scalar(self.period, "period", Real, min_val=0, include_boundaries="neither")
+            period = self.period.value if isinstance(self.period, u.Quantity) else self.period
+            check_scalar(period, "period", Real, min_val=0, include_boundaries="neither")
+        if not (self.epoch is None or isinstance(self.epoch, (str, Time))):
+            check_scalar(self.epoch, "epoch", Real)
 
     def _units_after(self):
         return self.units_ | {"location": None}
@@ -272,8 +278,37 @@ class PhaseFold(TableTransformer):
     def _number(self, points: Points, name: str) -> float:
         """Return a parameter that is a number, or the key of one in meta."""
         given = getattr(self, name)
+        if isinstance(given, str) and isinstance(points.meta.get(given), Time):
+            given = points.meta[given]
+        if isinstance(given, Time):
+            return self._location_of(given, points)
+        if isinstance(given, u.Quantity):
+            return self._in_unit_of_locations(given, points)
         hint = f" Set it, or name its key with PhaseFold({name}=...)."
         return points.number(given, self.units_["location"], hint) if isinstance(given, str) else float(given)
+
+    def _location_of(self, time: Time, points: Points) -> float:
+        """Return where a time is on the axis of the locations."""
+        name = self.columns_["location"]
+        column, called = points.table[name], name.lower()
+        if isinstance(column, Time):
+            return float(getattr(time, column.scale).mjd)
+        if "jd" not in called:
+            raise TableError(
+                f"{points.where} column '{name}' holds numbers whose origin is not known, so that the epoch, a Time, has "
+                f"no place among them; give PhaseFold(epoch=...) as a number like them."
+            )
+        return float(time.mjd if "mjd" in called else time.jd)
+
+    def _in_unit_of_locations(self, period: u.Quantity, points: Points) -> float:
+        name = self.columns_["location"]
+        unit = self.units_["location"] or ("d" if "jd" in name.lower() else None)
+        if unit is None:
+            raise TableError(
+                f"{points.where} column '{name}' has no unit, so that a period of {period} says nothing; give the column "
+                f"one, or PhaseFold(period=...) as a number."
+            )
+        return float(tables.convert(period.value, str(period.unit), unit, "PhaseFold(period=...)"))
 
     def _period(self, points: Points) -> float:
         period = self._number(points, "period")

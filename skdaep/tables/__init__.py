@@ -4,7 +4,7 @@ Units, masks, byte order, bytes and odd containers end here. Everything further 
 arrays in which NaN, and nothing else, means "not observed".
 """
 
-from ._arrays import bare, floats, rows
+from ._arrays import bare, floats
 from ._columns import (
     ALIASES,
     MAGNITUDE,
@@ -15,7 +15,6 @@ from ._columns import (
     is_magnitude,
     labels,
     labels_of,
-    metadata,
     numbers,
     numbers_of,
     numbers_or_draws,
@@ -23,14 +22,19 @@ from ._columns import (
     unit_named,
     unit_of,
     unit_of_error,
-    unit_of_metadata,
     write,
 )
+from ._flat import FlatTables
+from ._long import from_long
+from ._metadata import has_metadata, listed, metadata, unit_of_metadata
+from ._nested import from_nested
 from ._objects import as_objects, as_table, check_collection, each_object, is_numeric, is_tabular
+from ._rows import rows
 
 __all__ = [
     "ALIASES",
     "MAGNITUDE",
+    "FlatTables",
     "as_objects",
     "as_table",
     "bare",
@@ -41,11 +45,15 @@ __all__ = [
     "find_column",
     "first_duplicate",
     "floats",
+    "from_long",
+    "from_nested",
+    "has_metadata",
     "is_magnitude",
     "is_numeric",
     "is_tabular",
     "labels",
     "labels_of",
+    "listed",
     "metadata",
     "numbers",
     "numbers_of",

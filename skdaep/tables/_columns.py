@@ -1,18 +1,17 @@
-"""Columns and metadata of Tables: found by name, read in a unit, written back."""
+"""Columns of Tables: found by name, read in a unit, written back."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
 from astropy import units as u
 from astropy.table import Column, QTable, Table
-from astropy.time import Time
 
 from ..exceptions import TableError
 from ._arrays import bare, floats
+from ._times import is_time
 
 #: role -> customary column names, lower case
 ALIASES = {
@@ -127,7 +126,7 @@ def unit_of(table: Table, name: str) -> str | None:
 
 
 def _unit_name(column) -> str | None:
-    if not isinstance(column, np.ndarray) and isinstance(column, Time):
+    if is_time(column):
         return "d"
     return None if column.unit is None else _to_string(column.unit)
 
@@ -179,16 +178,24 @@ def convert(values, given: str | None, wanted: str | None, where: str, whose: st
         raise TableError(f"{where} has unit '{given}', which cannot be converted to '{wanted}' of {whose}.") from None
 
 
-def labels(table: Table, name: str) -> np.ndarray:
-    """Return a column of labels as an array of str, "" where it is masked."""
-    return labels_of([table], name)
+def labels(table: Table, name: str, where: str = "The object") -> np.ndarray:
+    """Return a column of labels as an array of str, "" where it is masked; TableError if it is not one per row."""
+    return labels_of([table], name, [where])
 
 
-def labels_of(objects: list[Table], name: str) -> np.ndarray:
+def labels_of(objects: list[Table], name: str, where: list[str]) -> np.ndarray:
     """Return a column of labels of many Tables end to end, as `labels` does that of one."""
     cells, masks = zip(*(bare(table.columns[name]) for table in objects), strict=True)
+    for i, cell in enumerate(cells):
+        if cell.ndim != 1:
+            raise TableError(
+                f"{where[i]} column '{name}' has {cell.ndim - 1} further dimensions; it needs one label a row."
+            )
     alike = len({c.dtype.kind if c.dtype.kind in "US" else c.dtype for c in cells}) == 1
-    text = _as_text(np.concatenate(cells)) if alike else np.concatenate([_as_text(c) for c in cells])
+    try:
+        text = _as_text(np.concatenate(cells)) if alike else np.concatenate([_as_text(c) for c in cells])
+    except UnicodeDecodeError:
+        raise TableError(f"{where[0]} column '{name}' holds bytes that are not UTF-8; decode them before.") from None
     if all(mask is None for mask in masks):
         return text
     hidden = [np.zeros(len(c), bool) if mask is None else mask for c, mask in zip(cells, masks, strict=True)]
@@ -209,38 +216,6 @@ def _decoded(values: np.ndarray) -> np.ndarray:
         return values.astype(str)  # ASCII only, a hundred times as fast
     except UnicodeDecodeError:
         return np.char.decode(values, "utf-8")
-
-
-def metadata(table: Table, key: str):
-    """Return ``table.meta[key]``, ignoring case (FITS makes keys upper case), or None if absent or NaN.
-
-    A number comes back as float, in its own unit, anything else as str.
-    """
-    value = _entry(table, key)
-    if value is None or np.ma.is_masked(value):
-        return None
-    if isinstance(value, u.Quantity):
-        value = value.value
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value.item()
-    if isinstance(value, bytes):
-        return value.decode()
-    if isinstance(value, (int, float, np.number, np.bool_)):
-        return float(value) if math.isfinite(value) else None
-    return str(value)
-
-
-def unit_of_metadata(table: Table, key: str) -> str | None:
-    """Return the unit of what `metadata` returns, None where it has none."""
-    value = _entry(table, key)
-    return _unit_name(value) if isinstance(value, u.Quantity) else None
-
-
-def _entry(table: Table, key: str):
-    value = table.meta.get(key)
-    if value is None:
-        value = next((v for k, v in table.meta.items() if str(k).lower() == key.lower()), None)
-    return value
 
 
 # --- writing back -----------------------------------------------------------------------------------
