@@ -8,7 +8,7 @@ from numbers import Real
 
 import numpy as np
 from astropy import units as u
-from astropy.time import Time
+from astropy.time import ScaleValueError, Time
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -278,8 +278,8 @@ class PhaseFold(TableTransformer):
     def _number(self, points: Points, name: str) -> float:
         """Return a parameter that is a number, or the key of one in meta."""
         given = getattr(self, name)
-        if isinstance(given, str) and isinstance(points.meta.get(given), Time):
-            given = points.meta[given]
+        if isinstance(given, str) and isinstance(time := tables.raw_metadata(points.table, given), Time):
+            given = time
         if isinstance(given, Time):
             return self._location_of(given, points)
         if isinstance(given, u.Quantity):
@@ -292,11 +292,14 @@ class PhaseFold(TableTransformer):
         name = self.columns_["location"]
         column, called = points.table[name], name.lower()
         if isinstance(column, Time):
-            return float(getattr(time, column.scale).mjd)
+            try:
+                return float(getattr(time, column.scale).mjd)
+            except ScaleValueError as error:
+                raise TableError(f"{points.where} column '{name}' and the epoch: {error}.") from None
         if "jd" not in called:
             raise TableError(
-                f"{points.where} column '{name}' holds numbers whose origin is not known, so that the epoch, a Time, has "
-                f"no place among them; give PhaseFold(epoch=...) as a number like them."
+                f"{points.where} column '{name}' holds numbers whose origin is not known, so the epoch, a Time, has no "
+                f"place among them; give PhaseFold(epoch=...) as a number like them."
             )
         return float(time.mjd if "mjd" in called else time.jd)
 
@@ -305,8 +308,8 @@ class PhaseFold(TableTransformer):
         unit = self.units_["location"] or ("d" if "jd" in name.lower() else None)
         if unit is None:
             raise TableError(
-                f"{points.where} column '{name}' has no unit, so that a period of {period} says nothing; give the column "
-                f"one, or PhaseFold(period=...) as a number."
+                f"{points.where} column '{name}' has no unit, so a period of {period} cannot be converted; give the "
+                f"column one, or PhaseFold(period=...) as a number."
             )
         return float(tables.convert(period.value, str(period.unit), unit, "PhaseFold(period=...)"))
 

@@ -26,7 +26,7 @@ from ._columns import (
 )
 from ._flat import FlatTables
 from ._long import from_long
-from ._metadata import has_metadata, listed, metadata, unit_of_metadata
+from ._metadata import has_metadata, listed, metadata, raw_metadata, unit_of_metadata
 from ._nested import from_nested
 from ._objects import as_objects, as_table, check_collection, each_object, is_numeric, is_tabular
 from ._rows import rows
@@ -59,6 +59,7 @@ __all__ = [
     "numbers_of",
     "numbers_or_draws",
     "owner_and_row",
+    "raw_metadata",
     "rows",
     "unit_named",
     "unit_of",

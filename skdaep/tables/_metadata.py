@@ -32,7 +32,7 @@ def metadata(table: Table, key: str, where: str = "The object") -> float | str |
     TableError
         If it is neither a number nor a text: a list, say, or a pair of value and comment.
     """
-    value = _entry(table, key)
+    value = raw_metadata(table, key)
     if type(value) is float and math.isfinite(value):  # what a million objects have
         return value
     try:
@@ -53,7 +53,7 @@ def metadata(table: Table, key: str, where: str = "The object") -> float | str |
 
 def unit_of_metadata(table: Table, key: str) -> str | None:
     """Return the unit of what `metadata` returns, None where it has none."""
-    value = _entry(table, key)
+    value = raw_metadata(table, key)
     return _unit_name(value) if isinstance(value, u.Quantity) or is_time(value) else None
 
 
@@ -68,7 +68,8 @@ def listed(names: Collection, most: int = 8) -> str:
     return shown if len(names) <= most else f"{shown}, ... {len(names)} in all"
 
 
-def _entry(table: Table, key: str):
+def raw_metadata(table: Table, key: str):
+    """Return what stands in the meta under a key, ignoring case, None if nothing does."""
     value = table.meta.get(key)
     if value is None:
         value = next((v for k, v in table.meta.items() if str(k).lower() == key.lower()), None)

@@ -37,9 +37,7 @@ def is_listing(X) -> bool:
     """Return whether X is a list or like one: a tuple, the values of a dict, groups of a Table, objects on demand."""
     if isinstance(X, (str, bytes, dict)) or any(hasattr(X, a) for a in ("shape", "dtype", "__array__", "to_numpy")):
         return False
-    return isinstance(X, Sequence) or (
-        hasattr(X, "__len__") and any(hasattr(X, a) for a in ("__getitem__", "__iter__"))
-    )
+    return hasattr(X, "__len__") and (hasattr(X, "__getitem__") or hasattr(X, "__iter__"))
 
 
 def each(X) -> Iterator:
