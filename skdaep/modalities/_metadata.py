@@ -11,6 +11,7 @@ from astropy.table import Table
 from .. import tables
 from ..exceptions import TableError
 from ._learned import EXTREME, Learned, Scaling, spoiler
+from ._spread import check_spread
 
 
 class Metadata(NamedTuple):
@@ -33,6 +34,7 @@ def learn_metadata(objects: list[Table], where: list[str], keys: tuple[str, ...]
             own = np.array([_number(objects[i], where[i], key, units[key], where[having[0]]) for i in having])
             if (i := spoiler(own, having)) is not None:
                 raise TableError(f"{where[having[i]]} metadata {key!r} is {own[i]:g}, {EXTREME}.")
+            check_spread(own, f"metadata {key!r}")
             numbers[key], typical[key] = Scaling.of(own), float(np.median(own))
         else:
             counts = Counter(values.values())

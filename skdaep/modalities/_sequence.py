@@ -20,6 +20,7 @@ from ._base import Modality
 from ._learned import EXTREME, Learned, Scaling, default_grid, spacings, spoiler
 from ._metadata import learn_metadata, read_metadata, typical_meta
 from ._reading import canonical_order, read_together, remedy
+from ._spread import check_spread, scaled_resolution
 from ._tokenizer import SequenceHead, SequenceTokenizer
 
 ROLES = ("value", "location", "band", "error")
@@ -108,11 +109,11 @@ class Sequence(Modality):
         for role, numbers in (("value", value), ("location", location)):
             if (i := spoiler(numbers, owner)) is not None:
                 new._refuse_extreme(role, raw, np.flatnonzero(raw["seen"])[i], where)
+            check_spread(numbers, f"{where[0]} and the others: column '{getattr(new, role) or role}'")
         scaling = Scaling.of(location, np.median(location))
         scaled = scaling.forward(location)
         spacing = spacings(scaled, band, owner)
         extent = float(np.ptp(scaled)) or 1.0
-        finest = np.quantile(spacing, 0.1) if len(spacing) else extent
         n_points = float(np.median(np.bincount(owner)))  # no object is without a point
         value_scaling = Scaling.of(value)
         errors = errors[errors > 0]  # also leaves out NaN
@@ -121,7 +122,7 @@ class Sequence(Modality):
             value=value_scaling,
             location=scaling,
             bands=tuple(np.unique(band).tolist()),
-            resolution=float(finest if self.resolution is None else self.resolution / scaling.scale),
+            resolution=scaled_resolution(self.resolution, spacing, scaling.scale, extent),
             extent=extent,
             **learn_metadata(objects, where, self.metadata)._asdict(),
             grid=default_grid(location, band, n_points) if not arrays else (("", tuple(range(len(objects[0])))),),

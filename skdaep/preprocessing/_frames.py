@@ -222,6 +222,10 @@ def _peak_time(time: np.ndarray, brightness: np.ndarray, error: np.ndarray, wind
     return float(origin + grid[np.argmax(process.predict(grid[:, None]))])
 
 
+#: cycles beyond which double precision leaves a phase fewer than two digits
+MOST_CYCLES = 1e14
+
+
 class PhaseFold(TableTransformer):
     r"""Fold locations by a period: phases from 0 to 1 and, beside them, the number of the cycle.
 
@@ -327,6 +331,12 @@ class PhaseFold(TableTransformer):
             raise TableError(f"{points.where} has a column {self.cycle!r} already; set another cycle=.")
         epoch = float(seen.min()) if self.epoch is None else self._number(points, "epoch")
         turns = (points.location - epoch) / self._period(points)
+        if len(far := np.flatnonzero(np.abs(turns) > MOST_CYCLES)):
+            name, row = self.columns_["location"], far[0]
+            raise TableError(
+                f"{points.where} column '{name}' is {points.location[row]:g} at row {row}, so many periods from the "
+                f"epoch that no phase is left; set it to NaN, or look at the period."
+            )
         cycle = np.floor(turns)
         phase = turns - cycle
         # A hair before the epoch the rest rounds to 1, which is phase 0 of the next cycle.
