@@ -15,9 +15,7 @@ FINEST = 1e-7
 def check_spread(x: np.ndarray, where: str) -> None:
     """Refuse numbers that differ, but by so little that they have no scale."""
     if 0 < np.ptp(x) < SMALLEST:
-        raise TableError(
-            f"{where} varies by no more than {np.ptp(x):.1g}, too little for a scale; choose another unit."
-        )
+        raise TableError(f"{where} varies by {np.ptp(x):.1g} only, too little for a scale; choose another unit.")
 
 
 def scaled_resolution(declared: float | None, spacings: np.ndarray, scale: float, extent: float) -> float:

@@ -237,9 +237,9 @@ class PhaseFold(TableTransformer):
     ----------
     period : str, float or Quantity, default="period"
         Key in meta, any case, or a period for all, in the unit of the locations of fit if it has none.
-    epoch : str, float, Time or None, default=None
+    epoch : str, float, Quantity, Time or None, default=None
         Where the phase is 0: a key in meta or a location for all. None: the first location of each object. A Time, here
-        or in meta, goes with locations that are Times, or have "mjd" or "jd" in their name.
+        or in meta, goes with locations that are Times, or are called "mjd" or "jd".
     cycle : str, default="cycle"
         Name of the new column.
     key : str, default="fold_epoch"
@@ -271,10 +271,9 @@ class PhaseFold(TableTransformer):
 
     def _check(self):
         if not isinstance(self.period, str):
-            period = self.period.value if isinstance(self.period, u.Quantity) else self.period
-            check_scalar(period, "period", Real, min_val=0, include_boundaries="neither")
+            check_scalar(_bare(self.period), "period", Real, min_val=0, include_boundaries="neither")
         if not (self.epoch is None or isinstance(self.epoch, (str, Time))):
-            check_scalar(self.epoch, "epoch", Real)
+            check_scalar(_bare(self.epoch), "epoch", Real)
 
     def _units_after(self):
         return self.units_ | {"location": None}
@@ -300,22 +299,22 @@ class PhaseFold(TableTransformer):
                 return float(getattr(time, column.scale).mjd)
             except ScaleValueError as error:
                 raise TableError(f"{points.where} column '{name}' and the epoch: {error}.") from None
-        if "jd" not in called:
+        if called != "jd" and not called.endswith("mjd"):  # of the heliocentre or barycentre they are minutes apart
             raise TableError(
                 f"{points.where} column '{name}' holds numbers whose origin is not known, so the epoch, a Time, has no "
                 f"place among them; give PhaseFold(epoch=...) as a number like them."
             )
-        return float(time.mjd if "mjd" in called else time.jd)
+        return float(time.jd if called == "jd" else time.mjd)
 
-    def _in_unit_of_locations(self, period: u.Quantity, points: Points) -> float:
+    def _in_unit_of_locations(self, given: u.Quantity, points: Points) -> float:
         name = self.columns_["location"]
         unit = self.units_["location"] or ("d" if "jd" in name.lower() else None)
         if unit is None:
             raise TableError(
-                f"{points.where} column '{name}' has no unit, so a period of {period} cannot be converted; give the "
-                f"column one, or PhaseFold(period=...) as a number."
+                f"{points.where} column '{name}' has no unit, to which PhaseFold could convert {given}; give the "
+                f"column one, or PhaseFold a number."
             )
-        return float(tables.convert(period.value, str(period.unit), unit, "PhaseFold(period=...)"))
+        return float(tables.convert(given.value, str(given.unit), unit, f"PhaseFold: {given}"))
 
     def _period(self, points: Points) -> float:
         period = self._number(points, "period")
@@ -330,7 +329,8 @@ class PhaseFold(TableTransformer):
         if self.cycle in points.table.colnames:
             raise TableError(f"{points.where} has a column {self.cycle!r} already; set another cycle=.")
         epoch = float(seen.min()) if self.epoch is None else self._number(points, "epoch")
-        turns = (points.location - epoch) / self._period(points)
+        with np.errstate(over="ignore"):  # refused just below
+            turns = (points.location - epoch) / self._period(points)
         if len(far := np.flatnonzero(np.abs(turns) > MOST_CYCLES)):
             name, row = self.columns_["location"], far[0]
             raise TableError(
@@ -348,3 +348,7 @@ class PhaseFold(TableTransformer):
         cycle = points.table[self.cycle] if self.cycle in points.table.colnames else 0
         location = points.recall(self.key) + (points.location + np.asarray(cycle)) * self._period(points)
         return replace(points, location=location, other={self.cycle: None}).forget(self.key)
+
+
+def _bare(number):
+    return number.value if isinstance(number, u.Quantity) else number

@@ -189,7 +189,7 @@ def labels_of(objects: list[Table], name: str, where: list[str]) -> np.ndarray:
     for i, cell in enumerate(cells):
         if cell.ndim != 1:
             raise TableError(
-                f"{where[i]} column '{name}' has {cell.ndim - 1} further dimensions; it needs one label a row."
+                f"{where[i]} column '{name}' has {cell.ndim - 1} further dimensions; one label per row is needed."
             )
     alike = len({c.dtype.kind if c.dtype.kind in "US" else c.dtype for c in cells}) == 1
     try:

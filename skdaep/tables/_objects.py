@@ -22,7 +22,7 @@ def is_numeric(X) -> bool:
         return False
     if is_listing(X):
         return len(X) > 0 and not any(is_tabular(x) for x in each(X)) and not _looks_like_objects(X)
-    if getattr(getattr(X, "dtype", None), "names", None) or holds_points(X):
+    if getattr(getattr(X, "dtype", None), "names", None) or holds_points(X) or not _is_collection(X):
         return False
     values = X.to_numpy() if hasattr(X, "to_numpy") else X
     if getattr(values, "dtype", None) != np.dtype(object):
@@ -45,6 +45,10 @@ def each(X) -> Iterator:
     return iter(X) if hasattr(X, "__iter__") else (X[i] for i in range(len(X)))
 
 
+def _is_collection(X) -> bool:
+    return not isinstance(X, (str, bytes)) and any(hasattr(X, a) for a in ("__len__", "__array__", "shape"))
+
+
 def check_collection(X, name: str = "X", wanted: str = "a list of Tables or a 2-D array") -> None:
     """Raise TableError if X is no collection but a single object, say, or one that can be gone through only once."""
     if is_tabular(X):
@@ -53,7 +57,7 @@ def check_collection(X, name: str = "X", wanted: str = "a list of Tables or a 2-
         kind = "structured array" if _is_records(X) else type(X).__name__
         raise TableError(f"{name} is a single {kind}; pass a list of them, [{name}], one per object.")
     refuse_frame(X, name)
-    if isinstance(X, (str, bytes)) or not any(hasattr(X, a) for a in ("__len__", "__array__", "shape")):
+    if not _is_collection(X):
         hint = f"; pass list({name})" if isinstance(X, Iterable) and not isinstance(X, (str, bytes)) else ""
         hint = f"; pass {name}.collect()" if hasattr(X, "collect") else hint
         raise TableError(f"{name} must be {wanted}, not {_describe(X)}{hint}.")
