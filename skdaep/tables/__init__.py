@@ -5,6 +5,7 @@ arrays in which NaN, and nothing else, means "not observed".
 """
 
 from ._arrays import bare, floats
+from ._arrow import flattened, is_list, storage
 from ._columns import (
     ALIASES,
     MAGNITUDE,
@@ -44,10 +45,12 @@ __all__ = [
     "each_object",
     "find_column",
     "first_duplicate",
+    "flattened",
     "floats",
     "from_long",
     "from_nested",
     "has_metadata",
+    "is_list",
     "is_magnitude",
     "is_numeric",
     "is_tabular",
@@ -61,6 +64,7 @@ __all__ = [
     "owner_and_row",
     "raw_metadata",
     "rows",
+    "storage",
     "unit_named",
     "unit_of",
     "unit_of_error",

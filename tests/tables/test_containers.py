@@ -2,6 +2,7 @@
 
 from collections import deque
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -14,6 +15,7 @@ from astropy.time import Time, TimeDelta
 
 from skdaep import DAEPEncoder, MultimodalDAEP, Photometry, Sequence, TableError, tables
 from skdaep.metrics import object_errors
+from skdaep.plotting import ReconstructionDisplay
 from skdaep.preprocessing import PhaseFold, ZScore
 
 ESTIMATORS = ("DAEPEncoder",)
@@ -60,6 +62,9 @@ def test_what_is_like_a_list_is_one(make, fitted, fresh, X, listing):
     assert len(ZScore().fit_transform(listing(X))) == len(X)
     rebuilt = fitted.reconstruct(X)
     np.testing.assert_array_equal(object_errors(listing(X), rebuilt), object_errors(X, rebuilt))
+    assert ReconstructionDisplay.from_predictions(listing(X[:2]), rebuilt[:2]).figure_.axes
+    assert ReconstructionDisplay.from_estimator(fitted, listing(X[:2])).figure_.axes
+    plt.close("all")
 
 
 @pytest.mark.parametrize("listing", [LISTS["deque"], OnDemand], ids=["deque", "on demand"])
