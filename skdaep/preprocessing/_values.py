@@ -232,7 +232,7 @@ def _statistics(value: np.ndarray, group: np.ndarray, groups: Iterable[str]) -> 
 
 def _mean_and_spread(value: np.ndarray) -> tuple[float, float]:
     """Return mean and standard deviation, 1 where all that varies is the last bits."""
-    largest = np.abs(value).max() or 1.0
-    value = value / largest  # so that no square overflows or vanishes
+    unit = np.ldexp(1.0, int(np.frexp(np.abs(value).max())[1]) - 1)  # a power of two: no digit is lost
+    value = value / unit  # so that no square overflows or vanishes
     spread = value.std()
-    return float(largest * value.mean()), float(largest * spread) if spread > 1e-12 else 1.0
+    return float(unit * value.mean()), float(unit * spread) if spread > 1e-12 else 1.0

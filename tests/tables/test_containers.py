@@ -189,6 +189,16 @@ def test_spectra_of_specutils_themselves(make):
     assert make(modality=None).fit_transform([several[i] for i in range(6)]).shape == (6, 4)
 
 
+def test_a_collection_of_lightkurve(make):
+    lightkurve = pytest.importorskip("lightkurve")
+    rng = np.random.default_rng(0)
+    X = [lightkurve.LightCurve(time=np.arange(20.0) + i, flux=rng.normal(size=20)) for i in range(6)]
+    collection = lightkurve.LightCurveCollection(X)
+    declared = Sequence(value="flux", location="time")
+    estimator = make(modality=declared).fit(collection)
+    np.testing.assert_array_equal(estimator.transform(collection), estimator.transform(X))
+
+
 # --- times ------------------------------------------------------------------------------------------
 
 AXES = {
