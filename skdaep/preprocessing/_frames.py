@@ -96,9 +96,9 @@ class PhaseFromPeak(TableTransformer):
     brightest : {"auto", "minimum", "maximum"}, default="auto"
         Which end of the values is bright; "auto": the minimum of magnitudes, by their unit or the name of a column
         without one or what a step before has made of it, and the maximum of anything else.
-    window : float, default=60.0
-        Times fitted on either side of the brightest point, in the unit of the locations of fit.
-    keep : (float, float) or None, default=None
+    window : float or Quantity, default=60.0
+        Times fitted on either side of the brightest point, in the unit of the locations of fit if it has none.
+    keep : (float, float), Quantity or None, default=None
         First and last phase of the points that stay, for example (-30, 100); those removed do not come back. None
         keeps all.
     key : str, default="peak_time"
@@ -162,8 +162,8 @@ class PhaseFromPeak(TableTransformer):
     def _check(self):
         if self.brightest not in ("auto", "minimum", "maximum"):
             raise ValueError(f"PhaseFromPeak(brightest={self.brightest!r}): choose 'auto', 'minimum' or 'maximum'.")
-        check_scalar(self.window, "window", Real, min_val=0, include_boundaries="neither")
-        if self.keep is not None and not (np.shape(self.keep) == (2,) and self.keep[0] < self.keep[1]):
+        check_scalar(_bare(self.window), "window", Real, min_val=0, include_boundaries="neither")
+        if self.keep is not None and not _are_increasing(self.keep):
             raise ValueError(f"PhaseFromPeak(keep={self.keep!r}): two increasing numbers are needed.")
 
     def _required(self):
@@ -171,7 +171,8 @@ class PhaseFromPeak(TableTransformer):
 
     def _forward_all(self, points):
         curves = [self._curve(p) for p in points]
-        peaks = Parallel(self.n_jobs)(delayed(_peak_time)(*curve, self.window) for curve in curves)
+        window = _in_unit_of_locations(self, self.window, "window")
+        peaks = Parallel(self.n_jobs)(delayed(_peak_time)(*curve, window) for curve in curves)
         return [
             replace(p, location=p.location - peak).remember(**{self.key: peak})
             for p, peak in zip(points, peaks, strict=True)
@@ -180,7 +181,8 @@ class PhaseFromPeak(TableTransformer):
     def _keep(self, points):
         if self.keep is None:
             return super()._keep(points)
-        return (points.location >= self.keep[0]) & (points.location <= self.keep[1])
+        first, last = (_in_unit_of_locations(self, end, "keep") for end in self.keep)
+        return (points.location >= first) & (points.location <= last)
 
     def _backward(self, points):
         return replace(points, location=points.location + points.recall(self.key)).forget(self.key)
@@ -285,10 +287,9 @@ class PhaseFold(TableTransformer):
             given = time
         if isinstance(given, Time):
             return self._location_of(given, points)
-        if isinstance(given, u.Quantity):
-            return self._in_unit_of_locations(given, points)
-        hint = f" Set it, or name its key with PhaseFold({name}=...)."
-        return points.number(given, self.units_["location"], hint) if isinstance(given, str) else float(given)
+        if not isinstance(given, str):
+            return _in_unit_of_locations(self, given, name)
+        return points.number(given, _unit_of_locations(self), f" Set it, or name its key with PhaseFold({name}=...).")
 
     def _location_of(self, time: Time, points: Points) -> float:
         """Return where a time is on the axis of the locations."""
@@ -305,16 +306,6 @@ class PhaseFold(TableTransformer):
                 f"place among them; give PhaseFold(epoch=...) as a number like them."
             )
         return float(time.jd if called == "jd" else time.mjd)
-
-    def _in_unit_of_locations(self, given: u.Quantity, points: Points) -> float:
-        name = self.columns_["location"]
-        unit = self.units_["location"] or ("d" if "jd" in name.lower() else None)
-        if unit is None:
-            raise TableError(
-                f"{points.where} column '{name}' has no unit, to which PhaseFold could convert {given}; give the "
-                f"column one, or PhaseFold a number."
-            )
-        return float(tables.convert(given.value, str(given.unit), unit, f"PhaseFold: {given}"))
 
     def _period(self, points: Points) -> float:
         period = self._number(points, "period")
@@ -350,5 +341,30 @@ class PhaseFold(TableTransformer):
         return replace(points, location=location, other={self.cycle: None}).forget(self.key)
 
 
+# --- parameters that may have a unit ----------------------------------------------------------------
+
+
 def _bare(number):
     return number.value if isinstance(number, u.Quantity) else number
+
+
+def _are_increasing(ends) -> bool:
+    """Return whether they are two increasing numbers, each with or without a unit."""
+    try:
+        first, last = map(_bare, ends)
+        return isinstance(first, Real) and isinstance(last, Real) and first < last
+    except (TypeError, ValueError):
+        return False
+
+
+def _unit_of_locations(step: TableTransformer) -> str | None:
+    """Return the unit of the locations of fit; without one, Julian dates are in days."""
+    return step.units_["location"] or ("d" if "jd" in step.columns_["location"].lower() else None)
+
+
+def _in_unit_of_locations(step: TableTransformer, given, name: str) -> float:
+    """Return a parameter as a number in the unit of the locations of fit, in which it is if it has none."""
+    if not isinstance(given, u.Quantity):
+        return float(given)
+    where = f"{type(step).__name__}({name}=...)"
+    return float(tables.convert(given.value, str(given.unit), _unit_of_locations(step), where))

@@ -16,7 +16,7 @@ from astropy.time import Time, TimeDelta
 from skdaep import DAEPEncoder, MultimodalDAEP, Photometry, Sequence, TableError, tables
 from skdaep.metrics import object_errors
 from skdaep.plotting import ReconstructionDisplay
-from skdaep.preprocessing import PhaseFold, ZScore
+from skdaep.preprocessing import PhaseFold, PhaseFromPeak, ZScore
 
 ESTIMATORS = ("DAEPEncoder",)
 
@@ -262,11 +262,27 @@ def test_a_period_may_have_a_unit(timed):
 
 def test_a_period_with_a_unit_needs_one_of_the_times_unless_their_name_says_days(timed):
     timed[0]["time"].unit = None
-    with pytest.raises(TableError, match=r"X\[0\] column 'time' has no unit, to which PhaseFold could convert 72"):
+    with pytest.raises(TableError, match=r"PhaseFold\(period=\.\.\.\) has unit 'h', but fit had none"):
         folded(timed, period=72 * u.hour)
     expected = folded(timed)[0]["time"]
     timed[0].rename_column("time", "mjd")
     np.testing.assert_allclose(folded(timed, period=72 * u.hour)[0]["mjd"], expected, atol=1e-12)
+
+
+def test_window_and_phases_kept_may_have_a_unit():
+    time = np.arange(0.0, 100.0, 2)
+    table = Table({"time": time * u.day, "flux": 100 * np.exp(-(((time - 40) / 15) ** 2)) * u.Jy})
+    (expected,) = PhaseFromPeak(None, window=50.0, keep=(-20, 30)).fit_transform([table])
+    for keep in ((-20, 30) * u.day, (-480 * u.hour, 30 * u.day)):
+        (kept,) = PhaseFromPeak(None, window=1200 * u.hour, keep=keep).fit_transform([table])
+        np.testing.assert_allclose(kept["time"], expected["time"], atol=1e-9)
+    with pytest.raises(
+        TableError, match=r"PhaseFromPeak\(window=\.\.\.\) has unit 'Jy', which cannot be converted to 'd'"
+    ):
+        PhaseFromPeak(None, window=50 * u.Jy).fit_transform([table])
+    for keep in ((3, -3) * u.day, 3 * u.day, (1, 2, 3), "ab", (Time(1, format="mjd"), 3)):
+        with pytest.raises(ValueError, match="two increasing numbers"):
+            PhaseFromPeak(None, keep=keep).fit([table])
 
 
 def test_an_epoch_may_be_a_time(timed):
