@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from .. import tables
 from ..exceptions import TableError
-from ._learned import EXTREME, Learned, Scaling, spoiler
+from ._learned import EXTREME, Learned, Scaling, spoiler, warn_of_sentinels
 
 
 class Metadata(NamedTuple):
@@ -35,6 +35,7 @@ def learn_metadata(objects: list[Table], where: list[str], keys: tuple[str, ...]
             own = np.array([_number(objects[i], where[i], key, units[key], where[having[0]]) for i in having])
             if (i := spoiler(own, having)) is not None:
                 raise TableError(f"{where[having[i]]} metadata {key!r} is {own[i]:g}, {EXTREME}.")
+            warn_of_sentinels(own, having, f"Metadata {key!r}", where)
             numbers[key], typical[key] = Scaling.of(own), float(np.median(own))
         else:
             counts = Counter(str(v) for v in values.values())
