@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from astropy import units as u
@@ -12,7 +12,7 @@ from astropy.time import Time
 
 from ..exceptions import TableError
 from ._arrays import bare, floats
-from ._units import convert, log_unit, unit_named, unit_of_column
+from ._units import convert, dex_of, says_log, unit_named, unit_of_column
 
 
 def numbers(table: Table, name: str, where: str, unit: str | None = None, **options) -> np.ndarray:
@@ -34,13 +34,13 @@ def numbers_of(
     whose: str = "fit",
     *,
     scale: str | None = None,
-    without: list[str | None] | None = None,
+    without: Callable[[Table], str | None] | None = None,
     finite: bool = True,
 ) -> np.ndarray:
     """Return a column of many Tables end to end, as `numbers` does that of one.
 
-    `whose` says where `unit` is from, `scale` is that of times, `without` has the units of columns that bear none;
-    with ``finite=False`` infinite numbers pass.
+    `whose` says where `unit` is from, `scale` is that of times, `without` says the unit of an object's column
+    that bears none; with ``finite=False`` infinite numbers pass.
     """
     columns = [table.columns[name] for table in objects]
     cells = [_real(column, name, place, scale) for column, place in zip(columns, where, strict=True)]
@@ -50,10 +50,10 @@ def numbers_of(
         owner, row = (x[np.isinf(values)][0] for x in owner_and_row(lengths))
         raise TableError(f"{where[owner]} column '{name}' is infinite at row {row}; mask it or set it to NaN.")
     units = [unit_of_column(column) for column in columns]
-    if None in units or "dex" in units:
-        inside = None if unit is None or "dex" in unit else log_unit(name, None)  # loglam, for a fit in Angstrom
-        other = without or [None if inside is None else f"dex({inside})"] * len(units)
-        units = [other[i] if one in (None, "dex" if inside else None) else one for i, one in enumerate(units)]
+    if without is not None and None in units:
+        units = [without(table) if one is None else one for one, table in zip(units, objects, strict=True)]
+    if unit is not None and says_log(name) and dex_of(unit) is None:  # loglam, for a fit in Angstrom
+        units = ["dex(Angstrom)" if one in (None, "dex") else one for one in units]
     for given in dict.fromkeys(units):
         rows = np.repeat([one == given for one in units], lengths)
         values[rows] = convert(values[rows], given, unit, f"{where[units.index(given)]} column '{name}'", whose)

@@ -74,9 +74,10 @@ def read_errors(
     name = columns.error or columns.ivar
     unit_of_own = unit_of_error if columns.error else unit_of_ivar
 
+    def without(table: Table) -> str | None:  # that of the values that they stand beside
+        return unit_of_own(unit_of(table, columns.value)) if columns.value in table.columns else None
+
     def read(objects: list[Table], name: str, where: list[str]) -> np.ndarray:
-        # Without a unit they are in that of the values that they stand beside.
-        without = [unit_of_own(unit_of(t, columns.value)) if columns.value in t.columns else None for t in objects]
         of_whom = f"'{columns.value}' of {whose}"
         return numbers_of(objects, name, where, unit_of_own(unit), of_whom, without=without, finite=False)
 

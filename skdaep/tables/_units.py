@@ -110,6 +110,7 @@ def is_magnitude(name: str, unit: str | None, mark: bool | None = None) -> bool 
 _LOG_WAVELENGTH = re.compile(r"log(10)?(lam|lambda|wave|wavelength)")
 
 
+@lru_cache
 def says_log(name: str) -> bool:
     """Return whether a column is named as a decimal logarithm of wavelength, as SDSS's ``loglam``, of Angstrom."""
     return _LOG_WAVELENGTH.fullmatch(plain(name)) is not None
