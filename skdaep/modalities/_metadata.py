@@ -10,7 +10,8 @@ from astropy.table import Table
 
 from .. import tables
 from ..exceptions import TableError
-from ._learned import EXTREME, Learned, Scaling, spoiler, warn_of_sentinels
+from ._learned import EXTREME, Learned, Scaling, spoiler
+from ._outliers import warn_of_sentinels
 
 
 class Metadata(NamedTuple):

@@ -5,7 +5,6 @@ Spectra, light curves and radial velocities are all this one geometry; they diff
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,18 +15,14 @@ import numpy as np
 from astropy.table import Column, Table
 
 from .. import tables
-from ..exceptions import OutOfRangeWarning, TableError, UnusedColumnWarning
+from ..exceptions import TableError
 from ._base import Modality
-from ._learned import EXTREME, Learned, Scaling, default_grid, range_of, spacings, spoiler, warn_of_sentinels
+from ._find import find_columns
+from ._learned import EXTREME, Learned, Scaling, default_grid, spacings, spoiler
 from ._metadata import learn_metadata, read_metadata, typical_meta
+from ._outliers import range_of, warn_of_sentinels, warn_out_of_range
 from ._reading import canonical_order, read_together, remedy
 from ._tokenizer import SequenceHead, SequenceTokenizer
-
-#: An object is out of range if all its values, or locations, are so far beyond those of fit, as a share of what these
-#: span. What lies next to them is ordinary extrapolation: a fainter object, the days after.
-MARGIN = 0.25
-#: a column of text with so few different cells looks like one of bands
-FEW_LABELS = 12
 
 
 @dataclass(frozen=True)
@@ -117,7 +112,7 @@ class Sequence(Modality):
         arrays = isinstance(objects[0], np.ndarray)
         if arrays and self.metadata:
             raise TableError("metadata needs Tables; rows of a 2-D array have none.")
-        new = self if arrays else self._find_columns(objects, where)
+        new = self if arrays else replace(self, **find_columns(self, objects, where))
         units = {} if arrays else new._units_of(objects[0])
         raw = read_together(partial(new._raw, units=units, whose=where[0]), objects, where)
         value, location, band, errors, owner = (
@@ -175,45 +170,6 @@ class Sequence(Modality):
         """The columns by role, those found once `learn` has looked."""
         return tables.Columns(*(getattr(self, role) for role in tables.Columns._fields))
 
-    def _find_columns(self, objects: list[Table], where: list[str]) -> Sequence:
-        """Fix the columns: value and location by the first table, the others by all of them, in whatever order."""
-        firsts = sorted({tuple(t.columns): i for i, t in reversed(list(enumerate(objects)))}.values())
-        unlike = {where[i]: objects[i] for i in firsts}
-        names: dict[str, str | None] = {
-            role: tables.find_column(objects[0], role, getattr(self, role), where[0], prefer=self.prefer)
-            for role in ("value", "location")
-        }
-        for role in ("band", "error", "ivar", "quality"):
-            needless = role == "ivar" and names["error"] is not None and self.ivar is None
-            names[role] = None if needless else self._find_optional(role, unlike, names["value"])
-        roles: dict[str, str] = {}
-        for role, name in names.items():
-            if name is not None and roles.setdefault(name, role) != role:
-                raise TableError(
-                    f"{where[0]} column '{name}' is both {roles[name]} and {role}. "
-                    f"Declare another with modality=Sequence({role}=...)."
-                )
-        if names["error"] is not None and names["ivar"] is not None:
-            raise TableError(
-                f"Errors are in '{names['error']}' and in '{names['ivar']}'; set error= or ivar=, not both."
-            )
-        if names["band"] is None:
-            _warn_of_labels(objects, set(names.values()))
-        return replace(self, **names)
-
-    def _find_optional(self, role: str, objects: dict[str, Table], value: str | None) -> str | None:
-        """Return the column that plays a role in those objects, by their names in errors, that have one for it."""
-        name = getattr(self, role)
-        if name is not None:
-            where, table = next(((k, t) for k, t in objects.items() if name in t.columns), next(iter(objects.items())))
-            return tables.find_column(table, role, name, where)
-        found = {where: c for where, t in objects.items() if (c := tables.candidates(t, role, self.prefer, value))}
-        common = [c for c in next(iter(found.values()), ()) if all(c in other for other in found.values())]
-        if len(common) == 1 or not found:
-            return common[0] if found else None
-        has = "; ".join(f"{where} has {', '.join(names)}" for where, names in found.items())
-        raise TableError(f"Columns for the {role}: {has}. Choose with modality=Sequence({role}=...).")
-
     def _units_of(self, table: Table) -> dict[str, str | None]:
         """Return units by column: of errors that of their values, of logarithms of wavelength that of wavelength."""
         value, location = tables.unit_of(table, self.value), tables.unit_of(table, self.location)
@@ -257,7 +213,7 @@ class Sequence(Modality):
         for role, scaling in (("value", learned.value), ("location", learned.location)):
             if len(beyond := keep[scaling.extreme(raw[role][keep])]):
                 self._refuse_extreme(role, raw, beyond[0], where)
-        self._warn_out_of_range(raw, where, values)
+        warn_out_of_range(raw, learned.ranges, self.columns._asdict(), where)
         # Canonical order: equal contents give equal noise and sums, however the rows were sorted.
         value = np.nan_to_num(raw["value"], nan=np.inf)
         keep = keep[canonical_order(*(x[keep] for x in (raw["owner"], raw["location"], band, value)))]
@@ -282,26 +238,6 @@ class Sequence(Modality):
         owner, row, name = where[raw["owner"][i]], raw["row"][i], getattr(self, role)
         column, place = ("", f"column {row}") if name is None else (f" column '{name}'", f"row {row}")
         raise TableError(f"{owner}{column} is {raw[role][i]:g} at {place}, {EXTREME}.")
-
-    def _warn_out_of_range(self, raw: dict[str, np.ndarray], where: list[str], values: bool) -> None:
-        """Warn, once, of objects whose values, or locations, are all far from any that fit saw."""
-        odd: dict[int, str] = {}
-        for role in ("value", "location") if values else ("location",):
-            low, high = self.learned.ranges.get(role, (0.0, 0.0))
-            margin, own = MARGIN * (high - low), raw[role]
-            outside = (own < low - margin) | (own > high + margin)
-            inside = ~outside & np.isfinite(own)
-            if low == high or not outside.any():  # one number spans no range
-                continue
-            for i in np.setdiff1d(raw["owner"][outside], raw["owner"][inside]):
-                ends = [f(own[raw["owner"] == i]) for f in (np.nanmin, np.nanmax)]
-                column = "" if getattr(self, role) is None else f" column '{getattr(self, role)}'"
-                odd.setdefault(i, f"{column} runs from {ends[0]:g} to {ends[1]:g}, in fit from {low:g} to {high:g}")
-        if odd:
-            i = min(odd)
-            more = f" {len(odd) - 1} more of {len(where)} objects are out of range." if len(odd) > 1 else ""
-            hint = "Is it in another unit, frame or system?"
-            warnings.warn(f"{where[i]}{odd[i]}. {hint}{more}", OutOfRangeWarning, stacklevel=2)
 
     def _band_index(self, raw: dict[str, np.ndarray], where: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the index of each point's band among those seen in fit, and whether it is one of them."""
@@ -432,20 +368,3 @@ class Sequence(Modality):
 def _without(seen: np.ndarray, owner: np.ndarray, n_objects: int) -> np.ndarray:
     """Return the indices of objects none of whose points is seen."""
     return np.flatnonzero(np.bincount(owner[seen], minlength=n_objects) == 0)
-
-
-def _warn_of_labels(objects: list[Table], used: set[str | None]) -> None:
-    """Warn of columns of text that play no role and look like bands: few labels, of which an object has several."""
-    for name in objects[0].colnames:
-        columns = [t.columns[name] for t in objects if name in t.columns]
-        if name in used or any(getattr(c, "dtype", np.dtype(float)).kind not in "USO" for c in columns):
-            continue
-        several = [np.unique(tables.labels(t, name)) for t in objects if name in t.columns]
-        found = np.unique(np.concatenate(several))
-        if len(found) <= FEW_LABELS and max(map(len, several)) > 1:
-            warnings.warn(
-                f"Column '{name}' holds {', '.join(found.tolist())} and plays no role. If these are bands, set "
-                f"modality=Sequence(band={name!r}); else leave the column out.",
-                UnusedColumnWarning,
-                stacklevel=2,
-            )

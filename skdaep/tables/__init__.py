@@ -20,7 +20,7 @@ from ._columns import (
 )
 from ._objects import as_objects, as_table, check_collection, each_object, is_numeric, is_tabular
 from ._points import read_draws, read_errors, read_points
-from ._roles import ALIASES, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
+from ._roles import ALIASES, ASK, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
 from ._units import (
     MAGNITUDE,
     convert,
@@ -38,6 +38,7 @@ from ._units import (
 
 __all__ = [
     "ALIASES",
+    "ASK",
     "ERRORS",
     "FLAGS",
     "INVERSE_VARIANCES",

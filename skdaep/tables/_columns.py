@@ -72,23 +72,29 @@ def _real(column, name: str, where: str, scale: str | None = None) -> np.ndarray
         column = _in_scale(column, scale, f"{where} column '{name}'")
     cells, mask = bare(column)
     if cells.ndim != 1 or cells.dtype.kind not in "iufb":
-        kind = "complex numbers" if cells.dtype.kind == "c" else f"{cells.dtype} of {cells.ndim - 1} further dimensions"
-        kind = _shown(cells, mask) if cells.ndim == 1 and cells.dtype.kind in "USO" else kind
-        raise TableError(f"{where} column '{name}' holds {kind}; one real number per row is needed.")
+        raise TableError(f"{where} column '{name}' holds {_shown(cells, mask)}")
     return cells if mask is None else floats(column)
 
 
 def _shown(cells: np.ndarray, mask: np.ndarray | None) -> str:
-    """Return what a column holds that is not numbers, with its first cell that is none and what to do about it."""
-    kind = "Python objects" if cells.dtype.kind == "O" else "text"
-    rows = np.flatnonzero(np.ones(len(cells), bool) if mask is None else ~mask)
+    """Return what a column holds in place of numbers, with the first cell that is none, and what to do about it."""
+    needed = "one real number per row is needed."
+    if cells.ndim != 1:
+        return f"{cells.dtype} of {cells.ndim - 1} further dimensions; {needed}"
+    kind = {"c": "complex numbers", "O": "Python objects"}.get(cells.dtype.kind, "text")
+    if cells.dtype.kind not in "USO":
+        return f"{kind}; {needed}"
+    rows = range(len(cells)) if mask is None else np.flatnonzero(~mask)
     odd = next((i for i in rows if not _is_number(cells[i])), None)
     if odd is None:
-        return f"{kind}, though all of it numbers: make it so with .astype(float)"
+        return f"{kind}, though numbers all of it; {needed} Make it so with .astype(float)."
     cell = cells[odd].decode(errors="replace") if isinstance(cells[odd], bytes) else cells[odd]
-    text = isinstance(cell, str)
-    limit = "an upper limit? " if text and cell.strip().startswith(("<", ">")) else ""
-    return f"{'text' if text else kind}, {cell!r:.40} at row {odd}: {limit}set it to NaN, or flag the row with quality="
+    limit = isinstance(cell, str) and cell.strip().startswith(("<", ">"))
+    shown = repr(str(cell) if isinstance(cell, str) else cell)[:40]
+    remedy = "An upper limit? Set it to NaN, or flag" if limit else "Set it to NaN where there is none, or flag"
+    return (
+        f"{kind}, {shown} at row {odd}; {needed} {remedy} such rows in a column of numbers with Sequence(quality=...)."
+    )
 
 
 def _is_number(cell) -> bool:
