@@ -30,6 +30,8 @@ _HOMES = {
     "DeviceError": "exceptions",
     "CorruptModelError": "exceptions",
     "DatasetError": "exceptions",
+    "OutOfRangeWarning": "exceptions",
+    "UnusedColumnWarning": "exceptions",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -11,6 +11,7 @@ from astropy.table import Table
 from .. import tables
 from ..exceptions import TableError
 from ._learned import EXTREME, Learned, Scaling, spoiler
+from ._outliers import warn_of_sentinels
 from ._spread import check_spread
 
 
@@ -35,6 +36,7 @@ def learn_metadata(objects: list[Table], where: list[str], keys: tuple[str, ...]
             if (i := spoiler(own, having)) is not None:
                 raise TableError(f"{where[having[i]]} metadata {key!r} is {own[i]:g}, {EXTREME}.")
             check_spread(own, f"metadata {key!r}")
+            warn_of_sentinels(own, having, f"Metadata {key!r}", where)
             numbers[key], typical[key] = Scaling.of(own), float(np.median(own))
         else:
             counts = Counter(values.values())

@@ -23,14 +23,15 @@ from ._base import Points, TableTransformer
 class RestFrame(TableTransformer):
     r"""Move locations to the rest frame of each object, by the redshift in its meta.
 
-    Wavelengths become :math:`\lambda / (1 + z)`, frequencies, energies and wavenumbers, told by their unit,
-    :math:`\nu (1 + z)`. With `times`, durations become :math:`t / (1 + z)`. The values stay as they were observed. The
-    way back reads the redshift in the meta of each Table again.
+    Wavelengths become :math:`\lambda / (1 + z)`, frequencies, energies and wavenumbers, told by their unit or, without
+    one, by their name, :math:`\nu (1 + z)`. From decimal logarithms, as ``loglam`` or in dex(Angstrom),
+    :math:`\log_{10} (1 + z)` is subtracted, or added. With `times`, durations become :math:`t / (1 + z)`. The values
+    stay as they were observed. The way back reads the redshift in the meta of each Table again.
 
     Parameters
     ----------
     redshift : str, default="redshift"
-        Key in meta, any case.
+        Key in meta, any case, of a number; a velocity is refused.
     times : bool, default=False
         Whether locations are times: days from a zero point of the object, such as `PhaseFromPeak` gives, not dates.
     location : str or None, default=None
@@ -56,46 +57,62 @@ class RestFrame(TableTransformer):
         self.location = location
 
     def _units_after(self):
-        unit = self.units_["location"]
+        name, unit = self.columns_["location"], self.units_["location"]
+        self._axis = tables.log_unit(name, unit) or unit  # the unit itself, or that inside a logarithm
+        self._is_log = self._axis != unit
+        where = f"X[0] column '{name}'"
+        if self.times and self._scale is not None:
+            raise TableError(f"{where} holds dates; count them from a zero point of the object first: PhaseFromPeak.")
+        if unit is None and not self._is_log and tables.plain(name).startswith(("log", "ln")):
+            raise TableError(f"{where} has no unit, and is a logarithm by its name: of what? Set dex(Angstrom), say.")
         kinds = [u.s] if self.times else [u.m, u.Hz, u.J, 1 / u.m]
-        if unit is not None and not any(u.Unit(unit).is_equivalent(kind) for kind in kinds):
+        if self._axis is not None and not any(u.Unit(self._axis).is_equivalent(kind) for kind in kinds):
             need = "a time" if self.times else "a wavelength, frequency or energy; for times set times=True"
-            raise TableError(
-                f"X[0] column '{self.columns_['location']}' has unit '{unit}', but RestFrame needs {need}."
-            )
+            raise TableError(f"{where} has unit '{unit or self._axis}', but RestFrame needs {need}.")
         return self.units_
 
     def _stretch(self, points: Points) -> float:
         """Return the factor from rest frame to observer."""
-        redshift = points.number(self.redshift, hint=" Set it, or name its key with RestFrame(redshift=...).")
+        redshift = points.number(self.redshift, "", " Set it, or name its key with RestFrame(redshift=...).")
         if redshift <= -1:
             raise TableError(f"{points.where} has {self.redshift!r} = {redshift:g} in meta; it must be above -1.")
-        unit = self.units_["location"]
-        longer = self.times or unit is None or u.Unit(unit).is_equivalent(u.m)
-        return 1 + redshift if longer else 1 / (1 + redshift)
+        return 1 + redshift if self.times or self._grows() else 1 / (1 + redshift)
+
+    def _grows(self) -> bool:
+        """Return whether the axis is one of wavelengths, by its unit or else by its name."""
+        if self._axis is None:
+            return not tables.plain(self.columns_["location"]).startswith(("freq", "nu", "energy", "wavenumber"))
+        return u.Unit(self._axis).is_equivalent(u.m)
+
+    def _shifted(self, points: Points, factor: float) -> Points:
+        """Multiply locations, whose logarithm may be what there is, by a factor."""
+        location = points.location
+        return replace(points, location=location + np.log10(factor) if self._is_log else location * factor)
 
     def _forward(self, points):
-        return replace(points, location=points.location / self._stretch(points))
+        return self._shifted(points, 1 / self._stretch(points))
 
     def _backward(self, points):
-        return replace(points, location=points.location * self._stretch(points))
+        return self._shifted(points, self._stretch(points))
 
 
 class PhaseFromPeak(TableTransformer):
     r"""Count time from when the object is brightest in one band.
 
     The peak is that of a Gaussian process with a Matern kernel (:math:`\nu = 5/2`) and the measurement errors as noise,
-    on a grid of a 240th of `window`. It is fitted within `window` of the brightest point that has two others within a
-    third of it, so that a stray point is not taken for the peak. Where errors are not known, a tenth of the scatter
-    stands for them. The peak goes into the meta, from which the way back restores the times in float64.
+    on a grid of a 240th of `window`. It is fitted within `window` of the brightest point, two errors deducted, that has
+    two others within a third of it: neither a stray point nor one of large error is taken for the peak. Where errors
+    are not known, a tenth of the scatter stands for them. The peak goes into the meta, from which the way back restores
+    the times in float64.
 
     Parameters
     ----------
     peak_band : str or None, default="r"
         Band whose peak counts. None: all points.
     brightest : {"auto", "minimum", "maximum"}, default="auto"
-        Which end of the values is bright; "auto": the minimum of magnitudes, by their unit or the name of a column
-        without one or what a step before has made of it, and the maximum of anything else.
+        Which end of the values is bright; "auto": the minimum of magnitudes and the maximum of anything else, by their
+        unit or the name of a column without one or what a step before has made of it. If none of these tells, it is
+        refused.
     window : float or Quantity, default=60.0
         Times fitted on either side of the brightest point, in the unit of the locations of fit if it has none.
     keep : (float, float), Quantity or None, default=None
@@ -169,6 +186,11 @@ class PhaseFromPeak(TableTransformer):
     def _required(self):
         return () if self.peak_band is None else ("band",)
 
+    def _units_after(self):
+        if self.brightest == "auto":
+            self._need_kind(", or brightest='minimum' or 'maximum'")
+        return self.units_
+
     def _forward_all(self, points):
         curves = [self._curve(p) for p in points]
         window = _in_unit_of_locations(self, self.window, "window")
@@ -208,7 +230,8 @@ class PhaseFromPeak(TableTransformer):
 def _peak_time(time: np.ndarray, brightness: np.ndarray, error: np.ndarray, window: float) -> float:
     """Return when a Gaussian process through the points is highest, within the range observed."""
     steady = (np.abs(time[:, None] - time) < window / 3).sum(1) > 2
-    origin = time[np.argmax(np.where(steady | ~steady.any(), brightness, -np.inf))]
+    surely = brightness - 2 * np.where(np.isfinite(error), error, 0.0)
+    origin = time[np.argmax(np.where(steady | ~steady.any(), surely, -np.inf))]
     near = np.abs(time - origin) < window
     time, brightness, error = time[near] - origin, brightness[near], error[near]
     scale = brightness.std() or 1.0
@@ -294,10 +317,10 @@ class PhaseFold(TableTransformer):
     def _location_of(self, time: Time, points: Points) -> float:
         """Return where a time is on the axis of the locations."""
         name = self.columns_["location"]
-        column, called = points.table[name], name.lower()
-        if isinstance(column, Time):
+        called = name.lower()
+        if self._scale is not None:
             try:
-                return float(getattr(time, column.scale).mjd)
+                return float(getattr(time, self._scale).mjd)
             except ScaleValueError as error:
                 raise TableError(f"{points.where} column '{name}' and the epoch: {error}.") from None
         if called != "jd" and not called.endswith("mjd"):  # of the heliocentre or barycentre they are minutes apart

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..exceptions import TableError
-from ._columns import ALIASES
+from ._roles import ALIASES, SURVEYS
+from ._units import plain
 
 #: customary names of the column that says whose point a row is, lower case without "_"
 IDS = ("objectid", "id", "oid", "objid", "sourceid", "diaobjectid", "snid", "objectname", "object", "name", "target")
@@ -29,8 +30,8 @@ def holds_points(X) -> bool:
 
 def is_long(X) -> bool:
     """Return whether X is a data frame of one row per point: with a column for the location and one for the value."""
-    lower = [str(name).lower() for name in names_of(X) or ()]
-    return all(any(name in ALIASES[role] for name in lower) for role in ("location", "value"))
+    names = {plain(str(name)) for name in names_of(X) or ()}
+    return all(names & {plain(name) for name in ALIASES[role] + SURVEYS[role]} for role in ("location", "value"))
 
 
 def is_nested(X) -> bool:
@@ -70,5 +71,5 @@ def refuse_frame(X, name: str) -> None:
 def _id_of(X) -> str:
     """Return, as code, the column, or index, that says whose point a row is, "..." if none is called so."""
     names = [*(n for n in getattr(getattr(X, "index", None), "names", ()) if n is not None), *names_of(X)]
-    plain = {str(name).lower().replace("_", ""): name for name in reversed(names)}
-    return next((repr(plain[key]) for key in IDS if key in plain), "...")
+    found = {plain(str(name)): name for name in reversed(names)}
+    return next((repr(found[key]) for key in IDS if key in found), "...")

@@ -11,8 +11,8 @@ from astropy import units as u
 from astropy.table import Table
 
 from ..exceptions import TableError
-from ._columns import _unit_name
 from ._times import days, is_time
+from ._units import unit_of_column
 
 #: texts that stand for no value; "Na" is sodium
 ABSENT = frozenset(
@@ -54,7 +54,7 @@ def metadata(table: Table, key: str, where: str = "The object") -> float | str |
 def unit_of_metadata(table: Table, key: str) -> str | None:
     """Return the unit of what `metadata` returns, None where it has none."""
     value = raw_metadata(table, key)
-    return _unit_name(value) if isinstance(value, u.Quantity) or is_time(value) else None
+    return unit_of_column(value) if isinstance(value, u.Quantity) or is_time(value) else None
 
 
 def has_metadata(table: Table, key: str) -> bool:

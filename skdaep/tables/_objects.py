@@ -12,8 +12,8 @@ from astropy.table import Table
 from ..exceptions import TableError
 from ._frames import holds_points, refuse_frame
 
-#: kind of uncertainty -> the power of it that is a standard deviation
-UNCERTAINTIES = {"std": 1.0, "var": 0.5, "ivar": -0.5}
+#: kind of uncertainty -> the power of a standard deviation that it is
+UNCERTAINTIES = {"std": 1, "var": 2, "ivar": -2}
 
 
 def is_numeric(X) -> bool:
@@ -130,7 +130,7 @@ def as_table(x, where: str, hint: str = "All objects must be Tables, or all rows
         return Table(x)
     if _is_spectrum(x):
         _check_spectrum(x, where)
-        return _table_of_spectrum(x)
+        return _table_of_spectrum(x, where)
     raise TableError(f"{where} is not a Table but {_describe(x)}.{_way_to_a_table(x, hint)}")
 
 
@@ -171,17 +171,32 @@ def _check_spectrum(spectrum, where: str) -> None:
         )
 
 
-def _table_of_spectrum(spectrum) -> Table:
+def _table_of_spectrum(spectrum, where: str) -> Table:
     """Make a Table of a specutils.Spectrum; its mask is True, or a flag other than 0, where a pixel is bad."""
     columns = {"wavelength": spectrum.spectral_axis.to(u.AA, u.spectral()), "flux": spectrum.flux}
     table = Table(columns, meta=dict(spectrum.meta))
-    if spectrum.mask is not None:
-        table = Table(table, masked=True)
-        table["flux"].mask = np.asarray(spectrum.mask) != 0
+    bad = np.zeros(len(table), bool) if spectrum.mask is None else np.asarray(spectrum.mask) != 0
     if spectrum.uncertainty is not None:
-        error = spectrum.uncertainty.array
-        power = UNCERTAINTIES[spectrum.uncertainty.uncertainty_type]
-        with np.errstate(divide="ignore"):
-            table["flux_err"] = np.asarray(error, float) ** power * spectrum.flux.unit
-        table["flux_err"][~np.isfinite(table["flux_err"])] = np.nan
+        error = _errors_of_spectrum(spectrum, where)
+        bad |= np.isinf(error.value)  # nothing is known there: an inverse variance of 0
+        error[~np.isfinite(error)] = np.nan
+        table["flux_err"] = error
+    if spectrum.mask is not None or bad.any():
+        table = Table(table, masked=True)
+        table["flux"].mask = bad
     return table
+
+
+def _errors_of_spectrum(spectrum, where: str) -> u.Quantity:
+    """Return one-sigma errors in the unit of the flux; an uncertainty without a unit is in the power of that."""
+    uncertainty = spectrum.uncertainty
+    power = UNCERTAINTIES[uncertainty.uncertainty_type]
+    unit = getattr(uncertainty, "unit", None) or spectrum.flux.unit**power
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = (np.asarray(uncertainty.array, float) * unit) ** (1 / power)
+    try:
+        return error.to(spectrum.flux.unit)
+    except u.UnitConversionError:
+        raise TableError(
+            f"{where} has an uncertainty in '{unit}', which does not fit its flux in '{spectrum.flux.unit}'."
+        ) from None
