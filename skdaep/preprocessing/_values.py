@@ -235,4 +235,6 @@ def _mean_and_spread(value: np.ndarray) -> tuple[float, float]:
     unit = np.ldexp(1.0, int(np.frexp(np.abs(value).max())[1]) - 1)  # a power of two: no digit is lost
     value = value / unit  # so that no square overflows or vanishes
     spread = value.std()
-    return float(unit * value.mean()), float(unit * spread) if spread > 1e-12 else 1.0
+    scale = float(unit * spread)
+    varies = spread > 1e-12 and scale > np.finfo(float).tiny
+    return float(unit * value.mean()), scale if varies else 1.0

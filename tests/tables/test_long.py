@@ -172,7 +172,11 @@ def test_slices_pickles_and_indices():
 
 
 @each_frame
-@pytest.mark.parametrize("encoder", [DAEPEncoder(), MAEPEncoder(), DAEPEncoder(Photometry()), ZScore()], ids=["DAEP", "MAEP", "Photometry", "ZScore"])
+@pytest.mark.parametrize(
+    "encoder",
+    [DAEPEncoder(), MAEPEncoder(), DAEPEncoder(Photometry()), ZScore()],
+    ids=["DAEP", "MAEP", "Photometry", "ZScore"],
+)
 def test_a_long_frame_is_refused_with_the_one_line_that_makes_tables_of_it(framed, encoder):
     frame = framed(COLUMNS)
     if isinstance(frame, pl.LazyFrame):
