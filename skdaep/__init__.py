@@ -11,10 +11,12 @@ from importlib import import_module
 __version__ = "0.1.0.dev0"
 
 #: encoders of one modality, and of several
-ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder", "FunctionalPCA")
+ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder")
 MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors")
+#: encoders of one modality that are solved at once, not trained
+CLOSED_FORM = ("FunctionalPCA",)
 _HOMES = {
-    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, "load"), "estimators"),
+    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load"), "estimators"),
     "Sequence": "modalities",
     "Spectrum": "modalities",
     "Photometry": "modalities",
@@ -25,6 +27,8 @@ _HOMES = {
     "DeviceError": "exceptions",
     "CorruptModelError": "exceptions",
     "DatasetError": "exceptions",
+    "OutOfRangeWarning": "exceptions",
+    "UnusedColumnWarning": "exceptions",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -311,7 +311,7 @@ class ConformalDraws(BaseEstimator):
             yield y, d, np.broadcast_to(factors[cell], d.shape[:-1])
 
     def _write(self, like: Table, draws: np.ndarray) -> Table:
-        name = tables.find_column(like, "value", self.value, "draws")
+        name = tables.find_column(like, "value", self.value, "draws", ask="ConformalDraws({})")
         return tables.write(like, {c: like[c] for c in like.colnames} | {name: draws}, name, tables.unit_of(like, name))
 
 

@@ -40,3 +40,11 @@ class DatasetError(OSError):
 
 class InterruptedTrainingWarning(UserWarning):
     """Training was interrupted; the model reached so far was kept."""
+
+
+class OutOfRangeWarning(UserWarning):
+    """Numbers lie far outside what the others, or those of fit, span: perhaps another unit, or a sentinel."""
+
+
+class UnusedColumnWarning(UserWarning):
+    """A column looks like one that plays a role, but plays none."""

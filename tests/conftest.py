@@ -16,6 +16,7 @@ TINY = dict(
     bottleneck_length=2,
     bottleneck_dim=2,
     hidden_length=4,
+    n_components=4,
     n_sampling_steps=3,
     max_iter=2,
     batch_size=8,

@@ -14,6 +14,7 @@ TINY = dict(
     n_decoder_layers=1,
     bottleneck_length=1,
     bottleneck_dim=2,
+    n_components=2,
     max_iter=1,
     n_sampling_steps=2,
     early_stopping=False,
@@ -27,7 +28,7 @@ def tiny(name):
     return estimator.set_params(**{k: v for k, v in TINY.items() if k in estimator.get_params()})
 
 
-ESTIMATORS = [tiny(name) for name in skdaep.ESTIMATORS]
+ESTIMATORS = [tiny(name) for name in (*skdaep.ESTIMATORS, *skdaep.CLOSED_FORM)]
 
 # Not in scikit-learn's generator, which runs them in tests of its own.
 OUTSIDE_THE_GENERATOR = [

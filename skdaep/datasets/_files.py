@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import tables
 from ..exceptions import TableError
 from ._cache import require
 
@@ -42,42 +43,48 @@ def parquet_file(path: Path, caller: str):
 
 def _parquet_objects(path: Path, caller: str, n: int | None) -> Iterator[dict]:
     for batch in parquet_file(path, caller).iter_batches(batch_size=64):
-        columns = {name: _storage(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
-        for i in range(len(batch)):
-            yield {name: _value(column[i], f"{path} column '{name}'") for name, column in columns.items()}
+        names = batch.schema.names
+        cells = (_cells(c, f"{path} column '{name}'") for name, c in zip(names, batch.columns, strict=True))
+        yield from (dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True))
 
 
-def _storage(column):
-    return getattr(column, "storage", column)  # of an extension type, as the arrays of Hugging Face's datasets have
+def _cells(column, where: str) -> list:
+    """Return for each object a dict of a group, an array of a list and a plain object of anything else."""
+    column = tables.storage(column)
+    if tables.is_list(column.type):
+        cells = _listed(column, where)
+    elif hasattr(column, "field"):  # struct
+        names = [field.name for field in column.type]
+        parts = [_cells(part, f"{where}.{name}") for name, part in zip(names, column.flatten(), strict=True)]
+        cells = [dict(zip(names, row, strict=True)) for row in zip(*parts, strict=True)]
+    else:
+        return column.to_pylist()
+    return [cell if there else None for cell, there in zip(cells, column.is_valid().to_pylist(), strict=True)]
 
 
-def _value(scalar, where: str):
-    """Return a dict of a group, an array of a list and a plain object of anything else."""
-    if not scalar.is_valid:
-        return None
-    if hasattr(scalar.type, "storage_type"):
-        scalar = scalar.value
-    if hasattr(scalar, "keys"):  # struct
-        return {name: _value(scalar[name], f"{where}.{name}") for name in scalar}
-    if not hasattr(scalar, "values"):
-        return scalar.as_py()
-    values = scalar.values
-    if hasattr(values, "field"):  # a list of structs: a table the other way round
-        names = [values.type.field(i).name for i in range(values.type.num_fields)]
-        return {name: _array(values.field(name), f"{where}.{name}") for name in names}
-    return _array(values, where)
+def _listed(column, where: str) -> list:
+    """Return an array for each object, or a dict of them where a list holds structs."""
+    flat, lengths = tables.flattened(column, "")
+    ends = np.cumsum(lengths).tolist()
+    places = list(zip([0, *ends], ends, strict=False))
+    if list(flat) == [""]:
+        return [_array(flat[""][start:end], where) for start, end in places]
+    return [{name: _array(v[start:end], f"{where}.{name}") for name, v in flat.items()} for start, end in places]
 
 
 def _array(values, where: str) -> np.ndarray:
     """Return (nested) lists as an array; the lists of one level must be equally long."""
-    values = _storage(values)
-    if not hasattr(values, "value_lengths") or not len(values):
+    values = tables.storage(values)
+    if not tables.is_list(values.type) or not len(values):
         return values.to_numpy(zero_copy_only=False)
-    lengths = set(values.value_lengths().to_pylist())
-    if len(lengths) > 1:
-        raise TableError(f"{where} holds lists of lengths {sorted(lengths, key=str)[:5]}; they must be equally long.")
-    inner = _array(values.flatten(), where)
-    return inner.reshape(len(values), lengths.pop(), *inner.shape[1:])
+    flat, lengths = tables.flattened(values, where)
+    if len(set(lengths)) > 1:
+        found = sorted(set(lengths.tolist()))[:5]
+        raise TableError(f"{where} holds lists of lengths {found}; they must be equally long.")
+    if where not in flat:
+        raise TableError(f"{where} holds structs within lists of lists: not a layout that this reader knows.")
+    inner = _array(flat[where], where)
+    return inner.reshape(len(values), int(lengths[0]), *inner.shape[1:])
 
 
 # --- HDF5 -------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def _estimator(path, content: dict[str, Any], device: str | None):
     from ._base import ESTIMATORS
 
     name = content["class"]
-    for own in (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL):
+    for own in (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL, *skdaep.CLOSED_FORM):
         getattr(skdaep, own)  # which enters it in the registry
     if name not in ESTIMATORS:
         raise CorruptModelError(f"{path}: unknown estimator {name!r}; import the module that defines it.")

@@ -39,6 +39,11 @@ class State:
     theta: Tensor
     noise: float
 
+    @property
+    def is_mean_alone(self) -> bool:
+        """Whether scores say next to nothing beside the noise: the mean may predict best, but all codes are alike."""
+        return bool((self.theta[..., 1:] ** 2).sum(2).max() < 1e-2 * self.noise)
+
 
 def fit(
     points: Points,
@@ -111,8 +116,7 @@ class Search:
 
     def __init__(self, em: EM, halves: Halves | None, state: State, max_iter: int, tol: float):
         self.em, self.halves, self.state, self.max_iter, self.tol = em, halves, state, max_iter, tol
-        has_scores = bool(state.theta[..., 1:].any())  # a mean alone may predict best, but says nothing of an object
-        error = math.inf if halves is None or not has_scores else halves.error(state)
+        error = math.inf if halves is None or state.is_mean_alone else halves.error(state)
         self.best: tuple[float, State, float] = (error, state, 0.0)  # error, state, smoothness
         self.history: list[dict] = []
         self.settled: set[float] = set()  # smoothness at which steps gained too little to go on
@@ -144,7 +148,8 @@ class Search:
             state, log_likelihood, objective = self.em.step(self.state, penalty)
             self.state, error = state, math.inf if self.halves is None else self.halves.error(state)
             self._record(smoothness, log_likelihood, error)
-            if self.halves is None or not error >= self.best[0]:  # NaN where nothing is hidden
+            better = self.halves is None or not error >= self.best[0]  # NaN where nothing is hidden
+            if better and not state.is_mean_alone:
                 self.best = error, state, smoothness
             if objective - last < self.tol * self.em.n_values:
                 self.settled.add(smoothness)
@@ -179,7 +184,10 @@ class EM:
         vectors, values = principal_components(X, n_components, generator)
         left = float((X.double() ** 2).sum() - (values.double() ** 2).sum()) / len(X)
         noise = max(left / max(X.shape[1] - n_components, 1), self.least_noise)
-        loadings = vectors * (values**2 / len(X) - noise).clamp(min=0).sqrt()
+        variance = values**2 / len(X)
+        shrunk = (variance - noise).clamp(min=0)
+        # Without any loading there is nothing for the steps to grow from.
+        loadings = vectors * (shrunk if shrunk.any() else variance).sqrt()
         return State(torch.cat([mean[..., None], loadings.unflatten(0, mean.shape)], -1), noise)
 
     def step(self, state: State, penalty: float) -> tuple[State, float, float]:

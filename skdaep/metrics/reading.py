@@ -21,11 +21,15 @@ def objects_of(X, name: str = "X") -> list:
     return list(X.to_numpy() if hasattr(X, "to_numpy") else X)
 
 
+#: how a metric lets itself be told of a column
+ASK = "{}"
+
+
 def value_unit(objects: list, value: str | None) -> str | None:
     """Return the unit of the values of the first object."""
     if not objects or not isinstance(objects[0], Table):
         return None
-    return tables.unit_of(objects[0], tables.find_column(objects[0], "value", value, "X[0]"))
+    return tables.unit_of(objects[0], tables.find_column(objects[0], "value", value, "X[0]", ask=ASK))
 
 
 def pairs(
@@ -40,9 +44,9 @@ def pairs(
     for i, (x, y) in enumerate(zip(X, other, strict=True)):
         name, own = value, unit
         if isinstance(x, Table):
-            name = tables.find_column(x, "value", value, f"X[{i}]")
-            own = unit or tables.unit_of(x, name)
-            x = tables.numbers(x, name, f"X[{i}]", own)
+            columns = tables.Columns.find(x, f"X[{i}]", {"value": value}, ask=ASK)
+            name, own = columns.value, unit or tables.unit_of(x, columns.value)
+            x = tables.read_points([x], columns, [f"X[{i}]"], {"value": own}, "X[0]")["value"]
         x, y = tables.floats(x), decoded_values(y, name, f"{called}[{i}]", own)
         if (y.shape[:-1] if with_draws else y.shape) != x.shape:
             raise TableError(
@@ -55,9 +59,11 @@ def pairs(
 def decoded_values(y, value: str | None, where: str, unit: str | None = None) -> np.ndarray:
     """Return what was decoded for an object as a float array, with or without an axis of draws."""
     if not isinstance(y, (Table, dict)):
-        return tables.floats(y)
+        given = getattr(y, "unit", None)
+        values = tables.floats(y)
+        return values if given is None else tables.convert(values, given.to_string(), unit, where, "X")
     y = tables.as_table(y, where)  # refuses a dict of modalities
-    name = tables.find_column(y, "value", value, where)
+    name = tables.find_column(y, "value", value, where, ask=ASK)
     return tables.numbers_or_draws(y, name, where, unit or tables.unit_of(y, name))
 
 
@@ -100,13 +106,28 @@ def values_by(
         if not isinstance(x, Table):
             raise TableError(f"{name}[{i}] is an array, which has no {by!r}; Tables have.")
     if by not in ("location", "band"):
-        return _scalars([tables.metadata(t, by) for t in objects]), None
+        return _of_metadata(objects, by, unit, name)
     role = location if by == "location" else band
-    columns = [(t, tables.find_column(t, by, role, f"{name}[{i}]"), f"{name}[{i}]") for i, t in enumerate(objects)]
+    where = [f"{name}[{i}]" for i in range(len(objects))]
+    columns = [tables.find_column(t, by, role, place, ask=ASK) for t, place in zip(objects, where, strict=True)]
     if by == "band":
-        return [tables.labels(t, column) for t, column, _ in columns], None
-    unit = unit or tables.unit_of(*columns[0][:2])
-    return [tables.numbers(t, column, where, unit or tables.unit_of(t, column)) for t, column, where in columns], unit
+        return [tables.labels(*each) for each in zip(objects, columns, where, strict=True)], None
+    unit, scale = unit or tables.unit_of(objects[0], columns[0]), tables.time_scale(objects[0][columns[0]])
+    found = []
+    for t, column, place in zip(objects, columns, where, strict=True):
+        found.append(tables.numbers(t, column, place, unit or tables.unit_of(t, column), scale=scale))
+    return found, unit
+
+
+def _of_metadata(objects: list[Table], key: str, unit: str | None, name: str) -> tuple[list[np.ndarray], str | None]:
+    """Return what each object has in meta, in one unit: that of the first that has one, if none is given."""
+    given = [tables.unit_of_metadata(t, key) for t in objects]
+    unit = unit or next((one for one in given if one), None)
+    values = [tables.metadata(t, key, f"{name}[{i}]") for i, t in enumerate(objects)]
+    for i, (value, own) in enumerate(zip(values, given, strict=True)):
+        if isinstance(value, float):
+            values[i] = float(tables.convert(value, own, unit, f"{name}[{i}] metadata {key!r}", "another object"))
+    return _scalars(values), unit
 
 
 def _places(x, where: str) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ._outliers import wild
 from ._record import storable
 
 #: Standard deviations from the mean of fit beyond which a number is refused: the step of float32 is a sixteenth of one
@@ -18,7 +19,11 @@ EXTREME = "more than a million standard deviations from the rest of fit; set it 
 @storable
 @dataclass(frozen=True)
 class Scaling:
-    """``scaled = (x - origin) / scale``, computed in float64."""
+    """``scaled = (x - origin) / scale``, computed in float64.
+
+    Numbers that are `wild` do not count: a few of them must not set the scale of all others. Without any, which is the
+    rule, origin and scale are mean and standard deviation of all.
+    """
 
     origin: float
     scale: float
@@ -26,6 +31,8 @@ class Scaling:
     @classmethod
     def of(cls, x: np.ndarray, origin: float | None = None) -> Scaling:
         """Learn mean (or a given origin) and standard deviation; a constant gets scale 1, or what rounding needs."""
+        if (apart := wild(x)).any():
+            x = x[~apart]
         origin = float(np.mean(x)) if origin is None else float(origin)
         scale = float(np.std(x))
         rounding = 1e-12 * abs(origin)
@@ -64,17 +71,22 @@ class Learned:
     n_points: float  # median number of observed points
     arrays: bool  # learned from rows of a 2-D array
     number_units: dict[str, str | None] = field(default_factory=dict)  # metadata key -> unit of fit
+    ranges: dict[str, tuple[float, float]] = field(
+        default_factory=dict
+    )  # role -> ends of what fit saw, but for what was wild
+    time_scale: str | None = None  # of a column of Time
 
 
 def spoiler(x: np.ndarray, owner: np.ndarray) -> int | None:
     """Return the index of a number that leaves the others no scale, None if there is none.
 
-    It is the one farthest out, if their standard deviation overflows or if a fit to all other objects would refuse it.
+    It is the one farthest out, if their standard deviation overflows, or if it is too far for the scale of all that are
+    not wild or of those of all other objects.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         i = int(np.argmax(np.abs(x - np.median(x))))
         others = x[owner != owner[i]]
-        if not np.isfinite(np.std(x)):
+        if not np.isfinite(np.std(x)) or Scaling.of(x).extreme(x[i]):
             return i
         alike = len(others) == 0 or np.ptp(others) == 0
         return None if alike or not Scaling.of(others).extreme(x[i]) else i

@@ -11,6 +11,8 @@ from astropy.table import Table
 from .. import tables
 from ..exceptions import TableError
 from ._learned import EXTREME, Learned, Scaling, spoiler
+from ._outliers import warn_of_sentinels
+from ._spread import check_spread
 
 
 class Metadata(NamedTuple):
@@ -26,21 +28,53 @@ def learn_metadata(objects: list[Table], where: list[str], keys: tuple[str, ...]
     """Learn a scaling or the labels seen of each key; the unit is that of the first object that has the key."""
     numbers, labels, typical, units = learned = Metadata({}, {}, {}, {})
     for key in keys:
-        values = {i: v for i, o in enumerate(objects) if (v := tables.metadata(o, key)) is not None}
-        if not values:
-            raise TableError(f"metadata {key!r} is in no object's meta (X[0] has: {', '.join(objects[0].meta)}).")
+        values = _values(objects, where, key)
         if all(isinstance(v, float) for v in values.values()):
             having = np.array(list(values))
             units[key] = tables.unit_of_metadata(objects[having[0]], key)
             own = np.array([_number(objects[i], where[i], key, units[key], where[having[0]]) for i in having])
             if (i := spoiler(own, having)) is not None:
                 raise TableError(f"{where[having[i]]} metadata {key!r} is {own[i]:g}, {EXTREME}.")
+            check_spread(own, f"metadata {key!r}")
+            warn_of_sentinels(own, having, f"Metadata {key!r}", where)
             numbers[key], typical[key] = Scaling.of(own), float(np.median(own))
         else:
-            counts = Counter(str(v) for v in values.values())
+            counts = Counter(values.values())
+            _check_labels(counts, key)
             labels[key] = tuple(sorted(counts, key=lambda label: (-counts[label], label)))
             typical[key] = labels[key][0]
     return learned
+
+
+def _values(objects: list[Table], where: list[str], key: str) -> dict[int, float | str]:
+    """Return what the objects have of a key, by their number: all numbers, or all labels."""
+    read = [tables.metadata(obj, key, place) for obj, place in zip(objects, where, strict=True)]
+    values = {i: v for i, v in enumerate(read) if v is not None}
+    if not values and any(tables.has_metadata(obj, key) for obj in objects):
+        raise TableError(f"metadata {key!r} is NaN, masked or empty in all objects; take it out of the declaration.")
+    if not values:
+        has = tables.listed(objects[0].meta)
+        raise TableError(f"metadata {key!r} is in no object's meta ({where[0]} has: {has}).")
+    numbers, texts = ([i for i, v in values.items() if isinstance(v, kind)] for kind in (float, str))
+    if numbers and texts:
+        odd, usual = sorted((texts, numbers), key=len)
+        raise TableError(
+            f"{where[odd[0]]} metadata {key!r} is {values[odd[0]]!r}, but {where[usual[0]]} has "
+            f"{values[usual[0]]!r}: numbers and text. Make all of them numbers, NaN or no key where there is none, or "
+            f"all of them text that is no number."
+        )
+    return values
+
+
+def _check_labels(counts: Counter, key: str) -> None:
+    """Refuse labels that tell most objects from all others: the decoder would learn them by heart."""
+    alone, n = sum(count == 1 for count in counts.values()), sum(counts.values())
+    if n >= 4 and alone > n / 2:
+        raise TableError(
+            f"metadata {key!r} is text that nearly every object has for itself, {len(counts)} labels for {n} objects "
+            f"({tables.listed(counts)}): a name, which says nothing of other objects. Take it out of the declaration, "
+            f"or make it a number or a label that many share."
+        )
 
 
 def read_metadata(objects: list, where: list[str], learned: Learned, unknown: str) -> tuple[np.ndarray, np.ndarray]:
@@ -55,12 +89,12 @@ def read_metadata(objects: list, where: list[str], learned: Learned, unknown: st
             if value is not None:
                 numbers[i, j] = scaling.forward(value)
         for j, (key, seen) in enumerate(learned.labels.items()):
-            value = tables.metadata(obj, key)
-            if value is not None and str(value) in seen:
-                labels[i, j] = seen.index(str(value))
+            value = tables.metadata(obj, key, place)
+            if value in seen:
+                labels[i, j] = seen.index(value)
             elif value is not None and unknown == "error":
                 raise TableError(
-                    f"{place} metadata {key!r} is {value!r}, not seen in fit ({', '.join(seen)}). "
+                    f"{place} metadata {key!r} is {value!r}, not seen in fit ({tables.listed(seen)}). "
                     f"Remove it from meta, or set Sequence(unknown='ignore')."
                 )
     return numbers, labels
@@ -68,7 +102,7 @@ def read_metadata(objects: list, where: list[str], learned: Learned, unknown: st
 
 def _number(obj: Table, place: str, key: str, unit: str | None, whose: str) -> float | None:
     """Return a number in a unit, None where it is absent."""
-    value = tables.metadata(obj, key)
+    value = tables.metadata(obj, key, place)
     if isinstance(value, str):
         raise TableError(f"{place} metadata {key!r} is {value!r}; in fit it was a number.")
     given = None if value is None else tables.unit_of_metadata(obj, key)

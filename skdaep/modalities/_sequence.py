@@ -16,13 +16,14 @@ from astropy.table import Column, Table
 from .. import tables
 from ..exceptions import TableError
 from ._base import Modality
+from ._find import find_columns
 from ._learned import EXTREME, Learned, Scaling, default_grid, spacings, spoiler
 from ._metadata import learn_metadata, read_metadata, typical_meta
+from ._outliers import range_of, warn_of_sentinels, warn_out_of_range
 from ._reading import canonical_order, read_together, remedy
 from ._record import LINE, Record, Separations
+from ._spread import check_spread, scaled_resolution
 from ._tokenizer import SequenceHead, SequenceTokenizer
-
-ROLES = ("value", "location", "band", "error")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,15 @@ class Sequence(Modality):
         Column of a label (filter). None: found by name; a table without one has a single, unnamed band.
     error : str or None, default=None
         Column of the one-sigma error of `value`. None: found by name if there is one. A table may lack it: its errors
-        are unknown.
+        are unknown. It is found as that of `value`: ``e_mag`` and ``mag_err`` belong to ``mag``, ``flux_err`` does not.
+        A point of infinite error was not observed.
+    ivar : str or None, default=None
+        Column of the inverse variance of `value`, in place of `error`. None: found by name if there are no errors. A
+        point of inverse variance 0 was not observed.
+    quality : str or None, default=None
+        Column of flags or of a mask: a point whose flag is not 0, or is True, was not observed. None: found by name
+        only if that is beyond doubt (``dq``, ``and_mask``, ``catflags``, ``upper_limit``, ...), as ``repr`` then tells;
+        ``quality`` and ``mask`` must be named.
     metadata : tuple of str, default=()
         Keys of ``table.meta``, any case, that condition encoder and decoder: numbers, converted to the unit of fit if
         they have one, or labels; absent where unknown.
@@ -51,9 +60,15 @@ class Sequence(Modality):
         What to do with a band or metadata label that was not seen in fit; ignored means its points are dropped,
         its metadata absent.
     prefer : tuple of str, default=()
-        Columns that are taken where several have a customary name, as "mag" is in `Photometry`.
+        Columns, any case, that are taken where several have a customary name, as "mag" is in `Photometry`.
     learned : Learned or None, default=None
         What `learn` found; not for the user to give.
+
+    Notes
+    -----
+    Values and locations are standardised by mean and standard deviation of all points of fit but a few wild ones: those
+    more than ten times the distance between the quartiles beyond these, past a gap. Numbers that recur out there, as
+    -999 does, are named in an `OutOfRangeWarning`; those more than a million standard deviations out are refused.
 
     Examples
     --------
@@ -66,6 +81,8 @@ class Sequence(Modality):
     location: str | None = None
     band: str | None = None
     error: str | None = None
+    ivar: str | None = None
+    quality: str | None = None
     metadata: tuple[str, ...] = ()
     resolution: float | None = None
     unknown: str = "error"
@@ -97,11 +114,8 @@ class Sequence(Modality):
         arrays = isinstance(objects[0], np.ndarray)
         if arrays and self.metadata:
             raise TableError("metadata needs Tables; rows of a 2-D array have none.")
-        new = self if arrays else self._find_columns(objects, where)
-        units = {} if arrays else {c: tables.unit_of(objects[0], c) for c in (new.value, new.location)}
-        # Errors are read in the unit of the values they belong to.
-        if new.error is not None and not arrays:
-            units[new.error] = tables.unit_of_error(units[new.value])
+        new = self if arrays else replace(self, **find_columns(self, objects, where))
+        units = {} if arrays else new._units_of(objects[0])
         raw = read_together(partial(new._raw, units=units, whose=where[0]), objects, where)
         value, location, band, errors, owner = (
             raw[k][raw["seen"]] for k in ("value", "location", "band", "error", "owner")
@@ -109,11 +123,14 @@ class Sequence(Modality):
         for role, numbers in (("value", value), ("location", location)):
             if (i := spoiler(numbers, owner)) is not None:
                 new._refuse_extreme(role, raw, np.flatnonzero(raw["seen"])[i], where)
+            check_spread(numbers, f"{where[0]} and the others: column '{getattr(new, role) or role}'")
+            if not arrays:
+                what = f"Column '{getattr(new, role)}'"
+                warn_of_sentinels(numbers, owner, what, where, everywhere=role == "value")
         scaling = Scaling.of(location, np.median(location))
         scaled = scaling.forward(location)
         spacing = spacings(scaled, band, owner)
         extent = float(np.ptp(scaled)) or 1.0
-        finest = np.quantile(spacing, 0.1) if len(spacing) else extent
         n_points = float(np.median(np.bincount(owner)))  # no object is without a point
         value_scaling = Scaling.of(value)
         errors = errors[errors > 0]  # also leaves out NaN
@@ -122,13 +139,15 @@ class Sequence(Modality):
             value=value_scaling,
             location=scaling,
             bands=tuple(np.unique(band).tolist()),
-            resolution=float(finest if self.resolution is None else self.resolution / scaling.scale),
+            resolution=scaled_resolution(self.resolution, spacing, scaling.scale, extent),
             extent=extent,
             **learn_metadata(objects, where, self.metadata)._asdict(),
             grid=default_grid(location, band, n_points) if not arrays else (("", tuple(range(len(objects[0])))),),
             error=float(np.median(errors)) / value_scaling.scale if len(errors) else None,
             n_points=n_points,
             arrays=arrays,
+            ranges={"value": range_of(value), "location": range_of(location)},
+            time_scale=None if arrays else tables.time_scale(objects[0][new.location]),
         )
         return replace(new, learned=learned)
 
@@ -148,39 +167,22 @@ class Sequence(Modality):
             if not 0 < self.resolution < np.inf:
                 raise ValueError(wanted)
 
-    def _find_columns(self, objects: list[Table], where: list[str]) -> Sequence:
-        """Fix the columns: value and location by the first table, band and error by all of them, in whatever order."""
-        firsts = sorted({tuple(t.columns): i for i, t in reversed(list(enumerate(objects)))}.values())
-        names = {
-            role: tables.find_column(objects[0], role, getattr(self, role), where[0], prefer=self.prefer)
-            for role in ("value", "location")
-        } | {role: self._find_optional(role, {where[i]: objects[i] for i in firsts}) for role in ("band", "error")}
-        roles: dict[str, str] = {}
-        for role, name in names.items():
-            if name is not None and roles.setdefault(name, role) != role:
-                raise TableError(
-                    f"{where[0]} column '{name}' is both {roles[name]} and {role}. "
-                    f"Declare another with modality=Sequence({role}=...)."
-                )
-        return replace(self, **names)
+    @property
+    def columns(self) -> tables.Columns:
+        """The columns by role, those found once `learn` has looked."""
+        return tables.Columns(*(getattr(self, role) for role in tables.Columns._fields))
 
-    def _find_optional(self, role: str, objects: dict[str, Table]) -> str | None:
-        """Return the column that plays a role in those objects, by their names in errors, that have one for it."""
-        name = getattr(self, role)
-        if name is not None:
-            where, table = next(((k, t) for k, t in objects.items() if name in t.columns), next(iter(objects.items())))
-            return tables.find_column(table, role, name, where)
-        found = {where: c for where, t in objects.items() if (c := tables.candidates(t, role, self.prefer))}
-        common = [c for c in next(iter(found.values()), ()) if all(c in other for other in found.values())]
-        if len(common) == 1 or not found:
-            return common[0] if found else None
-        has = "; ".join(f"{where} has {', '.join(names)}" for where, names in found.items())
-        raise TableError(f"Columns for the {role}: {has}. Choose with modality=Sequence({role}=...).")
+    def _units_of(self, table: Table) -> dict[str, str | None]:
+        """Return units by column: of errors that of their values, of logarithms of wavelength that of wavelength."""
+        value, location = tables.unit_of(table, self.value), tables.unit_of(table, self.location)
+        units = {self.value: value, self.location: tables.linear_unit(self.location, location)}
+        return units if self.error is None else units | {self.error: tables.unit_of_error(value)}
 
     def check_errors(self, objects: list, where: list[str]) -> None:
-        """Refuse an object without the column of errors that others have."""
-        for obj, place in zip(objects if self.error is not None else (), where, strict=False):
-            tables.find_column(obj, "error", self.error, place)
+        """Refuse an object without the column of errors, or of inverse variances, that others have."""
+        role = "ivar" if self.error is None else "error"
+        for obj, place in zip(objects if getattr(self, role) is not None else (), where, strict=False):
+            tables.find_column(obj, role, getattr(self, role), place)
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -213,6 +215,7 @@ class Sequence(Modality):
         for role, scaling in (("value", learned.value), ("location", learned.location)):
             if len(beyond := keep[scaling.extreme(raw[role][keep])]):
                 self._refuse_extreme(role, raw, beyond[0], where)
+        warn_out_of_range(raw, learned.ranges, self.columns._asdict(), where)
         # Canonical order: equal contents give equal noise and sums, however the rows were sorted.
         value = np.nan_to_num(raw["value"], nan=np.inf)
         keep = keep[canonical_order(*(x[keep] for x in (raw["owner"], raw["location"], band, value)))]
@@ -245,7 +248,7 @@ class Sequence(Modality):
         if len(odd):
             raise TableError(
                 f"{where[raw['owner'][odd[0]]]} column '{self.band}' has band {str(raw['band'][odd[0]])!r}, "
-                f"not seen in fit ({', '.join(bands)}). Remove it, or set Sequence(unknown='ignore')."
+                f"not seen in fit ({tables.listed(bands)}). Remove it, or set Sequence(unknown='ignore')."
             )
         return index, known
 
@@ -263,28 +266,26 @@ class Sequence(Modality):
         if isinstance(objects[0], np.ndarray):
             raw |= {"value": np.concatenate(objects), "location": row.astype(np.float64), "error": nothing}
         else:
-            roles = ("location", "band", *(("value",) if values else ()))
-            names = {role: name for role in roles if (name := getattr(self, role)) is not None}
+            needed = ("location", "band", *(("value",) if values else ()))
+            names = {role: name for role in needed if (name := getattr(self, role)) is not None}
             for obj, place in zip(objects, where, strict=True):
                 self._check_columns(obj, names, place)
-            raw |= {"value": nothing, "error": nothing.copy()}
-            for role in ("location", "value") if values else ("location",):
-                raw[role] = tables.numbers_of(objects, names[role], where, units[names[role]], whose)
-            has = np.array([self.error in obj.columns for obj in objects])
-            if values and has.any():
-                some, places = zip(*((objects[i], where[i]) for i in np.flatnonzero(has)), strict=True)
-                raw["error"][has[owner]] = tables.numbers_of(
-                    some, self.error, places, units[self.error], f"'{self.value}' of {whose}"
-                )
-            if "band" in names:
-                raw["band"] = tables.labels_of(objects, self.band)
+            scale = self.learned.time_scale if self.learned else tables.time_scale(objects[0].columns[self.location])
+            by_role = {role: units[name] for role in ("value", "location") if (name := getattr(self, role)) in units}
+            raw |= {"value": nothing, "error": nothing}
+            raw |= tables.read_points(objects, self.columns, where, by_role, whose, scale=scale, values=values)
         raw["seen"] = np.isfinite(raw["value"]) & np.isfinite(raw["location"])
         if self.band is not None:
             raw["seen"] &= raw["band"] != ""
         if values and len(without := _without(raw["seen"], owner, len(objects))):
             place = where[without[0]]
-            raise TableError(f"{place} has no finite '{self.value or 'value'}'; {remedy(place)}.")
+            raise TableError(f"{place} has no finite '{self.value or 'value'}'{self._why_none()}; {remedy(place)}.")
         return raw
+
+    def _why_none(self) -> str:
+        """Return what else than the values may make all points of an object unobserved."""
+        marks = [f"'{name}' is {bad}" for name, bad in ((self.ivar, "0"), (self.quality, "not 0")) if name is not None]
+        return f" (points where {' or '.join(marks)} are not observed)" if marks else ""
 
     def _check_columns(self, table: Table, names: dict[str, str], where: str) -> None:
         if len(table) == 0:

@@ -145,7 +145,7 @@ class CrossModalDisplay:
             fine = [extended(t, part.columns, n_points, w)[len(t) :] for t, w in zip(truth, where, strict=True)]
             predicted, lines = (part.reconstruct(seen, n_draws, at=at) for at in (truth, fine))
         columns = {
-            name: {role: getattr(m, role) for role in Columns._fields}
+            name: {role: getattr(m, role, None) for role in Columns._fields}
             for name, m in estimator.modalities_.items()
             if not m.stacks
         }

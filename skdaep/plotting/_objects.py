@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Column, Table
@@ -17,22 +16,9 @@ from .style import axis_label
 LABELS, REDSHIFTS = ("label", "class", "type"), ("redshift", "z")
 
 
-class Columns(NamedTuple):
-    """Names of the columns of each role, None where there is none."""
-
-    value: str
-    location: str
-    band: str | None = None
-    error: str | None = None
-
-    @classmethod
-    def find(cls, table: Table, where: str, **names: str | None) -> Columns:
-        """Return the columns named, else those with a customary name."""
-        found = {
-            role: tables.find_column(table, role, names.get(role), where, required=role in ("value", "location"))
-            for role in cls._fields
-        }
-        return cls(**found)
+Columns = tables.Columns
+#: how a display lets itself be told of a column
+ASK = "{}"
 
 
 @dataclass(frozen=True)
@@ -46,6 +32,8 @@ class Points:
     columns: Columns
     units: dict[str, str | None]  # column -> unit, of value and location
     title: str = ""
+    scale: str | None = None  # of times
+    magnitude: bool | None = None  # what a step of preprocessing says of the values
 
     @property
     def has_draws(self) -> bool:
@@ -75,8 +63,8 @@ class Points:
 
     @property
     def is_magnitude(self) -> bool:
-        """Whether larger values are fainter."""
-        return tables.is_magnitude(self.columns.value, self.units.get(self.columns.value))
+        """Whether larger values are fainter, as far as unit or name tell."""
+        return bool(tables.is_magnitude(self.columns.value, self.units.get(self.columns.value), self.magnitude))
 
     def interval(self, level: float) -> np.ndarray:
         """Return the ends (2, n) of the central interval that holds a share of the draws."""
@@ -97,9 +85,16 @@ def read(X, columns: Columns | None = None, name: str = "X", **names: str | None
     objects = tables.as_objects(X, name)
     if not objects:
         raise ValueError(f"{name} holds 0 objects; at least one is needed.")
-    columns = columns or Columns.find(objects[0], f"{name}[0]", **names)
-    units = {c: tables.unit_of(objects[0], c) for c in columns[:2] if c in objects[0].colnames}
-    return [_points(t, columns, units, f"{name}[{i}]") for i, t in enumerate(objects)]
+    columns = columns or _find(objects[0], f"{name}[0]", **names)
+    there = [c for c in columns[:2] if c in objects[0].colnames]
+    units = {c: tables.unit_of(objects[0], c) for c in there}
+    scale = tables.time_scale(objects[0][columns.location]) if columns.location in there else None
+    return [_points(t, columns, units, f"{name}[{i}]", scale) for i, t in enumerate(objects)]
+
+
+def _find(table: Table, where: str, **names: str | None) -> Columns:
+    """Return the columns named, else those with a customary name."""
+    return Columns.find(table, where, dict.fromkeys(Columns._fields[:4]) | names, ask=ASK)
 
 
 def decoded(Y, like: list[Points], name: str = "reconstructed") -> list[Points]:
@@ -112,7 +107,7 @@ def curves(Y, like: list[Points], name: str = "curves") -> list[Points]:
     """Return Tables decoded at locations of their own, in the units of the objects that they belong to."""
     check_numbers(name, len(Y), len(like))
     pairs = enumerate(zip(tables.as_objects(Y, name), like, strict=True))
-    return [_points(t, points.columns, points.units, f"{name}[{i}]", draws=True) for i, (t, points) in pairs]
+    return [_points(t, p.columns, p.units, f"{name}[{i}]", p.scale, draws=True) for i, (t, p) in pairs]
 
 
 def check_list(X, name: str = "X") -> None:
@@ -133,7 +128,7 @@ def extended(table: Table, columns: Columns, n_points: int, where: str) -> Table
 
     `reconstruct` encodes the measured rows and decodes all of them.
     """
-    points = _points(table, columns, {}, where)
+    points = _points(table, columns, {}, where, tables.time_scale(table[columns.location]))
     if not points.seen.any():
         raise TableError(f"{where} has no finite '{columns.value}'; remove the object.")
     location = points.location[points.seen]
@@ -155,33 +150,44 @@ def extended(table: Table, columns: Columns, n_points: int, where: str) -> Table
 
 def title_of(table: Table) -> str:
     """Return class and redshift, as far as ``table.meta`` has them."""
-    label = next((v for v in (tables.metadata(table, k) for k in LABELS) if v is not None), None)
-    redshift = next((v for v in (tables.metadata(table, k) for k in REDSHIFTS) if isinstance(v, float)), None)
+    label = next((v for v in (_metadatum(table, k) for k in LABELS) if v is not None), None)
+    numbers = (_metadatum(table, k) for k in REDSHIFTS if not tables.unit_of_metadata(table, k))  # no velocity
+    redshift = next((v for v in numbers if isinstance(v, float)), None)
     parts = [] if label is None else [f"{label:g}" if isinstance(label, float) else label]
     return ", ".join([*parts, *([] if redshift is None else [f"$z$ = {redshift:.3g}"])])
+
+
+def _metadatum(table: Table, key: str) -> float | str | None:
+    """Return a number or text of the meta; what is neither does not stand in a title."""
+    try:
+        return tables.metadata(table, key)
+    except TableError:
+        return None
 
 
 # --- one object -------------------------------------------------------------------------------------
 
 
-def _points(table: Table, columns: Columns, units: dict, where: str, draws: bool = False) -> Points:
+def _points(
+    table: Table, columns: Columns, units: dict, where: str, scale: str | None = None, draws: bool = False
+) -> Points:
     """Read a Table, in which values may be draws or not; a column whose unit is not given keeps its own."""
     for role in ("value", "location", "band"):
         if getattr(columns, role) is not None:
-            tables.find_column(table, role, getattr(columns, role), where)
+            tables.find_column(table, role, getattr(columns, role), where, ask=ASK)
     units = {c: units.get(c) or tables.unit_of(table, c) for c in columns[:2]}
-    n, value, location = len(table), columns.value, columns.location
-    error = np.full(n, np.nan)
-    if columns.error in table.colnames:
-        error = tables.numbers(table, columns.error, where, tables.unit_of_error(units[value]))
+    there = Columns(*(c if c in table.colnames else None for c in columns))
+    read, n = tables.read_draws if draws else tables.read_points, len(table)
+    by_role = {"value": units[columns.value], "location": units[columns.location]}
+    found = {"band": np.full(n, ""), "error": np.full(n, np.nan)} | read([table], there, [where], by_role, scale=scale)
+    mark = table[columns.value].info.meta
     return Points(
-        location=tables.numbers(table, location, where, units[location]),
-        value=(tables.numbers_or_draws if draws else tables.numbers)(table, value, where, units[value]),
-        band=np.full(n, "") if columns.band is None else tables.labels(table, columns.band),
-        error=error,
+        **found,
         columns=columns,
         units=units,
         title=title_of(table),
+        scale=scale,
+        magnitude=mark.get(tables.MAGNITUDE) if mark else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._decode import Part
-from ._objects import check_list, check_numbers, curves, decoded, read
+from ._objects import Columns, check_list, check_numbers, curves, decoded, read
 from ._panels import draw_legend, draw_panel, draw_residuals, label_once, set_location_axis, styles_of
 from .style import axes_of, require_matplotlib
 
@@ -26,7 +26,7 @@ class ReconstructionDisplay:
         What `reconstruct` gave for X, with or without draws.
     curves : list of Table, default=None
         Reconstructions at locations of their own, a fine grid, to be drawn as lines; None: `reconstructed` is.
-    value, location, band, error : str, default=None
+    value, location, band, error, ivar, quality : str, default=None
         Columns; None finds them by their customary names.
     titles : list of str, default=None
         One per object; None: class and redshift, as far as ``meta`` has them.
@@ -59,7 +59,20 @@ class ReconstructionDisplay:
     'magnitude'
     """
 
-    def __init__(self, X, reconstructed, *, curves=None, value=None, location=None, band=None, error=None, titles=None):
+    def __init__(
+        self,
+        X,
+        reconstructed,
+        *,
+        curves=None,
+        value=None,
+        location=None,
+        band=None,
+        error=None,
+        ivar=None,
+        quality=None,
+        titles=None,
+    ):
         self.X = X
         self.reconstructed = reconstructed
         self.curves = curves
@@ -67,6 +80,8 @@ class ReconstructionDisplay:
         self.location = location
         self.band = band
         self.error = error
+        self.ivar = ivar
+        self.quality = quality
         self.titles = titles
 
     @classmethod
@@ -120,6 +135,8 @@ class ReconstructionDisplay:
         location=None,
         band=None,
         error=None,
+        ivar=None,
+        quality=None,
         titles=None,
         ax=None,
         residuals=True,
@@ -135,7 +152,7 @@ class ReconstructionDisplay:
             What `reconstruct` gave for X, with or without draws.
         curves : list of Table, default=None
             Reconstructions at locations of their own, as ``inverse_transform(Z, at=...)`` gives them.
-        value, location, band, error : str, default=None
+        value, location, band, error, ivar, quality : str, default=None
             Columns; None finds them by their customary names.
         titles : list of str, default=None
             One per object; None: class and redshift, as far as ``meta`` has them.
@@ -151,7 +168,8 @@ class ReconstructionDisplay:
         display : ReconstructionDisplay
             The display.
         """
-        columns = {"value": value, "location": location, "band": band, "error": error}
+        columns = {"value": value, "location": location, "band": band}
+        columns |= {"error": error, "ivar": ivar, "quality": quality}
         display = cls(X, reconstructed, curves=curves, titles=titles, **columns)
         return display.plot(ax, residuals=residuals, **kwargs)
 
@@ -173,7 +191,7 @@ class ReconstructionDisplay:
             The display.
         """
         check_few(self.X)
-        measured = read(self.X, value=self.value, location=self.location, band=self.band, error=self.error)
+        measured = read(self.X, **{role: getattr(self, role) for role in Columns._fields})
         rebuilt = decoded(self.reconstructed, measured)
         lines = rebuilt if self.curves is None else curves(self.curves, measured)
         titles = [p.title for p in measured] if self.titles is None else self.titles

@@ -128,8 +128,7 @@ class TraversalDisplay:
         else:
             steps, codes, label = _between(Z, between, n_steps)
         columns = None if part.is_image else part.columns
-        names = {} if columns is None else columns._asdict()
-        names.pop("error", None)
+        names = {} if columns is None else dict(zip(columns._fields[:3], columns, strict=False))
         if columns is None:
             decoded = part.inverse_transform(codes)
         else:

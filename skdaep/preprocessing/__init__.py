@@ -9,9 +9,10 @@ Open: a new step is a subclass of `TableTransformer`, in a file of its own famil
 """
 
 from ._augment import augment
-from ._base import Points, TableTransformer
+from ._base import TableTransformer
 from ._frames import PhaseFold, PhaseFromPeak, RestFrame
 from ._magnitudes import FluxToMagnitude, MagnitudeToFlux
+from ._object import Points
 from ._points import MedianFilter, SignalToNoiseCut
 from ._values import Arcsinh, Log10, ZScore
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.polynomial.legendre import legval
 from sklearn.utils import check_random_state, check_scalar
 
+from .. import tables
 from ..exceptions import TableError
 from ._base import TableTransformer
 
@@ -136,12 +137,19 @@ class _Perturbed(TableTransformer):
     def required_roles(self):
         return ("error",) if self.needs_error else ()
 
-    def _find(self, table, role, name, where, required=True):
+    def _find(self, table):
         try:
-            return super()._find(table, role, name, where, required)
+            return super()._find(table)
         except TableError as error:
-            hint = " Or add no noise: augment(noise=False)." if role == "error" else ""
+            hint = " Or add no noise: augment(noise=False)." if "for the error" in str(error) else ""
             raise TableError(f"{error}{hint}") from None
+
+    def units_after(self):
+        name, unit = self.columns_["location"], self.units_["location"]
+        if self.stretch and (self._scale is not None or tables.log_unit(name, unit) is not None):
+            kind = "logarithms" if self._scale is None else "dates"
+            raise TableError(f"X[0] column '{name}' holds {kind}, which have no natural zero; set stretch=0.")
+        return self.units_
 
     def learn(self, points):
         locations = np.concatenate([p.location[np.isfinite(p.location)] for p in points])
@@ -158,7 +166,7 @@ class _Perturbed(TableTransformer):
         return points
 
     def _noisy(self, points):
-        shift = np.nan_to_num(points.error) * self.rng.standard_normal(len(points.value))
+        shift = np.nan_to_num(points.error, posinf=0.0) * self.rng.standard_normal(len(points.value))
         return replace(points, value=points.value + shift, error=np.sqrt(2) * points.error)
 
     def _contrasted(self, points):

@@ -1,12 +1,10 @@
 """What all steps share: reading an object as arrays, writing it back, and scikit-learn's manners.
 
 A step has one parameter per role of column that it reads (``value``, ``location``, ``band``, ``error``) and says what
-it does to one object in `forward` and `backward`; nothing else is needed for a new one (doc/extend/step.rst).
+it does to one object in `forward` and `backward`; nothing else is needed for a new one.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 from astropy import units as u
@@ -17,153 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import tables
 from ..exceptions import TableError
+from ._object import Points
 
-ROLES = ("value", "location", "band", "error")
 NUMBERS = ("value", "location", "error")
-
-
-@dataclass(frozen=True)
-class Points:
-    """One object as a step sees it.
-
-    A step changes none, but returns a changed copy, made by ``dataclasses.replace``.
-
-    Parameters
-    ----------
-    value : ndarray, shape (n_points,) or (n_points, n_draws)
-        In the unit of fit, NaN where not observed.
-    location : ndarray, shape (n_points,)
-        In the unit of fit.
-    band : ndarray of str, shape (n_points,)
-        "" where there is none.
-    error : ndarray, shape (n_points,) or (n_points, n_draws)
-        Of the value, in its unit; NaN where not known.
-    meta : dict
-        A copy of the metadata.
-    table : Table
-        The object itself, to be read only.
-    where : str
-        What errors call the object: "X[17]".
-    other : dict, default={}
-        Further columns to be added, or removed where None.
-    decoded : bool, default=False
-        Whether this is the way back, perhaps of what an encoder decoded.
-
-    Examples
-    --------
-    >>> from dataclasses import replace
-    >>> from skdaep.preprocessing import TableTransformer
-    >>> class Brighter(TableTransformer):
-    ...     def __init__(self, value=None):
-    ...         self.value = value
-    ...
-    ...     def forward(self, points):
-    ...         return replace(points, value=10 * points.value)
-    >>> from astropy.table import Table
-    >>> Brighter().fit_transform([Table({"time": [1.0, 2.0], "flux": [3.0, 4.0]})])[0]["flux"].tolist()
-    [30.0, 40.0]
-    """
-
-    value: np.ndarray
-    location: np.ndarray
-    band: np.ndarray
-    error: np.ndarray
-    meta: dict
-    table: Table
-    where: str
-    other: dict = field(default_factory=dict)
-    decoded: bool = False
-
-    def number(self, key: str, unit: str | None = None, hint: str = "") -> float:
-        """Return a number of the metadata.
-
-        Parameters
-        ----------
-        key : str
-            Key in meta, any case.
-        unit : str or None, default=None
-            Unit to which a Quantity is converted.
-        hint : str, default=""
-            What the error says if there is no such number.
-
-        Returns
-        -------
-        number : float
-            The number; one that is missing or not finite is a `TableError`.
-        """
-        value = self.meta.get(key)
-        if isinstance(value, u.Quantity) and unit is not None:
-            try:
-                value = value.to_value(unit)
-            except u.UnitConversionError:
-                raise TableError(f"{self.where} has {key!r} = {value} in meta, but {unit!r} is needed.") from None
-        else:
-            value = tables.metadata(self.table, key)
-        if isinstance(value, str):
-            raise TableError(f"{self.where} has {key!r} = {value!r} in meta, but a number is needed.")
-        if value is None or not np.isfinite(value):
-            has = ", ".join(map(str, self.meta)) or "nothing"
-            if self.decoded:
-                hint += (
-                    " Decode at transformed objects, which carry it: reconstruct(X), or inverse_transform(Z, at=X), "
-                    "which in a pipeline needs scikit-learn's metadata routing. Or declare it for the encoder, "
-                    f"Sequence(metadata=({key!r},)), whose learned grid then has its median."
-                )
-            raise TableError(f"{self.where} has no number {key!r} in meta (it has: {has}).{hint}")
-        return float(value)
-
-    def remember(self, **numbers: float) -> Points:
-        """Put into the metadata what the way back needs; a key that is taken is refused, not overwritten.
-
-        Parameters
-        ----------
-        **numbers : float
-            Keys and numbers.
-
-        Returns
-        -------
-        points : Points
-            A copy with them in its metadata.
-        """
-        taken = {str(key).lower() for key in self.table.meta}
-        for key in numbers:
-            if key.lower() in taken:
-                raise TableError(
-                    f"{self.where} has {key!r} in meta already, as if it had been transformed before. "
-                    f"Remove it, or set another key for this step."
-                )
-        return replace(self, meta=self.meta | numbers)
-
-    def recall(self, key: str) -> float:
-        """Return what `remember` put into the metadata when this object was transformed.
-
-        Parameters
-        ----------
-        key : str
-            Key in meta.
-
-        Returns
-        -------
-        number : float
-            The number.
-        """
-        return self.number(key)
-
-    def forget(self, *keys: str) -> Points:
-        """Take out of the metadata what `remember` put there.
-
-        Parameters
-        ----------
-        *keys : str
-            Keys in meta.
-
-        Returns
-        -------
-        points : Points
-            A copy without them.
-        """
-        gone = {key.lower() for key in keys}
-        return replace(self, meta={k: v for k, v in self.meta.items() if str(k).lower() not in gone})
 
 
 class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -246,7 +100,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """
         return self.units_
 
-    def is_magnitude_after(self) -> bool:
+    def is_magnitude_after(self) -> bool | None:
         """Return whether values grow towards the faint end after the step.
 
         Returns
@@ -343,16 +197,13 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         objects = self._objects(X)
         if not objects:
             raise ValueError("X holds 0 objects (n_samples=0); at least one is needed.")
-        required = ("value", "location", *self.required_roles())
-        columns = {
-            role: self._find(objects[0], role, getattr(self, role), "X[0]", role in required)
-            for role in ROLES
-            if hasattr(self, role)
-        }
-        self.columns_ = {role: name for role, name in columns.items() if name is not None}
+        self._columns = self._find(objects[0])
+        self.columns_ = {role: name for role, name in self._columns._asdict().items() if name is not None}
         self.units_ = self._units_of(objects[0])
-        self.units_out_ = self.units_after()
+        where = self.columns_.get("location")
+        self._scale = None if where is None else tables.time_scale(objects[0][where])
         self.is_magnitude_ = self._says_magnitude(objects[0])
+        self.units_out_ = self.units_after()
         self.learn([self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(objects)])
         return self
 
@@ -439,48 +290,54 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             raise TableError(f"X is an array of numbers; {self._name} needs a list of Tables.")
         return tables.as_objects(X)
 
-    def _find(self, table: Table, role: str, name: str | None, where: str, required: bool = True) -> str | None:
-        """Return the column of a role; the advice in an error is to set a parameter of this step."""
-        try:
-            return tables.find_column(table, role, name, where, required)
-        except TableError as error:
-            message = str(error).replace("modality=Sequence(", f"{self._name}(")
-            raise TableError(message) from None
+    @property
+    def _ask(self) -> str:
+        """How the step lets itself be told of a column, for errors."""
+        return f"{self._name}({{}})"
+
+    def _find(self, table: Table) -> tables.Columns:
+        """Return the columns of the roles that the step has parameters for, and what says that a value is none."""
+        names = {role: getattr(self, role) for role in tables.Columns._fields if hasattr(self, role)}
+        return tables.Columns.find(table, "X[0]", names, ("value", "location", *self.required_roles()), self._ask)
 
     def _units_of(self, table: Table) -> dict[str, str | None]:
         """Return the units by role; errors are read in the unit of the values they belong to."""
         found = {role: tables.unit_of(table, self.columns_[role]) for role in NUMBERS if role in self.columns_}
-        if found.get("error") is not None:
+        error = self.columns_.get("error") or self.columns_.get("ivar")
+        if error is not None and tables.unit_of(table, error) is not None:
             found["error"] = tables.unit_of_error(found["value"])
         return dict.fromkeys(NUMBERS) | found
 
-    def _says_magnitude(self, table: Table) -> bool:
-        """Return whether the values are magnitudes, by mark, unit or name."""
+    def _says_magnitude(self, table: Table) -> bool | None:
+        """Return whether the values are magnitudes, by mark, unit or name; None where nothing tells."""
         if "value" not in self.columns_:
-            return False
+            return None
         name = self.columns_["value"]
         mark = table[name].info.meta.get(tables.MAGNITUDE) if table[name].info.meta else None
         return tables.is_magnitude(name, self.units_["value"], mark)
 
+    def _need_kind(self, hint: str = "") -> None:
+        """Raise if nothing tells whether the values are magnitudes."""
+        if self.is_magnitude_ is None:
+            raise TableError(
+                f"X[0] column '{self.columns_['value']}' may be of magnitudes or of fluxes, for neither unit nor name "
+                f"tells. Set its unit{hint}."
+            )
+
+    @property
+    def _dex(self) -> float | None:
+        """How many dex one step in the values is, -0.4 of magnitudes; None of linear ones."""
+        return -0.4 if self.is_magnitude_ and not self.units_["value"] else tables.dex_of(self.units_["value"])
+
     def _read(self, table: Table, where: str, units: dict, decoded: bool = False) -> Points:
         if len(table) == 0:
             raise TableError(f"{where} is an empty table; remove the object.")
-        required = {"value", "location", *self.required_roles()} - ({"error"} if decoded else set())
-        found = {}
-        for role, name in self.columns_.items():
-            if role in required:
-                self._find(table, role, name, where)
-            if name not in table.colnames:
-                continue
-            if role == "band":
-                found[role] = tables.labels(table, name)
-            elif decoded and role != "location":
-                found[role] = tables.numbers_or_draws(table, name, where, units[role])
-            else:
-                found[role] = tables.numbers(table, name, where, units[role])
+        self._check_columns(table, where, decoded)
         n = len(table)
-        value = found.get("value", np.full(n, np.nan))
-        error = found.get("error", np.full(n, np.nan))
+        there = tables.Columns(**{role: name for role, name in self.columns_.items() if name in table.colnames})
+        read = tables.read_draws if decoded else tables.read_points
+        found = read([table], there, [where], units, scale=self._scale)
+        value, error = (found.get(role, np.full(n, np.nan)) for role in ("value", "error"))
         return Points(
             value=value,
             location=found.get("location", np.full(n, np.nan)),
@@ -492,9 +349,17 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             decoded=decoded,
         )
 
+    def _check_columns(self, table: Table, where: str, decoded: bool) -> None:
+        """Raise if a column is missing that the step cannot do without; what was decoded has no errors."""
+        error = "ivar" if "error" not in self.columns_ else "error"
+        needed = {"value", "location", *(() if decoded else self.required_roles())}
+        needed = {error if role == "error" else role for role in needed}
+        for role in needed & set(self.columns_):
+            tables.find_column(table, role, self.columns_[role], where, ask=self._ask)
+
     # --- writing ------------------------------------------------------------------------------------
 
-    def _write(self, old: Points, new: Points, units: dict, magnitude: bool) -> Table:
+    def _write(self, old: Points, new: Points, units: dict, magnitude: bool | None) -> Table:
         """Return a new Table in which the columns that the step changed are replaced.
 
         Where neither unit nor name of the values says rightly whether they are magnitudes, a mark in the meta of their
@@ -503,10 +368,16 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         kind = QTable if isinstance(old.table, QTable) else Table
         columns = {name: old.table[name] for name in old.table.colnames}
         for role, name in self.columns_.items():
-            if name in columns and getattr(new, role) is not getattr(old, role):
-                columns[name] = _column(getattr(new, role), units[role], columns[name], kind)
-                if role == "value" and tables.is_magnitude(name, units[role]) != magnitude:
-                    columns[name].info.meta = {tables.MAGNITUDE: magnitude}
+            if name not in columns or role == "quality":
+                continue
+            before, after = (getattr(p, "error" if role == "ivar" else role) for p in (old, new))
+            if after is before:
+                continue
+            if role == "ivar":
+                after = np.where(np.isnan(after), np.nan, np.abs(after) ** -2.0)
+            columns[name] = _column(after, _unit_of_role(units, role), columns[name], kind)
+            if role == "value" and magnitude not in (None, tables.is_magnitude(name, units[role])):
+                columns[name].info.meta = {tables.MAGNITUDE: magnitude}
         columns = {name: column for name, column in (columns | new.other).items() if column is not None}
         return kind(columns, meta=new.meta, copy=True)
 
@@ -520,6 +391,10 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         if not seen.any():
             raise TableError(f"{points.where} has no point left after {self._name}; {self.remedy}remove the object.")
         return table if keep.all() else table[keep]
+
+
+def _unit_of_role(units: dict[str, str | None], role: str) -> str | None:
+    return tables.unit_of_ivar(units["error"]) if role == "ivar" else units[role]
 
 
 def _column(values: np.ndarray, unit: str | None, like, kind: type):

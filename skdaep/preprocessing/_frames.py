@@ -8,12 +8,14 @@ from numbers import Real
 
 import numpy as np
 from astropy import units as u
+from astropy.time import ScaleValueError, Time
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 from sklearn.utils import check_scalar
 
+from .. import tables
 from ..exceptions import TableError
 from ._base import Points, TableTransformer
 
@@ -21,14 +23,15 @@ from ._base import Points, TableTransformer
 class RestFrame(TableTransformer):
     r"""Move locations to the rest frame of each object, by the redshift in its meta.
 
-    Wavelengths become :math:`\lambda / (1 + z)`, frequencies, energies and wavenumbers, told by their unit,
-    :math:`\nu (1 + z)`. With `times`, durations become :math:`t / (1 + z)`. The values stay as they were observed. The
-    way back reads the redshift in the meta of each Table again.
+    Wavelengths become :math:`\lambda / (1 + z)`, frequencies, energies and wavenumbers, told by their unit or, without
+    one, by their name, :math:`\nu (1 + z)`. From decimal logarithms, as ``loglam`` or in dex(Angstrom),
+    :math:`\log_{10} (1 + z)` is subtracted, or added. With `times`, durations become :math:`t / (1 + z)`. The values
+    stay as they were observed. The way back reads the redshift in the meta of each Table again.
 
     Parameters
     ----------
     redshift : str, default="redshift"
-        Key in meta, any case.
+        Key in meta, any case, of a number; a velocity is refused.
     times : bool, default=False
         Whether locations are times: days from a zero point of the object, such as `PhaseFromPeak` gives, not dates.
     location : str or None, default=None
@@ -54,49 +57,65 @@ class RestFrame(TableTransformer):
         self.location = location
 
     def units_after(self):
-        unit = self.units_["location"]
+        name, unit = self.columns_["location"], self.units_["location"]
+        self._axis = tables.log_unit(name, unit) or unit  # the unit itself, or that inside a logarithm
+        self._is_log = self._axis != unit
+        where = f"X[0] column '{name}'"
+        if self.times and self._scale is not None:
+            raise TableError(f"{where} holds dates; count them from a zero point of the object first: PhaseFromPeak.")
+        if unit is None and not self._is_log and tables.plain(name).startswith(("log", "ln")):
+            raise TableError(f"{where} has no unit, and is a logarithm by its name: of what? Set dex(Angstrom), say.")
         kinds = [u.s] if self.times else [u.m, u.Hz, u.J, 1 / u.m]
-        if unit is not None and not any(u.Unit(unit).is_equivalent(kind) for kind in kinds):
+        if self._axis is not None and not any(u.Unit(self._axis).is_equivalent(kind) for kind in kinds):
             need = "a time" if self.times else "a wavelength, frequency or energy; for times set times=True"
-            raise TableError(
-                f"X[0] column '{self.columns_['location']}' has unit '{unit}', but RestFrame needs {need}."
-            )
+            raise TableError(f"{where} has unit '{unit or self._axis}', but RestFrame needs {need}.")
         return self.units_
 
     def _stretch(self, points: Points) -> float:
         """Return the factor from rest frame to observer."""
-        redshift = points.number(self.redshift, hint=" Set it, or name its key with RestFrame(redshift=...).")
+        redshift = points.number(self.redshift, "", " Set it, or name its key with RestFrame(redshift=...).")
         if redshift <= -1:
             raise TableError(f"{points.where} has {self.redshift!r} = {redshift:g} in meta; it must be above -1.")
-        unit = self.units_["location"]
-        longer = self.times or unit is None or u.Unit(unit).is_equivalent(u.m)
-        return 1 + redshift if longer else 1 / (1 + redshift)
+        return 1 + redshift if self.times or self._grows() else 1 / (1 + redshift)
+
+    def _grows(self) -> bool:
+        """Return whether the axis is one of wavelengths, by its unit or else by its name."""
+        if self._axis is None:
+            return not tables.plain(self.columns_["location"]).startswith(("freq", "nu", "energy", "wavenumber"))
+        return u.Unit(self._axis).is_equivalent(u.m)
+
+    def _shifted(self, points: Points, factor: float) -> Points:
+        """Multiply locations, whose logarithm may be what there is, by a factor."""
+        location = points.location
+        return replace(points, location=location + np.log10(factor) if self._is_log else location * factor)
 
     def forward(self, points):
-        return replace(points, location=points.location / self._stretch(points))
+        return self._shifted(points, 1 / self._stretch(points))
 
     def backward(self, points):
-        return replace(points, location=points.location * self._stretch(points))
+        return self._shifted(points, self._stretch(points))
 
 
 class PhaseFromPeak(TableTransformer):
     r"""Count time from when the object is brightest in one band.
 
     The peak is that of a Gaussian process with a Matern kernel (:math:`\nu = 5/2`) and the measurement errors as noise,
-    on a grid of a 240th of `window`. It is fitted within `window` of the brightest point that has two others within a
-    third of it, so that a stray point is not taken for the peak. Where errors are not known, a tenth of the scatter
-    stands for them. The peak goes into the meta, from which the way back restores the times in float64.
+    on a grid of a 240th of `window`. It is fitted within `window` of the brightest point, two errors deducted, that has
+    two others within a third of it: neither a stray point nor one of large error is taken for the peak. Where errors
+    are not known, a tenth of the scatter stands for them. The peak goes into the meta, from which the way back restores
+    the times in float64.
 
     Parameters
     ----------
     peak_band : str or None, default="r"
         Band whose peak counts. None: all points.
     brightest : {"auto", "minimum", "maximum"}, default="auto"
-        Which end of the values is bright; "auto": the minimum of magnitudes, by their unit or the name of a column
-        without one or what a step before has made of it, and the maximum of anything else.
-    window : float, default=60.0
-        Times fitted on either side of the brightest point, in the unit of the locations of fit.
-    keep : (float, float) or None, default=None
+        Which end of the values is bright; "auto": the minimum of magnitudes and the maximum of anything else, by their
+        unit or the name of a column without one or what a step before has made of it. If none of these tells, it is
+        refused.
+    window : float or Quantity, default=60.0
+        Times fitted on either side of the brightest point, in the unit of the locations of fit if it has none.
+    keep : (float, float), Quantity or None, default=None
         First and last phase of the points that stay, for example (-30, 100); those removed do not come back. None
         keeps all.
     key : str, default="peak_time"
@@ -160,16 +179,22 @@ class PhaseFromPeak(TableTransformer):
     def check_parameters(self):
         if self.brightest not in ("auto", "minimum", "maximum"):
             raise ValueError(f"PhaseFromPeak(brightest={self.brightest!r}): choose 'auto', 'minimum' or 'maximum'.")
-        check_scalar(self.window, "window", Real, min_val=0, include_boundaries="neither")
-        if self.keep is not None and not (np.shape(self.keep) == (2,) and self.keep[0] < self.keep[1]):
+        check_scalar(_bare(self.window), "window", Real, min_val=0, include_boundaries="neither")
+        if self.keep is not None and not _are_increasing(self.keep):
             raise ValueError(f"PhaseFromPeak(keep={self.keep!r}): two increasing numbers are needed.")
 
     def required_roles(self):
         return () if self.peak_band is None else ("band",)
 
+    def units_after(self):
+        if self.brightest == "auto":
+            self._need_kind(", or brightest='minimum' or 'maximum'")
+        return self.units_
+
     def forward_all(self, points):
         curves = [self._curve(p) for p in points]
-        peaks = Parallel(self.n_jobs)(delayed(_peak_time)(*curve, self.window) for curve in curves)
+        window = _in_unit_of_locations(self, self.window, "window")
+        peaks = Parallel(self.n_jobs)(delayed(_peak_time)(*curve, window) for curve in curves)
         return [
             replace(p, location=p.location - peak).remember(**{self.key: peak})
             for p, peak in zip(points, peaks, strict=True)
@@ -178,7 +203,8 @@ class PhaseFromPeak(TableTransformer):
     def points_kept(self, points):
         if self.keep is None:
             return super().points_kept(points)
-        return (points.location >= self.keep[0]) & (points.location <= self.keep[1])
+        first, last = (_in_unit_of_locations(self, end, "keep") for end in self.keep)
+        return (points.location >= first) & (points.location <= last)
 
     def backward(self, points):
         return replace(points, location=points.location + points.recall(self.key)).forget(self.key)
@@ -204,7 +230,8 @@ class PhaseFromPeak(TableTransformer):
 def _peak_time(time: np.ndarray, brightness: np.ndarray, error: np.ndarray, window: float) -> float:
     """Return when a Gaussian process through the points is highest, within the range observed."""
     steady = (np.abs(time[:, None] - time) < window / 3).sum(1) > 2
-    origin = time[np.argmax(np.where(steady | ~steady.any(), brightness, -np.inf))]
+    surely = brightness - 2 * np.where(np.isfinite(error), error, 0.0)
+    origin = time[np.argmax(np.where(steady | ~steady.any(), surely, -np.inf))]
     near = np.abs(time - origin) < window
     time, brightness, error = time[near] - origin, brightness[near], error[near]
     scale = brightness.std() or 1.0
@@ -220,6 +247,10 @@ def _peak_time(time: np.ndarray, brightness: np.ndarray, error: np.ndarray, wind
     return float(origin + grid[np.argmax(process.predict(grid[:, None]))])
 
 
+#: cycles beyond which double precision leaves a phase fewer than two digits
+MOST_CYCLES = 1e14
+
+
 class PhaseFold(TableTransformer):
     r"""Fold locations by a period: phases from 0 to 1 and, beside them, the number of the cycle.
 
@@ -229,10 +260,11 @@ class PhaseFold(TableTransformer):
 
     Parameters
     ----------
-    period : str or float, default="period"
-        Key in meta, any case, or a period for all, in the unit of the locations of fit.
-    epoch : str, float or None, default=None
-        Where the phase is 0: a key in meta or a location for all. None: the first location of each object.
+    period : str, float or Quantity, default="period"
+        Key in meta, any case, or a period for all, in the unit of the locations of fit if it has none.
+    epoch : str, float, Quantity, Time or None, default=None
+        Where the phase is 0: a key in meta or a location for all. None: the first location of each object. A Time, here
+        or in meta, goes with locations that are Times, or are called "mjd" or "jd".
     cycle : str, default="cycle"
         Name of the new column.
     key : str, default="fold_epoch"
@@ -264,7 +296,9 @@ class PhaseFold(TableTransformer):
 
     def check_parameters(self):
         if not isinstance(self.period, str):
-            check_scalar(self.period, "period", Real, min_val=0, include_boundaries="neither")
+            check_scalar(_bare(self.period), "period", Real, min_val=0, include_boundaries="neither")
+        if not (self.epoch is None or isinstance(self.epoch, (str, Time))):
+            check_scalar(_bare(self.epoch), "epoch", Real)
 
     def units_after(self):
         return self.units_ | {"location": None}
@@ -272,8 +306,29 @@ class PhaseFold(TableTransformer):
     def _number(self, points: Points, name: str) -> float:
         """Return a parameter that is a number, or the key of one in meta."""
         given = getattr(self, name)
-        hint = f" Set it, or name its key with PhaseFold({name}=...)."
-        return points.number(given, self.units_["location"], hint) if isinstance(given, str) else float(given)
+        if isinstance(given, str) and isinstance(time := tables.raw_metadata(points.table, given), Time):
+            given = time
+        if isinstance(given, Time):
+            return self._location_of(given, points)
+        if not isinstance(given, str):
+            return _in_unit_of_locations(self, given, name)
+        return points.number(given, _unit_of_locations(self), f" Set it, or name its key with PhaseFold({name}=...).")
+
+    def _location_of(self, time: Time, points: Points) -> float:
+        """Return where a time is on the axis of the locations."""
+        name = self.columns_["location"]
+        called = name.lower()
+        if self._scale is not None:
+            try:
+                return float(getattr(time, self._scale).mjd)
+            except ScaleValueError as error:
+                raise TableError(f"{points.where} column '{name}' and the epoch: {error}.") from None
+        if called != "jd" and not called.endswith("mjd"):  # of the heliocentre or barycentre they are minutes apart
+            raise TableError(
+                f"{points.where} column '{name}' holds numbers whose origin is not known, so the epoch, a Time, has no "
+                f"place among them; give PhaseFold(epoch=...) as a number like them."
+            )
+        return float(time.jd if called == "jd" else time.mjd)
 
     def _period(self, points: Points) -> float:
         period = self._number(points, "period")
@@ -288,7 +343,14 @@ class PhaseFold(TableTransformer):
         if self.cycle in points.table.colnames:
             raise TableError(f"{points.where} has a column {self.cycle!r} already; set another cycle=.")
         epoch = float(seen.min()) if self.epoch is None else self._number(points, "epoch")
-        turns = (points.location - epoch) / self._period(points)
+        with np.errstate(over="ignore"):  # refused just below
+            turns = (points.location - epoch) / self._period(points)
+        if len(far := np.flatnonzero(np.abs(turns) > MOST_CYCLES)):
+            name, row = self.columns_["location"], far[0]
+            raise TableError(
+                f"{points.where} column '{name}' is {points.location[row]:g} at row {row}, so many periods from the "
+                f"epoch that no phase is left; set it to NaN, or look at the period."
+            )
         cycle = np.floor(turns)
         phase = turns - cycle
         # A hair before the epoch the rest rounds to 1, which is phase 0 of the next cycle.
@@ -300,3 +362,32 @@ class PhaseFold(TableTransformer):
         cycle = points.table[self.cycle] if self.cycle in points.table.colnames else 0
         location = points.recall(self.key) + (points.location + np.asarray(cycle)) * self._period(points)
         return replace(points, location=location, other={self.cycle: None}).forget(self.key)
+
+
+# --- parameters that may have a unit ----------------------------------------------------------------
+
+
+def _bare(number):
+    return number.value if isinstance(number, u.Quantity) else number
+
+
+def _are_increasing(ends) -> bool:
+    """Return whether they are two increasing numbers, each with or without a unit."""
+    try:
+        first, last = map(_bare, ends)
+        return isinstance(first, Real) and isinstance(last, Real) and first < last
+    except (TypeError, ValueError):
+        return False
+
+
+def _unit_of_locations(step: TableTransformer) -> str | None:
+    """Return the unit of the locations of fit; without one, Julian dates are in days."""
+    return step.units_["location"] or ("d" if "jd" in step.columns_["location"].lower() else None)
+
+
+def _in_unit_of_locations(step: TableTransformer, given, name: str) -> float:
+    """Return a parameter as a number in the unit of the locations of fit, in which it is if it has none."""
+    if not isinstance(given, u.Quantity):
+        return float(given)
+    where = f"{type(step).__name__}({name}=...)"
+    return float(tables.convert(given.value, str(given.unit), _unit_of_locations(step), where))

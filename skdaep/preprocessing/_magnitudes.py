@@ -8,7 +8,6 @@ from numbers import Real
 import numpy as np
 from astropy import units as u
 
-from .. import tables
 from ..exceptions import TableError
 from ._base import Points, TableTransformer
 
@@ -63,6 +62,9 @@ class FluxToMagnitude(TableTransformer):
         _check_zero_point(self)
 
     def units_after(self):
+        if self.is_magnitude_ or self._dex is not None:
+            unit = f" with unit '{self.units_['value']}'" if self.units_["value"] else ""
+            raise TableError(f"X[0] column '{self.columns_['value']}'{unit} is in magnitudes already, not a flux.")
         self._zero_point()  # refuses a unit that has none
         return self.units_ | {"value": "mag(AB)" if self.zero_point == "AB" else "mag", "error": "mag"}
 
@@ -124,10 +126,14 @@ class MagnitudeToFlux(TableTransformer):
     def units_after(self):
         name, unit = self.columns_["value"], self.units_["value"]
         given = None if unit is None else u.Unit(unit)
-        other = self.zero_point == "AB" and isinstance(given, u.MagUnit) and given != u.ABmag
-        if other or not (given is None or tables.is_magnitude(name, unit)):
+        inside = getattr(given, "physical_unit", None)
+        other = self.zero_point == "AB" and inside is not None and inside != u.ABmag.physical_unit
+        step = getattr(given, "function_unit", given)
+        of_mag = given is None or unit == "" or step.is_equivalent(u.mag)  # not per solid angle
+        if other or not of_mag or self.is_magnitude_ is False:
             kind = "AB magnitudes" if other else "magnitudes"
-            raise TableError(f"X[0] column '{name}' has unit '{unit}', but {type(self).__name__} needs {kind}.")
+            has = f"has unit '{unit}'" if unit else "is a flux by its name"
+            raise TableError(f"X[0] column '{name}' {has}, but {type(self).__name__} needs {kind}.")
         self._zero_point()
         flux = None if self.unit is None else u.Unit(self.unit).to_string()
         return self.units_ | {"value": flux, "error": flux}
@@ -139,10 +145,18 @@ class MagnitudeToFlux(TableTransformer):
         return _zero_point(self.zero_point, self.unit, "The flux")
 
     def forward(self, points):
-        return _to_flux(points, self._zero_point())
+        return _to_flux(self._times(points, self._magnitudes()), self._zero_point())
 
     def backward(self, points):
-        return _to_magnitude(points, self._zero_point())
+        return self._times(_to_magnitude(points, self._zero_point()), 1 / self._magnitudes())
+
+    def _magnitudes(self) -> float:
+        """Return how many magnitudes the unit of fit is: 0.001 for mmag."""
+        return 1.0 if self._dex is None else self._dex / -0.4
+
+    @staticmethod
+    def _times(points: Points, factor: float) -> Points:
+        return points if factor == 1 else replace(points, value=factor * points.value, error=factor * points.error)
 
 
 def _to_magnitude(points: Points, zero_point: float) -> Points:

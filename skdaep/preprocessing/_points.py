@@ -16,8 +16,9 @@ class SignalToNoiseCut(TableTransformer):
     r"""Remove points whose value is not well above its error.
 
     A point goes if :math:`|v| / \sigma` is below the threshold. In magnitudes, by their unit or the name of a column
-    without one, the ratio is that of the flux, :math:`2.5 / (\ln 10\, \sigma)`. A point whose value or error is not
-    known stays. There is no way back: `inverse_transform` leaves the points as they are.
+    without one, the ratio is that of the flux, :math:`2.5 / (\ln 10\, \sigma)`, and likewise in other logarithms; where
+    neither tells, it is refused. A point whose value or error is not known stays. There is no way back:
+    `inverse_transform` leaves the points as they are.
 
     Parameters
     ----------
@@ -58,10 +59,14 @@ class SignalToNoiseCut(TableTransformer):
     def required_roles(self):
         return ("error",)
 
+    def units_after(self):
+        self._need_kind()
+        return self.units_
+
     def points_kept(self, points):
         signal = np.abs(points.value)
-        if self.is_magnitude_:
-            signal = np.where(np.isfinite(signal), 2.5 / np.log(10), np.nan)
+        if self._dex is not None:
+            signal = np.where(np.isfinite(signal), 1 / (np.log(10) * abs(self._dex)), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = signal / points.error
         keep = ~(ratio < self.threshold)

@@ -188,7 +188,8 @@ class ZScore(TableTransformer):
             names = dict(chain(*(zip(self._names(g), pair, strict=True) for g, pair in statistics.items())))
             points = points.remember(**names)
         mean, scale = self._of_each(points, statistics)
-        return replace(points, value=(points.value - mean) / scale, error=points.error / scale)
+        with np.errstate(over="ignore"):  # a point of infinite error has no weight
+            return replace(points, value=(points.value - mean) / scale, error=points.error / scale)
 
     def backward(self, points):
         if not self.per_object:
@@ -226,10 +227,14 @@ class ZScore(TableTransformer):
 def _statistics(value: np.ndarray, group: np.ndarray, groups: Iterable[str]) -> dict[str, tuple[float, float]]:
     """Return mean and standard deviation of the observed values of each group that has any."""
     values = {g: value[np.isfinite(value) & (group == g)] for g in sorted(groups)}
-    return {g: (float(v.mean()), _spread(v)) for g, v in values.items() if len(v)}
+    return {g: _mean_and_spread(v) for g, v in values.items() if len(v)}
 
 
-def _spread(value: np.ndarray) -> float:
-    """Return the standard deviation, 1 where all that varies is the last bits."""
-    spread = float(value.std())
-    return spread if spread > 1e-12 * np.abs(value).max() else 1.0
+def _mean_and_spread(value: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation, 1 where all that varies is the last bits."""
+    unit = np.ldexp(1.0, int(np.frexp(np.abs(value).max())[1]) - 1)  # a power of two: no digit is lost
+    value = value / unit  # so that no square overflows or vanishes
+    spread = value.std()
+    scale = float(unit * spread)
+    varies = spread > 1e-12 and scale > np.finfo(float).tiny
+    return float(unit * value.mean()), scale if varies else 1.0

@@ -4,57 +4,94 @@ Units, masks, byte order, bytes and odd containers end here. Everything further 
 arrays in which NaN, and nothing else, means "not observed".
 """
 
-from ._arrays import bare, floats, rows
+from ._arrays import bare, floats
+from ._arrow import flattened, is_list, storage
 from ._columns import (
-    ALIASES,
-    MAGNITUDE,
-    candidates,
-    convert,
-    find_column,
     first_duplicate,
-    is_magnitude,
     labels,
     labels_of,
-    metadata,
     numbers,
     numbers_of,
     numbers_or_draws,
     owner_and_row,
-    unit_named,
-    unit_of,
-    unit_of_error,
-    unit_of_metadata,
+    time_scale,
     write,
 )
+from ._flat import FlatTables
+from ._long import from_long
+from ._metadata import has_metadata, listed, metadata, raw_metadata, unit_of_metadata
+from ._nested import from_nested
 from ._objects import as_objects, as_table, check_collection, each_object, is_numeric, is_tabular
+from ._points import read_draws, read_errors, read_points
+from ._roles import ALIASES, ASK, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
+from ._rows import rows
+from ._units import (
+    MAGNITUDE,
+    convert,
+    dex_of,
+    is_magnitude,
+    linear_unit,
+    log_unit,
+    plain,
+    unit_named,
+    unit_of,
+    unit_of_column,
+    unit_of_error,
+    unit_of_ivar,
+)
 
 __all__ = [
     "ALIASES",
+    "ASK",
+    "ERRORS",
+    "FLAGS",
+    "INVERSE_VARIANCES",
     "MAGNITUDE",
+    "SURVEYS",
+    "Columns",
+    "FlatTables",
     "as_objects",
     "as_table",
     "bare",
     "candidates",
     "check_collection",
     "convert",
+    "dex_of",
     "each_object",
     "find_column",
     "first_duplicate",
+    "flattened",
     "floats",
+    "from_long",
+    "from_nested",
+    "has_metadata",
+    "is_list",
     "is_magnitude",
     "is_numeric",
     "is_tabular",
     "labels",
     "labels_of",
+    "linear_unit",
+    "listed",
+    "log_unit",
     "metadata",
     "numbers",
     "numbers_of",
     "numbers_or_draws",
     "owner_and_row",
+    "plain",
+    "raw_metadata",
+    "read_draws",
+    "read_errors",
+    "read_points",
     "rows",
+    "storage",
+    "time_scale",
     "unit_named",
     "unit_of",
+    "unit_of_column",
     "unit_of_error",
+    "unit_of_ivar",
     "unit_of_metadata",
     "write",
 ]

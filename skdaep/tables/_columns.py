@@ -1,96 +1,57 @@
-"""Columns and metadata of Tables: found by name, read in a unit, written back."""
+"""Columns of Tables: found by name, read in a unit, written back."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
 
 import numpy as np
-from astropy import units as u
 from astropy.table import Column, QTable, Table
 from astropy.time import Time
 
 from ..exceptions import TableError
 from ._arrays import bare, floats
-
-#: role -> customary column names, lower case
-ALIASES = {
-    "value": ("value", "flux", "mag", "magnitude", "f_lambda", "flam", "fluxcal"),
-    "location": ("location", "time", "mjd", "jd", "date", "wavelength", "wave", "lambda", "phase"),
-    "band": ("band", "filter", "passband", "bandpass", "flt"),
-    "error": (
-        *("value_err", "flux_err", "fluxerr", "flux_error", "mag_err", "magerr", "magnitude_err"),
-        *("error", "uncertainty", "fluxcalerr", "value_error"),
-    ),
-}
+from ._units import convert, dex_of, says_log, unit_named, unit_of_column
 
 
-def find_column(
-    table: Table, role: str, name: str | None, where: str, required: bool = True, prefer: tuple[str, ...] = ()
-) -> str | None:
-    """Return the name of the column that plays a role: `name` if given, else the only alias present.
-
-    Of several aliases one of `prefer` is taken.
-
-    Raises
-    ------
-    TableError
-        If the column named is not there, or none or several columns have a customary name.
-    """
-    has = ", ".join(table.colnames) or "no columns"
-    if name is not None:
-        if name not in table.colnames:
-            raise TableError(
-                f"{where} has no column '{name}' (it has: {has}). "
-                f"Rename it or declare it with modality=Sequence({role}=...)."
-            )
-        return name
-    found = candidates(table, role, prefer)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise TableError(
-            f"{where} has several candidates for the {role}: {', '.join(found)}. "
-            f"Choose with modality=Sequence({role}={found[0]!r}, ...)."
-        )
-    if required:
-        raise TableError(
-            f"{where} has no column for the {role} (it has: {has}; known names: {', '.join(ALIASES[role])}). "
-            f"Declare it with modality=Sequence({role}=...)."
-        )
-    return None
-
-
-def candidates(table: Table, role: str, prefer: tuple[str, ...] = ()) -> list[str]:
-    """Return the columns with a customary name for a role, only those of `prefer` if there are any."""
-    found = [c for c in table.colnames if c.lower() in ALIASES[role]]
-    return [c for c in found if c in prefer] or found
-
-
-def numbers(table: Table, name: str, where: str, unit: str | None = None) -> np.ndarray:
-    """Return a column as a new float64 array in `unit`, NaN where it is masked.
+def numbers(table: Table, name: str, where: str, unit: str | None = None, **options) -> np.ndarray:
+    """Return a column as a new float64 array in `unit`, NaN where it is masked; `options` are those of `numbers_of`.
 
     Raises
     ------
     TableError
         If the column is not one real number per row, holds an infinite value, or has an inconvertible unit.
     """
-    return numbers_of([table], name, [where], unit)
+    return numbers_of([table], name, [where], unit, **options)
 
 
 def numbers_of(
-    objects: list[Table], name: str, where: list[str], unit: str | None = None, whose: str = "fit"
+    objects: list[Table],
+    name: str,
+    where: list[str],
+    unit: str | None = None,
+    whose: str = "fit",
+    *,
+    scale: str | None = None,
+    without: Callable[[Table], str | None] | None = None,
+    finite: bool = True,
 ) -> np.ndarray:
-    """Return a column of many Tables end to end, as `numbers` does that of one; `whose` says where `unit` is from."""
+    """Return a column of many Tables end to end, as `numbers` does that of one.
+
+    `whose` says where `unit` is from, `scale` is that of times, `without` says the unit of an object's column
+    that bears none; with ``finite=False`` infinite numbers pass.
+    """
     columns = [table.columns[name] for table in objects]
-    cells = [_real(column, name, place) for column, place in zip(columns, where, strict=True)]
+    cells = [_real(column, name, place, scale) for column, place in zip(columns, where, strict=True)]
     lengths = [len(c) for c in cells]
     values = np.concatenate(cells, dtype=np.float64, casting="unsafe")
-    if np.isinf(values).any():
+    if finite and np.isinf(values).any():
         owner, row = (x[np.isinf(values)][0] for x in owner_and_row(lengths))
         raise TableError(f"{where[owner]} column '{name}' is infinite at row {row}; mask it or set it to NaN.")
-    units = [_unit_name(column) for column in columns]
+    units = [unit_of_column(column) for column in columns]
+    if without is not None and None in units:
+        units = [without(table) if one is None else one for one, table in zip(units, objects, strict=True)]
+    if unit is not None and says_log(name) and dex_of(unit) is None:  # loglam, for a fit in Angstrom
+        units = ["dex(Angstrom)" if one in (None, "dex") else one for one in units]
     for given in dict.fromkeys(units):
         rows = np.repeat([one == given for one in units], lengths)
         values[rows] = convert(values[rows], given, unit, f"{where[units.index(given)]} column '{name}'", whose)
@@ -103,92 +64,83 @@ def owner_and_row(lengths) -> tuple[np.ndarray, np.ndarray]:
     return owner, np.arange(len(owner)) - (np.cumsum(lengths) - lengths)[owner]
 
 
-def _real(column, name: str, where: str) -> np.ndarray:
+def _real(column, name: str, where: str, scale: str | None = None) -> np.ndarray:
     """Return the cells of a column, NaN where it is masked; TableError if they are not one real number per row."""
+    if scale is not None and isinstance(column, Time) and column.scale != scale:
+        column = _in_scale(column, scale, f"{where} column '{name}'")
     cells, mask = bare(column)
     if cells.ndim != 1 or cells.dtype.kind not in "iufb":
-        kind = {"c": "complex numbers", "U": "text", "S": "text", "O": "Python objects"}.get(cells.dtype.kind)
-        kind = kind or f"{cells.dtype} of {cells.ndim - 1} further dimensions"
-        raise TableError(f"{where} column '{name}' holds {kind}; one real number per row is needed.")
+        raise TableError(f"{where} column '{name}' holds {_shown(cells, mask)}")
     return cells if mask is None else floats(column)
 
 
-def numbers_or_draws(table: Table, name: str, where: str, unit: str | None = None) -> np.ndarray:
+def _shown(cells: np.ndarray, mask: np.ndarray | None) -> str:
+    """Return what a column holds in place of numbers, with the first cell that is none, and what to do about it."""
+    needed = "one real number per row is needed."
+    if cells.ndim != 1:
+        return f"{cells.dtype} of {cells.ndim - 1} further dimensions; {needed}"
+    kind = {"c": "complex numbers", "O": "Python objects"}.get(cells.dtype.kind, "text")
+    if cells.dtype.kind not in "USO":
+        return f"{kind}; {needed}"
+    rows = range(len(cells)) if mask is None else np.flatnonzero(~mask)
+    odd = next((i for i in rows if not _is_number(cells[i])), None)
+    if odd is None:
+        return f"{kind}, though numbers all of it; {needed} Make it so with .astype(float)."
+    cell = cells[odd].decode(errors="replace") if isinstance(cells[odd], bytes) else cells[odd]
+    limit = isinstance(cell, str) and cell.strip().startswith(("<", ">"))
+    shown = repr(str(cell) if isinstance(cell, str) else cell)[:40]
+    remedy = "An upper limit? Set it to NaN, or flag" if limit else "Set it to NaN where there is none, or flag"
+    return (
+        f"{kind}, {shown} at row {odd}; {needed} {remedy} such rows in a column of numbers with Sequence(quality=...)."
+    )
+
+
+def _is_number(cell) -> bool:
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def time_scale(column) -> str | None:
+    """Return the scale of a column of times, None of any other."""
+    return column.scale if isinstance(column, Time) else None
+
+
+def _in_scale(column: Time, scale: str, where: str) -> Time:
+    try:
+        return getattr(column, scale)
+    except (ValueError, AttributeError) as error:  # of a local time nothing is known
+        raise TableError(f"{where} is in {column.scale}, which cannot be brought to {scale} of fit: {error}") from None
+
+
+def numbers_or_draws(table: Table, name: str, where: str, unit: str | None = None, **options) -> np.ndarray:
     """Return what `numbers` does of a column that may have a further axis for draws."""
     shape = table[name].shape
     if len(shape) == 2:
         table = Table({name: table[name].reshape(-1)})
-    return numbers(table, name, where, unit).reshape(shape)
+    return numbers(table, name, where, unit, **options).reshape(shape)
 
 
-def unit_of(table: Table, name: str) -> str | None:
-    """Return the unit of a column as a string, None where it has none."""
-    return _unit_name(table[name])
+def labels(table: Table, name: str, where: str = "The object") -> np.ndarray:
+    """Return a column of labels as an array of str, "" where it is masked; TableError if it is not one per row."""
+    return labels_of([table], name, [where])
 
 
-def _unit_name(column) -> str | None:
-    if not isinstance(column, np.ndarray) and isinstance(column, Time):
-        return "d"
-    return None if column.unit is None else _to_string(column.unit)
-
-
-@lru_cache
-def _to_string(unit) -> str:  # takes longer than all the rest of reading a column
-    return unit.to_string()
-
-
-@lru_cache
-def unit_named(name: str):
-    """Return the unit of a name that `unit_of` gave, also of one that astropy does not know."""
-    return u.Unit(name, parse_strict="silent")
-
-
-def unit_of_error(unit: str | None) -> str | None:
-    """Return the unit of the errors of values in `unit`: "mag" for "mag(AB)", else the same."""
-    return unit if unit is None else getattr(unit_named(unit), "function_unit", unit_named(unit)).to_string()
-
-
-#: in the meta of a column whose name and unit do not say whether it is in magnitudes
-MAGNITUDE = "magnitude"
-
-
-def is_magnitude(name: str, unit: str | None, mark: bool | None = None) -> bool:
-    """Return whether a column is in magnitudes: by the mark of a step, its unit or, without one, by its name."""
-    if mark is not None:
-        return mark
-    if unit is None:
-        return name.lower().startswith("mag")
-    return getattr(unit_named(unit), "function_unit", unit_named(unit)) == u.mag
-
-
-def convert(values, given: str | None, wanted: str | None, where: str, whose: str = "fit"):
-    """Return numbers in another unit; those without one are in it already, which is that of fit or of an object.
-
-    Raises
-    ------
-    TableError
-        If that cannot be.
-    """
-    if given in (None, wanted) or (given == "" and wanted is None):  # "": dimensionless
-        return values
-    if wanted is None:
-        raise TableError(f"{where} has unit '{given}', but {whose} had none. Remove it, or add it there.")
-    try:
-        return unit_named(given).to(unit_named(wanted), values, equivalencies=u.spectral())
-    except ValueError:  # of units that astropy does not know it is no UnitConversionError
-        raise TableError(f"{where} has unit '{given}', which cannot be converted to '{wanted}' of {whose}.") from None
-
-
-def labels(table: Table, name: str) -> np.ndarray:
-    """Return a column of labels as an array of str, "" where it is masked."""
-    return labels_of([table], name)
-
-
-def labels_of(objects: list[Table], name: str) -> np.ndarray:
+def labels_of(objects: list[Table], name: str, where: list[str]) -> np.ndarray:
     """Return a column of labels of many Tables end to end, as `labels` does that of one."""
     cells, masks = zip(*(bare(table.columns[name]) for table in objects), strict=True)
+    for i, cell in enumerate(cells):
+        if cell.ndim != 1:
+            raise TableError(
+                f"{where[i]} column '{name}' has {cell.ndim - 1} further dimensions; one label per row is needed."
+            )
     alike = len({c.dtype.kind if c.dtype.kind in "US" else c.dtype for c in cells}) == 1
-    text = _as_text(np.concatenate(cells)) if alike else np.concatenate([_as_text(c) for c in cells])
+    try:
+        text = _as_text(np.concatenate(cells)) if alike else np.concatenate([_as_text(c) for c in cells])
+    except UnicodeDecodeError:
+        raise TableError(f"{where[0]} column '{name}' holds bytes that are not UTF-8; decode them before.") from None
     if all(mask is None for mask in masks):
         return text
     hidden = [np.zeros(len(c), bool) if mask is None else mask for c, mask in zip(cells, masks, strict=True)]
@@ -196,12 +148,31 @@ def labels_of(objects: list[Table], name: str) -> np.ndarray:
 
 
 def _as_text(values: np.ndarray) -> np.ndarray:
-    """Decode bytes, number and object labels; "g", b"g" and np.str_("g") are one label."""
+    """Decode bytes, number and object labels, "" where they are absent.
+
+    "g", b"g" and np.str_("g") are one label, and so are 1, 1.0 and "1".
+    """
     if values.dtype.kind == "S":
         values = _decoded(values)
-    if values.dtype.kind == "O":
-        values = [v.decode() if isinstance(v, bytes) else "" if v is None else str(v) for v in values]
-    return np.char.strip(np.asarray(values).astype(str))
+    if values.dtype.kind in "fO":
+        values = [_label(v) for v in values.tolist()]
+    text = np.char.strip(np.asarray(values).astype(str))
+    if text.dtype.itemsize >= _SHORTEST_ABSENT:
+        text[np.isin(text, _ABSENT)] = ""
+    return text
+
+
+#: what numpy and pandas write for nothing into a column of text
+_ABSENT = ("nan", "None", "<NA>", "NaT")
+_SHORTEST_ABSENT = np.dtype("U3").itemsize
+
+
+def _label(value) -> str:
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return "" if value is np.ma.masked or value is None else str(value)
 
 
 def _decoded(values: np.ndarray) -> np.ndarray:
@@ -209,38 +180,6 @@ def _decoded(values: np.ndarray) -> np.ndarray:
         return values.astype(str)  # ASCII only, a hundred times as fast
     except UnicodeDecodeError:
         return np.char.decode(values, "utf-8")
-
-
-def metadata(table: Table, key: str):
-    """Return ``table.meta[key]``, ignoring case (FITS makes keys upper case), or None if absent or NaN.
-
-    A number comes back as float, in its own unit, anything else as str.
-    """
-    value = _entry(table, key)
-    if value is None or np.ma.is_masked(value):
-        return None
-    if isinstance(value, u.Quantity):
-        value = value.value
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value.item()
-    if isinstance(value, bytes):
-        return value.decode()
-    if isinstance(value, (int, float, np.number, np.bool_)):
-        return float(value) if math.isfinite(value) else None
-    return str(value)
-
-
-def unit_of_metadata(table: Table, key: str) -> str | None:
-    """Return the unit of what `metadata` returns, None where it has none."""
-    value = _entry(table, key)
-    return _unit_name(value) if isinstance(value, u.Quantity) else None
-
-
-def _entry(table: Table, key: str):
-    value = table.meta.get(key)
-    if value is None:
-        value = next((v for k, v in table.meta.items() if str(k).lower() == key.lower()), None)
-    return value
 
 
 # --- writing back -----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from numbers import Number
 
 import numpy as np
@@ -10,15 +10,19 @@ from astropy import units as u
 from astropy.table import Table
 
 from ..exceptions import TableError
+from ._frames import holds_points, refuse_frame
+
+#: kind of uncertainty -> the power of a standard deviation that it is
+UNCERTAINTIES = {"std": 1, "var": 2, "ivar": -2}
 
 
 def is_numeric(X) -> bool:
     """Return whether X is meant as a 2-D array of numbers rather than as a list of Tables."""
     if is_tabular(X) or (isinstance(X, dict) and not hasattr(X, "shape")):  # scipy has sparse arrays that are dicts
         return False
-    if isinstance(X, Sequence) and not isinstance(X, str):  # a list, a tuple, or one that makes objects on demand
-        return len(X) > 0 and not any(is_tabular(x) for x in X) and not _looks_like_objects(X)
-    if getattr(getattr(X, "dtype", None), "names", None):
+    if is_listing(X):
+        return len(X) > 0 and not any(is_tabular(x) for x in each(X)) and not _looks_like_objects(X)
+    if getattr(getattr(X, "dtype", None), "names", None) or holds_points(X) or not _is_collection(X):
         return False
     values = X.to_numpy() if hasattr(X, "to_numpy") else X
     if getattr(values, "dtype", None) != np.dtype(object):
@@ -29,12 +33,33 @@ def is_numeric(X) -> bool:
     return not any(is_tabular(x) for x in cells)
 
 
+def is_listing(X) -> bool:
+    """Return whether X is a list or like one: a tuple, the values of a dict, groups of a Table, objects on demand."""
+    if isinstance(X, (str, bytes, dict)) or any(hasattr(X, a) for a in ("shape", "dtype", "__array__", "to_numpy")):
+        return False
+    return hasattr(X, "__len__") and (hasattr(X, "__getitem__") or hasattr(X, "__iter__"))
+
+
+def each(X) -> Iterator:
+    """Yield what a listing holds; one that only has a length and indices may know no end."""
+    return iter(X) if hasattr(X, "__iter__") else (X[i] for i in range(len(X)))
+
+
+def _is_collection(X) -> bool:
+    return not isinstance(X, (str, bytes)) and any(hasattr(X, a) for a in ("__len__", "__array__", "shape"))
+
+
 def check_collection(X, name: str = "X", wanted: str = "a list of Tables or a 2-D array") -> None:
     """Raise TableError if X is no collection but a single object, say, or one that can be gone through only once."""
     if is_tabular(X):
-        raise TableError(f"{name} is a single {type(X).__name__}; pass a list of them, [{name}], one per object.")
-    if isinstance(X, (str, bytes)) or not any(hasattr(X, a) for a in ("__len__", "__array__", "shape")):
+        if _is_spectrum(X) and np.ndim(X.flux) > 1:
+            raise TableError(f"{name} is a {type(X).__name__} of several spectra; {_apart(X, name)}.")
+        kind = "structured array" if _is_records(X) else type(X).__name__
+        raise TableError(f"{name} is a single {kind}; pass a list of them, [{name}], one per object.")
+    refuse_frame(X, name)
+    if not _is_collection(X):
         hint = f"; pass list({name})" if isinstance(X, Iterable) and not isinstance(X, (str, bytes)) else ""
+        hint = f"; pass {name}.collect()" if hasattr(X, "collect") else hint
         raise TableError(f"{name} must be {wanted}, not {_describe(X)}{hint}.")
 
 
@@ -56,13 +81,13 @@ def each_object(X, name: str = "X") -> Iterator[Table]:
         If X is anything else, naming the first object that is not a Table.
     """
     if isinstance(X, dict):
-        raise TableError(f"{name} is a dict; pass a list of Tables, one per object.")
+        raise TableError(f"{name} is a dict; pass a list of Tables, one per object, such as list({name}.values()).")
     check_collection(X, name)
     if getattr(getattr(X, "dtype", None), "names", None):
-        if X.ndim != 2:  # numpy.asarray of one Table; of a list of them it has two dimensions
-            raise TableError(f"{name} is a single structured array; pass a list of Tables, one per object.")
+        if X.ndim != 2:
+            raise TableError(f"{name} is a structured array of {X.ndim} dimensions; pass a list of Tables.")
         X = (Table(row) for row in X)
-    for i, x in enumerate(_cells(X) if hasattr(X, "shape") else X):
+    for i, x in enumerate(_cells(X) if hasattr(X, "shape") else each(X)):
         yield as_table(x, f"{name}[{i}]")
 
 
@@ -79,44 +104,99 @@ def _is_spectrum(x) -> bool:
 
 def is_tabular(x) -> bool:
     """Return whether x is what `as_table` takes."""
-    return isinstance(x, Table) or _is_spectrum(x)
+    return isinstance(x, Table) or _is_records(x) or _is_spectrum(x)
+
+
+def _is_records(x) -> bool:
+    """Return whether x is a record array: one object, as a FITS file gives it."""
+    return isinstance(x, np.ndarray) and bool(x.dtype.names) and x.ndim == 1
 
 
 def _looks_like_objects(X) -> bool:
     """A list of things that are neither numbers nor rows of numbers: to be refused as objects, by index."""
-    return len(X) > 0 and all(isinstance(x, (dict, str, bytes, type(None))) or hasattr(x, "columns") for x in X)
+    return all(isinstance(x, (dict, str, bytes, type(None))) or hasattr(x, "columns") or _is_pair(x) for x in each(X))
+
+
+def _is_pair(x) -> bool:
+    """Return whether x is a key and an object, as the items of a dict and of a GroupBy are."""
+    return isinstance(x, tuple) and len(x) == 2 and (hasattr(x[1], "columns") or is_tabular(x[1]))
 
 
 def as_table(x, where: str, hint: str = "All objects must be Tables, or all rows of one 2-D array.") -> Table:
     """Return one object as a Table; TableError if it cannot be one, with a hint if it is several rows or Tables."""
     if isinstance(x, Table):
         return x
+    if _is_records(x):
+        return Table(x)
     if _is_spectrum(x):
-        return _table_of_spectrum(x)
-    hint = f" {hint}" if isinstance(x, (np.ndarray, list, tuple)) else ""
+        _check_spectrum(x, where)
+        return _table_of_spectrum(x, where)
+    raise TableError(f"{where} is not a Table but {_describe(x)}.{_way_to_a_table(x, hint)}")
+
+
+def _way_to_a_table(x, several: str) -> str:
+    """Return what to do with something that is no Table, `several` for what holds several of them."""
     if isinstance(x, dict):
-        hint = (
+        return (
             " A dict of columns is made one by Table(...). Dicts of modalities are for MultimodalDAEP; else pass one "
             f"of them, [x[{next(iter(x), 'spectrum')!r}] for x in X]."
         )
-    raise TableError(f"{where} is not a Table but {_describe(x)}.{hint}")
+    if _is_pair(x):
+        return " It is a key and an object: pass the objects alone, [x for _, x in X], as Tables."
+    if hasattr(x, "columns") and hasattr(x, "to_numpy"):
+        return f" Table.from_pandas(x{'' if hasattr(x, 'iloc') else '.to_pandas()'}) makes it one."
+    if hasattr(x, "header") and hasattr(x, "data"):
+        return " Table.read(hdu) makes one of an HDU of FITS."
+    return f" {several}" if isinstance(x, (np.ndarray, list, tuple)) else ""
 
 
 def _describe(x) -> str:
     return "None" if x is None else f"a {type(x).__name__}"
 
 
-def _table_of_spectrum(spectrum) -> Table:
+def _apart(spectra, where: str) -> str:
+    """Return how the spectra that one object holds become a list."""
+    return f"pass a list of them, [{where}[i] for i in range({len(spectra.flux)})]"
+
+
+def _check_spectrum(spectrum, where: str) -> None:
+    """Raise TableError if it is several spectra in one, or if what its uncertainty means is not known."""
+    if np.ndim(spectrum.flux) > 1:
+        raise TableError(f"{where} is a {type(spectrum).__name__} of several spectra; {_apart(spectrum, where)}.")
+    kind = getattr(spectrum.uncertainty, "uncertainty_type", None)
+    if spectrum.uncertainty is not None and kind not in UNCERTAINTIES:
+        raise TableError(
+            f"{where} has a {type(spectrum.uncertainty).__name__}, whose meaning is not known; make it a "
+            f"StdDevUncertainty, VarianceUncertainty or InverseVariance, or set .uncertainty = None."
+        )
+
+
+def _table_of_spectrum(spectrum, where: str) -> Table:
     """Make a Table of a specutils.Spectrum; its mask is True, or a flag other than 0, where a pixel is bad."""
     columns = {"wavelength": spectrum.spectral_axis.to(u.AA, u.spectral()), "flux": spectrum.flux}
     table = Table(columns, meta=dict(spectrum.meta))
-    if spectrum.mask is not None:
-        table = Table(table, masked=True)
-        table["flux"].mask = np.asarray(spectrum.mask) != 0
+    bad = np.zeros(len(table), bool) if spectrum.mask is None else np.asarray(spectrum.mask) != 0
     if spectrum.uncertainty is not None:
-        error = spectrum.uncertainty.array
-        power = {"std": 1.0, "var": 0.5, "ivar": -0.5}[spectrum.uncertainty.uncertainty_type]
-        with np.errstate(divide="ignore"):
-            table["flux_err"] = np.asarray(error, float) ** power * spectrum.flux.unit
-        table["flux_err"][~np.isfinite(table["flux_err"])] = np.nan
+        error = _errors_of_spectrum(spectrum, where)
+        bad |= np.isinf(error.value)  # nothing is known there: an inverse variance of 0
+        error[~np.isfinite(error)] = np.nan
+        table["flux_err"] = error
+    if spectrum.mask is not None or bad.any():
+        table = Table(table, masked=True)
+        table["flux"].mask = bad
     return table
+
+
+def _errors_of_spectrum(spectrum, where: str) -> u.Quantity:
+    """Return one-sigma errors in the unit of the flux; an uncertainty without a unit is in the power of that."""
+    uncertainty = spectrum.uncertainty
+    power = UNCERTAINTIES[uncertainty.uncertainty_type]
+    unit = getattr(uncertainty, "unit", None) or spectrum.flux.unit**power
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = (np.asarray(uncertainty.array, float) * unit) ** (1 / power)
+    try:
+        return error.to(spectrum.flux.unit)
+    except u.UnitConversionError:
+        raise TableError(
+            f"{where} has an uncertainty in '{unit}', which does not fit its flux in '{spectrum.flux.unit}'."
+        ) from None

@@ -18,6 +18,8 @@ import skdaep
 from skdaep import CorruptModelError, DeviceError, Sequence, modalities
 from skdaep.model import files
 
+ESTIMATORS = (*skdaep.ESTIMATORS, *skdaep.CLOSED_FORM)
+
 
 @pytest.fixture(scope="session")
 def model_file(fitted, tmp_path_factory):

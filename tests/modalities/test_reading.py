@@ -36,7 +36,7 @@ HIDDEN = np.arange(N) == 2
 ODD = [
     light_curve(0)[:2],
     QTable(light_curve(1)),
-    TimeSeries(light_curve(2)["mag", "band", "mag_err"], time=Time(60000 + np.arange(N) % 3, format="mjd")),
+    TimeSeries(light_curve(2)["mag", "band", "mag_err"], time=Time(np.arange(N) % 3, format="mjd")),
     light_curve(4)["time", "mag", "band"],
     with_column("mag", lambda c: MaskedColumn(c.quantity.to(u.Jy), mask=HIDDEN)),
     with_column("mag", lambda c: np.round(c.data).astype(">i2")),
@@ -83,7 +83,8 @@ def test_labels_that_are_not_ascii_are_read_from_bytes():
 FAULTS = {
     "no column": (lambda t: t.remove_column("time"), "has no column 'time'"),
     "kind": (lambda t: t.replace_column("mag", Column(["1"] * N)), "'mag' holds text"),
-    "infinite": (lambda t: t["mag_err"].__setitem__(4, np.inf), "column 'mag_err' is infinite at row 4"),
+    "infinite": (lambda t: t["mag"].__setitem__(4, np.inf), "column 'mag' is infinite at row 4"),
+    "negative": (lambda t: t["mag_err"].__setitem__(4, -99), "column 'mag_err' is -99 at row 4, but an error"),
     "unit": (lambda t: setattr(t["time"], "unit", u.kg), "column 'time' has unit 'kg'"),
     "nothing": (lambda t: t["mag"].__setitem__(slice(None), np.nan), "has no finite 'mag'"),
     "band": (lambda t: t["band"].__setitem__(1, "z"), "has band 'z'"),

@@ -316,7 +316,7 @@ def test_location_features_resolve_the_finest_spacing(spacing):
     modality = Sequence().learn([Table({"wavelength": place, "flux": np.sin(place)})])
     assert modality.learned.resolution * modality.learned.location.scale == pytest.approx(spacing, rel=1e-3)
     features = modality.tokenizer(8).location.features
-    location = torch.from_numpy(read(modality, Table({"wavelength": place, "flux": place})).location)
+    location = torch.from_numpy(read(modality, Table({"wavelength": place, "flux": np.sin(place)})).location)
     distance = torch.cdist(features(location), features(location)).fill_diagonal_(torch.inf)
     assert distance.min() > 1
     assert features.width <= 128  # four to an octave, not one per spacing

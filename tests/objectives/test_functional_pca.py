@@ -29,14 +29,21 @@ def store_of(modality, objects):
     return learned.collate(learned.read_all(objects, [f"X[{i}]" for i in range(len(objects))]))
 
 
+def solve(modality, store, n_components, **options):
+    options = dict(smoothness=None, error_weighting=False, max_iter=100, tol=3e-4) | options
+    networks = {"bottleneck_length": n_components, "bottleneck_dim": 1}
+    return FunctionalPCA.solve({NAME: modality}, networks, options, {NAME: store}, None, 0)
+
+
 TABLES = [table(i) for i in range(80)]
+MODALITY = Sequence().learn(TABLES)
 STORE = store_of(Sequence(), TABLES)
 ALL = torch.arange(len(STORE))
 
 
 @pytest.fixture(scope="module")
 def fitted():
-    return FunctionalPCA.fit(NAME, STORE, (2, 2), n_bands=2, weigh_errors=True)
+    return solve(MODALITY, STORE, 4, error_weighting=True)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +57,7 @@ def batch(index=ALL):
 
 def test_the_bottleneck_has_the_asked_shape_and_its_posterior_is_narrower_than_the_prior(objective):
     mean, scale = objective.encode({NAME: batch()})
-    assert mean.shape == scale.shape == (80, 2, 2)
+    assert mean.shape == scale.shape == (80, 4, 1)
     assert (scale.flatten(1) <= objective.factors.variance.sqrt() * 1.0001).all()
 
 
@@ -69,11 +76,11 @@ def test_reconstructions_beat_the_mean_and_the_history_tells_why(fitted):
     objective, history = fitted
     b = batch()
     rebuilt = objective.decode(NAME, objective.encode({NAME: b}).mean, b)
-    bare = objective.decode(NAME, torch.zeros(80, 2, 2), b)
+    bare = objective.decode(NAME, torch.zeros(80, 4, 1), b)
     error, of_mean = (((x - b.value).abs() * b.observed).sum() / b.observed.sum() for x in (rebuilt, bare))
     assert error < 0.3 * of_mean
     assert [r["iteration"] for r in history] == list(range(1, len(history) + 1))
-    assert {"log_likelihood", "validation_error", "smoothness", "noise", "seconds"} < set(history[0])
+    assert {"log_likelihood", "validation_loss", "smoothness", "noise", "seconds"} < set(history[0])
     assert history[-1]["log_likelihood"] > history[0]["log_likelihood"]
 
 
@@ -86,7 +93,9 @@ def test_loss_is_minus_the_log_likelihood_per_number(objective):
 def test_draws_are_of_the_posterior_and_noise_is_that_of_each_measurement(objective):
     b, g = batch(ALL[:1]), torch.Generator().manual_seed(0)
     many = {NAME: b.repeat(4000)}
-    z = objective.draw(many, torch.randn(4000, 2, 2, generator=g)).flatten(1).double()
+    (expert,) = zip(*objective.experts({NAME: b}), strict=True)
+    z = expert[0].flatten() + torch.randn(4000, 4, generator=g) @ expert[3][0].T
+    z = z.double()
     mean, covariance, _ = objective.posterior({NAME: b})
     torch.testing.assert_close(z.mean(0), mean[0], atol=0.05, rtol=0)
     torch.testing.assert_close(z.T.cov(), covariance[0], atol=0.02, rtol=0.1)
@@ -102,7 +111,7 @@ def test_images_give_the_pca_of_their_pixels():
     images = np.tensordot(rng.normal(size=(50, 3)) * [3, 2, 1], modes, 1) + 0.1 * rng.normal(size=(50, 8, 12, 2))
     modality = Image(patch_size=4).learn(list(images))
     store = modality.collate(modality.read_all(list(images), [""] * 50))
-    objective, _ = FunctionalPCA.fit(NAME, store, (1, 3))
+    objective, _ = solve(modality, store, 3)
     b = store.subset(torch.arange(50), None, torch.Generator().manual_seed(0))  # patches in any order
     rebuilt = objective.decode(NAME, objective.encode({NAME: b}).mean, b)
     flat = modality.learned.value.forward(images.reshape(50, -1))
@@ -113,7 +122,7 @@ def test_images_give_the_pca_of_their_pixels():
     np.testing.assert_allclose(error, at_best, rtol=0.02)
     moved = expected.replace(location=expected.location + 0.1)
     with pytest.raises(ValueError, match="between the places of fit"):
-        objective.decode(NAME, torch.zeros(50, 1, 3), moved)
+        objective.decode(NAME, torch.zeros(50, 3, 1), moved)
 
 
 class Work(TorchDispatchMode):

@@ -1,0 +1,81 @@
+"""The columns of a sequence: those declared, and those found in the Tables of fit."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from .. import tables
+from ..exceptions import TableError, UnusedColumnWarning
+
+#: a column of text with so few different cells looks like one of bands
+FEW_LABELS = 12
+
+
+def find_columns(declared: Any, objects: list[Table], where: list[str]) -> dict[str, str | None]:
+    """Return the columns by role: value and location of the first Table, the others of all, in whatever order.
+
+    `declared` has a column or None by role, and `prefer`.
+    """
+    firsts = sorted({tuple(t.columns): i for i, t in reversed(list(enumerate(objects)))}.values())
+    unlike = {where[i]: objects[i] for i in firsts}
+    names: dict[str, str | None] = {
+        role: tables.find_column(objects[0], role, getattr(declared, role), where[0], prefer=declared.prefer)
+        for role in ("value", "location")
+    }
+    for role in ("band", "error", "ivar", "quality"):
+        other = {"error": declared.ivar, "ivar": names.get("error")}.get(role)  # one of the two will do
+        needless = other is not None and getattr(declared, role) is None
+        names[role] = None if needless else _find_optional(declared, role, unlike, names["value"])
+    _check_distinct(names, where[0])
+    if names["band"] is None:
+        _warn_of_labels(objects, set(names.values()))
+    return names
+
+
+def _find_optional(declared: Any, role: str, objects: dict[str, Table], value: str | None) -> str | None:
+    """Return the column that plays a role in those objects, by their names in errors, that have one for it."""
+    name = getattr(declared, role)
+    if name is not None:
+        where, table = next(((k, t) for k, t in objects.items() if name in t.columns), next(iter(objects.items())))
+        return tables.find_column(table, role, name, where)
+    found = {where: c for where, t in objects.items() if (c := tables.candidates(t, role, declared.prefer, value))}
+    common = [c for c in next(iter(found.values()), ()) if all(c in other for other in found.values())]
+    if len(common) == 1 or not found:
+        return common[0] if found else None
+    has = "; ".join(f"{where} has {', '.join(names)}" for where, names in found.items())
+    raise TableError(f"Columns for the {role}: {has}. Choose with {tables.ASK.format(f'{role}=...')}.")
+
+
+def _check_distinct(names: dict[str, str | None], where: str) -> None:
+    """Refuse a column in two roles, and two columns of errors."""
+    roles: dict[str, str] = {}
+    for role, name in names.items():
+        if name is not None and roles.setdefault(name, role) != role:
+            raise TableError(
+                f"{where} column '{name}' is both {roles[name]} and {role}. "
+                f"Declare another with {tables.ASK.format(f'{role}=...')}."
+            )
+    error, ivar = names["error"], names["ivar"]
+    if error is not None and ivar is not None:
+        raise TableError(f"Errors are in '{error}' and in '{ivar}'; set error= or ivar=, not both.")
+
+
+def _warn_of_labels(objects: list[Table], used: set[str | None]) -> None:
+    """Warn of columns of text that play no role and look like bands: few labels, of which an object has several."""
+    for name in objects[0].colnames:
+        columns = [t.columns[name] for t in objects if name in t.columns]
+        if name in used or any(getattr(c, "dtype", np.dtype(float)).kind not in "USO" for c in columns):
+            continue
+        several = [np.unique(tables.labels(t, name)) for t in objects if name in t.columns]
+        found = np.unique(np.concatenate(several))
+        if len(found) <= FEW_LABELS and max(map(len, several)) > 1:
+            warnings.warn(
+                f"Column '{name}' holds {', '.join(found.tolist())} and plays no role. If these are bands, set "
+                f"modality=Sequence(band={name!r}); else leave the column out.",
+                UnusedColumnWarning,
+                stacklevel=2,
+            )

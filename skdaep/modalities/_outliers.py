@@ -1,0 +1,105 @@
+"""Numbers that are far from all others: what they must not set, and what is said of them."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from ..exceptions import OutOfRangeWarning
+
+#: A number is wild if it is so many times the distance between the quartiles beyond them, and past a gap so many times
+#: the distance of the farthest number that is not; and if it is one of few, as a share of all, or recurs as a sentinel
+#: does. Without the gap the bright end of a distribution over many decades would be wild; of 10,000 normal ones none.
+FAR, GAP = 10.0, 5.0
+FEW, FEW_THAT_RECUR = 0.01, 0.5
+#: so many numbers show where the quartiles are
+ENOUGH = 2**20
+#: An object is out of range if all its values, or locations, are so far beyond those of fit, as a share of what these
+#: span. What lies next to them is ordinary extrapolation: a fainter object, the days after.
+MARGIN = 0.25
+
+
+def far(x: np.ndarray) -> np.ndarray:
+    """Return which numbers are far from the quartiles and past a gap.
+
+    The quartiles are those of the distinct numbers, so that a sentinel counts once, however often it recurs.
+    """
+    low, high = np.quantile(np.unique(x[:: 1 + len(x) // ENOUGH]), [0.25, 0.75])
+    with np.errstate(over="ignore"):
+        distance = np.maximum(low - x, x - high)
+        beyond = distance > FAR * (high - low)
+        if low == high or not beyond.any():
+            return np.zeros(len(x), bool)
+        steps = np.append(max(distance[~beyond].max(), high - low), np.unique(distance[beyond]))
+        gaps = np.flatnonzero(steps[1:] > GAP * steps[:-1])
+    return distance >= steps[gaps[0] + 1] if len(gaps) else np.zeros(len(x), bool)
+
+
+def recurring(x: np.ndarray) -> dict[float, int]:
+    """Return how often each number occurs that occurs more than once."""
+    return {float(v): int(n) for v, n in zip(*np.unique(x, return_counts=True), strict=True) if n > 1}
+
+
+def wild(x: np.ndarray) -> np.ndarray:
+    """Return which numbers are `far` and few, or recur: not enough of them to be a part of what was measured."""
+    apart = far(x)
+    few = max(1, FEW * len(x))
+    if apart.sum() <= few:
+        return apart
+    again = apart & np.isin(x, [v for v, n in recurring(x[apart]).items() if n <= FEW_THAT_RECUR * len(x)])
+    return apart if (apart & ~again).sum() <= few else again
+
+
+def range_of(x: np.ndarray) -> tuple[float, float]:
+    """Return the ends of what numbers span, but for wild ones."""
+    kept = x[~wild(x)]
+    return float(kept.min()), float(kept.max())
+
+
+def warn_of_sentinels(x: np.ndarray, owner: np.ndarray, what: str, where: list[str], everywhere: bool = True) -> None:
+    """Warn of numbers that recur far outside all others; with ``everywhere=False`` not of those that all objects have.
+
+    What all objects have may well be a place on a common grid.
+    """
+    found = recurring(x[far(x)])
+    if not everywhere:
+        found = {v: n for v, n in found.items() if len(np.unique(owner[x == v])) < len(np.unique(owner))}
+    if found:
+        rest = x[~np.isin(x, list(found))]
+        first = where[owner[np.flatnonzero(x == next(iter(found)))[0]]]
+        several = ", ".join(f"{v:g} ({n} times)" for v, n in list(found.items())[:8])
+        warnings.warn(
+            f"{what} is {several}, first in {first}; all else lies from {rest.min():g} to {rest.max():g}. "
+            f"If that stands for no measurement, set it to NaN.",
+            OutOfRangeWarning,
+            stacklevel=2,
+        )
+
+
+def warn_out_of_range(
+    points: dict[str, np.ndarray],
+    ranges: dict[str, tuple[float, float]],
+    columns: dict[str, str | None],
+    where: list[str],
+) -> None:
+    """Warn, once, of objects whose values, or locations, are all far from any that fit saw.
+
+    `points` has the numbers of a role and the `owner` of each, `ranges` what they spanned in fit.
+    """
+    odd: dict[int, str] = {}
+    for role, (low, high) in ranges.items():
+        margin, numbers, owner = MARGIN * (high - low), points[role], points["owner"]
+        outside = (numbers < low - margin) | (numbers > high + margin)
+        if low == high or not outside.any():  # one number spans no range
+            continue
+        inside = ~outside & np.isfinite(numbers)
+        for i in np.setdiff1d(owner[outside], owner[inside]):
+            first, last = (end(numbers[owner == i]) for end in (np.nanmin, np.nanmax))
+            column = "" if columns[role] is None else f" column '{columns[role]}'"
+            odd.setdefault(i, f"{column} runs from {first:g} to {last:g}, in fit from {low:g} to {high:g}")
+    if odd:
+        i = min(odd)
+        more = f" So do {len(odd) - 1} more of {len(where)} objects." if len(odd) > 1 else ""
+        hint = "Is it in another unit, frame or system?"
+        warnings.warn(f"{where[i]}{odd[i]}. {hint}{more}", OutOfRangeWarning, stacklevel=2)

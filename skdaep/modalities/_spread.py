@@ -1,0 +1,33 @@
+"""What can be told apart: spreads that double, and scales that single precision resolves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..exceptions import TableError
+
+#: Spread below which squares vanish in double precision, so that no scale can be had.
+SMALLEST = 1e-150
+#: Finest scale, in standard deviations of the locations, that single precision tells apart.
+FINEST = 1e-7
+
+
+def check_spread(x: np.ndarray, where: str) -> None:
+    """Refuse numbers that differ, but by so little that they have no scale."""
+    if 0 < np.ptp(x) < SMALLEST:
+        raise TableError(f"{where} varies by {np.ptp(x):.1g} only, too little for a scale; choose another unit.")
+
+
+def scaled_resolution(declared: float | None, spacings: np.ndarray, scale: float, extent: float) -> float:
+    """Return the finest scale to be resolved: that declared, or a low quantile of the spacings; in scaled locations.
+
+    Nothing is coarser than the extent.
+    """
+    if declared is None:
+        return float(np.quantile(spacings, 0.1)) if len(spacings) else extent
+    if declared < FINEST * scale:
+        raise TableError(
+            f"Sequence(resolution={declared:g}) is finer than single precision tells apart over the range of the "
+            f"locations; {FINEST * scale:.2g} is the least."
+        )
+    return min(declared / scale, extent)

@@ -1,0 +1,75 @@
+"""Columns of Arrow whose cells are lists, as the flat arrays in which Arrow holds them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..exceptions import TableError
+
+
+def storage(column):
+    """Return what an extension type, as Hugging Face's datasets have for arrays, stores."""
+    return getattr(column, "storage", column)
+
+
+def is_list(kind) -> bool:
+    """Return whether a type of Arrow is one of lists."""
+    kind = getattr(kind, "storage_type", kind)
+    return str(kind).startswith(("list<", "large_list<", "fixed_size_list<"))
+
+
+def holds_points(kind) -> bool:
+    """Return whether a type of Arrow is one of lists or of structs of lists: the points of an object."""
+    kind = getattr(kind, "storage_type", kind)
+    is_struct = str(kind).startswith("struct<") and kind.num_fields > 0
+    return is_list(kind) or (is_struct and all(is_list(kind.field(i).type) for i in range(kind.num_fields)))
+
+
+def flattened(column, name: str) -> tuple[dict, np.ndarray]:
+    """Return the points of all rows of a column by name, as arrays of Arrow, and how many each row has.
+
+    The points of a column of lists have the name of the column; those of a struct of lists, or of a list of structs,
+    the names of its fields.
+
+    Raises
+    ------
+    TableError
+        If it holds no lists, or the lists of a struct differ in length.
+    """
+    column = storage(column)
+    if not holds_points(column.type):
+        raise TableError(f"Column {name!r} holds no lists, but {column.type}; its values belong into meta.")
+    if is_list(column.type):
+        values, lengths = _unlisted(column)
+        if str(values.type).startswith("struct<"):  # a list of structs: a table the other way round
+            return dict(zip(_fields(values.type), values.flatten(), strict=True)), lengths
+        return {name: values}, lengths
+    parts = {n: _unlisted(part) for n, part in zip(_fields(column.type), column.flatten(), strict=True)}
+    lengths = {n: length for n, (_, length) in parts.items()}
+    return {n: values for n, (values, _) in parts.items()}, common_lengths(lengths)
+
+
+def common_lengths(lengths: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the number of points of each row, which all columns must agree on; TableError if they do not."""
+    (name, expected), *others = lengths.items()
+    for other, found in others:
+        if (found != expected).any():
+            row = int(np.argmax(found != expected))
+            raise TableError(
+                f"Row {row} has {expected[row]} entries in {name!r}, but {found[row]} in {other!r}; the lists of an "
+                f"object must be equally long. Choose those that belong together with columns=."
+            )
+    return expected
+
+
+def _fields(kind) -> list[str]:
+    return [kind.field(i).name for i in range(kind.num_fields)]
+
+
+def _unlisted(column) -> tuple:
+    """Return the entries of all lists end to end, and how many each list has; a null is an empty list."""
+    import pyarrow.compute as pc
+
+    column = storage(column)
+    lengths = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return storage(column.flatten()), lengths

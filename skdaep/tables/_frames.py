@@ -1,0 +1,75 @@
+"""Data frames of pandas, polars and pyarrow that hold points or lists rather than rows of numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..exceptions import TableError
+from ._roles import ALIASES, SURVEYS
+from ._units import plain
+
+#: customary names of the column that says whose point a row is, lower case without "_"
+IDS = ("objectid", "id", "oid", "objid", "sourceid", "diaobjectid", "snid", "objectname", "object", "name", "target")
+
+
+def names_of(X) -> list | None:
+    """Return the names of the columns of a data frame, None if X is none."""
+    if isinstance(X, np.ndarray):
+        return None
+    names = getattr(X, "column_names", None)  # pyarrow
+    if isinstance(names, (list, tuple)):
+        return list(names)
+    is_frame = hasattr(X, "to_numpy") and len(getattr(X, "shape", ())) == 2 and hasattr(X, "columns")
+    return list(X.columns) if is_frame else None
+
+
+def holds_points(X) -> bool:
+    """Return whether X is a data frame of which Tables must be made first: one row per point, or lists in its cells."""
+    return is_nested(X) or is_long(X)
+
+
+def is_long(X) -> bool:
+    """Return whether X is a data frame of one row per point: with a column for the location and one for the value."""
+    names = {plain(str(name)) for name in names_of(X) or ()}
+    return all(names & {plain(name) for name in ALIASES[role] + SURVEYS[role]} for role in ("location", "value"))
+
+
+def is_nested(X) -> bool:
+    """Return whether X is a data frame some of whose cells are lists: one row per object."""
+    names = names_of(X) or ()
+    return any(_holds_lists(X, i) for i in range(len(names)))
+
+
+def _holds_lists(X, i: int) -> bool:
+    if hasattr(X, "iloc"):  # pandas: lists are Python objects, unless a type of pyarrow or nested-pandas says so
+        column = X.iloc[:, i]
+        first = next((cell for cell in column.iloc[:8] if cell is not None), None) if column.dtype == object else None
+        return isinstance(first, (list, np.ndarray)) or str(column.dtype).startswith(("list", "struct", "nested"))
+    types = X.schema.types if hasattr(X.schema, "types") else list(X.schema.values())
+    return str(types[i]).lower().startswith(("list", "large_list", "fixed_size_list", "struct", "array"))
+
+
+def refuse_frame(X, name: str) -> None:
+    """Raise TableError, with the one line that makes Tables of it, if X is a data frame of points or lists."""
+    if "GroupBy" in type(X).__name__:
+        raise TableError(
+            f"{name} is a {type(X).__name__}, which yields pairs; make Tables of the data frame itself: "
+            f"objects, ids = skdaep.tables.from_long(frame, by=...)."
+        )
+    if is_nested(X):
+        raise TableError(
+            f"{name} is a {type(X).__name__} whose cells hold lists, of one row per object; make Tables of it: "
+            f"objects, ids = skdaep.tables.from_nested({name})."
+        )
+    if is_long(X):
+        raise TableError(
+            f"{name} is a long {type(X).__name__}, of one row per point; make Tables of it, one per object: "
+            f"objects, ids = skdaep.tables.from_long({name}, by={_id_of(X)})."
+        )
+
+
+def _id_of(X) -> str:
+    """Return, as code, the column, or index, that says whose point a row is, "..." if none is called so."""
+    names = [*(n for n in getattr(getattr(X, "index", None), "names", ()) if n is not None), *names_of(X)]
+    found = {plain(str(name)): name for name in reversed(names)}
+    return next((repr(found[key]) for key in IDS if key in found), "...")

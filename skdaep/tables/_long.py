@@ -1,0 +1,125 @@
+"""Long tables, of one row per point, as one Table per object."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..exceptions import TableError
+from ._flat import FlatTables, Labels, masked
+from ._series import array_of, check_named, is_known, listed_once
+
+
+def from_long(frame, by="object_id", *, meta=(), units=None):
+    """Make Tables, one per object, of a data frame with one row per point.
+
+    The Tables are made when they are asked for. Until then the columns of the frame are used as they are, without a
+    copy where their package allows it; only where the rows of an object do not stand together are 8 bytes a point
+    added.
+
+    Parameters
+    ----------
+    frame : DataFrame of pandas or polars, LazyFrame, or pyarrow.Table
+        One row per point, in any order; the rows of an object keep theirs. A LazyFrame is collected.
+    by : str, default="object_id"
+        Column, or name of the index in pandas, that says whose point a row is.
+    meta : sequence of str, default=()
+        Columns of which an object has one value, such as a redshift or a class. They become its ``table.meta``; a null
+        is absent.
+    units : dict, default=None
+        Name of a column -> unit.
+
+    Returns
+    -------
+    objects : FlatTables
+        A list of Tables in the order in which the objects appear first. Their columns are all others of the frame, and
+        their ``meta`` has `by` too.
+    ids : ndarray of shape (n_objects,)
+        Whose Table is whose.
+
+    Raises
+    ------
+    TableError
+        If a column is not there, a row names no object, or an object has several values of one `meta`.
+
+    See Also
+    --------
+    from_nested : One row per object, with lists in its cells.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdaep.tables import from_long
+    >>> frame = pd.DataFrame({"object_id": [7, 7, 3], "mjd": [1.0, 2.0, 1.0], "mag": [18.1, 18.2, 20.0], "z": 0.1})
+    >>> objects, ids = from_long(frame, meta=("z",), units={"mag": "mag"})
+    >>> ids.tolist(), len(objects[0]), objects[0].meta
+    ([7, 3], 2, {'object_id': 7, 'z': 0.1})
+    """
+    frame = _opened(frame, by)
+    for name, what in ((by, "by"), *((m, "meta") for m in listed_once(meta)), *((c, "units") for c in units or ())):
+        check_named(name, frame.columns, what)
+    ids, owner = _owners(frame[by], by)
+    order = None if (np.diff(owner) >= 0).all() else np.argsort(owner, kind="stable")
+    ends = np.cumsum(np.bincount(owner, minlength=len(ids)))
+    rest = [name for name in frame.columns if name != by and name not in meta]
+    objects = FlatTables(
+        columns={name: array_of(frame[name]) for name in rest},
+        starts=np.append(0, ends[:-1]),
+        ends=ends,
+        order=order,
+        units=units or {},
+        meta={by: masked(ids)} | {name: _one_each(frame[name], owner, ids) for name in meta},
+    )
+    return objects, ids
+
+
+def _opened(frame, by: str):
+    """Return a data frame as narwhals has it."""
+    import narwhals as nw
+
+    if by in getattr(getattr(frame, "index", None), "names", ()):
+        frame = frame.reset_index()
+    try:
+        frame = nw.from_native(frame)
+        frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    except (TypeError, nw.exceptions.NarwhalsError) as error:
+        hint = ""
+        if hasattr(frame, "group_by") and hasattr(frame, "colnames"):
+            hint = f" Of an astropy Table, list(table.group_by({by!r}).groups) is one."
+        raise TableError(f"A {type(frame).__name__} is no data frame that can be read: {error}{hint}") from None
+    if not len(frame):
+        raise TableError("The data frame is empty: it has no row.")
+    return frame
+
+
+def _owners(series, by: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the objects in the order of their first rows, and the number of the object of each row."""
+    values = array_of(series)
+    known = is_known(values)
+    if not known.all():
+        raise TableError(f"Row {int(np.argmin(known))} of the data frame has no {by!r}; remove it, or say whose it is.")
+    names, values = (values.names, values.codes) if isinstance(values, Labels) else (None, values)
+    try:
+        distinct, first, owner = np.unique(values, return_index=True, return_inverse=True)
+    except TypeError:
+        raise TableError(f"Column {by!r} mixes types that have no order; make all numbers or text.") from None
+    place = np.argsort(np.argsort(first))
+    ids = distinct[np.argsort(first)]
+    return (ids if names is None else names[ids]), place[owner]
+
+
+def _one_each(series, owner: np.ndarray, ids: np.ndarray):
+    """Return the one value that each object has in a column, masked or "" where it has none."""
+    values = array_of(series)
+    known = np.flatnonzero(is_known(values))
+    having, first = np.unique(owner[known], return_index=True)
+    row = np.zeros(len(ids), np.int64)
+    row[having] = known[first]
+    cells = values.codes if isinstance(values, Labels) else values
+    other = known[cells[known] != cells[row[owner[known]]]]
+    if len(other):
+        a, b = (values[row[owner[other[0]]]], values[other[0]])
+        raise TableError(
+            f"Object {ids[owner[other[0]]]} has several {series.name!r}: {a} and {b}. A column that differs from point "
+            f"to point is no metadata; leave it out of meta."
+        )
+    return masked(values[row], ~np.isin(np.arange(len(ids)), having))

@@ -1,0 +1,115 @@
+"""Metadata of an object: numbers and labels in ``table.meta``."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Table
+
+from ..exceptions import TableError
+from ._times import days, is_time
+from ._units import unit_of_column
+
+#: texts that stand for no value; "Na" is sodium
+ABSENT = frozenset(
+    ("", "-", "--", "N/A", "n/a", "NA", "<NA>", "nan", "NaN", "NAN", "NaT", "none", "None", "NONE", "null", "NULL")
+)
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+def metadata(table: Table, key: str, where: str = "The object") -> float | str | None:
+    """Return ``table.meta[key]``, ignoring case (FITS makes keys upper case), or None if it is absent.
+
+    A number comes back as float, in its own unit, and so does one written as text; a time as its MJD, a duration as
+    days; any other text as str. NaN, masked, "", "N/A" and the like are absent.
+
+    Raises
+    ------
+    TableError
+        If it is neither a number nor a text: a list, say, or a pair of value and comment.
+    """
+    value = raw_metadata(table, key)
+    if type(value) is float and math.isfinite(value):  # what a million objects have
+        return value
+    try:
+        value = _plain(value)
+    except OverflowError:
+        raise TableError(f"{where} metadata {key!r} is a number too large for double precision.") from None
+    except UnicodeDecodeError:
+        raise TableError(f"{where} metadata {key!r} holds bytes that are not UTF-8; decode them before.") from None
+    except (TypeError, ValueError):
+        raise TableError(
+            f"{where} metadata {key!r} is {_kind(value)}; one number or one text is needed. "
+            f"Put what is meant under a key of its own."
+        ) from None
+    if isinstance(value, float) and math.isinf(value):
+        raise TableError(f"{where} metadata {key!r} is infinite; set it to NaN, or leave it out.")
+    return value
+
+
+def unit_of_metadata(table: Table, key: str) -> str | None:
+    """Return the unit of what `metadata` returns, None where it has none."""
+    value = raw_metadata(table, key)
+    return unit_of_column(value) if isinstance(value, u.Quantity) or is_time(value) else None
+
+
+def has_metadata(table: Table, key: str) -> bool:
+    """Return whether there is such a key, whatever stands there."""
+    return any(str(k).lower() == key.lower() for k in table.meta)
+
+
+def listed(names: Collection, most: int = 8) -> str:
+    """Return names for a message: the first ones, and how many there are if that is not all."""
+    shown = ", ".join(str(name) for name, _ in zip(names, range(most), strict=False))
+    return shown if len(names) <= most else f"{shown}, ... {len(names)} in all"
+
+
+def raw_metadata(table: Table, key: str):
+    """Return what stands in the meta under a key, ignoring case, None if nothing does."""
+    value = table.meta.get(key)
+    if value is None:
+        value = next((v for k, v in table.meta.items() if str(k).lower() == key.lower()), None)
+    return value
+
+
+def _plain(value) -> float | str | None:
+    """Return a scalar as float or str, None if it stands for no value; TypeError if it is no scalar."""
+    if getattr(value, "shape", ()) != ():
+        raise TypeError
+    if _is_missing(value):
+        return None
+    if is_time(value):
+        return _finite_or_absent(float(days(value)))
+    if isinstance(value, u.Quantity):
+        value = value.value
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode()
+    return _of_text(value) if isinstance(value, str) else _finite_or_absent(float(value))
+
+
+def _is_missing(value) -> bool:
+    """Return whether a scalar is None, masked, or the missing value of pandas."""
+    return value is None or bool(getattr(value, "mask", False)) or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _finite_or_absent(number: float) -> float | None:
+    return None if math.isnan(number) else number
+
+
+def _of_text(text: str) -> float | str | None:
+    """Return the number that a text is, else the text, None if it stands for no value."""
+    text = text.strip()
+    if NUMBER.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
+    return None if text in ABSENT else str(text)
+
+
+def _kind(value) -> str:
+    shape = getattr(value, "shape", ())
+    return f"a {type(value).__name__}" + (f" of shape {shape}" if shape else "")

@@ -1,0 +1,122 @@
+"""Tables of one row per object, whose cells hold lists, as one Table per object."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..exceptions import TableError
+from ._arrow import common_lengths, flattened, holds_points
+from ._flat import FlatTables, masked
+from ._metadata import listed
+from ._series import array_of, check_named, is_known, listed_once
+
+
+def from_nested(frame, columns=None, *, by=None, meta=(), units=None):
+    """Make Tables of a data frame with one row per object, whose points stand in lists.
+
+    This is the layout of nested-pandas, HATS and LSDB, and of Parquet files such as those of the Multimodal Universe:
+    a column of lists each (``mjd``, ``flux``, ...), or one column that holds them all, as a nested column, a struct of
+    lists or a list of structs. The Tables are made when they are asked for, from the arrays of Arrow.
+
+    Parameters
+    ----------
+    frame : DataFrame of pandas or polars, NestedFrame of nested-pandas, or pyarrow.Table
+        One row per object. Of a data set of Hugging Face, ``dataset.with_format("arrow")[:]`` is one.
+    columns : str or sequence of str, default=None
+        Columns of lists that together hold the points. None: all columns that hold lists.
+    by : str, default=None
+        Column that names the objects. None: the index in pandas, else the number of the row.
+    meta : sequence of str, default=()
+        Columns that become the ``table.meta`` of the objects; a null is absent.
+    units : dict, default=None
+        Name of a column of the Tables -> unit.
+
+    Returns
+    -------
+    objects : FlatTables
+        A list of Tables, one for each row.
+    ids : ndarray of shape (n_objects,)
+        Whose Table is whose.
+
+    Raises
+    ------
+    TableError
+        If a column is not there, holds no lists, or its lists are not as long as those of another.
+    ImportError
+        If pyarrow is missing: ``pip install skdaep[data]``.
+
+    See Also
+    --------
+    from_long : One row per point.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdaep.tables import from_nested
+    >>> frame = pd.DataFrame({"z": [0.1, 0.3], "mjd": [[1.0, 2.0], [5.0]], "mag": [[18.1, 18.2], [20.0]]})
+    >>> objects, ids = from_nested(frame, meta=("z",))
+    >>> objects[0].colnames, objects[1].meta, ids.tolist()
+    (['mjd', 'mag'], {'z': 0.3}, [0, 1])
+    """
+    index = getattr(frame, "index", None)
+    frame = _arrow(frame)
+    lists = [field.name for field in frame.schema if holds_points(field.type)]
+    chosen = lists if columns is None else [columns] if isinstance(columns, str) else list(columns)
+    keys = list(dict.fromkeys([*([] if by is None else [by]), *listed_once(meta)]))
+    for name, what in (*((c, "columns") for c in chosen), *((key, "by or meta") for key in keys)):
+        check_named(name, frame.column_names, what)
+    if not chosen:
+        raise TableError(f"No column holds lists (it has: {listed(frame.column_names)}); see from_long.")
+    flat, ends = _joined(frame, chosen)
+    for name in units or ():
+        check_named(name, list(flat), "units")
+    per_object = {key: array_of(_series(frame[key], key)) for key in keys}
+    ids = np.arange(frame.num_rows) if index is None else np.asarray(index)
+    objects = FlatTables(
+        columns={name: array_of(_series(values, name)) for name, values in flat.items()},
+        starts=np.append(0, ends[:-1]),
+        ends=ends,
+        units=units or {},
+        meta={key: masked(values[:], ~is_known(values)) for key, values in per_object.items()},
+    )
+    return objects, ids if by is None else per_object[by][:]
+
+
+def _arrow(frame):
+    """Return a data frame as a pyarrow.Table."""
+    import narwhals as nw
+
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise ImportError("from_nested needs pyarrow: pip install skdaep[data]") from None
+    try:
+        table = nw.from_native(frame, eager_only=True).to_arrow()
+    except (TypeError, ValueError, nw.exceptions.NarwhalsError, pa.ArrowException) as error:
+        raise TableError(f"A {type(frame).__name__} is no data frame that can be read: {error}") from None
+    if not table.num_rows:
+        raise TableError("The data frame is empty: it has no row.")
+    return table
+
+
+def _joined(frame, names: list[str]) -> tuple[dict, np.ndarray]:
+    """Return the points of all objects by name, and the number of the row after the last one of each object."""
+    flat, lengths = {}, {}
+    for name in names:
+        fields, lengths[name] = flattened(_whole(frame[name]), name)
+        if twice := fields.keys() & flat.keys():
+            raise TableError(f"Several of the columns {listed(names)} hold {min(twice)!r}; choose one with columns=.")
+        flat |= fields
+    return flat, np.cumsum(common_lengths(lengths))
+
+
+def _whole(column):
+    """Return a column in one piece."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _series(values, name: str):
+    import narwhals as nw
+    import pyarrow as pa
+
+    return nw.from_native(pa.table({name: values}), eager_only=True)[name]

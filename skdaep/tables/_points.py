@@ -1,0 +1,131 @@
+"""The points of Tables as arrays: every role read once, for all that read Tables, and what was not observed blanked."""
+
+from __future__ import annotations
+
+import numpy as np
+from astropy.table import Table
+
+from ..exceptions import TableError
+from ._arrays import bare
+from ._columns import labels_of, numbers_of, numbers_or_draws, owner_and_row
+from ._roles import Columns
+from ._units import unit_of, unit_of_error, unit_of_ivar
+
+
+def read_points(
+    objects: list[Table],
+    columns: Columns,
+    where: list[str],
+    units: dict[str, str | None],
+    whose: str = "fit",
+    *,
+    scale: str | None = None,
+    values: bool = True,
+) -> dict[str, np.ndarray]:
+    """Return value, location, band and error of all points of Tables, end to end; a role without a column is absent.
+
+    Numbers are in `units`, by role, which are those of fit or of an object, as `whose` says, and times in `scale`.
+    Errors are in the unit of the values, NaN where not known, whether they come as errors or as inverse variances.
+
+    A value is NaN where it was not observed: where it is NaN or masked, where its error is infinite or its inverse
+    variance 0, for then nothing is known of it, and where its quality flag is not 0.
+    """
+    points = {}
+    if columns.location is not None:
+        points["location"] = numbers_of(objects, columns.location, where, units.get("location"), whose, scale=scale)
+    if columns.band is not None:
+        points["band"] = labels_of(objects, columns.band, where)
+    if not values or columns.value is None:
+        return points
+    value = points["value"] = numbers_of(objects, columns.value, where, units.get("value"), whose)
+    if columns.error is not None or columns.ivar is not None:
+        error = points["error"] = read_errors(objects, columns, where, units.get("value"), whose)
+        _check_errors(objects, columns, where, value, error)
+        value[np.isinf(error)] = np.nan
+    if columns.quality is not None:
+        value[_some(_flagged, objects, columns.quality, where, False)] = np.nan
+    return points
+
+
+def read_draws(
+    objects: list[Table], columns: Columns, where: list[str], units: dict[str, str | None], *, scale: str | None = None
+) -> dict[str, np.ndarray]:
+    """Return what `read_points` does of one object that may have been decoded: values may have a further axis of draws.
+
+    None is blanked: something was decoded everywhere.
+    """
+    (table,), (place,) = objects, where
+    points = read_points(objects, columns, where, units, scale=scale, values=False)
+    unit = units.get("value")
+    if columns.value is not None:
+        points["value"] = numbers_or_draws(table, columns.value, place, unit)
+    if columns.error is not None:
+        points["error"] = numbers_or_draws(table, columns.error, place, unit_of_error(unit), finite=False)
+    elif columns.ivar is not None:
+        ivar = numbers_or_draws(table, columns.ivar, place, unit_of_ivar(unit), finite=False)
+        points["error"] = _errors_of_ivar(ivar)
+    return points
+
+
+def read_errors(
+    objects: list[Table], columns: Columns, where: list[str], unit: str | None, whose: str = "fit"
+) -> np.ndarray:
+    """Return the errors of values in `unit`, end to end, NaN where not known and infinite where nothing is known."""
+    name = columns.error or columns.ivar
+    unit_of_own = unit_of_error if columns.error else unit_of_ivar
+
+    def without(table: Table) -> str | None:  # that of the values that they stand beside
+        return unit_of_own(unit_of(table, columns.value)) if columns.value in table.columns else None
+
+    def read(objects: list[Table], name: str, where: list[str]) -> np.ndarray:
+        of_whom = f"'{columns.value}' of {whose}"
+        return numbers_of(objects, name, where, unit_of_own(unit), of_whom, without=without, finite=False)
+
+    numbers = _some(read, objects, name, where, np.nan)
+    return numbers if columns.error else _errors_of_ivar(numbers)
+
+
+def _errors_of_ivar(ivar: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return np.where(ivar < 0, ivar, np.abs(ivar) ** -0.5)  # below 0 is refused as it stands
+
+
+def _check_errors(
+    objects: list[Table], columns: Columns, where: list[str], value: np.ndarray, error: np.ndarray
+) -> None:
+    """Refuse negative errors of values observed: -999 has no square that makes sense."""
+    bad = (error < 0) & np.isfinite(value)
+    if bad.any():
+        owner, row = (x[bad][0] for x in owner_and_row([len(t) for t in objects]))
+        name, what = columns.error or columns.ivar, "an error" if columns.error else "an inverse variance"
+        raise TableError(
+            f"{where[owner]} column '{name}' is {error[bad][0]:g} at row {row}, but {what} is not negative. "
+            f"Set it to NaN where it is not known."
+        )
+
+
+def _flagged(objects: list[Table], name: str, where: list[str]) -> np.ndarray:
+    """Return which points bear a flag that is not 0; a masked flag is none."""
+    flags = []
+    for table, place in zip(objects, where, strict=True):
+        cells, mask = bare(table.columns[name])
+        if cells.ndim != 1 or cells.dtype.kind not in "iufb":
+            raise TableError(
+                f"{place} column '{name}' of flags holds {cells.dtype}; numbers, 0 where a point is good, are needed."
+            )
+        flagged = (cells != 0) & (cells == cells)
+        flags.append(flagged if mask is None else flagged & ~mask)
+    return np.concatenate(flags)
+
+
+def _some(read, objects: list[Table], name: str, where: list[str], otherwise) -> np.ndarray:
+    """Return ``read(objects, name, where)`` of the objects that have a column; `otherwise` at the points of others."""
+    has = [name in table.columns for table in objects]
+    if all(has):
+        return read(objects, name, where)
+    out = np.full(sum(map(len, objects)), otherwise)
+    if any(has):
+        having = [i for i, h in enumerate(has) if h]
+        points = np.repeat(has, [len(table) for table in objects])
+        out[points] = read([objects[i] for i in having], name, [where[i] for i in having])
+    return out

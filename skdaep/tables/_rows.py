@@ -1,0 +1,72 @@
+"""Rows of a 2-D array, or of what is meant as one."""
+
+from __future__ import annotations
+
+from numbers import Number
+
+import numpy as np
+from astropy import units as u
+
+from ..exceptions import TableError
+from ._arrays import bare, floats
+from ._objects import check_collection, each, is_listing
+
+
+def rows(X, name: str = "X"):
+    """Return X, which is meant as a 2-D array of numbers, with NaN where it is masked.
+
+    All else that must hold of it `sklearn.utils.validation.validate_data` says.
+
+    Raises
+    ------
+    TableError
+        If X is no collection, rows differ in length, or what it holds has a unit or is no number.
+    """
+    check_collection(X, name)
+    if hasattr(X, "to_numpy"):  # a DataFrame, of whose columns scikit-learn notes the names
+        _numbers(X.to_numpy(), name)
+        return X
+    if not is_listing(X):
+        return _numbers(X, name) if isinstance(X, np.ndarray) else X
+    parts = [_numbers(_array(x, f"{name}[{i}]"), f"{name}[{i}]") for i, x in enumerate(each(X))]
+    for i, part in enumerate(parts):
+        if part.shape != parts[0].shape:
+            raise TableError(
+                f"{name}[{i}] has shape {part.shape}, but {name}[0] has {parts[0].shape}; rows of one array are alike. "
+                f"Use Tables for objects that differ in length."
+            )
+    return np.array(parts)
+
+
+def _array(x, where: str) -> np.ndarray:
+    try:
+        return x if isinstance(x, np.ndarray) else np.asarray(x)
+    except (TypeError, ValueError):
+        raise TableError(f"{where}, a {type(x).__name__}, is no row of numbers.") from None
+
+
+def _numbers(x: np.ndarray, where: str) -> np.ndarray:
+    """Return an array with NaN where it is masked; TableError if it has a unit or holds anything but numbers."""
+    unit = getattr(x, "unit", None) or getattr(np.ma.getdata(x), "unit", None)
+    if unit is not None and unit != u.dimensionless_unscaled:
+        raise TableError(f"{where} has unit '{unit}', which an array does not keep; pass its .value, or Tables.")
+    odd = [True] if x.dtype.kind in "USTMmV" and x.size else ()
+    if x.dtype.kind == "O":
+        odd = [_is_odd(cell) for cell in x.flat]
+    if any(odd):
+        *row, column = np.unravel_index(odd.index(True), x.shape) if x.ndim else [0]
+        place = "".join(f"[{i}]" for i in row)
+        cell = x[(*row, column)] if x.ndim else x[()]
+        held = f"text at column {column}: {cell!r}" if isinstance(cell, (str, bytes)) else _a(cell, column)
+        raise TableError(f"{where}{place} holds {held}. Numbers are needed.")
+    cells, mask = bare(x)
+    return cells if mask is None or not mask.any() else floats(x)
+
+
+def _is_odd(cell) -> bool:
+    """Return whether a cell of a Python object is neither a number nor missing."""
+    return not (isinstance(cell, Number) or cell is None or type(cell).__name__ in ("NAType", "MaskedConstant"))
+
+
+def _a(cell, column: int) -> str:
+    return f"a {type(cell).__name__} at column {column}"

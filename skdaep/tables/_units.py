@@ -1,0 +1,129 @@
+"""Units by name: of columns, errors, magnitudes and logarithmic axes, and conversion between them."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from astropy import units as u
+from astropy.table import Table
+
+from ..exceptions import TableError
+from ._times import is_time
+
+#: in the meta of a column whose name and unit do not say whether it is in magnitudes
+MAGNITUDE = "magnitude"
+
+
+@lru_cache(maxsize=4096)
+def plain(name: str) -> str:
+    """Return a column's name without what writers vary: case, separators, a unit in brackets ("flux(mJy)")."""
+    return re.sub(r"\(.*\)|\[.*\]|[\W_]", "", name.lower())
+
+
+def unit_of(table: Table, name: str) -> str | None:
+    """Return the unit of a column as a string, None where it has none."""
+    return unit_of_column(table[name])
+
+
+def unit_of_column(column) -> str | None:
+    """Return the unit of a column or Quantity as a string; "d" of a Time, which is read as MJD."""
+    if is_time(column):
+        return "d"
+    return None if column.unit is None else _to_string(column.unit)
+
+
+@lru_cache
+def _to_string(unit) -> str:  # takes longer than all the rest of reading a column
+    return unit.to_string()
+
+
+@lru_cache
+def unit_named(name: str):
+    """Return the unit of a name that `unit_of` gave, also of one that astropy does not know."""
+    return u.Unit(name, parse_strict="silent")
+
+
+@lru_cache
+def unit_of_error(unit: str | None) -> str | None:
+    """Return the unit of the errors of values in `unit`: "mag" for "mag(AB)", else the same."""
+    return unit if unit is None else getattr(unit_named(unit), "function_unit", unit_named(unit)).to_string()
+
+
+@lru_cache
+def unit_of_ivar(unit: str | None) -> str | None:
+    """Return the unit of the inverse variances of values in `unit`."""
+    return unit if unit is None else (unit_named(unit_of_error(unit)) ** -2).to_string()
+
+
+def convert(values, given: str | None, wanted: str | None, where: str, whose: str = "fit"):
+    """Return numbers in another unit; those without one are in it already, which is that of fit or of an object.
+
+    Raises
+    ------
+    TableError
+        If that cannot be.
+    """
+    if given in (None, wanted) or (given == "" and wanted is None):  # "": dimensionless
+        return values
+    if wanted is None:
+        raise TableError(f"{where} has unit '{given}', but {whose} had none. Remove it, or add it there.")
+    try:
+        return unit_named(given).to(unit_named(wanted), values, equivalencies=u.spectral())
+    except ValueError:  # of units that astropy does not know it is no UnitConversionError
+        raise TableError(f"{where} has unit '{given}', which cannot be converted to '{wanted}' of {whose}.") from None
+
+
+# --- magnitudes and fluxes --------------------------------------------------------------------------
+
+_MAGNITUDES = re.compile(r"^m$|mag(?!e(?!rr)|ina|n(?!itude))")  # not in image, imaginary, magnetic, magnification
+_FLUXES = re.compile(r"flux|flam|fnu|[munp]?jy$|counts?$|cts$|adu$|luminosity|intensity")
+
+
+@lru_cache
+def dex_of(unit: str | None) -> float | None:
+    """Return how many dex one step in a logarithmic unit is, -0.4 in magnitudes; None in a linear one."""
+    if unit is None:
+        return None
+    given = getattr(unit_named(unit), "function_unit", unit_named(unit))
+    steps = zip(given.bases, given.powers, strict=True)
+    return next((given.scale * b.to(u.dex) for b, power in steps if power == 1 and b.is_equivalent(u.dex)), None)
+
+
+def is_magnitude(name: str, unit: str | None, mark: bool | None = None) -> bool | None:
+    """Return whether a column is in magnitudes, None where nothing tells.
+
+    The mark of a step decides, then the unit (any that is a multiple of magnitudes, also per solid angle), then the
+    name.
+    """
+    if mark is not None:
+        return mark
+    if unit:
+        unknown = isinstance(unit_named(unit), u.UnrecognizedUnit)
+        return "mag" in unit.lower() if unknown else (dex_of(unit) or 0) < 0
+    magnitude, flux = (pattern.search(plain(name)) is not None for pattern in (_MAGNITUDES, _FLUXES))
+    return None if magnitude == flux else magnitude
+
+
+# --- logarithmic axes -------------------------------------------------------------------------------
+
+_LOG_WAVELENGTH = re.compile(r"log(10)?(lam|lambda|wave|wavelength)")
+
+
+@lru_cache
+def says_log(name: str) -> bool:
+    """Return whether a column is named as a decimal logarithm of wavelength, as SDSS's ``loglam``, of Angstrom."""
+    return _LOG_WAVELENGTH.fullmatch(plain(name)) is not None
+
+
+def log_unit(name: str, unit: str | None) -> str | None:
+    """Return the unit inside a logarithm, Angstrom of dex(Angstrom), by unit or else by name; None of a linear axis."""
+    if unit in (None, "", "dex") and says_log(name):
+        return "Angstrom"
+    inside = getattr(unit_named(unit or ""), "physical_unit", None)
+    return None if inside is None or dex_of(unit) != 1 else inside.to_string()
+
+
+def linear_unit(name: str, unit: str | None) -> str | None:
+    """Return the unit that locations are brought to: that inside a logarithm, else their own."""
+    return log_unit(name, unit) or unit
