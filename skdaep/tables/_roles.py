@@ -159,7 +159,7 @@ def candidates(table: Table, role: str, prefer: tuple[str, ...] = (), value: str
         ]
     wanted = {plain(c) for c in prefer}
     preferred = [c for several in found for c in several if plain(c) in wanted]
-    return preferred or next(filter(None, found), [])
+    return list(dict.fromkeys(preferred)) or next(filter(None, found), [])
 
 
 @lru_cache
