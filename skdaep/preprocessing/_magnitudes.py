@@ -8,6 +8,7 @@ from numbers import Real
 import numpy as np
 from astropy import units as u
 
+from .. import tables
 from ..exceptions import TableError
 from ._base import Points, TableTransformer
 
