@@ -1,5 +1,7 @@
 """What surveys hand over, through all that reads Tables: fit, every step, metrics and displays say the same of it."""
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from astropy import units as u
@@ -9,6 +11,8 @@ from astropy.time import Time
 from skdaep import Sequence, TableError, metrics, preprocessing
 from skdaep.plotting import ReconstructionDisplay, ResidualDisplay
 from skdaep.preprocessing import augment
+
+mpl.use("Agg")
 
 N = 24
 HERE = np.arange(N) == 5
@@ -80,6 +84,12 @@ def X(name):
             assert (np.ma.filled(same, True) | (both[0] & both[1])).all()
 
 
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
 def observed(name):
     return ~HERE if name in (*NOT_OBSERVED, "objects with NaN") else np.ones(N, bool)
 
@@ -134,7 +144,7 @@ def test_augment_adds_the_noise_of_the_errors(name, X):
 @each_input
 def test_metrics_compare_what_was_observed(name, X):
     value = Sequence().learn(X).value
-    flat = [Table({value: np.full(N, np.median(t[value]))}) for t in X]
+    flat = [Table({value: np.full(N, np.median(np.asarray(t[value])))}) for t in X]
     errors = metrics.object_errors(X, flat, value=value)
     kept = [t[observed(name)] if name in NOT_OBSERVED else t for t in X]
     expected = metrics.object_errors(kept, [f[: len(k)] for f, k in zip(flat, kept, strict=True)], value=value)
@@ -144,7 +154,7 @@ def test_metrics_compare_what_was_observed(name, X):
 @each_input
 def test_displays_draw_what_was_observed_the_bright_end_up(name, X):
     value = Sequence().learn(X).value
-    decoded = [Table({value: np.full(N, np.median(t[value]))}) for t in X]
+    decoded = [Table({value: np.full(N, np.median(np.asarray(t[value])))}) for t in X]
     display = ReconstructionDisplay.from_predictions(X, decoded, value=value)
     low, high = display.axes_[0, 0].get_ylim()
     assert (low > high) == (value == "mag")
