@@ -17,6 +17,7 @@ from skdaep.metrics import (
     probability_integral_transform,
     residuals_by_location,
 )
+from skdaep.metrics.reading import values_by
 
 
 def spectrum(flux, unit=None):
@@ -393,3 +394,21 @@ def test_probe_leaves_out_objects_of_unknown_class_and_repeats():
     assert linear_probe(Z, y) == linear_probe(Z[:100], y[:100])
     assert linear_probe(Z * 1000 + 5, y).accuracy == pytest.approx(linear_probe(Z, y).accuracy, abs=1e-6)
     assert linear_probe(Z, y, random_state=1) != linear_probe(Z, y)
+
+
+# --- units at the border ----------------------------------------------------------------------------
+
+
+def test_decoded_quantities_are_converted():
+    x = Table({"time": [0.0, 1.0], "flux": [1.0, 2.0] * u.Jy})
+    same = [x["flux"].quantity.to(u.mJy)]
+    np.testing.assert_allclose(u.Quantity(object_errors([x], same)).value, 0, atol=1e-12)
+    with pytest.raises(TableError, match=r"reconstructed\[0\] has unit 'mJy', but X had none"):
+        object_errors([Table({"time": [0.0, 1.0], "flux": [1.0, 2.0]})], same)
+
+
+def test_metadata_to_sort_by_are_brought_to_one_unit():
+    X = [Table({"time": [0.0], "flux": [1.0]}, meta={key: d}) for key, d in (("d", 3 * u.Mpc), ("D", 4000 * u.kpc))]
+    values, unit = values_by(X, "d")
+    assert unit == "Mpc"
+    np.testing.assert_allclose(values, [3, 4])

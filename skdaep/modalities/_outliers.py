@@ -26,14 +26,16 @@ def far(x: np.ndarray) -> np.ndarray:
     The quartiles are those of the distinct numbers, so that a sentinel counts once, however often it recurs.
     """
     low, high = np.quantile(np.unique(x[:: 1 + len(x) // ENOUGH]), [0.25, 0.75])
+    nothing = np.zeros(len(x), bool)
     with np.errstate(over="ignore"):
+        reach = FAR * (high - low)
+        if low == high or (x.min() >= low - reach and x.max() <= high + reach):
+            return nothing
         distance = np.maximum(low - x, x - high)
-        beyond = distance > FAR * (high - low)
-        if low == high or not beyond.any():
-            return np.zeros(len(x), bool)
+        beyond = distance > reach
         steps = np.append(max(distance[~beyond].max(), high - low), np.unique(distance[beyond]))
         gaps = np.flatnonzero(steps[1:] > GAP * steps[:-1])
-    return distance >= steps[gaps[0] + 1] if len(gaps) else np.zeros(len(x), bool)
+    return distance >= steps[gaps[0] + 1] if len(gaps) else nothing
 
 
 def recurring(x: np.ndarray) -> dict[float, int]:

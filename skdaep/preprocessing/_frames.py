@@ -18,6 +18,7 @@ from sklearn.utils import check_scalar
 from .. import tables
 from ..exceptions import TableError
 from ._base import Points, TableTransformer
+from ._parameters import are_increasing, bare, in_unit_of_locations, unit_of_locations
 
 
 class RestFrame(TableTransformer):
@@ -179,8 +180,8 @@ class PhaseFromPeak(TableTransformer):
     def check_parameters(self):
         if self.brightest not in ("auto", "minimum", "maximum"):
             raise ValueError(f"PhaseFromPeak(brightest={self.brightest!r}): choose 'auto', 'minimum' or 'maximum'.")
-        check_scalar(_bare(self.window), "window", Real, min_val=0, include_boundaries="neither")
-        if self.keep is not None and not _are_increasing(self.keep):
+        check_scalar(bare(self.window), "window", Real, min_val=0, include_boundaries="neither")
+        if self.keep is not None and not are_increasing(self.keep):
             raise ValueError(f"PhaseFromPeak(keep={self.keep!r}): two increasing numbers are needed.")
 
     def required_roles(self):
@@ -193,7 +194,7 @@ class PhaseFromPeak(TableTransformer):
 
     def forward_all(self, points):
         curves = [self._curve(p) for p in points]
-        window = _in_unit_of_locations(self, self.window, "window")
+        window = in_unit_of_locations(self, self.window, "window")
         peaks = Parallel(self.n_jobs)(delayed(_peak_time)(*curve, window) for curve in curves)
         return [
             replace(p, location=p.location - peak).remember(**{self.key: peak})
@@ -203,7 +204,7 @@ class PhaseFromPeak(TableTransformer):
     def points_kept(self, points):
         if self.keep is None:
             return super().points_kept(points)
-        first, last = (_in_unit_of_locations(self, end, "keep") for end in self.keep)
+        first, last = (in_unit_of_locations(self, end, "keep") for end in self.keep)
         return (points.location >= first) & (points.location <= last)
 
     def backward(self, points):
@@ -296,9 +297,9 @@ class PhaseFold(TableTransformer):
 
     def check_parameters(self):
         if not isinstance(self.period, str):
-            check_scalar(_bare(self.period), "period", Real, min_val=0, include_boundaries="neither")
+            check_scalar(bare(self.period), "period", Real, min_val=0, include_boundaries="neither")
         if not (self.epoch is None or isinstance(self.epoch, (str, Time))):
-            check_scalar(_bare(self.epoch), "epoch", Real)
+            check_scalar(bare(self.epoch), "epoch", Real)
 
     def units_after(self):
         return self.units_ | {"location": None}
@@ -311,8 +312,8 @@ class PhaseFold(TableTransformer):
         if isinstance(given, Time):
             return self._location_of(given, points)
         if not isinstance(given, str):
-            return _in_unit_of_locations(self, given, name)
-        return points.number(given, _unit_of_locations(self), f" Set it, or name its key with PhaseFold({name}=...).")
+            return in_unit_of_locations(self, given, name)
+        return points.number(given, unit_of_locations(self), f" Set it, or name its key with PhaseFold({name}=...).")
 
     def _location_of(self, time: Time, points: Points) -> float:
         """Return where a time is on the axis of the locations."""
@@ -362,32 +363,3 @@ class PhaseFold(TableTransformer):
         cycle = points.table[self.cycle] if self.cycle in points.table.colnames else 0
         location = points.recall(self.key) + (points.location + np.asarray(cycle)) * self._period(points)
         return replace(points, location=location, other={self.cycle: None}).forget(self.key)
-
-
-# --- parameters that may have a unit ----------------------------------------------------------------
-
-
-def _bare(number):
-    return number.value if isinstance(number, u.Quantity) else number
-
-
-def _are_increasing(ends) -> bool:
-    """Return whether they are two increasing numbers, each with or without a unit."""
-    try:
-        first, last = map(_bare, ends)
-        return isinstance(first, Real) and isinstance(last, Real) and first < last
-    except (TypeError, ValueError):
-        return False
-
-
-def _unit_of_locations(step: TableTransformer) -> str | None:
-    """Return the unit of the locations of fit; without one, Julian dates are in days."""
-    return step.units_["location"] or ("d" if "jd" in step.columns_["location"].lower() else None)
-
-
-def _in_unit_of_locations(step: TableTransformer, given, name: str) -> float:
-    """Return a parameter as a number in the unit of the locations of fit, in which it is if it has none."""
-    if not isinstance(given, u.Quantity):
-        return float(given)
-    where = f"{type(step).__name__}({name}=...)"
-    return float(tables.convert(given.value, str(given.unit), _unit_of_locations(step), where))

@@ -8,6 +8,7 @@ from numbers import Real
 import numpy as np
 from astropy import units as u
 
+from .. import tables
 from ..exceptions import TableError
 from ._base import Points, TableTransformer
 
@@ -125,7 +126,7 @@ class MagnitudeToFlux(TableTransformer):
 
     def units_after(self):
         name, unit = self.columns_["value"], self.units_["value"]
-        given = None if unit is None else u.Unit(unit)
+        given = None if unit is None else tables.unit_named(unit)
         inside = getattr(given, "physical_unit", None)
         other = self.zero_point == "AB" and inside is not None and inside != u.ABmag.physical_unit
         step = getattr(given, "function_unit", given)

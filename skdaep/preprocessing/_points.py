@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import median_filter
 from sklearn.utils import check_scalar
 
+from ..exceptions import TableError
 from ._base import TableTransformer
 
 
@@ -61,6 +62,9 @@ class SignalToNoiseCut(TableTransformer):
 
     def units_after(self):
         self._need_kind()
+        if self._is_magnitude and self._dex is None:
+            name, unit = self.columns_["value"], self.units_["value"]
+            raise TableError(f"X[0] column '{name}' has unit '{unit}', of unknown size; convert it to mag.")
         return self.units_
 
     def points_kept(self, points):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 from astropy.table import Column, QTable, Table
-from astropy.time import Time
+from astropy.time import ScaleValueError, Time
 
 from ..exceptions import TableError
 from ._arrays import bare, floats
@@ -111,7 +111,7 @@ def time_scale(column) -> str | None:
 def _in_scale(column: Time, scale: str, where: str) -> Time:
     try:
         return getattr(column, scale)
-    except (ValueError, AttributeError) as error:  # of a local time nothing is known
+    except (ScaleValueError, IndexError) as error:  # of a local time nothing is known, of UT1 only the past
         raise TableError(f"{where} is in {column.scale}, which cannot be brought to {scale} of fit: {error}") from None
 
 

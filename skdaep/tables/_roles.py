@@ -90,10 +90,13 @@ class Columns(NamedTuple):
         """
         found: dict[str, str | None] = dict.fromkeys(cls._fields)
         for role in cls._fields if "value" in names else names:
+            other = {"error": names.get("ivar"), "ivar": found["error"]}.get(role)  # one of the two will do
             needed = role in required and role != "error"
+            if other is not None and names.get(role) is None:
+                continue
             if role in names:
                 found[role] = find_column(table, role, names[role], where, needed, ask=ask, value=found["value"])
-            elif role in ("error", "ivar", "quality") and not (role == "ivar" and found["error"]):
+            elif role in ("error", "ivar", "quality"):
                 (found[role],) = several if len(several := candidates(table, role, (), found["value"])) == 1 else [None]
         if "error" in required and found["error"] is found["ivar"] is None:
             find_column(table, "error", None, where, ask=ask, value=found["value"])
@@ -159,7 +162,7 @@ def candidates(table: Table, role: str, prefer: tuple[str, ...] = (), value: str
         ]
     wanted = {plain(c) for c in prefer}
     preferred = [c for several in found for c in several if plain(c) in wanted]
-    return preferred or next(filter(None, found), [])
+    return list(dict.fromkeys(preferred)) or next(filter(None, found), [])
 
 
 @lru_cache

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import Table
+from astropy.table import Column, Table
+from astropy.time import Time
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
@@ -18,6 +19,7 @@ from skdaep.preprocessing import (
     PhaseFromPeak,
     RestFrame,
     ZScore,
+    augment,
 )
 
 
@@ -285,3 +287,112 @@ def test_phase_fold_refuses_more():
     x["cycle"] = 3
     with pytest.raises(TableError, match=r"X\[0\] has a column 'cycle' already"):
         PhaseFold(1.0).fit_transform([x])
+
+
+# --- what is bright, and where a fit starts ---------------------------------------------------------
+
+DAYS = np.arange(30.0)
+PARABOLA = 18 + ((DAYS - 10) / 5) ** 2  # a magnitude that is brightest at 10
+
+
+@pytest.mark.parametrize("unit", ["mag", "mmag", "mag(AB)", "mag / arcsec2", None])
+def test_the_peak_of_magnitudes_in_any_unit_is_where_they_are_smallest(unit):
+    value = PARABOLA * (1000 if unit == "mmag" else 1)
+    X = [Table({"mjd": DAYS, "mag" if unit is None else "y": Column(value, unit=unit)})]
+    step = PhaseFromPeak(None, value=None if unit is None else "y")
+    assert step.fit_transform(X)[0].meta["peak_time"] == pytest.approx(10, abs=0.3)
+
+
+def test_what_may_be_magnitudes_or_not_is_asked_about():
+    X = [Table({"mjd": DAYS, "value": PARABOLA})]
+    with pytest.raises(
+        TableError, match=r"X\[0\] column 'value' may be of magnitudes or of fluxes.*brightest='minimum'"
+    ):
+        PhaseFromPeak(None).fit(X)
+    z = PhaseFromPeak(None, brightest="minimum").fit_transform(X)[0]
+    assert z.meta["peak_time"] == pytest.approx(10, abs=0.3)
+
+
+@pytest.mark.parametrize("kind", ["error", "inverse variance"])
+@pytest.mark.parametrize("stray", [150.0, 1000.0])
+def test_a_bright_point_of_large_error_is_not_taken_for_the_peak(kind, stray):
+    time = np.arange(0.0, 300, 3)
+    flux, error = 100 * np.exp(-(((time - 60) / 15) ** 2) / 2), np.full(100, 3.0)
+    flux[80], error[80] = stray, 0.8 * stray
+    x = Table({"time": time, "flux": flux, **({"flux_err": error} if kind == "error" else {"ivar": error**-2})})
+    assert PhaseFromPeak(None).fit_transform([x])[0].meta["peak_time"] == pytest.approx(60, abs=1)
+
+
+# --- one way to metadata ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["period", "Period", "PERIOD"])
+@pytest.mark.parametrize("period", [0.5, 0.5 * u.day, 12 * u.hour, np.float32(0.5), u.Quantity(np.array(43200.0), "s")])
+def test_a_period_is_read_in_the_unit_of_the_times_whatever_the_case_of_its_key(key, period):
+    x = Table({"time": DAYS * u.day, "mag": PARABOLA}, meta={key: period})
+    assert PhaseFold().fit_transform([x])[0]["cycle"].max() == 58
+
+
+def test_a_period_with_a_unit_beside_times_without_is_refused():
+    x = Table({"time": DAYS, "mag": PARABOLA}, meta={"Period": 12 * u.hour})
+    with pytest.raises(TableError, match=r"X\[0\] has 'period' = 12.0 h in meta, but the locations have no unit"):
+        PhaseFold().fit_transform([x])
+
+
+@pytest.mark.parametrize("key", ["redshift", "REDSHIFT"])
+def test_a_redshift_that_is_a_velocity_is_refused_and_percents_are_numbers(key):
+    x = Table({"wavelength": [5000.0], "flux": [1.0]}, meta={key: 3000 * u.km / u.s})
+    with pytest.raises(TableError, match=r"X\[0\] has 'redshift' = 3000.0 km / s in meta, but a number without a unit"):
+        RestFrame().fit_transform([x])
+    x.meta[key] = 25 * u.percent
+    assert RestFrame().fit_transform([x])[0]["wavelength"][0] == pytest.approx(4000)
+
+
+# --- axes that are not linear -----------------------------------------------------------------------
+
+LAMBDA = np.array([4000.0, 5000, 8000])
+AXES = {
+    "loglam": ("loglam", None, np.log10(LAMBDA), np.log10(LAMBDA / 1.25)),
+    "dex(Angstrom)": ("x", "dex(Angstrom)", np.log10(LAMBDA), np.log10(LAMBDA / 1.25)),
+    "dex by name": ("log_wave", "dex", np.log10(LAMBDA), np.log10(LAMBDA / 1.25)),
+    "dex(Hz)": ("x", "dex(Hz)", np.log10(LAMBDA), np.log10(LAMBDA * 1.25)),
+    "frequency by name": ("frequency", None, LAMBDA, LAMBDA * 1.25),
+    "wavelength": ("lambda", None, LAMBDA, LAMBDA / 1.25),
+}
+
+
+@pytest.mark.parametrize(("name", "unit", "given", "expected"), AXES.values(), ids=AXES.keys())
+def test_logarithms_are_shifted_and_not_stretched(name, unit, given, expected):
+    x = Table({name: Column(given, unit=unit), "flux": [1.0, 2, 3]}, meta={"redshift": 0.25})
+    step = RestFrame(location=name)
+    z = step.fit_transform([x])[0]
+    np.testing.assert_allclose(z[name], expected, rtol=1e-12)
+    assert z[name].unit == x[name].unit
+    np.testing.assert_allclose(step.inverse_transform([z])[0][name], given, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "message"),
+    [
+        ("log_x", None, "is a logarithm by its name: of what"),
+        ("lnlambda", None, "is a logarithm by its name: of what"),
+        ("x", "dex", "has unit 'dex'"),
+        ("x", "dex(s)", r"has unit 'dex\(s\)'"),
+    ],
+)
+def test_a_logarithm_of_what_nobody_says_is_refused(name, unit, message):
+    x = Table({name: Column(LAMBDA, unit=unit), "flux": [1.0, 2, 3]}, meta={"redshift": 0.25})
+    with pytest.raises(TableError, match=rf"X\[0\] column '{name}'.*{message}"):
+        RestFrame(location=name).fit([x])
+
+
+def test_dates_have_no_rest_frame_until_they_have_an_origin():
+    x = Table({"time": Time(60000 + DAYS, format="mjd"), "mag": PARABOLA}, meta={"redshift": 0.25})
+    with pytest.raises(
+        TableError, match=r"X\[0\] column 'time' holds dates; count them from a zero point.*PhaseFromPeak"
+    ):
+        RestFrame(times=True).fit([x])
+    z = make_pipeline(PhaseFromPeak(None), RestFrame(times=True)).fit_transform([x])[0]
+    assert np.ptp(z["time"]) == pytest.approx(29 / 1.25)
+    with pytest.raises(TableError, match="holds dates, which have no natural zero; set stretch=0"):
+        augment([x], noise=False, stretch=0.1)

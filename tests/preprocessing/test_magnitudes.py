@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import QTable, Table
+from astropy.table import Column, QTable, Table
 
 from skdaep import TableError
 from skdaep.preprocessing import FluxToMagnitude, MagnitudeToFlux
@@ -86,3 +86,37 @@ def test_refused(step, unit, error, match):
     x["flux"].unit = unit
     with pytest.raises(error, match=match):
         step.fit([x])
+
+
+@pytest.mark.parametrize(("unit", "per_mag"), [("mmag", 1000.0), ("mag(AB)", 1.0), ("mag", 1.0), (None, 1.0)])
+def test_magnitudes_in_any_unit_become_the_same_fluxes_and_come_back(unit, per_mag):
+    mag, error = np.array([20.0, 25.0]), np.array([0.1, 0.2])
+    unit_of_error = None if unit is None else unit.removesuffix("(AB)")
+    x = Table({"time": [0.0, 1.0], "mag": Column(per_mag * mag, unit=unit)})
+    x["mag_err"] = Column(per_mag * error, unit=unit_of_error)
+    step = MagnitudeToFlux(unit="uJy")
+    z = step.fit_transform([x])[0]
+    np.testing.assert_allclose(z["mag"], (mag * u.ABmag).to_value("uJy"), rtol=1e-10)
+    np.testing.assert_allclose(z["mag_err"], 0.4 * np.log(10) * z["mag"] * error, rtol=1e-10)
+    back = step.inverse_transform([z])[0]
+    for name in ("mag", "mag_err"):
+        np.testing.assert_allclose(back[name], x[name], rtol=1e-10)
+        assert back[name].unit == x[name].unit
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "unit", "message"),
+    [
+        (FluxToMagnitude(25.0), "mag", None, "is in magnitudes already"),
+        (FluxToMagnitude(25.0), "y", "mmag", "with unit 'mmag' is in magnitudes already"),
+        (FluxToMagnitude(25.0), "y", "dex(Jy)", "already, not a flux"),
+        (MagnitudeToFlux(25.0), "flux", None, "is a flux by its name, but MagnitudeToFlux needs magnitudes"),
+        (MagnitudeToFlux(25.0), "y", "mag / arcsec2", "needs magnitudes"),
+        (MagnitudeToFlux(25.0), "y", "dex", "needs magnitudes"),
+        (MagnitudeToFlux("AB"), "y", "mag(ST)", "needs AB magnitudes"),
+    ],
+)
+def test_what_is_the_one_is_not_taken_for_the_other(step, name, unit, message):
+    x = Table({"time": [0.0, 1.0], name: Column([1.0, 2.0], unit=unit)})
+    with pytest.raises(TableError, match=message):
+        step.set_params(value=name).fit([x])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import MaskedColumn, Table
+from astropy.table import Column, MaskedColumn, Table
 from scipy.ndimage import median_filter
 
 from skdaep import TableError
@@ -85,3 +85,31 @@ def test_median_filter_keeps_bands_apart_and_leaves_out_what_is_not_observed():
 def test_median_filter_refuses(size):
     with pytest.raises((ValueError, TypeError), match="size"):
         MedianFilter(size).fit([curve()])
+
+
+LOGARITHMS = {
+    "mag": ("mag", 1.0857362 / 3),
+    "mmag": ("mmag", 1085.7362 / 3),
+    "mag / arcsec2": ("mag / arcsec2", 1.0857362 / 3),
+    "dex": ("dex", 0.43429448 / 3),
+    "dex(Jy)": ("dex(Jy)", 0.43429448 / 3),
+}
+
+
+@pytest.mark.parametrize(("unit", "error"), LOGARITHMS.values(), ids=LOGARITHMS.keys())
+def test_the_ratio_of_a_logarithm_is_that_of_the_flux(unit, error):
+    """Of signal-to-noise 3: the relative error of the flux is a third."""
+    x = Table({"time": [0.0, 1.0], "y": Column([20.0, 20.0], unit=unit), "y_err": [0.99 * error, 1.01 * error]})
+    assert SignalToNoiseCut(3.0, value="y").fit_transform([x])[0]["time"].tolist() == [0.0]
+
+
+def test_a_cut_on_inverse_variances_and_on_what_may_be_magnitudes_or_not():
+    x = Table({"time": [0.0, 1.0, 2.0], "flux": [4.0, 2.0, 9.0], "ivar": [1.0, 1.0, 0.0]})
+    z = SignalToNoiseCut(3.0).fit_transform([x])[0]
+    assert z["time"].tolist() == [0.0, 2.0], "of a point not observed the ratio is not known"
+    x.rename_column("flux", "value")
+    with pytest.raises(TableError, match=r"X\[0\] column 'value' may be of magnitudes or of fluxes.*Set its unit"):
+        SignalToNoiseCut(3.0).fit([x])
+    x["value"].unit = u.MagUnit(u.AB, u.mmag)  # which astropy writes, but does not read
+    with pytest.raises(TableError, match=r"X\[0\] column 'value' has unit 'mmag\(AB\)', of unknown size"):
+        SignalToNoiseCut(3.0).fit([x])

@@ -4,13 +4,14 @@ import io
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
-from skdaep import Photometry, TableError
+from skdaep import Photometry, Sequence, TableError
 
 ESTIMATORS = ("DAEPEncoder",)  # reading is the same in all
 
@@ -184,6 +185,38 @@ def test_numbers_as_bands(assert_same_code, make, fresh, X):
     for table in X:
         table["band"] = np.where(table["band"] == "g", 1, 2)
     assert_same_code(make().fit(X), X, expected)
+
+
+@pytest.mark.parametrize(
+    "absent",
+    [np.nan, None, pd.NA, np.float64("nan"), np.ma.masked, "", "nan"],
+    ids=lambda x: f"{type(x).__name__}-{x!r}",
+)
+def test_absent_bands_are_none(absent):
+    table = Table({"time": np.arange(4.0), "mag": np.arange(4.0), "band": np.array(["g", absent, "r", "g"], object)})
+    modality = Sequence().learn([table])
+    assert modality.learned.bands == ("g", "r")
+    assert modality.read(table, "X[0]")["seen"].sum() == 3
+
+
+def test_absent_bands_in_text_as_numpy_makes_it_of_a_list():
+    table = Table({"time": np.arange(3.0), "mag": np.arange(3.0), "band": np.array(["g", np.nan, "r"])})
+    assert table["band"][1] == "nan"
+    assert Sequence().learn([table]).learned.bands == ("g", "r")
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.float32, float, object, str, "S1"])
+def test_numbers_of_any_kind_are_one_band(dtype):
+    def table(dtype):
+        return Table({"time": np.arange(4.0), "mag": np.arange(4.0), "fid": np.array([0, 1, 2, 1]).astype(dtype)})
+
+    modality = Sequence().learn([table(int), table(dtype)])
+    assert modality.learned.bands == ("0", "1", "2")
+    assert modality.read(table(dtype), "X[0]")["band"].tolist() == [0, 1, 2, 1]
+    assert Sequence().learn([table(float)]).learned.bands == ("0", "1", "2")
+    half = table(float)
+    half["fid"][0] = np.nan
+    assert Sequence().learn([half]).learned.bands == ("1", "2")
 
 
 def test_a_masked_band_is_not_observed(assert_same_code, fitted, X):

@@ -10,6 +10,7 @@ from astropy.timeseries import TimeSeries
 
 import skdaep
 from skdaep import Photometry, Spectrum, TableError
+from skdaep.tables import as_table
 
 ESTIMATORS = ("DAEPEncoder",)  # reading is the same in all
 
@@ -145,8 +146,8 @@ def test_time_series_in_fit_give_a_default_grid(make, X):
 class FakeUncertainty:
     """The part of `astropy.nddata.NDUncertainty` that is used."""
 
-    def __init__(self, kind, array):
-        self.uncertainty_type, self.array = kind, array
+    def __init__(self, kind, array, unit=None):
+        self.uncertainty_type, self.array, self.unit = kind, array, unit
 
 
 class FakeSpectrum:
@@ -173,6 +174,39 @@ def test_specutils_spectra(assert_same_code, of_spectra, spectra, kind, unit):
     assert isinstance(back, Table)
     assert back["flux"].unit == u.mJy
     assert back["wavelength"].unit == u.AA
+
+
+@pytest.mark.parametrize("kind", ["std", "var", "ivar"])
+@pytest.mark.parametrize("unit", ["mJy", "Jy", "erg / (s cm2 Hz)"])
+def test_uncertainties_in_another_unit_than_the_flux_are_converted(spectra, kind, unit):
+    """The truth is from astropy's own uncertainties of a value with a unit."""
+    fake, error = FakeSpectrum(spectra[0]), u.Quantity(spectra[0]["flux_err"]).to(unit)
+    power = {"std": 1, "var": 2, "ivar": -2}[kind]
+    fake.uncertainty = FakeUncertainty(kind, (error**power).value, (error**power).unit)
+    table = as_table(fake, "X[0]")
+    assert table["flux_err"].unit == u.mJy
+    np.testing.assert_allclose(table["flux_err"], spectra[0]["flux_err"], rtol=1e-12)
+
+
+def test_an_uncertainty_that_does_not_fit_the_flux_is_refused(spectra):
+    fake = FakeSpectrum(spectra[0])
+    fake.uncertainty.unit = u.AA
+    with pytest.raises(
+        TableError, match=r"X\[0\] has an uncertainty in 'Angstrom', which does not fit its flux in 'mJy'"
+    ):
+        as_table(fake, "X[0]")
+
+
+@pytest.mark.parametrize(("kind", "nothing"), [("ivar", 0.0), ("std", np.inf), ("var", np.inf)])
+@pytest.mark.parametrize("mask", [None, np.arange(12) == 5])
+def test_a_pixel_of_which_nothing_is_known_is_not_observed(spectra, kind, nothing, mask):
+    fake = FakeSpectrum(spectra[0], uncertainty=kind, mask=mask)
+    fake.uncertainty.array[3] = nothing
+    table = as_table(fake, "X[0]")
+    assert np.flatnonzero(table["flux"].mask).tolist() == ([3] if mask is None else [3, 5])
+    fake.uncertainty.array[3] = np.nan
+    masked = np.zeros(12, bool) | getattr(as_table(fake, "X[0]")["flux"], "mask", False)
+    assert not masked[3], "an error that is not known"
 
 
 @pytest.mark.parametrize("flag", [True, 4])

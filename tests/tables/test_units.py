@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import Column
+from astropy.table import Column, Table
+from astropy.time import Time
 
-from skdaep import TableError
+from skdaep import Sequence, TableError, preprocessing
+from skdaep.metrics.reading import values_by
+from skdaep.tables import dex_of, is_magnitude
 
 ESTIMATORS = ("DAEPEncoder",)  # reading is the same in all
 
@@ -107,3 +110,120 @@ def test_the_origin_of_time_does_not_matter(make, X):
         near.inverse_transform(np.zeros((1, 4)))[0]["time"],
         atol=1e-6,
     )
+
+
+# --- times ------------------------------------------------------------------------------------------
+
+
+def dated(scale):
+    """Return an object of the same instants in another scale; TDB is 69 s ahead of UTC."""
+    instants = Time(60000 + np.arange(9.0), format="mjd", scale="utc")
+    return Table({"time": getattr(instants, scale), "flux": np.sin(np.arange(9.0))})
+
+
+@pytest.mark.parametrize("scale", ["utc", "tai", "tt", "tdb", "tcb"])
+@pytest.mark.parametrize("first", ["utc", "tdb"])
+def test_times_are_brought_to_the_scale_of_fit(first, scale):
+    expected, other = dated(first), dated(scale)
+    modality = Sequence().learn([expected, other])
+    one, two = (modality.read(t, "X[0]")["location"] for t in (expected, other))
+    np.testing.assert_allclose(one, two, rtol=0, atol=1e-3 / 86400 / modality.learned.location.scale)
+    folded = preprocessing.PhaseFold(2.0, epoch=60000.0).fit([expected]).transform([expected, other])
+    np.testing.assert_allclose(folded[0]["time"], folded[1]["time"], rtol=0, atol=1e-8)
+    by_time = values_by([expected, other], "location")[0]
+    np.testing.assert_allclose(*by_time, rtol=0, atol=1e-8)
+
+
+def test_a_scale_that_cannot_be_reached_is_refused():
+    local = Table({"time": Time(60000 + np.arange(9.0), format="mjd", scale="local"), "flux": np.arange(9.0)})
+    modality = Sequence().learn([dated("utc")])
+    with pytest.raises(TableError, match=r"X\[0\] column 'time' is in local, which cannot be brought to utc of fit"):
+        modality.read(local, "X[0]")
+
+
+# --- magnitudes or fluxes ---------------------------------------------------------------------------
+
+MAGNITUDES = {
+    "by unit": [
+        ("y", "mag"),
+        ("y", "mmag"),
+        ("y", "mag(AB)"),
+        ("y", "mmag(ST)"),
+        ("y", "mag / arcsec2"),
+        ("flux", "mag"),
+    ],
+    "by a unit astropy does not know": [("y", "magnitude"), ("y", "MAG")],
+    "by name": [
+        (name, None) for name in ("mag", "MAG_AUTO", "magpsf", "psfMag", "i_mag", "Magnitude", "m", "mag_corr")
+    ],
+}
+FLUXES = {
+    "by unit": [
+        ("y", "Jy"),
+        ("mag", "Jy"),
+        ("y", "dex"),
+        ("y", "dex(Jy)"),
+        ("y", "dB"),
+        ("y", "km / s"),
+        ("y", "electron / s"),
+    ],
+    "by name": [(name, None) for name in ("flux", "psfFlux", "f_lambda", "uJy", "FLUXCAL", "counts", "sap_flux")],
+}
+NEITHER = {"by name": [(name, None) for name in ("value", "y", "image", "magnetic", "mag_flux", "rv", "magnification")]}
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "expected"),
+    [
+        (*one, expected)
+        for kinds, expected in ((MAGNITUDES, True), (FLUXES, False), (NEITHER, None))
+        for several in kinds.values()
+        for one in several
+    ],
+)
+def test_magnitudes_are_told_by_unit_then_by_name_or_not_at_all(name, unit, expected):
+    assert is_magnitude(name, unit) is expected
+    assert is_magnitude(name, unit, mark=not expected) is (not expected)
+
+
+@pytest.mark.parametrize(
+    ("unit", "dex"), [("mag", -0.4), ("mmag", -4e-4), ("mag(AB)", -0.4), ("dB", 0.1), ("Jy", None)]
+)
+def test_a_step_in_a_logarithmic_unit_is_so_many_dex(unit, dex):
+    assert dex_of(unit) == (None if dex is None else pytest.approx(dex))
+
+
+# --- logarithms of wavelength -----------------------------------------------------------------------
+
+WAVELENGTH = np.linspace(4000.0, 8000.0, 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "factor"),
+    [("loglam", None, 1), ("LOGLAM", "dex(Angstrom)", 1), ("x", "dex(nm)", 0.1), ("log_wavelength", "dex", 1)],
+)
+def test_logarithms_of_wavelength_are_read_as_wavelengths(name, unit, factor):
+    table = Table({name: Column(np.log10(factor * WAVELENGTH), unit=unit), "flux": np.sin(WAVELENGTH)})
+    before = table.copy()
+    modality = Sequence(location=name).learn([table])
+    linear = Sequence(location="w").learn([Table({"w": factor * WAVELENGTH, "flux": table["flux"]})])
+    assert modality.learned.location.scale == pytest.approx(linear.learned.location.scale)
+    np.testing.assert_allclose(
+        modality.read(table, "X[0]")["location"], (WAVELENGTH - 6000) / WAVELENGTH.std(), atol=1e-5
+    )
+    grid = modality.grid()
+    assert grid[name].unit == ("nm" if factor == 0.1 else "Angstrom")
+    np.testing.assert_allclose(modality.read(grid, "grid", values=False)["location"][[0, -1]], [-1.6, 1.6], atol=0.1)
+    written = modality.write(table["flux"].data, table)
+    assert written[name].unit == before[name].unit
+    np.testing.assert_array_equal(written[name], before[name])
+
+
+def test_wavelengths_in_another_unit_are_those_of_the_fit_to_logarithms():
+    log, other = (
+        Table({"loglam": np.log10(WAVELENGTH), "flux": WAVELENGTH}),
+        Table({"loglam": WAVELENGTH / 10, "flux": WAVELENGTH}),
+    )
+    other["loglam"].unit = "nm"
+    modality = Sequence().learn([log])
+    np.testing.assert_allclose(*(modality.read(t, "X[0]")["location"] for t in (log, other)), atol=1e-5)
