@@ -15,6 +15,8 @@ FAR, GAP = 10.0, 5.0
 FEW, FEW_THAT_RECUR = 0.01, 0.5
 #: so many numbers show where the quartiles are
 ENOUGH = 2**20
+#: distinct numbers that have quartiles of their own
+MANY = 20
 #: An object is out of range if all its values, or locations, are so far beyond those of fit, as a share of what these
 #: span. What lies next to them is ordinary extrapolation: a fainter object, the days after.
 MARGIN = 0.25
@@ -23,9 +25,12 @@ MARGIN = 0.25
 def far(x: np.ndarray) -> np.ndarray:
     """Return which numbers are far from the quartiles and past a gap.
 
-    The quartiles are those of the distinct numbers, so that a sentinel counts once, however often it recurs.
+    The quartiles are those of the distinct numbers, so that a sentinel counts once, however often it recurs; of too few
+    to have any, those of all.
     """
-    low, high = np.quantile(np.unique(x[:: 1 + len(x) // ENOUGH]), [0.25, 0.75])
+    some = x[:: 1 + len(x) // ENOUGH]
+    distinct = np.unique(some)
+    low, high = np.quantile(distinct if len(distinct) >= MANY else some, [0.25, 0.75])
     nothing = np.zeros(len(x), bool)
     with np.errstate(over="ignore"):
         reach = FAR * (high - low)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -87,12 +88,10 @@ def _shown(cells: np.ndarray, mask: np.ndarray | None) -> str:
     if odd is None:
         return f"{kind}, though numbers all of it; {needed} Make it so with .astype(float)."
     cell = cells[odd].decode(errors="replace") if isinstance(cells[odd], bytes) else cells[odd]
-    limit = isinstance(cell, str) and cell.strip().startswith(("<", ">"))
     shown = repr(str(cell) if isinstance(cell, str) else cell)[:40]
-    remedy = "An upper limit? Set it to NaN, or flag" if limit else "Set it to NaN where there is none, or flag"
-    return (
-        f"{kind}, {shown} at row {odd}; {needed} {remedy} such rows in a column of numbers with Sequence(quality=...)."
-    )
+    hints = {r"\s*[<>]": "An upper limit? Set", r"\s*\d{4}-\d\d-\d\d": "A date? Make a Time of the column; else set"}
+    hint = next((hint for start, hint in hints.items() if isinstance(cell, str) and re.match(start, cell)), "Set")
+    return f"{kind}, {shown} at row {odd}; {needed} {hint} it to NaN, or to a number with a flag for quality=."
 
 
 def _is_number(cell) -> bool:

@@ -42,6 +42,7 @@ CLEAN = {
     "two levels": lambda rng: np.repeat([0.0, 1000.0], 50),
     "mostly zero": lambda rng: np.where(rng.random(3000) < 0.9, 0.0, rng.exponential(5, 3000)),
     "integers": lambda rng: rng.poisson(2.0, 3000).astype(float),
+    "few counts": lambda rng: rng.poisson(0.1, 3000).astype(float),
     "constant": lambda rng: np.full(50, 3.0),
     "transits": lambda rng: np.where(np.arange(3000) % 100 < 3, 0.99, 1.0) + 1e-4 * rng.normal(size=3000),
     "noiseless peaks": lambda rng: np.exp(
@@ -96,6 +97,12 @@ def test_one_that_recurs_is_named_with_how_often_and_does_not_set_the_scale(sent
     clean = Sequence().learn([t[n_cells:] for t in curves()]).learned
     assert learned.value.scale == pytest.approx(clean.value.scale, rel=0.05)
     assert learned.ranges["value"][1] < 20
+
+
+def test_one_among_a_few_distinct_numbers_is_named_too():
+    X = [Table({"time": np.arange(9.0), "counts": [1.0, 2, 3, 2, 3, 1, 2, 3, -999]}) for _ in range(3)]
+    with pytest.warns(OutOfRangeWarning, match=r"Column 'counts' is -999 \(3 times\)"):
+        assert Sequence("counts").learn(X).learned.value.scale < 1
 
 
 def test_several_are_named_at_once():

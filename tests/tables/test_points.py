@@ -125,6 +125,7 @@ def test_a_negative_error_of_a_value_is_refused_by_row_and_of_none_is_not(name, 
 TEXT = {
     "an upper limit": (["13.1", ">13.6", "12"], "holds text, '>13.6' at row 1; .* An upper limit\\? Set it to NaN"),
     "bytes": ([b"13.1", b"12", b"<3"], "holds text, '<3' at row 2; .* An upper limit"),
+    "a date": (["2020-01-01T12:00", "13", "12"], "holds text, '2020-01-01T12:00' at row 0; .* A date\\? Make a Time"),
     "a word": (["13.1", "n/a", "12"], "holds text, 'n/a' at row 1; .* Set it to NaN"),
     "numbers": (["13.1", "13.6", "12"], r"holds text, though numbers all of it; .* \.astype\(float\)"),
     "objects": (np.array([1.0, None, 2.0], object), "holds Python objects, None at row 1; "),
