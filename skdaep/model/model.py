@@ -297,7 +297,8 @@ class Model:
             return self.decode(name, self.encode(records).mean, places, keys, n_draws, context)
         z = self.posterior_draws(records, [(self.seed, key) for key in keys], n_draws)  # (n, draws, K, D)
         repeated = [(place, key) for place, key in zip(places, keys, strict=True) for _ in range(n_draws)]
-        values = self.decode(name, z.reshape(-1, *z.shape[2:]), *map(list, zip(*repeated, strict=True)))
+        where, whose = [place for place, _ in repeated], [key for _, key in repeated]
+        values = self.decode(name, z.reshape(-1, *z.shape[2:]), where, whose)
         return [np.stack(values[i : i + n_draws], -1) for i in range(0, len(values), n_draws)]
 
     def posterior_draws(self, records: Records, sources: Sequence[Source], n_draws: int) -> NDArray[Any]:
