@@ -7,7 +7,11 @@ the conversions stand here and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
+
+Formula = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def add_noise(x0: Tensor, noise: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
@@ -15,20 +19,20 @@ def add_noise(x0: Tensor, noise: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor
     return alpha * x0 + sigma * noise
 
 
-def _x0_from_epsilon(x_t, out, alpha, sigma):
+def _x0_from_epsilon(x_t: Tensor, out: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
     return (x_t - sigma * out) / alpha
 
 
-def _x0_from_v(x_t, out, alpha, sigma):
+def _x0_from_v(x_t: Tensor, out: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
     return alpha * x_t - sigma * out
 
 
-def _x0_from_x0(x_t, out, alpha, sigma):
+def _x0_from_x0(x_t: Tensor, out: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
     return out
 
 
 #: prediction -> (target of the network, x0 from the network's output)
-PREDICTIONS = {
+PREDICTIONS: dict[str, tuple[Formula, Formula]] = {
     "epsilon": (lambda x0, noise, alpha, sigma: noise, _x0_from_epsilon),
     "x0": (lambda x0, noise, alpha, sigma: x0, _x0_from_x0),
     "v": (lambda x0, noise, alpha, sigma: alpha * noise - sigma * x0, _x0_from_v),

@@ -35,13 +35,16 @@ class Memory(NamedTuple):
     level: Level
 
 
-def ddim(x_t: Tensor, x0: Tensor, here: Level, there: Level, memory: Memory | None, noise: Callable) -> Tensor:
+Noise = Callable[[], Tensor]
+
+
+def ddim(x_t: Tensor, x0: Tensor, here: Level, there: Level, memory: Memory | None, noise: Noise) -> Tensor:
     r"""DDIM, deterministic: :math:`x_s = \alpha_s \hat x_0 + \sigma_s \hat\epsilon` (Song et al. 2021, eq. 12)."""
     epsilon = (x_t - here.alpha * x0) / here.sigma
     return there.alpha * x0 + there.sigma * epsilon
 
 
-def ddpm(x_t: Tensor, x0: Tensor, here: Level, there: Level, memory: Memory | None, noise: Callable) -> Tensor:
+def ddpm(x_t: Tensor, x0: Tensor, here: Level, there: Level, memory: Memory | None, noise: Noise) -> Tensor:
     r"""Ancestral sampling: draw from :math:`q(x_s \mid x_t, \hat x_0)` (Ho et al. 2020, eqs. 6-7).
 
     With :math:`a = \alpha_t / \alpha_s` and :math:`b^2 = \sigma_t^2 - a^2 \sigma_s^2` its mean is
@@ -53,7 +56,7 @@ def ddpm(x_t: Tensor, x0: Tensor, here: Level, there: Level, memory: Memory | No
     return mean + math.sqrt(b2) * there.sigma / here.sigma * noise()
 
 
-def dpmpp(x_t: Tensor, x0: Tensor, here: Level, there: Level, memory: Memory | None, noise: Callable) -> Tensor:
+def dpmpp(x_t: Tensor, x0: Tensor, here: Level, there: Level, memory: Memory | None, noise: Noise) -> Tensor:
     r"""DPM-Solver++(2M), second order, deterministic (Lu et al. 2022, algorithm 2).
 
     With :math:`\lambda = \log(\alpha/\sigma)`, :math:`h = \lambda_s - \lambda_t` and r the previous h over this one,
@@ -80,7 +83,7 @@ class Sampler(NamedTuple):
     spread between 0.03 and 1 to about 5 %, where even ones lose two thirds of the smallest.
     """
 
-    step: Callable
+    step: Callable[[Tensor, Tensor, Level, Level, Memory | None, Noise], Tensor]
     power: float = 1.0
 
 
@@ -90,7 +93,7 @@ SAMPLERS = {"ddim": Sampler(ddim), "ddpm": Sampler(ddpm), "dpm++": Sampler(dpmpp
 def sample(
     denoise: Callable[[Tensor, Tensor], Tensor],
     schedule: Callable[[Tensor], tuple[Tensor, Tensor]],
-    noise: Callable[[], Tensor],
+    noise: Noise,
     n_steps: int,
     sampler: Sampler,
     start: float = 1.0,
