@@ -59,9 +59,13 @@ def settings(estimator) -> dict:
     return {k: v if isinstance(v, plain) else repr(v) for k, v in estimator.get_params().items()}
 
 
-def table(rows: dict[str, dict], columns: dict[str, str], title: str = "") -> str:
-    """Return an rst table: one row per name; `columns` maps headings to keys of a row, "k sd" prints k +- sd."""
-    cells = [["", *columns]]
+def table(rows: dict[str, dict], columns: dict[str, str], title: str = "", names: str = "method") -> str:
+    """Return an rst table: one row per name, under the heading `names`.
+
+    `columns` maps headings to keys of a row; where it has ``<key>_sd`` too, that stands behind +-. No heading may be
+    blank: reST drops a head whose first cell is.
+    """
+    cells = [[names, *columns]]
     for name, row in rows.items():
         cells.append([name, *(_cell(row, key) for key in columns.values())])
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]

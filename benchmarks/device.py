@@ -67,7 +67,7 @@ def main(arguments=None) -> None:
         f"{len(train)} stars of {options.n_points} points on {device}; error against the truth, arcsinh(flux / median)"
     )
     lines = [f"{name}: {_text(results[name])}" for name in ("training beside bare products", "encode")]
-    text = "\n".join([_report.table(rows, columns, title), *lines])
+    text = "\n".join([_report.table(rows, columns, title, "fit"), *lines])
     _report.write(options.name, results | {"seconds": seconds, "settings": _report.settings(estimator)}, text)
 
 

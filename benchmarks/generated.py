@@ -55,7 +55,7 @@ def main(arguments=None) -> None:
     train = [data.train[i] for i in some]
     rows["training objects"] = compare((Z["train"][some], features(train, [data.values(t) for t in train])), real)
     text = _report.table(
-        rows, COLUMNS, f"SN-SPEC, {n} generated objects against {n} test objects; AUC 0.5: no difference"
+        rows, COLUMNS, f"SN-SPEC, {n} generated objects against {n} test objects; AUC 0.5: no difference", "objects"
     )
     content = {"rows": rows, "prior_seconds": seconds, "seed": options.seed, "model": _report.settings(estimator)}
     _report.write(options.name or "generated", content | {"data_sha256": data.sha256}, text)

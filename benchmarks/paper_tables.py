@@ -24,7 +24,7 @@ from sklearn.manifold import TSNE
 
 from skdaep import BetaVAEEncoder, DAEPEncoder, Image, MAEPEncoder, Sequence, load
 
-from . import _baselines, _data, _protocols, _report, _scores, paper_settings
+from . import _baselines, _data, _protocols, _report, _scores, figures, paper_settings
 
 FOLDER = _report.RESULTS / "paper_tables"
 DOC = _data.ROOT / "doc" / "paper_tables.rst"
@@ -185,8 +185,9 @@ def document() -> str:
     for name in DEFAULT:
         path = FOLDER / f"{name}.json"
         if path.exists():
-            lines += [table(json.loads(path.read_text())), ""]
-            lines += [textwrap.fill(paper_settings.READING.get(name, ""), 110), ""]
+            result = json.loads(path.read_text())
+            reading = figures.filled(paper_settings.READING.get(name, ""), result)
+            lines += [table(result), "", textwrap.fill(reading, 110), ""]
             for kind in ("reconstructions", "tsne"):
                 if (FOLDER / f"{name}_{kind}.png").exists():
                     lines += [f".. figure:: ../benchmarks/results/paper_tables/{name}_{kind}.png", ""]

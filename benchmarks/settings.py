@@ -74,7 +74,8 @@ def main(arguments=None) -> None:
         if label == "epsilon, linear":  # the same weights, sampled as in the paper
             estimator.set_params(**{k: PROCESS[k] for k in ("sampler", "n_sampling_steps")})
             rows["the same, DDIM 200"] = score(estimator, data, options.n_scored)
-    text = _report.table(rows, COLUMNS, f"SN-SPEC, equal training, {options.n_scored} validation objects (probe: all)")
+    title = f"SN-SPEC, equal training, {options.n_scored} validation objects (probe: all)"
+    text = _report.table(rows, COLUMNS, title, "setting")
     text += "\nlag: correlation of (draw - point) less that of (data - point); sd ratio: of the two."
     _report.write(
         name,

@@ -70,7 +70,7 @@ def reading(repeats: int, n_objects: int = 5000) -> None:
         rows[kind] = {f"{k} {s}": f(v) / n_objects * 1e6 for k, v in parts.items() for s, f in STATISTICS.items()}
     columns = {f"{k}{'' if s == 'median' else ' ' + s}": f"{k} {s}" for k in parts for s in STATISTICS}
     title = f"CPU microseconds per object, {n_objects} light curves of 30 to 60 points in two bands"
-    text = _report.table(rows, columns, title) + "\nnetwork: collating, batches and the encoder, model_dim 32."
+    text = _report.table(rows, columns, title, "table") + "\nnetwork: collating, batches and the encoder, model_dim 32."
     _report.write("speed_reading", {"settings": _report.settings(estimator), "rows": rows}, text)
 
 
@@ -110,7 +110,7 @@ def points(repeats: int) -> None:
     slopes = {k: _slope(rows, f"{k} median") for k in ("encode", "train", "draw")}
     columns = {f"{k}{'' if s == 'median' else ' ' + s}": f"{k} {s}" for k in slopes for s in STATISTICS}
     title = f"CPU milliseconds per object, batches of {POINTS_PER_BATCH:,} points (one object of 30,000), model_dim 32"
-    text = _report.table({f"{n:,} points": row for n, row in rows.items()}, columns, title)
+    text = _report.table({f"{n:,} points": row for n, row in rows.items()}, columns, title, "object")
     text += "\nslope of log time over log points, 1,000 to 30,000: "
     text += ", ".join(f"{k} {slope:.2f}" for k, slope in slopes.items())
     path = _report.write("speed_points", {"slopes": slopes, "rows": rows}, text)
@@ -174,6 +174,7 @@ def objects(repeats: int, n_tables: int = 1000) -> None:
         {f"{n:,}": row for n, row in rows.items()},
         columns,
         f"transform of n objects ({n_tables} different Tables of 30 to 60 points, over and over), once each",
+        "objects",
     )
     path = _report.write("speed_objects", {"rows": rows}, text)
     lines = {"peak beside the input": "peak", "the codes alone": "codes"}
@@ -213,7 +214,7 @@ def fits(repeats: int, n_fits: int = 100, n_warm: int = 10) -> None:
     rows = {n: grown[n] | traced[n] for n in grown}
     title = f"Growth in MiB over {n_fits} fits of 20 light curves, after {n_warm} to warm up"
     columns = {"in use": "in use", "process": "process", "Python's objects and numpy's arrays": "Python"}
-    text = _report.table({f"{n} fits": row for n, row in rows.items()}, columns, title)
+    text = _report.table({f"{n} fits": row for n, row in rows.items()}, columns, title, "after")
     _report.write("speed_fits", {"rows": rows}, text)
 
 

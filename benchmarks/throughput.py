@@ -115,7 +115,7 @@ def main(arguments=None) -> None:
     for row in rows.values():
         row["share"] = row.pop("gflops") / (peak / 1e9)
     title = f"Objects per second, float32, {options.threads} threads, matmul peak {peak / 1e9:.0f} GFLOP/s"
-    text = _report.table(rows, COLUMNS, title)
+    text = _report.table(rows, COLUMNS, title, "case")
     text += "\nauthors: theirs on another machine; reconstructions and draws are DDIM with 200 steps."
     text += "\npeer: another implementation in this run. Share of peak: of the quickest repeat,"
     text += "\nbeside the quickest product of square matrices: other work slows now one, now the other."

@@ -18,6 +18,7 @@ from sphinx.util import logging
 
 import skdaep
 from skdaep.datasets import get_data_home
+from skdaep.preprocessing import TableTransformer
 
 project = "skdaep"
 author = "the skdaep developers"
@@ -54,10 +55,16 @@ numpydoc_show_class_members = False  # the template of a class lists its methods
 numpydoc_attributes_as_param_list = True
 
 
+#: what pipelines call of a preprocessing step; its hooks are described on the page of TableTransformer
+CALLED = ("fit", "transform", "inverse_transform", "get_feature_names_out", "set_output")
+
+
 def own_methods(fullname, methods):
     """Return the methods of a class that the package itself defines, not what scikit-learn adds."""
     module, _, name = fullname.rpartition(".")
     cls = getattr(import_module(module), name)
+    if issubclass(cls, TableTransformer) and cls is not TableTransformer:
+        methods = [m for m in methods if m in CALLED or not hasattr(TableTransformer, m)]
     routines = {m: f for m in methods if inspect.isroutine(f := getattr(cls, m, None)) and not m.startswith("_")}
     return [m for m, f in routines.items() if (getattr(f, "__module__", None) or "").startswith("skdaep")]
 
@@ -112,32 +119,50 @@ html_theme_options = {
 }
 html_sidebars = {"index": [], "install": [], "whats_new": [], "cite": [], "paper_tables": []}
 
-# --- links between the pages as built ---------------------------------------------------------------
+# --- the pages as built ------------------------------------------------------------------------------
 
 
-class Links(HTMLParser):
-    """The targets of a page: what it links to, and what in it can be linked to."""
+class Page(HTMLParser):
+    """A page as built: what it links to, what in it can be linked to, and the heads of its tables."""
 
     def __init__(self, text):
         super().__init__()
         self.wanted, self.anchors = [], set()
+        self.heads, self.in_head = [], False  # of each head the texts of its cells
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         """Note a tag."""
+        if tag == "thead":
+            self.heads.append([])
+            self.in_head = True
+        elif tag == "th" and self.in_head:
+            self.heads[-1].append("")
         attrs = dict(attrs)
         self.wanted += [attrs[k] for k in ("href", "src") if attrs.get(k)]
         self.anchors |= {attrs[k] for k in ("id", "name") if attrs.get(k)}
 
+    def handle_endtag(self, tag):
+        """Note the end of a head."""
+        self.in_head = self.in_head and tag != "thead"
 
-def check_links(app, exception):
-    """Warn of every link within the pages that leads nowhere."""
+    def handle_data(self, data):
+        """Note the text of a cell."""
+        if self.in_head and self.heads[-1]:
+            self.heads[-1][-1] += data.strip()
+
+
+def check_pages(app, exception):
+    """Warn of every link within the pages that leads nowhere, and of every table whose head has an empty cell."""
     if exception is not None or app.builder.name != "html":
         return
     root = Path(app.outdir).resolve()
-    pages = {page: Links(page.read_text()) for page in root.rglob("*.html") if "_static" not in page.parts}
-    for page, links in pages.items():
-        for link in dict.fromkeys(links.wanted):
+    pages = {page: Page(page.read_text()) for page in root.rglob("*.html") if "_static" not in page.parts}
+    for page, parsed in pages.items():
+        # reST drops the head of a table whose first cell is blank, and says nothing.
+        if any(not all(head) or not head for head in parsed.heads):
+            logger.warning("%s has a table with an empty head", page.relative_to(root))
+        for link in dict.fromkeys(parsed.wanted):
             parts = urlsplit(link)
             target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
             if parts.scheme or parts.netloc or (target in pages and not parts.fragment):
@@ -160,6 +185,6 @@ class Name(AutoLink):
 
 
 def setup(app):
-    """Add the role of single backticks, and check the links of what was built."""
+    """Add the role of single backticks, and check what was built."""
     app.add_role("name", Name())
-    app.connect("build-finished", check_links)
+    app.connect("build-finished", check_pages)

@@ -1,9 +1,9 @@
 """Compact vectors from irregular astronomical measurements, without labels, and back.
 
 The public names are loaded when first used, so that ``import skdaep`` costs next to nothing. The rooms:
-``tables`` (what is accepted), ``preprocessing`` OPEN, ``modalities`` OPEN, ``nn``, ``diffusion``, ``objectives`` OPEN,
-``training``, ``model`` (what is fitted), ``estimators`` OPEN, ``metrics``, ``calibration``, ``plotting`` OPEN,
-``datasets``.
+``tables`` (what is accepted), ``preprocessing`` OPEN, ``modalities`` OPEN, ``nn``, ``diffusion`` (samplers OPEN),
+``objectives`` OPEN, ``training``, ``model`` (what is fitted), ``estimators``, ``metrics``, ``calibration``,
+``plotting`` OPEN, ``datasets``. An open room takes new members, one file or function each: doc/extend/index.rst.
 """
 
 from importlib import import_module
@@ -12,7 +12,7 @@ from typing import Any
 __version__ = "0.1.0.dev0"
 
 #: encoders of one modality, and of several
-ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder")
+ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder", "FunctionalPCA")
 MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors")
 _HOMES = {
     **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, "load"), "estimators"),

@@ -73,6 +73,11 @@ def make_light_curve():
     return light_curve
 
 
+@pytest.fixture(scope="session")
+def make_spectrum():
+    return spectrum
+
+
 @pytest.fixture
 def X():
     """Twelve light curves of differing lengths, new in every test."""

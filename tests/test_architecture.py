@@ -21,7 +21,8 @@ ROOMS = {
     "diffusion": set(),
     "tables": {"exceptions"},
     "training": {"exceptions"},
-    "objectives": {"registry", "nn", "diffusion"},
+    "linear": {"nn"},
+    "objectives": {"registry", "nn", "diffusion", "linear"},
     "modalities": {"registry", "exceptions", "tables", "nn"},
     "model": {"registry", "exceptions", "modalities", "objectives", "nn", "diffusion", "training"},
     "preprocessing": {"exceptions", "tables"},
@@ -125,6 +126,22 @@ def test_packages_of_extras_are_not_imported_with_the_package(path):
         [n for n in ast.walk(parse(path)) if isinstance(n, (ast.Import, ast.ImportFrom)) and n.col_offset == 0], []
     )
     assert not {name.split(".")[0] for name in imported(top, path)} & extras
+
+
+@each_file
+def test_no_private_name_crosses_rooms(path):
+    """What another room imports is public there: neither the file nor the name begins with an underscore."""
+    own = room_of(path)
+    names = [name.split(".") for name in imported(parse(path), path)]
+    across = [name for name in names if name[0] == "skdaep" and len(name) > 1 and name[1] != own]
+    assert not [".".join(name) for name in across if any(part.startswith("_") for part in name[1:])]
+
+
+def test_an_estimator_has_few_classes_of_ours_above_it():
+    for name in (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL):
+        mro = getattr(skdaep, name).__mro__
+        assert sum(cls.__module__.startswith("skdaep") for cls in mro) <= 5
+    assert sum(cls.__module__.startswith("skdaep") for cls in skdaep.DAEPEncoder.__mro__) <= 4
 
 
 def test_the_table_names_only_rooms_and_no_circle():

@@ -13,7 +13,10 @@ from skdaep.tables import ALIASES
 
 DOC = Path(skdaep.__file__).parents[1] / "doc"
 ROOMS = ("skdaep", "skdaep.preprocessing", "skdaep.metrics", "skdaep.plotting", "skdaep.datasets")
-CONTRACTS = {"skdaep.modalities.Modality", "skdaep.objectives.Objective", "skdaep.objectives.Bottleneck"}
+CONTRACTS = {
+    *(f"skdaep.modalities.{name}" for name in ("Modality", "Record", "Geometry", "Separations", "storable")),
+    *("skdaep.model.Model", "skdaep.objectives.Objective", "skdaep.objectives.Bottleneck"),
+}
 
 pytestmark = pytest.mark.skipif(not DOC.is_dir(), reason="the package is installed without its documentation")
 

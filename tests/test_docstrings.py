@@ -6,7 +6,9 @@ from importlib import import_module
 import pytest
 
 import skdaep
+from skdaep.estimators._docs import OPTIONS
 from skdaep.modalities import Modality
+from skdaep.preprocessing import TableTransformer
 
 validate = pytest.importorskip("numpydoc.validate").validate
 
@@ -38,8 +40,15 @@ def public():
             if inspect.isclass(thing) and not issubclass(thing, BaseException):
                 for attribute, member in inspect.getmembers(thing, callable):
                     home = getattr(member, "__module__", None) or ""  # methods that tuples bring have none
-                    if not attribute.startswith("_") and home.startswith("skdaep"):
+                    if attribute.startswith("_") or inspect.isclass(member) or is_told_once(thing, member):
+                        continue
+                    if home.startswith("skdaep"):
                         yield f"{room}.{name}.{attribute}", thing, member
+
+
+def is_told_once(cls, method):
+    """Return whether a method is a hook of steps, which `TableTransformer` describes for all of them."""
+    return issubclass(cls, TableTransformer) and method.__doc__ is None and hasattr(TableTransformer, method.__name__)
 
 
 PUBLIC = {name: found for name, *found in public()}
@@ -62,3 +71,12 @@ def test_docstring_is_valid(name):
         ignored |= NO_EXAMPLE_OWED
     found = validate(name)["errors"]
     assert [f"{code}: {message}" for code, message in found if code not in ignored] == []
+
+
+@pytest.mark.parametrize(("registry", "name"), [(r, name) for r, members in OPTIONS.items() for name in members])
+def test_every_option_is_described_to_users(registry, name):
+    summary = OPTIONS[registry][name]
+    assert summary.endswith(".")
+    text = " ".join(skdaep.DAEPEncoder.__doc__.split())
+    assert f'"{name}": {summary}' in text
+    assert f"[{registry}" not in text

@@ -184,8 +184,8 @@ def test_an_object_without_errors_has_unknown_ones_whatever_the_order(make, X):
     one, other = (make().fit(x).modalities_["sequence"] for x in (X, X[1:] + X[:1]))
     assert one.error == other.error == "mag_err"
     assert one.learned.error == pytest.approx(other.learned.error)
-    assert np.isnan(one.read(X[0], "X[0]")["error"]).all()
-    assert np.isfinite(one.read(X[1], "X[1]")["error"]).all()
+    assert np.isnan(one.read(X[0], "X[0]").error).all()
+    assert np.isfinite(one.read(X[1], "X[1]").error).all()
 
 
 def test_without_weighting_errors_are_not_missed(fitted, X):
@@ -1027,7 +1027,7 @@ def test_mjd_keeps_its_precision(make, X):
     second = 1 / 86400
     table = X[3]
     table["time"][:2] = 60000.0, 60000.0 + second
-    location = modality.read(table, "X[0]")["location"]
+    location = modality.read(table, "X[0]").location
     assert location.dtype == np.float32
     gap = np.diff(location[np.argsort(location)])[0] * modality.learned.location.scale
     assert gap == pytest.approx(second, rel=0.2)

@@ -241,7 +241,7 @@ def test_the_bootstrap_is_that_of_scipy_on_the_shares_of_objects():
     draws = np.tile(GRID, (40, 6, 1))
     out = coverage_by(X, draws, bins=1, n_resamples=4000)
     share = coverage(X, draws).coverage
-    low, high = bootstrap((share,), np.mean, method="percentile", n_resamples=4000, rng=1).confidence_interval
+    low, high = bootstrap((share,), np.mean, method="percentile", n_resamples=4000, random_state=1).confidence_interval
     np.testing.assert_allclose([out["coverage_low"][0], out["coverage_high"][0]], [low, high], atol=0.01)
 
 

@@ -8,10 +8,9 @@ the conversions stand here and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from torch import Tensor
-
-Formula = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def add_noise(x0: Tensor, noise: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
@@ -19,23 +18,31 @@ def add_noise(x0: Tensor, noise: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor
     return alpha * x0 + sigma * noise
 
 
-def _x0_from_epsilon(x_t: Tensor, out: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    return (x_t - sigma * out) / alpha
+class Prediction(NamedTuple):
+    """What a network is trained to predict, how x_0 follows from it, and what it is in a line."""
+
+    target: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # of x_0, noise, alpha, sigma
+    to_x0: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # of x_t, prediction, alpha, sigma
+    summary: str
 
 
-def _x0_from_v(x_t: Tensor, out: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    return alpha * x_t - sigma * out
-
-
-def _x0_from_x0(x_t: Tensor, out: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    return out
-
-
-#: prediction -> (target of the network, x0 from the network's output)
-PREDICTIONS: dict[str, tuple[Formula, Formula]] = {
-    "epsilon": (lambda x0, noise, alpha, sigma: noise, _x0_from_epsilon),
-    "x0": (lambda x0, noise, alpha, sigma: x0, _x0_from_x0),
-    "v": (lambda x0, noise, alpha, sigma: alpha * noise - sigma * x0, _x0_from_v),
+#: name -> prediction, the default of estimators first
+PREDICTIONS = {
+    "x0": Prediction(
+        lambda x0, noise, alpha, sigma: x0,
+        lambda x_t, out, alpha, sigma: out,
+        "The mean and the spread of a Gaussian for the clean value, which is combined with the noisy value.",
+    ),
+    "v": Prediction(
+        lambda x0, noise, alpha, sigma: alpha * noise - sigma * x0,
+        lambda x_t, out, alpha, sigma: alpha * x_t - sigma * out,
+        "The velocity, a mixture of noise and clean value.",
+    ),
+    "epsilon": Prediction(
+        lambda x0, noise, alpha, sigma: noise,
+        lambda x_t, out, alpha, sigma: (x_t - sigma * out) / alpha,
+        "The noise, as in DDPM.",
+    ),
 }
 
 

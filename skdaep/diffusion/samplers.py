@@ -1,24 +1,29 @@
-r"""Samplers: one loop over a step from time t to an earlier time s.
+r"""Samplers: one loop over steps from a time t to an earlier time s.
 
-A step sees the current :math:`x_t`, the denoiser's :math:`\hat x_0`, the noise levels at t and s, and a `Memory`
-of the step before. With :math:`\hat\epsilon = (x_t - \alpha_t \hat x_0) / \sigma_t` every step moves along the
-reverse process of :math:`x_t = \alpha_t x_0 + \sigma_t \epsilon`. Adding a sampler is one function and its entry
-in `SAMPLERS`, which says at what times it steps.
+A step is ``step(denoise, x_t, here, there, memory, noise)`` and returns :math:`x_s`. It calls the denoiser itself, as
+often as it needs: ``denoise(x_t, here)`` is :math:`\hat x_0`. `here` and `there` are the noise levels of t and s.
+`memory` is a dict, empty at first, in which a step leaves what a later one needs. ``noise()`` is fresh standard normal
+noise. With :math:`\hat\epsilon = (x_t - \alpha_t \hat x_0) / \sigma_t` every step moves along the reverse process of
+:math:`x_t = \alpha_t x_0 + \sigma_t \epsilon`.
+
+To add a sampler, write its step and enter it in `SAMPLERS`; the first line of its docstring describes it to users.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 
 class Level(NamedTuple):
-    """Noise level at one time, in double precision; `half_log_snr` is not defined for clean data."""
+    """A time and its noise level, in double precision; `half_log_snr` is not defined for clean data."""
 
+    time: float
     alpha: float
     sigma: float
 
@@ -28,50 +33,83 @@ class Level(NamedTuple):
         return math.log(self.alpha) - math.log(self.sigma)
 
 
-class Memory(NamedTuple):
-    """The step before: its estimate of x_0 and the level at which it was made."""
-
-    x0: Tensor
-    level: Level
-
-
+Denoiser = Callable[[Tensor, Level], Tensor]
 Noise = Callable[[], Tensor]
+Memory = dict[str, Any]
 
 
-def ddim(x_t: Tensor, x0: Tensor, here: Level, there: Level, memory: Memory | None, noise: Noise) -> Tensor:
-    r"""DDIM, deterministic: :math:`x_s = \alpha_s \hat x_0 + \sigma_s \hat\epsilon` (Song et al. 2021, eq. 12)."""
+def ddim(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: Memory, noise: Noise) -> Tensor:
+    r"""DDIM, first order, deterministic.
+
+    :math:`x_s = \alpha_s \hat x_0 + \sigma_s \hat\epsilon` (Song et al. 2021, eq. 12).
+    """
+    x0 = denoise(x_t, here)
     epsilon = (x_t - here.alpha * x0) / here.sigma
     return there.alpha * x0 + there.sigma * epsilon
 
 
-def ddpm(x_t: Tensor, x0: Tensor, here: Level, there: Level, memory: Memory | None, noise: Noise) -> Tensor:
-    r"""Ancestral sampling: draw from :math:`q(x_s \mid x_t, \hat x_0)` (Ho et al. 2020, eqs. 6-7).
+def ddpm(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: Memory, noise: Noise) -> Tensor:
+    r"""Ancestral sampling of DDPM, random in every step.
 
-    With :math:`a = \alpha_t / \alpha_s` and :math:`b^2 = \sigma_t^2 - a^2 \sigma_s^2` its mean is
+    Draw from :math:`q(x_s \mid x_t, \hat x_0)` (Ho et al. 2020, eqs. 6-7). With :math:`a = \alpha_t / \alpha_s` and
+    :math:`b^2 = \sigma_t^2 - a^2 \sigma_s^2` its mean is
     :math:`(a \sigma_s^2 x_t + \alpha_s b^2 \hat x_0) / \sigma_t^2` and its variance :math:`b^2\sigma_s^2/\sigma_t^2`.
     """
+    x0 = denoise(x_t, here)
     a = here.alpha / there.alpha
     b2 = here.sigma**2 - a**2 * there.sigma**2
     mean = (a * there.sigma**2 * x_t + there.alpha * b2 * x0) / here.sigma**2
     return mean + math.sqrt(b2) * there.sigma / here.sigma * noise()
 
 
-def dpmpp(x_t: Tensor, x0: Tensor, here: Level, there: Level, memory: Memory | None, noise: Noise) -> Tensor:
-    r"""DPM-Solver++(2M), second order, deterministic (Lu et al. 2022, algorithm 2).
+def dpmpp(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: Memory, noise: Noise) -> Tensor:
+    r"""DPM-Solver++ (2M), second order, deterministic.
 
     With :math:`\lambda = \log(\alpha/\sigma)`, :math:`h = \lambda_s - \lambda_t` and r the previous h over this one,
     :math:`x_s = \frac{\sigma_s}{\sigma_t} x_t - \alpha_s (e^{-h} - 1) D`,
-    :math:`D = (1 + \frac{1}{2r}) \hat x_0 - \frac{1}{2r} \hat x_0^{\mathrm{previous}}`.
+    :math:`D = (1 + \frac{1}{2r}) \hat x_0 - \frac{1}{2r} \hat x_0^{\mathrm{previous}}` (Lu et al. 2022, algorithm 2).
     The first step and the one to clean data are of first order, :math:`D = \hat x_0`.
     """
+    x0 = denoise(x_t, here)
     if there.sigma == 0:
         return there.alpha * x0
     h = there.half_log_snr - here.half_log_snr
     direction = x0
-    if memory is not None:
-        r = (here.half_log_snr - memory.level.half_log_snr) / h
-        direction = x0 + (x0 - memory.x0) / (2 * r)
+    if memory:
+        r = (here.half_log_snr - memory["level"].half_log_snr) / h
+        direction = x0 + (x0 - memory["x0"]) / (2 * r)
+    memory.update(x0=x0, level=here)
     return there.sigma / here.sigma * x_t - there.alpha * math.expm1(-h) * direction
+
+
+def heun(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: Memory, noise: Noise) -> Tensor:
+    r"""Heun's method, second order, deterministic, two evaluations a step.
+
+    A step of DDIM is Euler's step: a straight line if :math:`\hat x_0` does not change. Heun's method asks the denoiser
+    again at its end and takes the mean of both slopes (Karras et al. 2022, algorithm 1); the step to clean data stays
+    Euler's. Their slope, :math:`\hat\epsilon`, belongs to :math:`x/\alpha` as a function of :math:`\sigma/\alpha`,
+    which goes to infinity where nothing is left of the data. Since :math:`\alpha^2 + \sigma^2 = 1`, the plane of the
+    two can be turned until t lies at the origin:
+
+    .. math:: x_s = \cos\delta\, x_t + \sin\delta\, \bar v, \qquad
+        \hat v = \alpha_t \hat\epsilon - \sigma_t \hat x_0, \qquad
+        \cos\delta = \alpha_t \alpha_s + \sigma_t \sigma_s, \quad \sin\delta = \alpha_t \sigma_s - \sigma_t \alpha_s,
+
+    with :math:`\bar v` the mean of :math:`\hat v` by the two answers of the denoiser.
+    """
+
+    def answer(x: Tensor, level: Level) -> tuple[Tensor, Tensor]:
+        x0 = denoise(x, level)
+        return x0, (x - level.alpha * x0) / level.sigma
+
+    x0, epsilon = answer(x_t, here)
+    euler = there.alpha * x0 + there.sigma * epsilon
+    if there.sigma == 0:
+        return euler
+    slopes = [here.alpha * e - here.sigma * x for x, e in ((x0, epsilon), answer(euler, there))]
+    cosine = here.alpha * there.alpha + here.sigma * there.sigma
+    sine = here.alpha * there.sigma - here.sigma * there.alpha
+    return cosine * x_t + sine * (slopes[0] + slopes[1]) / 2
 
 
 class Sampler(NamedTuple):
@@ -81,24 +119,37 @@ class Sampler(NamedTuple):
     the cosine schedule, and values that spread less than that come out as their mean. Squares (Song et al. 2021,
     appendix D.2) put steps where little noise is left: 20 second-order steps then give normal values of a
     spread between 0.03 and 1 to about 5 %, where even ones lose two thirds of the smallest.
+
+    A step evaluates the denoiser `n_evaluations` times, but the last one, to clean data, only once.
     """
 
-    step: Callable[[Tensor, Tensor, Level, Level, Memory | None, Noise], Tensor]
+    step: Callable[[Denoiser, Tensor, Level, Level, Memory, Noise], Tensor]
     power: float = 1.0
+    n_evaluations: int = 1
+
+    def n_steps(self, n_evaluations: int) -> int:
+        """Return how many steps so many evaluations of the denoiser allow, at least one."""
+        return 1 + (n_evaluations - 1) // self.n_evaluations
 
 
-SAMPLERS = {"ddim": Sampler(ddim), "ddpm": Sampler(ddpm), "dpm++": Sampler(dpmpp, 2.0)}
+#: name -> sampler, the default of estimators first
+SAMPLERS = {
+    "dpm++": Sampler(dpmpp, power=2.0),
+    "heun": Sampler(heun, power=2.5, n_evaluations=2),
+    "ddim": Sampler(ddim),
+    "ddpm": Sampler(ddpm),
+}
 
 
 def sample(
     denoise: Callable[[Tensor, Tensor], Tensor],
     schedule: Callable[[Tensor], tuple[Tensor, Tensor]],
     noise: Noise,
-    n_steps: int,
+    n_evaluations: int,
     sampler: Sampler,
     start: float = 1.0,
 ) -> Tensor:
-    """Run the reverse process from pure noise to data in `n_steps` steps.
+    """Run the reverse process from pure noise to data.
 
     Parameters
     ----------
@@ -109,8 +160,8 @@ def sample(
     noise : callable
         ``noise()`` returns fresh standard normal noise of the shape of x; called once for x_1 and by
         stochastic steps. Randomness is the caller's.
-    n_steps : int
-        Number of evaluations of `denoise`.
+    n_evaluations : int
+        Most evaluations of `denoise`; samplers of one evaluation a step take as many steps.
     sampler : Sampler
         A step and its times, such as a member of `SAMPLERS`.
     start : float
@@ -121,12 +172,17 @@ def sample(
     x : Tensor
         A draw, of the shape of ``noise()``.
     """
-    x = noise()
+    n_steps = sampler.n_steps(n_evaluations)
     times = start * torch.linspace(1, 0, n_steps + 1, dtype=torch.float64) ** sampler.power
-    levels = [Level(*(level.item() for level in schedule(t))) for t in times]
-    memory = None
-    for t, here, there in zip(times[:-1], levels[:-1], levels[1:], strict=True):
-        x0 = denoise(x, t.to(x))
-        x = sampler.step(x, x0, here, there, memory, noise)
-        memory = Memory(x0, here)
+    levels = [Level(t.item(), *(level.item() for level in schedule(t))) for t in times]
+    memory: Memory = {}
+
+    def estimate(x_t: Tensor, level: Level) -> Tensor:
+        return denoise(x_t, x_t.new_tensor(level.time))
+
+    x = noise()
+    for here, there in pairwise(levels):
+        if here.sigma == 0:  # thousands of steps: the last times are those of clean data already
+            break
+        x = sampler.step(estimate, x, here, there, memory, noise)
     return x

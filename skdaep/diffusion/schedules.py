@@ -51,12 +51,17 @@ class Schedule(nn.Module):
 
 
 def linear(n: int = N_STEPS) -> Schedule:
-    r"""DDPM's schedule: :math:`\beta` linear from 1e-4 to 0.02 (Ho et al. 2020, section 4)."""
+    r"""Linear schedule of DDPM.
+
+    :math:`\beta` grows linearly from 1e-4 to 0.02 (Ho et al. 2020, section 4).
+    """
     return Schedule(torch.linspace(1e-4, 0.02, n, dtype=torch.float64))
 
 
 def cosine(n: int = N_STEPS) -> Schedule:
-    r"""Cosine schedule (Nichol & Dhariwal 2021, equation 17), with s = 0.008 and :math:`\beta \le 0.999`.
+    r"""Cosine schedule of improved DDPM.
+
+    With s = 0.008 and :math:`\beta \le 0.999` (Nichol & Dhariwal 2021, equation 17),
 
     .. math:: \bar\alpha_t \propto \cos^2\frac{\pi}{2}\frac{t + s}{1 + s}
     """
@@ -65,4 +70,5 @@ def cosine(n: int = N_STEPS) -> Schedule:
     return Schedule((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))
 
 
-SCHEDULES = {"linear": linear, "cosine": cosine}
+#: name -> schedule, the default of estimators first; the first line of a docstring describes it to users
+SCHEDULES = {"cosine": cosine, "linear": linear}

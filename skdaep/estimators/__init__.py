@@ -1,6 +1,6 @@
 """Estimators: the scikit-learn face. OPEN: one thin class per objective, on one base.
 
-`UnimodalEncoder`, `MultimodalEncoder` and `documented` are for those who write one.
+`UnimodalEncoder`, `MultimodalEncoder`, `multimodal` and `documented` are for those who write one.
 """
 
 from ._beta_vae import BetaVAEEncoder
@@ -8,16 +8,22 @@ from ._contrastive import ContrastiveNeighbors
 from ._daep import DAEPEncoder
 from ._docs import documented
 from ._files import load
+from ._functional_pca import FunctionalPCA
 from ._maep import MAEPEncoder
 from ._mixture import MixtureOfExpertsVAE
-from ._multimodal import MultimodalEncoder
+from ._multimodal import MultimodalEncoder, multimodal
 from ._multimodal_daep import MultimodalDAEP
+from ._parameters import NOT_NEGATIVE, POSITIVE, SHARE
 from ._unimodal import UnimodalEncoder
 
 __all__ = [
+    "NOT_NEGATIVE",
+    "POSITIVE",
+    "SHARE",
     "BetaVAEEncoder",
     "ContrastiveNeighbors",
     "DAEPEncoder",
+    "FunctionalPCA",
     "MAEPEncoder",
     "MixtureOfExpertsVAE",
     "MultimodalDAEP",
@@ -25,4 +31,5 @@ __all__ = [
     "UnimodalEncoder",
     "documented",
     "load",
+    "multimodal",
 ]

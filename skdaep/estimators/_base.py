@@ -24,7 +24,7 @@ from ..training import SOLVERS
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
 from ._files import save
-from ._fitting import learn, settings_of
+from ._fitting import learn, network_parameters, settings_of
 from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, Bool, PositiveInt, declare, parameters
 
 #: points that are read, encoded and decoded before the next objects are looked at, on a CPU
@@ -106,6 +106,10 @@ class BaseEncoder(
 
     def _check_split(self, objects: list[dict], split: Split, resumes: bool) -> None:
         """Raise if too little is left to learn from without the objects held out."""
+
+    def _networks(self) -> dict[str, Any]:
+        """Return the arguments of the networks."""
+        return {k: getattr(self, k) for k in sorted(network_parameters(self))}
 
     def _prepared(self, model: Model, records: list[dict[str, Record]]) -> Model:
         """Return the model with what else it keeps of the objects of fit."""
@@ -282,13 +286,18 @@ class BaseEncoder(
         draws = self.objective_class.draws
         if not draws:
             raise ValueError(f"{type(self).__name__} has no draws; use n_draws=None.")
-        if of_codes and draws == "posterior":
+        if of_codes and draws == "posterior" and not self.objective_class.measures:
             raise ValueError("Draws come from the posterior of z, which Z does not hold; use reconstruct(X, n_draws=).")
 
     # --- new objects --------------------------------------------------------------------------------
 
     def _makes_new_objects(self) -> bool:
-        return self.objective_class.has_decoder
+        if self.objective_class.has_decoder:
+            return True
+        raise AttributeError(
+            f"{type(self).__name__} returns objects of fit and can draw no new ones; "
+            f"reconstruct(X, n_draws=) gives an object's nearest."
+        )
 
     @available_if(_makes_new_objects)
     def fit_prior(self, X, *, max_iter=2000):

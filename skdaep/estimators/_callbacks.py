@@ -38,12 +38,15 @@ class FitProgress:
             self.task = self.fit_task.subcontext(task_name="record")
             self.task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
+    def _write(self, record: dict) -> None:
+        numbers = "  ".join(f"{k} {v:.4g}" for k, v in record.items() if k != "iteration")
+        sys.stdout.write(f"[{type(self.estimator).__name__}] step {record['iteration']}  {numbers}\n")
+        sys.stdout.flush()
+
     def __call__(self, record: dict, module) -> bool:
         """Report one record; True asks training to stop."""
         if self.verbose:
-            numbers = "  ".join(f"{k} {v:.4g}" for k, v in record.items() if k != "iteration")
-            sys.stdout.write(f"[{type(self.estimator).__name__}] step {record['iteration']}  {numbers}\n")
-            sys.stdout.flush()
+            self._write(record)
         stop = self.task.call_on_fit_task_end(
             estimator=self.estimator,
             metadata={"record": record},
@@ -53,6 +56,11 @@ class FitProgress:
         if not stop:
             self._begin()
         return stop
+
+    def tell(self, history: list[dict]) -> None:
+        """Write records of what took no time to speak of, if verbose."""
+        for record in history if self.verbose else ():
+            self._write(record)
 
     def end(self, fitted: dict) -> None:
         """Report that the fit has ended with these attributes, which the estimator is about to take over."""

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
+from collections.abc import Callable
+
+from ..diffusion.process import PREDICTIONS
+from ..diffusion.samplers import SAMPLERS
+from ..diffusion.schedules import SCHEDULES
+from ..training import SOLVERS
 
 PARAMETERS = """\
 bottleneck_length, bottleneck_dim : int, default=4, 4
@@ -19,9 +26,9 @@ n_decoder_layers : int, default=4
 hidden_length : int, "auto" or None, default="auto"
     Number of the decoder's hidden tokens, through which the points to be decoded see one another (two-stage).
     What is decoded then depends a little on which other locations are asked for with it: ask for whole objects, not
-    for a window. None: they do not (single-stage; not in `MAEPEncoder`). Both are linear in points. "auto" is, modality
-    by modality, None where points need not meet, for light curves and spectra (8 in `MAEPEncoder`), and 32 for images
-    (None in `BetaVAEEncoder` and `MixtureOfExpertsVAE`).
+    for a window. None decodes each point independently (not in `MAEPEncoder`). The cost is linear in the number of
+    points either way. "auto" chooses by modality: None for light curves and spectra (8 in `MAEPEncoder`), and 32 for
+    images (None in `BetaVAEEncoder` and `MixtureOfExpertsVAE`).
 encoder_hidden_length : int or None, default=[encoder_hidden_length]
     Number of hidden tokens between the points of a modality and the bottleneck queries; None: there are none.
 share_weights : bool, default=False
@@ -29,13 +36,14 @@ share_weights : bool, default=False
 max_iter : int, default=1000
     Number of gradient steps.
 batch_size : int, default=64
-    Objects of median length in a batch; longer objects come in smaller batches.
+    Objects per batch, if they are of median length; longer objects come in smaller batches.
 max_points : int or None, default=256
     In each training step an object shows at most so many of its points, a new random subset every time. The
     encoder sees a random share of them; a decoder predicts a quarter of that number, at least 32. None: all
     points. `transform` and decoding always use all.
-solver : {"muon", "adamw"}, default="muon"
-    Optimiser: Muon on the matrices of linear layers with AdamW on all else, or AdamW throughout.
+solver : {[solvers]}, default="muon"
+    Optimiser.
+    [solvers described]
 learning_rate_init : float, default=4e-3
     Peak learning rate, reached after a warm-up and left on a cosine.
 weight_decay : float, default=0.01
@@ -43,9 +51,8 @@ weight_decay : float, default=0.01
 error_weighting : bool, default=False
     Whether a point of measurement error e_i counts with weight e^2 / (e^2 + e_i^2) in the loss, e the median error
     of the training points. Where no error is given a point counts as one of median error; without any, all alike.
-    A Table without the column is refused then if others have it. Off by default, since it gains little where it was
-    measured: simulated supernovae, error 0.316 instead of 0.317, macro F1 0.703 instead of 0.687; RR Lyrae folded by
-    period, error 0.114 instead of 0.107, macro F1 0.88 instead of 0.83, less than its spread.
+    A Table without the column is refused then if others have it. Off by default: it gains little where it was
+    measured (:doc:`/guide/objects`).
 early_stopping : bool, default=True
     Whether to hold out objects, keep the weights with the lowest validation loss, and stop when it has not
     fallen for `n_iter_no_change` records of `history_`.
@@ -74,16 +81,27 @@ modalities : dict
     several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
 """
 
+LATE_MIXING = """\
+drop_modality : float, default=0.2
+    Probability with which a modality of an object is hidden from the encoder in a training step; one is kept.
+modality_weights : dict, default=None
+    Name -> weight of its loss, 1 if left out. An object's loss is the weighted mean over the modalities it has.
+mixer_self_attention : bool, default=False
+    Whether the hidden tokens of all modalities attend to one another before the bottleneck queries read them.
+"""
+
 DENOISING = """\
-prediction : {"x0", "v", "epsilon"}, default="x0"
-    What the decoder predicts; x0 as the mean of a normal distribution of learned spread, which x_t then narrows down.
-schedule : {"cosine", "linear"}, default="cosine"
+prediction : {[predictions]}, default="x0"
+    What the decoder predicts.
+    [predictions described]
+schedule : {[schedules]}, default="cosine"
     Noise schedule, a table of 1,000 steps.
-sampler : {"dpm++", "ddim", "ddpm"}, default="dpm++"
-    How draws are made: DPM-Solver++ (2M), its steps closer together where little noise is left, or DDIM or ancestral
-    DDPM in even steps, as their papers have it.
+    [schedules described]
+sampler : {[samplers]}, default="dpm++"
+    How draws are made.
+    [samplers described]
 n_sampling_steps : int, default=20
-    Evaluations of the decoder in a draw.
+    How often a draw evaluates the decoder, at most. Samplers that evaluate it twice in a step take half as many steps.
 """
 
 ATTRIBUTES = """\
@@ -131,6 +149,30 @@ load : Read an estimator from a file written by its ``save``.
 """
 
 
+def _summary(function: Callable) -> str:
+    """Return the first line of a docstring; nothing under ``python -OO``."""
+    return inspect.cleandoc(function.__doc__ or "").partition("\n")[0]
+
+
+#: registry -> its members' names and what each is in a line
+OPTIONS = {
+    "solvers": {name: _summary(solver) for name, solver in SOLVERS.items()},
+    "schedules": {name: _summary(schedule) for name, schedule in SCHEDULES.items()},
+    "samplers": {name: _summary(sampler.step) for name, sampler in SAMPLERS.items()},
+    "predictions": {name: prediction.summary for name, prediction in PREDICTIONS.items()},
+}
+
+
+def _with_options(text: str) -> str:
+    """Fill the registries' names and descriptions in."""
+    for registry, members in OPTIONS.items():
+        text = text.replace(f"[{registry}]", ", ".join(f'"{name}"' for name in members))
+        described = " ".join(f'"{name}": {summary}' for name, summary in members.items())
+        lines = textwrap.fill(described, 120, initial_indent="    ", subsequent_indent="    ")
+        text = text.replace(f"    [{registry} described]", lines)
+    return text
+
+
 def documented(cls):
     """Fill the shared parts into a class's docstring, where it has their names in brackets; for use as a decorator.
 
@@ -142,15 +184,32 @@ def documented(cls):
     signature = inspect.signature(cls).parameters
     parts = {
         "[modalities]": MODALITIES,
-        "[denoising parameters]": DENOISING,
-        "[shared parameters]": _of(signature, PARAMETERS),
+        "[late mixing]": LATE_MIXING,
+        "[denoising parameters]": _with_options(DENOISING),
+        "[shared parameters]": _of(signature, _with_options(PARAMETERS)),
         "[shared attributes]": ATTRIBUTES + (PRIOR_ATTRIBUTES if cls.objective_class.has_decoder else ""),
         "[raises]": RAISES,
-        "[encoder_hidden_length]": str(signature["encoder_hidden_length"].default),
+        "[encoder_hidden_length]": str(getattr(signature.get("encoder_hidden_length"), "default", None)),
     }
     for name, text in parts.items():
         cls.__doc__ = cls.__doc__.replace(f"{name}\n", text.rstrip("\n") + "\n")
     return cls
+
+
+def multimodal_docstring(cls, own: list[str]) -> str | None:
+    """Return the docstring of the form of an encoder that takes several modalities, its shared parts in brackets."""
+    if cls.__doc__ is None:  # python -OO
+        return None
+    (section,) = re.findall(r"Parameters\n-+\n((?:.+\n|\n(?!\w.*\n---))*)", cls.__doc__)
+    shared = set(re.findall(r"^(\w+)(?=[, :])", PARAMETERS, re.MULTILINE))
+    parameters = ["[modalities]", _of(set(own) - shared, section).strip("\n"), "[late mixing]", "[shared parameters]"]
+    return "\n".join(
+        [
+            f"Encode objects of several modalities, any of which may be missing, as `{cls.__name__}` does of one.",
+            *("", "Parameters", "----------", *filter(None, parameters)),
+            *("", "Attributes", "----------", "[shared attributes]", "", "[raises]", ""),
+        ]
+    )
 
 
 def _of(signature, text: str) -> str:

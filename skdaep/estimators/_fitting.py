@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from ..diffusion.noise import Correlation
 from ..exceptions import InterruptedTrainingWarning
 from ..modalities import Modality, Record
-from ..model import Model, Training, train_model
+from ..model import Model, Training, solve_model, train_model
 from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
 from ._callbacks import FitProgress
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     """Return the attributes of an estimator that was fitted to X."""
-    if estimator.model_dim % estimator.n_heads:
+    if "n_heads" in estimator.get_params(deep=False) and estimator.model_dim % estimator.n_heads:
         raise ValueError(f"model_dim={estimator.model_dim} is not divisible by n_heads={estimator.n_heads}.")
     resolve_device(estimator.device)  # an unknown one is refused before anything is read
-    before = estimator.model_ if estimator.warm_start and hasattr(estimator, "model_") else None
+    before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
     declared = estimator._declarations()
     objects, columns = estimator._objects_of_fit(X, before.modalities if before else None)
     parts, seed = split(estimator, len(objects), groups, check_random_state(estimator.random_state))
@@ -42,14 +42,19 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     records = model.read(objects, lambda i, name: estimator._name_in_errors("X", i, name))
     estimator._check_split(objects, parts, before is not None)
     model = estimator._prepared(model, records)
-    training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
 
     def fitted_so_far(module, record) -> dict[str, Any]:
         so_far = model.with_weights(module)  # a copy: training goes on changing that module
         return columns | {"model_": so_far, "n_iter_": record["iteration"], "_architecture": architecture}
 
-    progress = FitProgress(estimator, training.n_records(len(parts.train)), X, y, fitted_so_far)
-    model, history = train_model(model, records, parts, training, progress)
+    if estimator.objective_class.in_closed_form:
+        progress = FitProgress(estimator, 0, X, y, fitted_so_far)
+        model, history = solve_model(model, records, parts)
+        progress.tell(history)
+    else:
+        training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
+        progress = FitProgress(estimator, training.n_records(len(parts.train)), X, y, fitted_so_far)
+        model, history = train_model(model, records, parts, training, progress)
     held_out = parts.validation if len(parts.validation) else parts.train
     fitted = columns | {
         "model_": _with_correlation(model, [records[i] for i in held_out]),
@@ -67,7 +72,7 @@ def new_model(estimator: BaseEncoder, modalities: dict[str, Modality], seed: int
     return estimator.model_class(
         modalities=modalities,
         objective=estimator.objective_class,
-        networks={k: getattr(estimator, k) for k in sorted(_networks(estimator))},
+        networks=estimator._networks(),
         options=_options(estimator, modalities),
         seed=seed,
         correlation={name: Correlation() for name in modalities},  # white until it is learned
@@ -84,11 +89,12 @@ def settings_of(estimator: BaseEncoder) -> dict[str, Any]:
 def architecture_of(estimator: BaseEncoder, declared: dict[str, Modality]) -> dict[str, Any]:
     """Return the parameters on which weights depend, and the modalities."""
     objective = estimator.objective_class
-    names = (_networks(estimator) | objective.options()) - objective.decoding_options - objective.training_options
+    names = objective.options() - objective.decoding_options - objective.training_options
+    names |= network_parameters(estimator)
     return {k: v for k, v in estimator.get_params(deep=False).items() if k in names} | {"modalities": declared}
 
 
-def _networks(estimator: BaseEncoder) -> frozenset[str]:
+def network_parameters(estimator: BaseEncoder) -> frozenset[str]:
     """Return the names of the parameters that are keywords of the networks."""
     keywords = inspect.signature(Autoencoder).parameters.values()
     return frozenset(p.name for p in keywords if p.kind is p.KEYWORD_ONLY) & estimator.get_params(deep=False).keys()
@@ -98,10 +104,9 @@ def _options(estimator: BaseEncoder, modalities: dict[str, Modality]) -> dict[st
     """Return the arguments of the objective: parameters of the same names, and what follows from others."""
     names = estimator.objective_class.options()
     options = {k: v for k, v in estimator.get_params(deep=False).items() if k in names}
-    if not estimator.objective_class.has_decoder:
-        return options
-    options["n_queries"] = None if estimator.max_points is None else max(32, estimator.max_points // 4)
-    if estimator.error_weighting:
+    if estimator.objective_class.has_decoder and "n_queries" in names:
+        options["n_queries"] = None if estimator.max_points is None else max(32, estimator.max_points // 4)
+    if "typical_errors" in names and getattr(estimator, "error_weighting", False):
         errors = {k: m.typical_error() for k, m in modalities.items()}
         options["typical_errors"] = {k: error for k, error in errors.items() if error is not None}
     return options

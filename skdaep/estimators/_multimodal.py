@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Iterator
 from numbers import Real
 from typing import Annotated, Any
@@ -14,7 +16,19 @@ from ..exceptions import TableError
 from ..modalities import Modality
 from ..model import Model, Split
 from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class
-from ._parameters import POSITIVE_INT
+from ._compat import Interval
+from ._docs import documented, multimodal_docstring
+from ._parameters import POSITIVE_INT, Bool, parameters
+from ._unimodal import UnimodalEncoder
+
+
+@parameters
+class LateMixing:
+    """How modalities meet; the words stand in `_docs.LATE_MIXING`."""
+
+    drop_modality: Annotated[float, Interval(Real, 0, 1, closed="left")] = 0.2
+    modality_weights: Annotated[dict[str, float] | None, dict, None] = None
+    mixer_self_attention: Bool = False
 
 
 class MultimodalEncoder(BaseEncoder):
@@ -218,6 +232,42 @@ class MultimodalEncoder(BaseEncoder):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         return tags
+
+
+def multimodal(cls: type[UnimodalEncoder], name: str) -> type[MultimodalEncoder]:
+    """Return the form of an encoder of one modality that takes several, any of which may be missing.
+
+    It has the same objective and the same parameters, and those of modalities that meet late: `drop_modality`,
+    `modality_weights`, `mixer_self_attention`. An objective thus needs no second estimator where nothing differs.
+
+    Parameters
+    ----------
+    cls : type
+        A subclass of `UnimodalEncoder`.
+    name : str
+        What the new class is called; pickling needs it to be the name that it is assigned to, in a module.
+
+    Returns
+    -------
+    cls : type
+        A subclass of `MultimodalEncoder`.
+
+    Examples
+    --------
+    >>> from skdaep import MAEPEncoder, Photometry, Spectrum
+    >>> from skdaep.estimators import multimodal
+    >>> MultimodalMAEP = multimodal(MAEPEncoder, "MultimodalMAEP")
+    >>> MultimodalMAEP({"photometry": Photometry(), "spectrum": Spectrum()}, mask_ratio=0.5).drop_modality
+    0.2
+    """
+    declared: dict[str, inspect.Parameter] = {}
+    for base in cls.__mro__[: cls.__mro__.index(UnimodalEncoder)]:
+        declared = vars(base).get("_own_parameters", {}) | declared
+    body = {k: p.default for k, p in declared.items() if p.default is not p.empty}
+    body["__annotations__"] = {k: p.annotation for k, p in declared.items()}
+    body |= {"objective_class": cls.objective_class, "model_class": cls.model_class}
+    body |= {"__doc__": multimodal_docstring(cls, list(declared)), "__module__": sys._getframe(1).f_globals["__name__"]}
+    return documented(type(name, (LateMixing, MultimodalEncoder), body))
 
 
 def _each(X, modalities: dict[str, Modality]) -> Iterator[dict]:

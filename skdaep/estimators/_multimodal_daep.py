@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Annotated
 
-from ._compat import Interval
 from ._denoising import DenoisingParameters
 from ._docs import documented
-from ._multimodal import MultimodalEncoder
-from ._parameters import NOT_NEGATIVE, Bool
+from ._multimodal import LateMixing, MultimodalEncoder
+from ._parameters import NOT_NEGATIVE
 
 
 @documented
-class MultimodalDAEP(DenoisingParameters, MultimodalEncoder):
+class MultimodalDAEP(LateMixing, DenoisingParameters, MultimodalEncoder):
     r"""Encode objects measured in several ways, any of which may be missing, with a diffusion autoencoder (daep).
 
     Each modality has a tokenizer and a Perceiver encoder of its own, whose hidden tokens carry a learned embedding of
@@ -23,15 +21,10 @@ class MultimodalDAEP(DenoisingParameters, MultimodalEncoder):
     Parameters
     ----------
     [modalities]
-    drop_modality : float, default=0.2
-        Probability with which a modality of an object is hidden from the encoder in a training step; one is kept.
-    modality_weights : dict, default=None
-        Name -> weight of its loss, 1 if left out. An object's loss is the weighted mean over the modalities it has.
-    mixer_self_attention : bool, default=False
-        Whether the hidden tokens of all modalities attend to one another before the bottleneck queries read them.
     contrastive_weight : float, default=0.0
         Weight of a further loss that aligns the modalities: the InfoNCE of `ContrastiveNeighbors`, between the
         bottlenecks that each modality of an object gives alone. 0: none, and none of its cost.
+    [late mixing]
     [denoising parameters]
     [shared parameters]
 
@@ -62,9 +55,6 @@ class MultimodalDAEP(DenoisingParameters, MultimodalEncoder):
     ['wavelength', 'flux']
     """
 
-    drop_modality: Annotated[float, Interval(Real, 0, 1, closed="left")] = 0.2
-    modality_weights: Annotated[dict[str, float] | None, dict, None] = None
-    mixer_self_attention: Bool = False
     contrastive_weight: Annotated[float, NOT_NEGATIVE] = 0.0
 
     @property

@@ -5,8 +5,8 @@ randomness comes from, ``correlation`` and ``prior`` are learned after training,
 fit, ``fitting`` trains, ``state`` and ``files`` keep. No scikit-learn, no astropy.
 """
 
-from .fitting import Split, Training, train_model
+from .fitting import Split, Training, solve_model, train_model
 from .model import Codes, Model
 from .neighbors import NeighborModel
 
-__all__ = ["Codes", "Model", "NeighborModel", "Split", "Training", "train_model"]
+__all__ = ["Codes", "Model", "NeighborModel", "Split", "Training", "solve_model", "train_model"]

@@ -42,16 +42,24 @@ def stream(source: Source, draw: int) -> np.random.Generator:
 
 
 def posterior_draws(
-    mean: NDArray[Any], scale: NDArray[Any], present: NDArray[Any], sources: Sequence[Source], n_draws: int
+    mean: NDArray[Any],
+    scale: NDArray[Any],
+    present: NDArray[Any],
+    root: NDArray[Any] | None,
+    sources: Sequence[Source],
+    n_draws: int,
 ) -> NDArray[Any]:
     """Return draws (n_objects, n_draws, K, D) of equal mixtures of the normal experts that are present (n_objects, M).
 
-    Means and scales of the experts are (n_objects, M, K, D).
+    Means and scales of the experts are (n_objects, M, K, D), roots of their covariances (n_objects, M, K D, K D).
     """
     shape = mean.shape[2:]
     noise = [[stream(s, draw).standard_normal(shape, dtype=np.float32) for draw in range(n_draws)] for s in sources]
     row, expert = np.arange(len(mean))[:, None], random_experts(present, sources, n_draws)
-    return mean[row, expert] + scale[row, expert] * np.array(noise)
+    if root is None:
+        return mean[row, expert] + scale[row, expert] * np.array(noise)
+    flat = np.array(noise).reshape(len(mean), n_draws, -1, 1)
+    return mean[row, expert] + (root[row, expert] @ flat).reshape(len(mean), n_draws, *shape)
 
 
 def random_experts(present: NDArray[Any], sources: Sequence[Source], n_draws: int) -> NDArray[Any]:

@@ -110,6 +110,18 @@ def _budget(lengths: NDArray[Any], batch_size: int) -> float:
     return batch_size * float(np.median(lengths))
 
 
+def solve_model(
+    model: Model, records: Sequence[dict[str, Record]], split: Split
+) -> tuple[Model, list[dict[str, Any]]]:
+    """Return a model whose objective is solved in closed form, and the records of that."""
+    objective, options = model.objective, model.options
+    shown = collate(model.modalities, [records[i] for i in split.train], "cpu")
+    held_out = [records[i] for i in split.validation]
+    others = collate(model.modalities, held_out, "cpu") if held_out else None
+    solved, history = objective.solve(model.modalities, model.networks, options, shown, others, model.seed)
+    return model.with_weights(solved.to(model.device).eval()), history
+
+
 class Batches:
     """Endless epochs of training batches, each a new shuffle and new random subsets of points."""
 

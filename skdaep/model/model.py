@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from ..diffusion.noise import Correlation
 from ..modalities import Modality, Record
-from ..nn.autoencoder import Autoencoder
 from ..objectives import OBJECTIVES, Objective
 from ..registry import register
 from ..training import autocast, resolve_precision, seeded
@@ -90,16 +89,17 @@ class Model:
 
     def build(self) -> Objective:
         """Return a freshly initialised objective; the global generator is left as it was."""
-        decoder = {"hidden_length": self._hidden_lengths()} if self.objective.has_decoder else {}
-        networks = self.networks | decoder
         with seeded(self.seed):
-            autoencoder = Autoencoder(self.modalities, n_moments=self.objective.n_moments, **networks)
-            return self.objective(autoencoder, **self.options)
+            return self.objective.assembled(self.modalities, self._networks(), self.options)
 
-    def _hidden_lengths(self) -> dict[str, int | None]:
+    def _networks(self) -> dict[str, Any]:
+        """Return the arguments of the networks, with the hidden length by modality."""
+        if "hidden_length" not in self.networks:
+            return self.networks
         given, objective = self.networks["hidden_length"], self.objective
         auto = {True: objective.hidden_length_on_separations, False: objective.hidden_length_on_grids}
-        return {k: auto[m.geometry.separations] if given == "auto" else given for k, m in self.modalities.items()}
+        hidden = {k: auto[m.geometry.separations] if given == "auto" else given for k, m in self.modalities.items()}
+        return self.networks | {"hidden_length": hidden}
 
     def live(self) -> Objective:
         """Return the objective on its device, ready to run; it is made once."""
@@ -112,10 +112,11 @@ class Model:
 
     def revived(self) -> Objective:
         """Return a new objective with the model's weights, on its device, to be trained."""
-        module = self.build()
-        if self.weights:
-            module.load_state_dict({k: torch.from_numpy(v) for k, v in self.weights.items()})
-        return module.to(self.device)
+        if not self.weights:
+            return self.build().to(self.device)
+        state = {k: torch.from_numpy(v) for k, v in self.weights.items()}
+        with seeded(self.seed):
+            return self.objective.of_state(self.modalities, self._networks(), self.options, state).to(self.device)
 
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
@@ -277,8 +278,8 @@ class Model:
         return [content_key({name: places[i]}, z) for i, z in zip(index, flat, strict=True)]
 
     def draw(self, name: str, Z: NDArray[Any], places: Sequence[Record]) -> list[NDArray[Any]]:
-        """Return a draw of the measurements of each code, where the decoder draws, else its point estimate."""
-        if self.draws != "noise":
+        """Return a draw of the measurements of each code, where the decoder draws any, else its point estimate."""
+        if not self.objective.measures:
             return self.decode(name, Z, places)
         return [v[..., 0] for v in self.decode(name, Z, places, n_draws=1)]
 
@@ -296,9 +297,13 @@ class Model:
         if n_draws is None or self.draws != "posterior":
             return self.decode(name, self.encode(records).mean, places, keys, n_draws, context)
         z = self.posterior_draws(records, [(self.seed, key) for key in keys], n_draws)  # (n, draws, K, D)
-        repeated = [(place, key) for place, key in zip(places, keys, strict=True) for _ in range(n_draws)]
-        where, whose = [place for place, _ in repeated], [key for _, key in repeated]
-        values = self.decode(name, z.reshape(-1, *z.shape[2:]), where, whose)
+        repeated = [place for place in places for _ in range(n_draws)]
+        each = [key + (draw << 128) for key in keys for draw in range(n_draws)]  # its measurements are others
+        flat = z.reshape(-1, *z.shape[2:])
+        if self.objective.measures:
+            values = [v[..., 0] for v in self.decode(name, flat, repeated, each, n_draws=1)]
+        else:
+            values = self.decode(name, flat, repeated, each)
         return [np.stack(values[i : i + n_draws], -1) for i in range(0, len(values), n_draws)]
 
     def posterior_draws(self, records: Records, sources: Sequence[Source], n_draws: int) -> NDArray[Any]:
@@ -317,7 +322,8 @@ class Model:
             return prior.draw(self.prior, noise, self.device)
         if not self.objective.has_prior:
             raise ValueError("This model has no prior; learn one by with_prior.")
-        return noise
+        z = self.live().prior_draw(torch.from_numpy(noise).to(self.device).view(-1, *self.bottleneck_shape))
+        return z.flatten(1).cpu().numpy()
 
     def errors(self, records: Records) -> list[float]:
         """Return each object's mean absolute error of reconstruction, in scaled units, over the modalities it has."""

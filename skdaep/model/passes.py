@@ -52,10 +52,9 @@ def encode(module: Objective, stores: dict[str, Ragged]) -> tuple[NDArray[Any], 
 
 
 @torch.inference_mode()
-def experts(module: Objective, stores: dict[str, Ragged]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return means and scales of the experts of objects (n_objects, M, K, D), and which are present (n_objects, M)."""
-    mean, scale, present = _in_batches(module.experts, stores)
-    return mean, scale, present
+def experts(module: Objective, stores: dict[str, Ragged]) -> list[NDArray[Any]]:
+    """Return the experts of objects as arrays: means, scales, which are present, and roots or None."""
+    return _in_batches(module.experts, stores)
 
 
 def _in_batches(function: Callable[[dict[str, Batch]], tuple[Any, ...]], stores: dict[str, Ragged]) -> list[Any]:

@@ -3,6 +3,7 @@
 from ._base import OBJECTIVES, Bottleneck, Experts, Objective, random_share
 from .contrastive import Contrastive
 from .denoising import Denoising
+from .functional_pca import FunctionalPCA
 from .masking import Masking
 from .mixture import MixtureOfExperts
 from .variational import Variational
@@ -13,6 +14,7 @@ __all__ = [
     "Contrastive",
     "Denoising",
     "Experts",
+    "FunctionalPCA",
     "Masking",
     "MixtureOfExperts",
     "Objective",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..nn.autoencoder import Autoencoder
-from ..nn.batch import Batch
+from ..nn.batch import Batch, Ragged
 from ..registry import register
 
 #: every objective by its name, for files
@@ -32,6 +32,7 @@ class Experts(NamedTuple):
     mean: Tensor  # (B, M, K, D)
     scale: Tensor  # (B, M, K, D)
     present: Tensor  # (B, M)
+    root: Tensor | None = None  # (B, M, K D, K D) of the covariance, where entries are correlated
 
 
 class Objective(nn.Module):
@@ -65,7 +66,11 @@ class Objective(nn.Module):
     has_prior : bool
         Whether z follows N(0, 1) as trained.
     has_decoder : bool
-        Whether the autoencoder decodes; without, there are no new objects.
+        Whether it decodes; without, there are no new objects.
+    measures : bool
+        Whether `decode` given noise draws measurements, with their scatter.
+    in_closed_form : bool
+        Whether it is solved at once, by `solve`, in place of being trained.
     decoding_options : frozenset of str
         Options that may change after training, since no weight depends on them.
     training_options : frozenset of str
@@ -81,6 +86,8 @@ class Objective(nn.Module):
     n_point_draws: int = 0
     has_prior: ClassVar[bool] = False
     has_decoder: ClassVar[bool] = True
+    measures: ClassVar[bool] = False
+    in_closed_form: ClassVar[bool] = False
     decoding_options: ClassVar[frozenset[str]] = frozenset()
     training_options: ClassVar[frozenset[str]] = frozenset(
         {"n_queries", "typical_errors", "drop_modality", "modality_weights"}
@@ -94,7 +101,7 @@ class Objective(nn.Module):
 
     def __init__(
         self,
-        autoencoder: Autoencoder,
+        autoencoder: Autoencoder | None,
         *,
         n_queries: int | None = None,
         typical_errors: dict[str, float] | None = None,
@@ -113,6 +120,41 @@ class Objective(nn.Module):
         own = constructors[: 1 + [vars(Objective)["__init__"] is c for c in constructors].index(True)]
         parameters = [p for c in own for p in inspect.signature(c).parameters.values()]
         return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+    @classmethod
+    def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Objective:
+        """Return an objective with freshly initialised networks."""
+        return cls(Autoencoder(modalities, n_moments=cls.n_moments, **networks), **options)
+
+    @classmethod
+    def of_state(
+        cls,
+        modalities: dict[str, Any],
+        networks: dict[str, Any],
+        options: dict[str, Any],
+        state: dict[str, Tensor],
+    ) -> Objective:
+        """Return an objective with the weights of a state."""
+        objective = cls.assembled(modalities, networks, options)
+        objective.load_state_dict(state)
+        return objective
+
+    @classmethod
+    def solve(
+        cls,
+        modalities: dict[str, Any],
+        networks: dict[str, Any],
+        options: dict[str, Any],
+        stores: dict[str, Ragged],
+        held_out: dict[str, Ragged] | None,
+        seed: int,
+    ) -> tuple[Objective, list[dict[str, Any]]]:
+        """Return the objective of stores by modality and the records of its fit, where `in_closed_form`."""
+        raise NotImplementedError
+
+    def prior_draw(self, noise: Tensor) -> Tensor:
+        """Return codes (B, K, D) of new objects, given standard normal noise, where `has_prior`."""
+        return noise
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return the bottleneck of batches by modality, from all their points."""

@@ -57,6 +57,7 @@ class Denoising(Objective):
     """
 
     draws = "noise"
+    measures = True
     decoding_options = frozenset({"sampler", "n_sampling_steps"})
     hidden_length_on_grids = 32  # patches must meet
 
@@ -100,7 +101,7 @@ class Denoising(Objective):
             tokenizer = self.autoencoder.decoder_tokenizers[name]
             condition = self.autoencoder.condition(name, z, query)
             out = self.network(name, x_t, t, tokenizer.queries(query), condition, query.observed)
-            target, _ = PREDICTIONS[self.prediction]
+            target = PREDICTIONS[self.prediction].target
             return self.mean_over_points(name, (out - target(x0, noise, alpha, sigma)) ** 2, query)
 
         error = self.mean_over_modalities(batches, z, squared_error)
@@ -153,7 +154,7 @@ class Denoising(Objective):
         """Return a draw, or without `noise` the conditional mean: the denoiser's answer at t = 1, to no signal."""
         queries = self.autoencoder.decoder_tokenizers[name].queries(query)  # constant along the sampling loop
         condition = self.autoencoder.condition(name, z, query)
-        _, to_x0 = PREDICTIONS[self.prediction]
+        to_x0 = PREDICTIONS[self.prediction].to_x0
 
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:
             times = t.expand(len(z))

@@ -50,7 +50,7 @@ class Prior(nn.Module):
         t = torch.rand(len(z), generator=generator, device=generator.device)
         alpha, sigma = (level[:, None] for level in self.schedule(t))  # (B, 1)
         noise = torch.randn(x0.shape, generator=generator, device=generator.device)
-        target, _ = PREDICTIONS["v"]
+        target = PREDICTIONS["v"].target
         error = self.network(add_noise(x0, noise, alpha, sigma), t) - target(x0, noise, alpha, sigma)
         return {"loss": (error**2).mean(1)}
 
@@ -60,7 +60,7 @@ class Prior(nn.Module):
 
     def draw(self, noise: Callable[[], Tensor]) -> Tensor:
         """Return new z (B, D) from noise of that shape."""
-        _, to_x0 = PREDICTIONS["v"]
+        to_x0 = PREDICTIONS["v"].to_x0
 
         def denoise(z_t: Tensor, t: Tensor) -> Tensor:
             alpha, sigma = self.schedule(t)

@@ -5,8 +5,8 @@ returns a display, whose `plot` draws it again, on Axes of one's own if given so
 those of the tables, bands have their customary colours, told apart by marker too. Needs matplotlib:
 ``pip install skdaep[plot]``.
 
-A new picture is a file of its own; what pictures share is in `_style` (conventions), `_objects` (Tables and what was
-decoded for them as arrays to draw), `_panels` (one Axes) and `_decode` (estimators).
+Open: a new picture is a file of its own (doc/extend/display.rst); what pictures share is in `style` (conventions),
+`_objects` (Tables and what was decoded for them as arrays to draw), `_panels` (one Axes) and `_decode` (estimators).
 """
 
 from ._coverage import CoverageDisplay

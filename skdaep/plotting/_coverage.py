@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import metrics
 from ._decode import Part, check_n_draws
-from ._style import DECODED, FAINT, REFERENCE, axes_of, keywords, require_matplotlib
+from .style import DECODED, FAINT, REFERENCE, axes_of, keywords, require_matplotlib
 
 LEVELS = tuple(np.linspace(0.05, 0.95, 19).round(2).tolist())
 

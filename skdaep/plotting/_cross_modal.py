@@ -19,7 +19,7 @@ from ._panels import (
     styles_of,
 )
 from ._reconstruction import check_few
-from ._style import axes_of, require_matplotlib
+from .style import axes_of, require_matplotlib
 
 
 class CrossModalDisplay:

@@ -8,7 +8,7 @@ from .. import tables
 from ..exceptions import TableError
 from ._decode import Part
 from ._objects import check_list, check_numbers
-from ._style import axes_of, keywords, require_matplotlib
+from .style import axes_of, keywords, require_matplotlib
 
 MOST = 16
 SPREAD = "s.d. of draws"

@@ -7,7 +7,7 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from ._style import axes_of, class_styles, keywords, require_matplotlib
+from .style import axes_of, class_styles, keywords, require_matplotlib
 
 UNKNOWN = "0.75"
 #: more points are drawn smaller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sklearn.utils.validation import check_is_fitted
 
-from ._style import DECODED, MEASURED, axes_of, keywords, require_matplotlib
+from .style import DECODED, MEASURED, axes_of, keywords, require_matplotlib
 
 
 class LossDisplay:

@@ -11,7 +11,7 @@ from astropy.table import Column, Table
 from .. import tables
 from ..exceptions import TableError
 from ..metrics.reading import decoded_values
-from ._style import axis_label
+from .style import axis_label
 
 #: keys of ``table.meta`` that may stand in a title
 LABELS, REDSHIFTS = ("label", "class", "type"), ("redshift", "z")

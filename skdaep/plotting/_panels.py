@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._objects import Points
-from ._style import DECODED, FAINT, FAINTER, MEASURED, REFERENCE, axis_label, band_styles, keywords, limits
+from .style import DECODED, FAINT, FAINTER, MEASURED, REFERENCE, axis_label, band_styles, keywords, limits
 
 #: up to so many points of an object are drawn large, with clear error bars
 FEW = 120

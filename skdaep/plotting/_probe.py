@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..metrics import linear_probe
-from ._style import CYCLE, axes_of, keywords, require_matplotlib
+from .style import CYCLE, axes_of, keywords, require_matplotlib
 
 NAMES = {"f1": "macro F1"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._decode import Part
 from ._objects import check_list, check_numbers, curves, decoded, read
 from ._panels import draw_legend, draw_panel, draw_residuals, label_once, set_location_axis, styles_of
-from ._style import axes_of, require_matplotlib
+from .style import axes_of, require_matplotlib
 
 #: so many objects fit side by side
 MOST = 8

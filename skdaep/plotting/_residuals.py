@@ -8,7 +8,7 @@ from astropy.table import Column, Table
 from ..metrics import residuals_by_location
 from ._decode import Part
 from ._objects import decoded, read
-from ._style import FAINT, REFERENCE, axes_of, axis_label, band_styles, keywords, limits, require_matplotlib
+from .style import FAINT, REFERENCE, axes_of, axis_label, band_styles, keywords, limits, require_matplotlib
 
 
 class ResidualDisplay:

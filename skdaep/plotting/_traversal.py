@@ -12,7 +12,7 @@ from ._decode import Part
 from ._images import chosen, show
 from ._objects import Points, check_numbers, read
 from ._panels import set_location_axis, set_value_axis, styles_of
-from ._style import axes_of, keywords, limits, require_matplotlib
+from .style import axes_of, keywords, limits, require_matplotlib
 
 #: from the dark end of viridis, without its last yellow, which is lost on white
 CMAP, CMAP_END = "viridis", 0.92

@@ -5,10 +5,11 @@ is left in its ``meta``, which an encoder copies into what it decodes. So, with 
 ``pipe[:-1].inverse_transform(pipe[-1].reconstruct(pipe[:-1].transform(X)))`` is in the units and frame of X
 (times folded by a period come back within one period: the number of the cycle is not encoded).
 
-A new step is a class in a file of its own family: see `_base`.
+Open: a new step is a subclass of `TableTransformer`, in a file of its own family (doc/extend/step.rst).
 """
 
 from ._augment import augment
+from ._base import Points, TableTransformer
 from ._frames import PhaseFold, PhaseFromPeak, RestFrame
 from ._magnitudes import FluxToMagnitude, MagnitudeToFlux
 from ._points import MedianFilter, SignalToNoiseCut
@@ -22,8 +23,10 @@ __all__ = [
     "MedianFilter",
     "PhaseFold",
     "PhaseFromPeak",
+    "Points",
     "RestFrame",
     "SignalToNoiseCut",
+    "TableTransformer",
     "ZScore",
     "augment",
 ]

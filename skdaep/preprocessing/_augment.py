@@ -133,7 +133,7 @@ class _Perturbed(TableTransformer):
     def _name(self):
         return "augment"
 
-    def _required(self):
+    def required_roles(self):
         return ("error",) if self.needs_error else ()
 
     def _find(self, table, role, name, where, required=True):
@@ -143,11 +143,11 @@ class _Perturbed(TableTransformer):
             hint = " Or add no noise: augment(noise=False)." if role == "error" else ""
             raise TableError(f"{error}{hint}") from None
 
-    def _learn(self, points):
+    def learn(self, points):
         locations = np.concatenate([p.location[np.isfinite(p.location)] for p in points])
         self._range = (locations.min(), locations.max()) if len(locations) else (0.0, 1.0)
 
-    def _forward(self, points):
+    def forward(self, points):
         for size, change in (
             (self.noise, self._noisy),
             (self.contrast, self._contrasted),
@@ -176,7 +176,7 @@ class _Perturbed(TableTransformer):
     def _stretched(self, points):
         return replace(points, location=points.location * (1 + self.stretch * self.rng.standard_normal()))
 
-    def _keep(self, points):
+    def points_kept(self, points):
         drop = self.rng.uniform(size=len(points.value)) < self.drop
         seen = np.flatnonzero(np.isfinite(points.value) & np.isfinite(points.location))
         if len(seen) and drop[seen].all():

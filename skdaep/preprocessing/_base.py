@@ -1,7 +1,7 @@
 """What all steps share: reading an object as arrays, writing it back, and scikit-learn's manners.
 
 A step has one parameter per role of column that it reads (``value``, ``location``, ``band``, ``error``) and says what
-it does to one object in `_forward` and `_backward`; nothing else is needed for a new one.
+it does to one object in `forward` and `backward`; nothing else is needed for a new one (doc/extend/step.rst).
 """
 
 from __future__ import annotations
@@ -24,16 +24,20 @@ NUMBERS = ("value", "location", "error")
 
 @dataclass(frozen=True)
 class Points:
-    """One object as a step sees it; a step returns a changed copy, made by `dataclasses.replace`.
+    """One object as a step sees it.
+
+    A step changes none, but returns a changed copy, made by ``dataclasses.replace``.
 
     Parameters
     ----------
-    value, error : ndarray, shape (n_points,) or (n_points, n_draws)
-        In the unit of fit, NaN where not observed or not known.
+    value : ndarray, shape (n_points,) or (n_points, n_draws)
+        In the unit of fit, NaN where not observed.
     location : ndarray, shape (n_points,)
         In the unit of fit.
     band : ndarray of str, shape (n_points,)
         "" where there is none.
+    error : ndarray, shape (n_points,) or (n_points, n_draws)
+        Of the value, in its unit; NaN where not known.
     meta : dict
         A copy of the metadata.
     table : Table
@@ -44,6 +48,20 @@ class Points:
         Further columns to be added, or removed where None.
     decoded : bool, default=False
         Whether this is the way back, perhaps of what an encoder decoded.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from skdaep.preprocessing import TableTransformer
+    >>> class Brighter(TableTransformer):
+    ...     def __init__(self, value=None):
+    ...         self.value = value
+    ...
+    ...     def forward(self, points):
+    ...         return replace(points, value=10 * points.value)
+    >>> from astropy.table import Table
+    >>> Brighter().fit_transform([Table({"time": [1.0, 2.0], "flux": [3.0, 4.0]})])[0]["flux"].tolist()
+    [30.0, 40.0]
     """
 
     value: np.ndarray
@@ -57,7 +75,22 @@ class Points:
     decoded: bool = False
 
     def number(self, key: str, unit: str | None = None, hint: str = "") -> float:
-        """Return a number of the metadata, whatever the case of its key; a Quantity is converted to `unit`."""
+        """Return a number of the metadata.
+
+        Parameters
+        ----------
+        key : str
+            Key in meta, any case.
+        unit : str or None, default=None
+            Unit to which a Quantity is converted.
+        hint : str, default=""
+            What the error says if there is no such number.
+
+        Returns
+        -------
+        number : float
+            The number; one that is missing or not finite is a `TableError`.
+        """
         value = self.meta.get(key)
         if isinstance(value, u.Quantity) and unit is not None:
             try:
@@ -80,7 +113,18 @@ class Points:
         return float(value)
 
     def remember(self, **numbers: float) -> Points:
-        """Put into the metadata what the way back needs; a key that is taken is refused, not overwritten."""
+        """Put into the metadata what the way back needs; a key that is taken is refused, not overwritten.
+
+        Parameters
+        ----------
+        **numbers : float
+            Keys and numbers.
+
+        Returns
+        -------
+        points : Points
+            A copy with them in its metadata.
+        """
         taken = {str(key).lower() for key in self.table.meta}
         for key in numbers:
             if key.lower() in taken:
@@ -91,63 +135,187 @@ class Points:
         return replace(self, meta=self.meta | numbers)
 
     def recall(self, key: str) -> float:
-        """Return what `remember` put into the metadata when this object was transformed."""
+        """Return what `remember` put into the metadata when this object was transformed.
+
+        Parameters
+        ----------
+        key : str
+            Key in meta.
+
+        Returns
+        -------
+        number : float
+            The number.
+        """
         return self.number(key)
 
     def forget(self, *keys: str) -> Points:
-        """Take out of the metadata what `remember` put there."""
+        """Take out of the metadata what `remember` put there.
+
+        Parameters
+        ----------
+        *keys : str
+            Keys in meta.
+
+        Returns
+        -------
+        points : Points
+            A copy without them.
+        """
         gone = {key.lower() for key in keys}
         return replace(self, meta={k: v for k, v in self.meta.items() if str(k).lower() not in gone})
 
 
 class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """A step from Tables to Tables; a subclass adds its parameters, `_forward` and, if it has a way back, `_backward`.
+    """A step from Tables to Tables, the base of all steps.
 
-    Columns keep their names. Those that a step does not change are copied as they are.
+    A subclass adds its parameters and `forward`, and, if it has a way back, `backward`. It has one parameter for each
+    role of column that it reads, of ``value``, ``location``, ``band`` and ``error``: the name of the column, or None to
+    find it by its customary name. The other hooks, `check_parameters` to `points_kept`, have defaults. Columns keep
+    their names. Those that a step does not change are copied as they are.
+
+    Attributes
+    ----------
+    columns_, units_ : dict
+        Columns, and their units in fit, by role.
+    units_out_ : dict
+        Units after the step, by role.
+    is_magnitude_ : bool
+        Whether the values of fit are magnitudes, which grow towards the faint end.
+    remedy : str
+        Of the class: what an error proposes where no point of an object is left, such as "lower threshold, or ".
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from skdaep.preprocessing import TableTransformer
+    >>> class Cubed(TableTransformer):
+    ...     def __init__(self, value=None):
+    ...         self.value = value
+    ...
+    ...     def forward(self, points):
+    ...         return replace(points, value=points.value**3)
+    ...
+    ...     def backward(self, points):
+    ...         return replace(points, value=points.value ** (1 / 3))
+    >>> from astropy.table import Table
+    >>> step = Cubed()
+    >>> Z = step.fit_transform([Table({"time": [1.0, 2.0], "flux": [3.0, 4.0]})])
+    >>> Z[0]["flux"].tolist(), step.inverse_transform(Z)[0]["flux"].round(6).tolist()
+    ([27.0, 64.0], [3.0, 4.0])
     """
 
     def __init_subclass__(cls, **kwargs):
         # scikit-learn would otherwise wrap every subclass's transform to make DataFrames of Tables.
         super().__init_subclass__(**kwargs | {"auto_wrap_output_keys": None})
 
-    # --- what a step says ---------------------------------------------------------------------------
+    # --- hooks: what a step says --------------------------------------------------------------------
 
-    def _check(self) -> None:
-        """Raise if a parameter makes no sense."""
+    #: what an error proposes where no point of an object is left
+    remedy = ""
 
-    def _required(self) -> tuple[str, ...]:
-        """Return the roles without which the step cannot work, beside value and location."""
+    def check_parameters(self) -> None:
+        """Raise if a parameter makes no sense; called first in `fit`."""
+
+    def required_roles(self) -> tuple[str, ...]:
+        """Return the roles without which the step cannot work, beside value and location.
+
+        Returns
+        -------
+        roles : tuple of str
+            Of "band" and "error".
+        """
         return ()
 
-    def _learn(self, points: list[Points]) -> None:
-        """Learn from the training objects."""
+    def learn(self, points: list[Points]) -> None:
+        """Learn from the training objects, into attributes that end in an underscore.
 
-    def _units_after(self) -> dict[str, str | None]:
-        """Return the units by role after the step."""
+        Parameters
+        ----------
+        points : list of Points
+            The training objects; ``columns_`` and ``units_`` are known.
+        """
+
+    def units_after(self) -> dict[str, str | None]:
+        """Return the units after the step; called before `learn`.
+
+        Returns
+        -------
+        units : dict
+            Units of "value", "location" and "error"; None is no unit.
+        """
         return self.units_
 
-    def _is_magnitude_after(self) -> bool:
-        """Return whether values grow towards the faint end after the step."""
-        return self._is_magnitude
+    def is_magnitude_after(self) -> bool:
+        """Return whether values grow towards the faint end after the step.
 
-    def _forward(self, points: Points) -> Points:
-        """Return a transformed object."""
+        Returns
+        -------
+        is_magnitude : bool
+            By default as before the step, ``is_magnitude_``.
+        """
+        return self.is_magnitude_
+
+    def forward(self, points: Points) -> Points:
+        """Return a transformed object.
+
+        Parameters
+        ----------
+        points : Points
+            An object in the units of fit.
+
+        Returns
+        -------
+        points : Points
+            A changed copy, in the units of `units_after`.
+        """
         return points
 
-    def _forward_all(self, points: list[Points]) -> list[Points]:
-        """Return all objects transformed: for steps that share the work out."""
-        return [self._forward(p) for p in points]
+    def forward_all(self, points: list[Points]) -> list[Points]:
+        """Return all objects transformed; for steps that share the work out, in place of `forward`.
 
-    def _keep(self, points: Points) -> np.ndarray:
-        """Return which points of a transformed object stay."""
+        Parameters
+        ----------
+        points : list of Points
+            Objects in the units of fit.
+
+        Returns
+        -------
+        points : list of Points
+            Changed copies, in the same order.
+        """
+        return [self.forward(p) for p in points]
+
+    def points_kept(self, points: Points) -> np.ndarray:
+        """Return which points of a transformed object stay.
+
+        Parameters
+        ----------
+        points : Points
+            A transformed object.
+
+        Returns
+        -------
+        kept : ndarray of bool, shape (n_points,)
+            At least one point that is observed must stay, else the object is refused.
+        """
         return np.ones(len(points.table), bool)
 
-    def _backward(self, points: Points) -> Points:
-        """Return an object before the step; the default has no way back."""
-        return points
+    def backward(self, points: Points) -> Points:
+        """Return an object before the step; by default there is no way back.
 
-    #: how to avoid that no point is left
-    _remedy = ""
+        Parameters
+        ----------
+        points : Points
+            A transformed object, or one that an encoder decoded: its values may be draws (n_points, n_draws), its
+            errors NaN.
+
+        Returns
+        -------
+        points : Points
+            A changed copy, in the units of fit.
+        """
+        return points
 
     @property
     def _name(self) -> str:
@@ -171,11 +339,11 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         self : object
             The fitted step.
         """
-        self._check()
+        self.check_parameters()
         objects = self._objects(X)
         if not objects:
             raise ValueError("X holds 0 objects (n_samples=0); at least one is needed.")
-        required = ("value", "location", *self._required())
+        required = ("value", "location", *self.required_roles())
         columns = {
             role: self._find(objects[0], role, getattr(self, role), "X[0]", role in required)
             for role in ROLES
@@ -183,9 +351,9 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         }
         self.columns_ = {role: name for role, name in columns.items() if name is not None}
         self.units_ = self._units_of(objects[0])
-        self.units_out_ = self._units_after()
-        self._is_magnitude = self._says_magnitude(objects[0])
-        self._learn([self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(objects)])
+        self.units_out_ = self.units_after()
+        self.is_magnitude_ = self._says_magnitude(objects[0])
+        self.learn([self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(objects)])
         return self
 
     def transform(self, X):
@@ -203,8 +371,8 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """
         check_is_fitted(self)
         before = [self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(self._objects(X))]
-        pairs = zip(before, self._forward_all(before), strict=True)
-        magnitude = self._is_magnitude_after()
+        pairs = zip(before, self.forward_all(before), strict=True)
+        magnitude = self.is_magnitude_after()
         return [self._cut(self._write(old, new, self.units_out_, magnitude), new) for old, new in pairs]
 
     def inverse_transform(self, X):
@@ -223,7 +391,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """
         check_is_fitted(self)
         after = [self._read(o, f"X[{i}]", self.units_out_, decoded=True) for i, o in enumerate(self._objects(X))]
-        return [self._write(a, self._backward(a), self.units_, self._is_magnitude) for a in after]
+        return [self._write(a, self.backward(a), self.units_, self.is_magnitude_) for a in after]
 
     def get_feature_names_out(self, input_features=None):
         """Pass names through: a Table has no features yet.
@@ -297,7 +465,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     def _read(self, table: Table, where: str, units: dict, decoded: bool = False) -> Points:
         if len(table) == 0:
             raise TableError(f"{where} is an empty table; remove the object.")
-        required = {"value", "location", *self._required()} - ({"error"} if decoded else set())
+        required = {"value", "location", *self.required_roles()} - ({"error"} if decoded else set())
         found = {}
         for role, name in self.columns_.items():
             if role in required:
@@ -344,13 +512,13 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     def _cut(self, table: Table, points: Points) -> Table:
         """Remove the points that the step does not keep; one that is observed must be left."""
-        keep = self._keep(points)
+        keep = self.points_kept(points)
         seen = keep.copy()
         for role in ("value", "location"):
             if role in self.columns_:
                 seen &= np.isfinite(getattr(points, role))
         if not seen.any():
-            raise TableError(f"{points.where} has no point left after {self._name}; {self._remedy}remove the object.")
+            raise TableError(f"{points.where} has no point left after {self._name}; {self.remedy}remove the object.")
         return table if keep.all() else table[keep]
 
 

@@ -53,7 +53,7 @@ class RestFrame(TableTransformer):
         self.times = times
         self.location = location
 
-    def _units_after(self):
+    def units_after(self):
         unit = self.units_["location"]
         kinds = [u.s] if self.times else [u.m, u.Hz, u.J, 1 / u.m]
         if unit is not None and not any(u.Unit(unit).is_equivalent(kind) for kind in kinds):
@@ -72,10 +72,10 @@ class RestFrame(TableTransformer):
         longer = self.times or unit is None or u.Unit(unit).is_equivalent(u.m)
         return 1 + redshift if longer else 1 / (1 + redshift)
 
-    def _forward(self, points):
+    def forward(self, points):
         return replace(points, location=points.location / self._stretch(points))
 
-    def _backward(self, points):
+    def backward(self, points):
         return replace(points, location=points.location * self._stretch(points))
 
 
@@ -130,7 +130,7 @@ class PhaseFromPeak(TableTransformer):
     60000.0
     """
 
-    _remedy = "widen keep, or "
+    remedy = "widen keep, or "
 
     def __init__(
         self,
@@ -157,17 +157,17 @@ class PhaseFromPeak(TableTransformer):
         self.band = band
         self.error = error
 
-    def _check(self):
+    def check_parameters(self):
         if self.brightest not in ("auto", "minimum", "maximum"):
             raise ValueError(f"PhaseFromPeak(brightest={self.brightest!r}): choose 'auto', 'minimum' or 'maximum'.")
         check_scalar(self.window, "window", Real, min_val=0, include_boundaries="neither")
         if self.keep is not None and not (np.shape(self.keep) == (2,) and self.keep[0] < self.keep[1]):
             raise ValueError(f"PhaseFromPeak(keep={self.keep!r}): two increasing numbers are needed.")
 
-    def _required(self):
+    def required_roles(self):
         return () if self.peak_band is None else ("band",)
 
-    def _forward_all(self, points):
+    def forward_all(self, points):
         curves = [self._curve(p) for p in points]
         peaks = Parallel(self.n_jobs)(delayed(_peak_time)(*curve, self.window) for curve in curves)
         return [
@@ -175,12 +175,12 @@ class PhaseFromPeak(TableTransformer):
             for p, peak in zip(points, peaks, strict=True)
         ]
 
-    def _keep(self, points):
+    def points_kept(self, points):
         if self.keep is None:
-            return super()._keep(points)
+            return super().points_kept(points)
         return (points.location >= self.keep[0]) & (points.location <= self.keep[1])
 
-    def _backward(self, points):
+    def backward(self, points):
         return replace(points, location=points.location + points.recall(self.key)).forget(self.key)
 
     def _curve(self, points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -196,7 +196,7 @@ class PhaseFromPeak(TableTransformer):
                 )
         if not seen.any():
             raise TableError(f"{points.where} has no finite '{self.columns_['value']}'; remove the object.")
-        faint_end_up = self.brightest == "minimum" or (self.brightest == "auto" and self._is_magnitude)
+        faint_end_up = self.brightest == "minimum" or (self.brightest == "auto" and self.is_magnitude_)
         sign = -1 if faint_end_up else 1
         return points.location[seen], sign * points.value[seen], points.error[seen]
 
@@ -262,11 +262,11 @@ class PhaseFold(TableTransformer):
         self.key = key
         self.location = location
 
-    def _check(self):
+    def check_parameters(self):
         if not isinstance(self.period, str):
             check_scalar(self.period, "period", Real, min_val=0, include_boundaries="neither")
 
-    def _units_after(self):
+    def units_after(self):
         return self.units_ | {"location": None}
 
     def _number(self, points: Points, name: str) -> float:
@@ -281,7 +281,7 @@ class PhaseFold(TableTransformer):
             raise TableError(f"{points.where} has {self.period!r} = {period:g} in meta; it must be above 0.")
         return period
 
-    def _forward(self, points):
+    def forward(self, points):
         seen = points.location[np.isfinite(points.location)]
         if not len(seen):
             raise TableError(f"{points.where} has no finite '{self.columns_['location']}'; remove the object.")
@@ -296,7 +296,7 @@ class PhaseFold(TableTransformer):
         new = replace(points, location=phase, other={self.cycle: np.nan_to_num(cycle).astype(np.int64)})
         return new.remember(**{self.key: epoch})
 
-    def _backward(self, points):
+    def backward(self, points):
         cycle = points.table[self.cycle] if self.cycle in points.table.colnames else 0
         location = points.recall(self.key) + (points.location + np.asarray(cycle)) * self._period(points)
         return replace(points, location=location, other={self.cycle: None}).forget(self.key)

@@ -52,30 +52,30 @@ class FluxToMagnitude(TableTransformer):
     [25.0, 20.0, nan]
     """
 
-    _remedy = "it has no positive flux: "
+    remedy = "it has no positive flux: "
 
     def __init__(self, zero_point="AB", *, value=None, error=None):
         self.zero_point = zero_point
         self.value = value
         self.error = error
 
-    def _check(self):
+    def check_parameters(self):
         _check_zero_point(self)
 
-    def _units_after(self):
+    def units_after(self):
         self._zero_point()  # refuses a unit that has none
         return self.units_ | {"value": "mag(AB)" if self.zero_point == "AB" else "mag", "error": "mag"}
 
-    def _is_magnitude_after(self):
+    def is_magnitude_after(self):
         return True
 
     def _zero_point(self) -> float:
         return _zero_point(self.zero_point, self.units_["value"], f"X[0] column '{self.columns_['value']}'")
 
-    def _forward(self, points):
+    def forward(self, points):
         return _to_magnitude(points, self._zero_point())
 
-    def _backward(self, points):
+    def backward(self, points):
         return _to_flux(points, self._zero_point())
 
 
@@ -118,10 +118,10 @@ class MagnitudeToFlux(TableTransformer):
         self.value = value
         self.error = error
 
-    def _check(self):
+    def check_parameters(self):
         _check_zero_point(self)
 
-    def _units_after(self):
+    def units_after(self):
         name, unit = self.columns_["value"], self.units_["value"]
         given = None if unit is None else u.Unit(unit)
         other = self.zero_point == "AB" and isinstance(given, u.MagUnit) and given != u.ABmag
@@ -132,16 +132,16 @@ class MagnitudeToFlux(TableTransformer):
         flux = None if self.unit is None else u.Unit(self.unit).to_string()
         return self.units_ | {"value": flux, "error": flux}
 
-    def _is_magnitude_after(self):
+    def is_magnitude_after(self):
         return False
 
     def _zero_point(self) -> float:
         return _zero_point(self.zero_point, self.unit, "The flux")
 
-    def _forward(self, points):
+    def forward(self, points):
         return _to_flux(points, self._zero_point())
 
-    def _backward(self, points):
+    def backward(self, points):
         return _to_magnitude(points, self._zero_point())
 
 

@@ -43,7 +43,7 @@ class SignalToNoiseCut(TableTransformer):
     [1.0, 3.0]
     """
 
-    _remedy = "lower threshold, set min_points, or "
+    remedy = "lower threshold, set min_points, or "
 
     def __init__(self, threshold=3.0, *, min_points=0, value=None, error=None):
         self.threshold = threshold
@@ -51,16 +51,16 @@ class SignalToNoiseCut(TableTransformer):
         self.value = value
         self.error = error
 
-    def _check(self):
+    def check_parameters(self):
         check_scalar(self.threshold, "threshold", Real, min_val=0)
         check_scalar(self.min_points, "min_points", Integral, min_val=0)
 
-    def _required(self):
+    def required_roles(self):
         return ("error",)
 
-    def _keep(self, points):
+    def points_kept(self, points):
         signal = np.abs(points.value)
-        if self._is_magnitude:
+        if self.is_magnitude_:
             signal = np.where(np.isfinite(signal), 2.5 / np.log(10), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = signal / points.error
@@ -104,10 +104,10 @@ class MedianFilter(TableTransformer):
         self.value = value
         self.band = band
 
-    def _check(self):
+    def check_parameters(self):
         check_scalar(self.size, "size", Integral, min_val=1)
 
-    def _forward(self, points):
+    def forward(self, points):
         value = points.value.copy()
         seen = np.isfinite(points.value) & np.isfinite(points.location)
         for band in np.unique(points.band):

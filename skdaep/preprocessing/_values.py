@@ -51,11 +51,11 @@ class Arcsinh(TableTransformer):
         self.value = value
         self.error = error
 
-    def _check(self):
+    def check_parameters(self):
         if not np.ndim(self.scale) == 0 or not self.scale > 0 * getattr(self.scale, "unit", 1):
             raise ValueError(f"Arcsinh(scale={self.scale!r}): a positive number is needed.")
 
-    def _units_after(self):
+    def units_after(self):
         return self.units_ | DIMENSIONLESS
 
     def _softening(self) -> float:
@@ -67,7 +67,7 @@ class Arcsinh(TableTransformer):
             unit = self.units_["value"]
             raise TableError(f"Arcsinh(scale={self.scale}) cannot be converted to the unit of fit, {unit!r}.") from None
 
-    def _forward(self, points):
+    def forward(self, points):
         scale = self._softening()
         return replace(
             points,
@@ -75,7 +75,7 @@ class Arcsinh(TableTransformer):
             error=points.error / np.hypot(points.value, scale),
         )
 
-    def _backward(self, points):
+    def backward(self, points):
         value = self._softening() * np.sinh(points.value)
         return replace(points, value=value, error=points.error * np.hypot(value, self._softening()))
 
@@ -106,20 +106,20 @@ class Log10(TableTransformer):
     [-1.0, 2.0, nan]
     """
 
-    _remedy = "it has no positive value: "
+    remedy = "it has no positive value: "
 
     def __init__(self, *, value=None, error=None):
         self.value = value
         self.error = error
 
-    def _units_after(self):
+    def units_after(self):
         return self.units_ | DIMENSIONLESS
 
-    def _forward(self, points):
+    def forward(self, points):
         value = np.where(points.value > 0, points.value, np.nan)
         return replace(points, value=np.log10(value), error=points.error / (value * np.log(10)))
 
-    def _backward(self, points):
+    def backward(self, points):
         value = 10**points.value
         return replace(points, value=value, error=points.error * value * np.log(10))
 
@@ -168,19 +168,19 @@ class ZScore(TableTransformer):
         self.band = band
         self.error = error
 
-    def _required(self):
+    def required_roles(self):
         return ("band",) if self.per_band else ()
 
-    def _units_after(self):
+    def units_after(self):
         return self.units_ | DIMENSIONLESS
 
-    def _learn(self, points: list[Points]):
+    def learn(self, points: list[Points]):
         self.statistics_ = {}
         if not self.per_object:
             value, group = (np.concatenate(x) for x in zip(*((p.value, self._group(p)) for p in points), strict=True))
             self.statistics_ = _statistics(value, group, set().union(*map(self._groups, points)))
 
-    def _forward(self, points):
+    def forward(self, points):
         if not self.per_object:
             statistics = self.statistics_
         else:
@@ -190,7 +190,7 @@ class ZScore(TableTransformer):
         mean, scale = self._of_each(points, statistics)
         return replace(points, value=(points.value - mean) / scale, error=points.error / scale)
 
-    def _backward(self, points):
+    def backward(self, points):
         if not self.per_object:
             statistics = self.statistics_
         else:

@@ -164,14 +164,18 @@ def _diverged(losses: torch.Tensor, names: Sequence[int]) -> None:
 
 
 def _adamw(objective: nn.Module, learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:
-    """AdamW on everything; only matrices decay, not biases, norms and learned queries."""
+    """AdamW throughout.
+
+    Only matrices decay, not biases, norms and learned queries.
+    """
     return [_adamw_of(list(objective.parameters()), learning_rate, weight_decay)]
 
 
 def _muon(objective: nn.Module, learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:
-    """Muon on the weights of linear layers that are matrices in earnest, AdamW on all else (Jordan et al. 2024).
+    """Muon on the matrices of linear layers, AdamW on all else (Jordan et al. 2024).
 
-    Its orthogonalised steps bear a larger rate than AdamW's of equal size: 2.5 times measured best.
+    Matrices with a side below 16 are left to AdamW. Muon's orthogonalised steps bear a larger rate than AdamW's of
+    equal size: 2.5 times measured best.
     """
     linear = {id(m.weight) for m in objective.modules() if isinstance(m, nn.Linear) and min(m.weight.shape) >= 16}
     matrices = [p for p in objective.parameters() if id(p) in linear]
@@ -189,6 +193,7 @@ def _adamw_of(parameters: list[nn.Parameter], learning_rate: float, weight_decay
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.99), fused=True)
 
 
+#: name -> optimisers, the default of estimators first; the first line of a docstring describes it to users
 SOLVERS = {"muon": _muon, "adamw": _adamw}
 
 

@@ -20,7 +20,7 @@ def test_perfect_prediction_gives_back_x0(prediction, schedule, drawn):
     x0, noise = drawn
     t = torch.arange(1, 1000, dtype=torch.float64)[:, None] / 1000
     alpha, sigma = SCHEDULES[schedule]()(t)
-    target, to_x0 = PREDICTIONS[prediction]
+    target, to_x0, _ = PREDICTIONS[prediction]
     x_t = add_noise(x0, noise, alpha, sigma)
     recovered = to_x0(x_t, target(x0, noise, alpha, sigma), alpha, sigma)
     torch.testing.assert_close(recovered, x0, rtol=0, atol=1e-12)  # 1e-16 / alpha, alpha >= 1.5e-3
@@ -31,7 +31,7 @@ def test_targets_are_those_of_the_papers(prediction, drawn):
     x0, noise = drawn
     alpha, sigma = torch.tensor(0.6), torch.tensor(0.8)
     expected = {"epsilon": noise, "x0": x0, "v": alpha * noise - sigma * x0}[prediction]
-    assert torch.equal(PREDICTIONS[prediction][0](x0, noise, alpha, sigma), expected)
+    assert torch.equal(PREDICTIONS[prediction].target(x0, noise, alpha, sigma), expected)
 
 
 def test_v_is_the_velocity_on_the_circle(drawn):

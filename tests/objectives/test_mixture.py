@@ -325,7 +325,7 @@ def test_draws_come_from_the_experts_that_an_object_has():
     present = np.array([[True, False, True], [False, True, False], [True, True, True]])
     mean, scale = (x[None, :, None, None].repeat(3, 0).repeat(2, 3) for x in (centre, width))
     sources = [(0, 1), (0, 2), (0, 3)]
-    z = posterior_draws(mean, scale, present, sources, n)
+    z = posterior_draws(mean, scale, present, None, sources, n)
     assert z.shape == (3, n, 1, 2)
     for own, there in zip(z, present, strict=True):
         experts = np.flatnonzero(there)
@@ -335,5 +335,5 @@ def test_draws_come_from_the_experts_that_an_object_has():
             assert len(part) / n == pytest.approx(1 / len(experts), abs=0.05)
             assert part.mean() == pytest.approx(centre[j], abs=5 * width[j] / len(part) ** 0.5)
             assert part.std() == pytest.approx(width[j], rel=0.1)
-    alone = posterior_draws(mean[2:], scale[2:], present[2:], sources[2:], 5)
+    alone = posterior_draws(mean[2:], scale[2:], present[2:], None, sources[2:], 5)
     np.testing.assert_array_equal(alone[0], z[2, :5])

@@ -22,7 +22,8 @@ LENGTHS = [20, 7, 13, 1]
 
 def posterior_draws(mean, scale, sources, n_draws):
     """Draws of a posterior of one expert."""
-    return model_draws.posterior_draws(mean[:, None], scale[:, None], np.ones((len(mean), 1), bool), sources, n_draws)
+    there = np.ones((len(mean), 1), bool)
+    return model_draws.posterior_draws(mean[:, None], scale[:, None], there, None, sources, n_draws)
 
 
 

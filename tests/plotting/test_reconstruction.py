@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 import skdaep
 from skdaep import DAEPEncoder, TableError
 from skdaep.plotting import ReconstructionDisplay
-from skdaep.plotting._style import BANDS
+from skdaep.plotting.style import BANDS
 
 TINY = dict(model_dim=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, max_iter=3, random_state=0, device="cpu")
 

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from skdaep.plotting import LossDisplay
-from skdaep.plotting._style import BANDS, axes_of, axis_label, band_styles, class_styles, limits
+from skdaep.plotting.style import BANDS, axes_of, axis_label, band_styles, class_styles, limits
 
 SYSTEMS = {"ugrizy": "u g r i z y", "UBVRI": "U B V R I", "2MASS": "J H Ks", "Gaia": "G BP RP", "ATLAS": "c o"}
 SYSTEMS |= {"WISE": "W1 W2 W3 W4", "GALEX": "FUV NUV"}

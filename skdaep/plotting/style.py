@@ -1,4 +1,7 @@
-"""Conventions of all pictures: Axes, colours and markers of bands and classes, labels with units."""
+"""Conventions of all pictures: Axes, colours and markers of bands and classes, labels with units.
+
+For displays of one's own, too (doc/extend/display.rst).
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,26 @@ def require_matplotlib(caller: str) -> None:
 
 
 def axes_of(caller: str, ax, shape: tuple[int, int], size: tuple[float, float], **options) -> np.ndarray:
-    """Return an array of Axes of a shape (rows, columns): those given, or those of a new figure of a size in inches."""
+    """Return Axes to draw on: those given, or those of a new figure.
+
+    Parameters
+    ----------
+    caller : str
+        What errors call the display.
+    ax : Axes, array of Axes or None
+        What the user gave.
+    shape : (int, int)
+        Rows and columns.
+    size : (float, float)
+        Width and height of a new figure in inches.
+    **options : dict
+        Passed to ``plt.subplots``.
+
+    Returns
+    -------
+    axes : ndarray of Axes
+        Of that shape; another number of Axes given is a `ValueError`.
+    """
     require_matplotlib(caller)
     if ax is None:
         import matplotlib.pyplot as plt
@@ -64,7 +86,22 @@ def axes_of(caller: str, ax, shape: tuple[int, int], size: tuple[float, float], 
 
 
 def keywords(artist: str, given: dict, **defaults) -> dict:
-    """Return keywords for an artist of matplotlib: the user's, then the defaults; ``lw`` and ``linewidth`` are one."""
+    """Return keywords for an artist of matplotlib: the user's, then the defaults.
+
+    Parameters
+    ----------
+    artist : {"line", "scatter", "bar", "image"}
+        The artist; its aliases are resolved: ``lw`` and ``linewidth`` are one.
+    given : dict
+        The user's.
+    **defaults : object
+        What holds where the user gave nothing.
+
+    Returns
+    -------
+    keywords : dict
+        Both.
+    """
     from matplotlib import cbook, collections, image, lines, patches
 
     kind = {

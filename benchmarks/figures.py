@@ -1,0 +1,200 @@
+"""Figures in the text come from the results files; ``python -m benchmarks.figures`` fills them in.
+
+`PAGES` has the passages of each page in which figures stand, with a placeholder for each figure:
+``{sn_spectra|test|PCA 16|error_mean:.3f}`` is a value of ``results/sn_spectra.json``, its keys and its format;
+``:.0f/60`` divides it first. A page may wrap a passage wherever it likes. ``tests/test_figures.py`` fails where a page
+has another figure than the file, and where a figure stands in no passage.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+
+from ._data import ROOT
+from ._report import RESULTS
+
+PLACEHOLDER = re.compile(r"\{([^{}]+):([^{}:]+)\}")
+NUMBER = r"(-?\d+(?:,\d{3})*(?:\.\d+)?)"
+#: what is taken for a figure of a benchmark: a number with two decimals or more
+FIGURE = re.compile(r"(?<![\w.:])\d{1,3}\.\d{2,}(?![\w.])")
+
+
+def _error(file: str, row: str) -> str:
+    return f"{{{file}|test|{row}|error_mean:.3f}}"
+
+
+def _probe(file: str, row: str, score: str, mark: str = "") -> str:
+    return f"{mark}{{{file}|test|{row}|{score}:.3f}}{mark} +- {{{file}|test|{row}|{score}_sd:.3f}}"
+
+
+def _row_of_readme(name: str, file: str, row: str, best_error: str = "", best_f1: str = "") -> str:
+    error = f"{best_error}{_error(file, row)}{best_error}"
+    return f"{name} {error} {_probe(file, row, 'accuracy')} {_probe(file, row, 'f1', best_f1)}"
+
+
+def _row_of_guide(name: str, row: str) -> str:
+    return f"{name} {_error('sn_spectra', row)} {_probe('sn_spectra', row, 'f1')}"
+
+
+def _weighted(protocol: str, score: str) -> str:
+    rows = ("daep", "daep, points weighted by error")
+    return " to ".join(f"{{paper_tables/{protocol}|rows|{row}|{score}}}" for row in rows)
+
+
+_DAEP = "DAEP 4 x 4"
+_ZTF = "{paper_tables/ZTF-LC|rows|%s|error_in_units:.3f}"
+_SALT3 = "cross_modality/SALT3|rows|%s|spectrum|all"
+
+#: page -> passages with figures
+PAGES = {
+    "README.rst": [
+        "SN-SPEC: {sn_spectra|n_objects|0:,} for training, {sn_spectra|n_objects|2:,} for testing",
+        "{sn_spectra|times|n_iter:,} gradient steps in {sn_spectra|times|training_seconds:.0f/60} minutes and, with "
+        "nine copies of each spectrum that ``augment`` has distorted, {sn_spectra_augmented|times|n_iter:,} in "
+        "{sn_spectra_augmented|times|training_seconds:.0f/60}",
+        _row_of_readme("``DAEPEncoder`` 4 x 4", "sn_spectra", _DAEP),
+        _row_of_readme("``DAEPEncoder`` 4 x 4, ``augment``", "sn_spectra_augmented", _DAEP, best_f1="**"),
+        _row_of_readme("PCA, 16 components", "sn_spectra", "PCA 16"),
+        _row_of_readme("PCA, 32 components", "sn_spectra", "PCA 32", best_error="**"),
+        "mean spectrum {sn_spectra|test|mean object|error_mean:.3f}",
+        "({sn_spectra|draws|coherence|correlation at 10-20|draw:.2f} and "
+        "{sn_spectra|draws|coherence|correlation at 10-20|data:.2f} at 10 to 20 A), and scatter "
+        "{sn_spectra|draws|coherence|ratio of standard deviations:.2f} times as widely; with copies "
+        "{sn_spectra_augmented|draws|coherence|correlation at 10-20|draw:.2f} beside "
+        "{sn_spectra_augmented|draws|coherence|correlation at 10-20|data:.2f}, and "
+        "{sn_spectra_augmented|draws|coherence|ratio of standard deviations:.2f}.",
+        "Without copies the validation error was {sn_spectra|validation_curve|0|error:.3f} after 5 minutes, "
+        "{sn_spectra|validation_curve|1|error:.3f} after 15 and {sn_spectra|validation|error_mean:.3f} at the end, "
+        "with them {sn_spectra_augmented|validation_curve|0|error:.3f}, "
+        "{sn_spectra_augmented|validation_curve|1|error:.3f} and, at the end, "
+        "{sn_spectra_augmented|validation|error_mean:.3f}.",
+        "ZTF-LC: {paper_tables/ZTF-LC|n_objects|2:,} test supernovae, 4 numbers each), "
+        "{paper_tables/ZTF-LC|rows|daep|n_iter:,} gradient steps each",
+        f"``DAEPEncoder`` 2 x 2 **{_ZTF % 'daep'}**",
+        f"``MAEPEncoder``, 30 % hidden {_ZTF % 'maep 30 %'}",
+        f"``MAEPEncoder``, 75 % hidden {_ZTF % 'maep 75 %'}",
+        "template shifted to the object's level by band "
+        "{ztf_lightcurves|test|mean shape at own level in each band|mag_mean:.3f}",
+        f"``BetaVAEEncoder`` {_ZTF % 'beta-VAE'}",
+        "simulated, {cross_modality/SALT3|n_supernovae|2:,} test supernovae; ``MultimodalDAEP``, "
+        "{cross_modality/SALT3|fits|daep|n_iter:,} steps): mean squared error "
+        f"{{{_SALT3 % 'daep'}|mse|0:.5f}} dex^2, of the multimodal VAE {{{_SALT3 % 'mmVAE'}|mse|0:.5f}}, of the mean "
+        f"spectrum at that phase {{{_SALT3 % 'training mean at that phase'}|mse|0:.3f}}; "
+        f"{{{_SALT3 % 'daep'}|coverage|0:.2f}} of the points inside the central 90 % of the draws, "
+        f"{{{_SALT3 % 'daep'}|coverage_corrected|0:.3f}} ({{{_SALT3 % 'daep'}|coverage_corrected|1:.3f}} to "
+        f"{{{_SALT3 % 'daep'}|coverage_corrected|2:.3f}}) once",
+    ],
+    "doc/guide/bottleneck.rst": [
+        *(_row_of_guide(f"PCA, {n}", f"PCA {n}") for n in (4, 8, 16, 32)),
+        _row_of_guide("`DAEPEncoder`, 16", _DAEP),
+        f"2 x 2 numbers leave {_ZTF % 'daep'} mag",
+        "the spectra above took {sn_spectra|times|n_iter:,}",
+        "each of the {sn_spectra|n_objects|0:,} supernova spectra, and {sn_spectra_augmented|times|n_iter:,} steps "
+        "instead of {sn_spectra|times|n_iter:,}, bring the error from "
+        f"{_error('sn_spectra', _DAEP)} to {_error('sn_spectra_augmented', _DAEP)} and the probe from "
+        f"{_probe('sn_spectra', _DAEP, 'f1')} to {_probe('sn_spectra_augmented', _DAEP, 'f1')}",
+    ],
+    "doc/guide/gpu.rst": [
+        "train {throughput|rows|64 x 220: train|rate:,.0f}",
+        "encode {throughput|rows|64 x 220: encode|rate:,.0f}",
+        "reconstruct {throughput|rows|64 x 220: point|rate:,.0f}",
+        "draw once {throughput|rows|64 x 220: draw|rate:,.0f}",
+    ],
+    "doc/guide/missing_modalities.rst": [
+        "On {cross_modality/REAL|rows|daep|spectrum|all|n:,} real test supernovae",
+        "of photometry inferred from spectra from {cross_modality/REAL|rows|daep|photometry|all|mse|0:.2f} to "
+        "{cross_modality/REAL-contrastive|rows|daep|photometry|all|mse|0:.2f} mag^2, and of spectra inferred from "
+        "photometry from {cross_modality/REAL|rows|daep|spectrum|all|mse|0:.4f} to "
+        "{cross_modality/REAL-contrastive|rows|daep|spectrum|all|mse|0:.4f} dex^2",
+    ],
+    "doc/guide/objects.rst": [
+        f"weighting changed the error from {_weighted('SPCC', 'error_mean:.3f')} and the macro F1 of the classes read "
+        f"from z from {_weighted('SPCC', 'f1:.3f')}, on folded light curves of RR Lyrae from "
+        f"{_weighted('S82-FOLDED', 'error_mean:.3f')} and from {_weighted('S82-FOLDED', 'f1:.2f')}",
+    ],
+    "doc/guide/probing.rst": [
+        "an accuracy of {paper_tables/SpeX|yardsticks|PCA 4|accuracy:.3f} where `DAEPEncoder` has "
+        "{paper_tables/SpeX|rows|daep|accuracy:.3f} +- {paper_tables/SpeX|rows|daep|accuracy_sd:.3f}",
+    ],
+    "doc/guide/reconstruction.rst": [
+        "was {sn_spectra|draws|coherence|ratio of standard deviations:.2f} times that of the data after "
+        "{sn_spectra|times|n_iter:,} steps",
+        "an area under the curve of {generated|rows|diffusion prior|spectra:.2f} (0.5 would be: not at all), though "
+        "from the bottlenecks only with {generated|rows|diffusion prior|z:.2f}",
+    ],
+    "doc/guide/what_daep_is.rst": [
+        "On {sn_spectra|n_objects|0:,} training and {sn_spectra|n_objects|2:,} test supernova spectra",
+        "{sn_spectra|times|n_iter:,} steps, {sn_spectra|times|training_seconds:.0f/60} minutes of one core",
+        f"is {_error('sn_spectra', _DAEP)} of the standard deviation of all fluxes; a PCA of 16 components on gridded "
+        f"spectra has {_error('sn_spectra', 'PCA 16')}, one of 32 has {_error('sn_spectra', 'PCA 32')}",
+        f"a macro F1 of {_probe('sn_spectra', _DAEP, 'f1')} from the 16 numbers, and "
+        f"{_probe('sn_spectra', 'PCA 16', 'f1')} from PCA",
+    ],
+}
+#: page -> numbers that look like figures and are none
+OTHER = {"doc/extend/modality.rst": ["0.98", "0.01"], "doc/install.rst": ["3.11"]}
+#: pages that benchmarks write
+WRITTEN = {"doc/paper_tables.rst", "doc/cross_modality.rst"}
+
+
+def filled(passage: str, results: dict | None = None) -> str:
+    """Return a passage with its figures, from one file's results if given (keys without the file's name)."""
+    return PLACEHOLDER.sub(lambda match: _figure(*match.groups(), results), passage)
+
+
+def fill(page: str, text: str) -> str:
+    """Return the text of a page with the figures of the files; it must have each of its passages once."""
+    for passage in PAGES[page]:
+        match = _found(page, text, passage)
+        figures = [_figure(*found) for found in PLACEHOLDER.findall(passage)]
+        for i, figure in reversed(list(enumerate(figures, start=1))):
+            text = text[: match.start(i)] + figure + text[match.end(i) :]
+    return text
+
+
+def unaccounted(page: str, text: str) -> list[str]:
+    """Return the figures of a page that stand in no passage; code and what it prints do not count."""
+    for passage in PAGES.get(page, ()):
+        match = _found(page, text, passage)
+        text = text[: match.start()] + text[match.end() :]
+    paragraphs = re.split(r"\n\s*\n", text)
+    prose = "\n\n".join(p for p in paragraphs if ">>>" not in p)
+    return [figure for figure in FIGURE.findall(prose) if figure not in OTHER.get(page, ())]
+
+
+def written_by_hand() -> list[str]:
+    """Return all pages whose text is written by hand."""
+    made = ("_build", "_templates", "generated", "auto_examples", "sg_execution_times.rst")
+    pages = [path for path in ROOT.joinpath("doc").rglob("*.rst") if not set(made) & set(path.parts)]
+    names = sorted(str(path.relative_to(ROOT)) for path in pages)
+    return ["README.rst", *(name for name in names if name not in WRITTEN)]
+
+
+def _found(page: str, text: str, passage: str) -> re.Match:
+    words = [re.escape(word) for word in PLACEHOLDER.sub("\0", passage).split()]
+    matches = list(re.finditer(r"\s+".join(words).replace(re.escape("\0"), NUMBER), text))
+    if len(matches) != 1:
+        raise ValueError(f"{page} has this passage {len(matches)} times, not once: {filled(passage)!r}")
+    return matches[0]
+
+
+def _figure(path: str, form: str, results: dict | None = None) -> str:
+    file, *keys = path.split("|") if results is None else (None, *path.split("|"))
+    value = _results(file) if results is None else results
+    for key in keys:
+        value = value[int(key)] if isinstance(value, list) else value[key]
+    form, _, divisor = form.partition("/")
+    return format(value / float(divisor) if divisor else value, form)
+
+
+@cache
+def _results(file: str) -> dict:
+    return json.loads((RESULTS / f"{file}.json").read_text())
+
+
+if __name__ == "__main__":
+    for name in PAGES:
+        place = ROOT / name
+        place.write_text(fill(name, place.read_text()))

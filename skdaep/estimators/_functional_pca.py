@@ -1,0 +1,98 @@
+"""Functional PCA: the closed-form member of the family."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from ..objectives import FunctionalPCA as Objective
+from ._docs import documented
+from ._parameters import NOT_NEGATIVE, PositiveInt
+from ._unimodal import UnimodalEncoder
+
+TRAINED = (
+    *("bottleneck_length", "bottleneck_dim", "model_dim", "n_heads", "n_encoder_layers", "n_decoder_layers"),
+    *("hidden_length", "encoder_hidden_length", "share_weights", "batch_size", "max_points", "solver"),
+    *("learning_rate_init", "weight_decay", "n_iter_no_change", "warm_start", "precision"),
+)
+
+
+@documented
+class FunctionalPCA(UnimodalEncoder, without=TRAINED):
+    r"""Encode irregular, incomplete, noisy sequences or images with probabilistic PCA, in closed form and in seconds.
+
+    Every object is a mean curve plus a few basis curves times its scores, and noise. Mean and basis are learned from
+    the points that were measured, wherever those are; what is missing stays missing. `transform` gives the scores that
+    an object's points lead one to expect: of an object seen at few points they shrink towards the mean.
+
+    Parameters
+    ----------
+    modality : Modality, default=None
+        Which columns hold the value, location, band and error: `Spectrum`, `Photometry`, `Sequence` for anything else
+        on a line, `Image`. None finds the columns by their customary names.
+    n_components : int, default=16
+        Number of scores.
+    smoothness : float or None, default=None
+        Strength of the prior that mean and basis are smooth; 0: none. None chooses it by how well points of the
+        validation objects are predicted from others.
+    tol : float, default=3e-4
+        Steps end when the log-likelihood of a number grows by less.
+    max_iter : int, default=100
+        Most steps of expectation and maximisation.
+    [shared parameters]
+
+    Attributes
+    ----------
+    [shared attributes]
+
+    [raises]
+
+    Notes
+    -----
+    With :math:`y_{in}` the n-th point of object i,
+
+    .. math:: y_{in} = \mu(x_{in}) + \sum_k z_{ik} \phi_k(x_{in}) + \epsilon_{in}, \qquad
+        z_{ik} \sim \mathcal{N}(0, v_k), \quad \epsilon_{in} \sim \mathcal{N}(0, s^2 + e_{in}^2),
+
+    where the errors :math:`e_{in}` count if `error_weighting`. Mean and basis, one of each band, are linear between
+    nodes: the common grid of the objects, if they have one, else as close as the resolution. They are fitted by
+    expectation and maximisation [1]_ [2]_ [3]_; scores are their conditional expectation [4]_. On complete data with a
+    common grid this is ordinary PCA.
+
+    Scores are ordered by variance, and the basis is orthonormal in the mean over the points of fit: the distance of two
+    codes is the root mean square distance of what they decode to, in scaled units.
+
+    Draws of `reconstruct` have the exact posterior of the scores and the noise of measurements; those of
+    `inverse_transform` the noise alone. `sample` draws scores from their prior.
+
+    References
+    ----------
+    .. [1] Tipping & Bishop, "Probabilistic principal component analysis", JRSS B 61, 611 (1999).
+    .. [2] Roweis, "EM algorithms for PCA and SPCA", NIPS 1997.
+    .. [3] Bailey, "Principal component analysis with noisy and/or missing data", PASP 124, 1015 (2012),
+       arXiv:1208.4122.
+    .. [4] Yao, Mueller & Wang, "Functional data analysis for sparse longitudinal data", JASA 100, 577 (2005).
+
+    Examples
+    --------
+    >>> from skdaep import FunctionalPCA
+    >>> from skdaep.datasets import make_supernova_spectra
+    >>> X, y = make_supernova_spectra(40, random_state=0)
+    >>> pca = FunctionalPCA(n_components=4, random_state=0).fit(X)
+    >>> Z = pca.transform(X)
+    >>> Z.shape
+    (40, 4)
+    >>> pca.inverse_transform(Z[:1], at=X[:1])[0].colnames
+    ['wavelength', 'flux']
+    >>> pca.reconstruct(X[:1], n_draws=3)[0]["flux"].shape == (len(X[0]), 3)
+    True
+    """
+
+    objective_class = Objective
+
+    n_components: PositiveInt = 16
+    smoothness: Annotated[float | None, NOT_NEGATIVE, None] = None
+    tol: Annotated[float, NOT_NEGATIVE] = 3e-4
+    max_iter: PositiveInt = 100
+
+    def _networks(self) -> dict[str, Any]:
+        return {"bottleneck_length": self.n_components, "bottleneck_dim": 1}

@@ -1,0 +1,309 @@
+r"""Fitting of `FactorAnalysis` by expectation and maximisation; each step is a few products of matrices.
+
+Scores get variance 1 and :math:`\mu, w_k` are found together (Tipping & Bishop 1999; Roweis 1998), with the prior
+
+.. math:: -\frac{\lambda}{2} \int \mu''(x)^2 + \sum_k w_k''(x)^2 \, dx, \qquad \lambda = \tau n / s^2
+
+of smooth functions, x running from 0 to 1 over each band and n the numbers measured: of evenly sampled functions,
+waves of more than :math:`\tau^{-1/4} / \pi` half turns are damped.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from scipy.linalg import solveh_banded
+from torch import Tensor
+
+from .factors import FactorAnalysis, Posterior, expectation, outer_products, unpack, weights
+from .nodes import Evidence, Nodes
+from .points import Points
+from .start import completed, principal_components
+
+#: Least noise, as a share of the mean square of the values: what float32 can tell.
+LEAST_NOISE = 1e-6
+#: Steps for each smoothness that is tried, each ten times that before; and how much worse than it is the last.
+N_TRIED, WORSE = 5, 1.005
+#: Every so many objects one is held out where there are no others to choose by.
+HELD_OUT = 10
+
+
+@dataclass(frozen=True)
+class State:
+    """Mean and loadings of scores of variance 1, theta (L, P, 1 + K), and the noise s^2."""
+
+    theta: Tensor
+    noise: float
+
+
+def fit(
+    points: Points,
+    n_components: int,
+    *,
+    n_bands: int = 1,
+    validation: Points | None = None,
+    smoothness: float | None = None,
+    weigh_errors: bool = False,
+    max_iter: int = 100,
+    tol: float = 3e-4,
+    generator: torch.Generator | None = None,
+) -> tuple[FactorAnalysis, list[dict]]:
+    r"""Return the model of points and the history of its fit.
+
+    Time and memory grow as objects x nodes x K^2 and as points.
+
+    Parameters
+    ----------
+    points : Points
+        Of the training objects.
+    n_components : int
+        K. Beyond what the objects span, scores are 0.
+    n_bands : int
+        Bands are 0 to n_bands - 1.
+    validation : Points or None
+        Of other objects. With them the best state of all steps is kept: that of the least mean absolute error at a
+        random half of each one's points, given the other half.
+    smoothness : float or None
+        :math:`\tau` of the prior, 0 for none. None: chosen by the validation objects or, without any, by every tenth
+        object, which count in the last steps only.
+    weigh_errors : bool
+        Whether measurement errors count as noise of their own.
+    max_iter : int
+        Most steps.
+    tol : float
+        Steps end when the log-likelihood of a number grows by less, in nats.
+    generator : torch.Generator or None
+        Draws the halves, and starts the search for singular vectors of large matrices. None: seeded with 0.
+
+    Returns
+    -------
+    factors : FactorAnalysis
+    history : list of dict
+        Of each step ``iteration``, ``log_likelihood`` per number, of the model before it, ``smoothness``, ``noise``,
+        ``seconds`` and, with validation, ``validation_error`` of the model after it.
+    """
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    points, validation = points.to("cpu"), None if validation is None else validation.to("cpu")
+    nodes = Nodes.learn(points, n_bands)
+    typical_error = float(points.error.nanmedian()) if weigh_errors and points.error.isfinite().any() else None
+    everything = EM(nodes, points, typical_error)
+    em = everything
+    if smoothness is None and validation is None and points.n_objects >= HELD_OUT:
+        held_out = torch.arange(points.n_objects) % HELD_OUT == HELD_OUT - 1
+        em, validation = EM(nodes, points.of_objects(~held_out), typical_error), points.of_objects(held_out)
+    halves = None if validation is None else Halves(em, validation, generator)
+    search = Search(em, halves, em.start(n_components, generator), max_iter, tol)
+    if smoothness is not None or halves is None or not em.roughness.any():
+        search.run(smoothness or 0.0, max_iter)
+    else:
+        search.choose()
+    if em is not everything:
+        search.end_with(everything)
+    return everything.model(search.best[1]), search.history
+
+
+class Search:
+    """The steps of a fit: the last state, the best state and its error, the history."""
+
+    def __init__(self, em: EM, halves: Halves | None, state: State, max_iter: int, tol: float):
+        self.em, self.halves, self.state, self.max_iter, self.tol = em, halves, state, max_iter, tol
+        has_scores = bool(state.theta[..., 1:].any())  # a mean alone may predict best, but says nothing of an object
+        error = math.inf if halves is None or not has_scores else halves.error(state)
+        self.best: tuple[float, State, float] = (error, state, 0.0)  # error, state, smoothness
+        self.history: list[dict] = []
+        self.settled: set[float] = set()  # smoothness at which steps gained too little to go on
+        self.began = time.perf_counter()
+
+    def choose(self) -> None:
+        """Smooth ten times as strongly each time until that is worse; then go on from the best."""
+        finest = (math.pi * int(self.em.nodes.counts.max())) ** -4
+        before = self.run(0.0, N_TRIED)
+        for power in itertools.count():
+            error = self.run(finest * 10**power, N_TRIED)
+            if error > WORSE * before or finest * 10**power > 1 or len(self.history) >= self.max_iter:
+                break
+            before = error
+        _, self.state, smoothness = self.best
+        if smoothness not in self.settled:
+            self.run(smoothness, self.max_iter)
+
+    def end_with(self, em: EM) -> None:
+        """Take a few more steps from the best state, at its smoothness, for other points, with none held out."""
+        _, self.state, smoothness = self.best
+        self.em, self.halves, self.max_iter = em, None, len(self.history) + N_TRIED
+        self.run(smoothness, N_TRIED)
+
+    def run(self, smoothness: float, n_steps: int) -> float:
+        """Take steps at a smoothness and return the last validation error."""
+        penalty, last, error = smoothness * self.em.n_values / self.state.noise, -math.inf, math.inf
+        for _ in range(min(n_steps, self.max_iter - len(self.history))):
+            state, log_likelihood, objective = self.em.step(self.state, penalty)
+            self.state, error = state, math.inf if self.halves is None else self.halves.error(state)
+            self._record(smoothness, log_likelihood, error)
+            if self.halves is None or not error >= self.best[0]:  # NaN where nothing is hidden
+                self.best = error, state, smoothness
+            if objective - last < self.tol * self.em.n_values:
+                self.settled.add(smoothness)
+                break
+            last = objective
+        return error
+
+    def _record(self, smoothness: float, log_likelihood: float, error: float) -> None:
+        record = {"iteration": len(self.history) + 1, "log_likelihood": log_likelihood / self.em.n_values}
+        if self.halves is not None:
+            record["validation_error"] = error
+        more = {"smoothness": smoothness, "noise": self.state.noise, "seconds": time.perf_counter() - self.began}
+        self.history.append(record | more)
+
+
+class EM:
+    """The steps for some points, at some nodes; a point of unknown error has the `typical_error`, None: none count."""
+
+    def __init__(self, nodes: Nodes, points: Points, typical_error: float | None):
+        self.nodes, self.points, self.typical_error = nodes, points, typical_error
+        self.places = nodes.place(points.location, points.band)
+        self.unweighted = nodes.evidence(points, self.places)
+        self.roughness = nodes.roughness()
+        self.n_values = float(self.unweighted.count.sum())
+        self.least_noise = LEAST_NOISE * float(self.unweighted.square.sum()) / self.n_values or LEAST_NOISE
+
+    def start(self, n_components: int, generator: torch.Generator) -> State:
+        """Return the most likely model of completed curves, which that of curves on a common grid is."""
+        curves = completed(self.unweighted, self.nodes)  # (N, L, P)
+        mean = curves.mean(0)
+        X = (curves - mean).flatten(1)
+        vectors, values = principal_components(X, n_components, generator)
+        left = float((X.double() ** 2).sum() - (values.double() ** 2).sum()) / len(X)
+        noise = max(left / max(X.shape[1] - n_components, 1), self.least_noise)
+        loadings = vectors * (values**2 / len(X) - noise).clamp(min=0).sqrt()
+        return State(torch.cat([mean[..., None], loadings.unflatten(0, mean.shape)], -1), noise)
+
+    def step(self, state: State, penalty: float) -> tuple[State, float, float]:
+        """Return the next state, and log-likelihood and log-posterior, up to a constant, of this one."""
+        evidence = self.evidence(state.noise)
+        posterior = expectation(state.theta, state.noise, evidence)
+        log_likelihood = float(posterior.log_likelihood.sum())
+        theta, residual = self._maximise(evidence, posterior, penalty * state.noise)
+        if self.typical_error is not None:
+            residual = self._residual_beside_errors(theta, state.noise, posterior)
+        noise = max(residual / self.n_values, self.least_noise)
+        return State(theta, noise), log_likelihood, log_likelihood - 0.5 * penalty * self._rough(state.theta)
+
+    def model(self, state: State) -> FactorAnalysis:
+        """Return what a state says, in canonical form."""
+        evidence = self.unweighted
+        own = evidence.own.double().sum(0)
+        beside = torch.zeros_like(own) if evidence.next is None else evidence.next.double().sum(0)
+        density = torch.stack([own, beside], 1) / len(self.points)
+        theta = state.theta
+        return FactorAnalysis.canonical(
+            self.nodes, theta[..., 0], theta[..., 1:], state.noise, density, self.typical_error
+        )
+
+    def evidence(self, noise: float) -> Evidence:
+        """Return the evidence of the points at a noise, by which those with errors are weighed."""
+        weight = weights(self.points.error, noise, self.typical_error)
+        return self.unweighted if weight is None else self.nodes.evidence(self.points, self.places, weight)
+
+    def _rough(self, theta: Tensor) -> float:
+        """Return the integral of squared second derivatives."""
+        theta, R = theta.double(), self.roughness
+        total = R[:, 0] @ (theta**2).sum((1, 2))
+        for d in (1, 2):
+            total = total + 2 * R[:-d, d] @ (theta[:-d] * theta[d:]).sum((1, 2))
+        return float(total)
+
+    def _maximise(self, evidence: Evidence, posterior: Posterior, ridge: float) -> tuple[Tensor, float]:
+        """Return the best theta given scores, and the expected sum of squared residuals."""
+        scores, second, k = *_moments(posterior, evidence.value.dtype), posterior.mean.shape[1] + 1
+        own, beside = (evidence.own.T @ second).double(), None
+        pull = (evidence.value.flatten(1).T @ scores).double().unflatten(0, evidence.value.shape[1:])  # (L, P, 1 + K)
+        if evidence.next is not None:
+            beside = (evidence.next[:, :-1].T @ second).double()
+        blocks = (None if x is None else unpack(x, k) for x in (own, beside))
+        theta = solve(*blocks, pull, ridge * self.roughness)
+        products = outer_products(theta, beside is not None)
+        residual = evidence.square.sum() - 2 * (theta * pull).sum()
+        for x, y in zip((own, beside), products, strict=True):
+            if x is not None:
+                residual = residual + (x * y @ _twice(k)).sum()
+        return theta.to(evidence.value.dtype), float(residual)
+
+    def _residual_beside_errors(self, theta: Tensor, noise: float, posterior: Posterior) -> float:
+        """Return the expected sum of squares of that part of the residuals that is not measurement error."""
+        scores, _ = _moments(posterior, theta.dtype)
+        curves = torch.einsum("nk,lpk->nlp", scores, theta)
+        owner, (node, share) = self.points.owner, self.places
+        squared = ((self.points.value - self.nodes.at(curves, self.places, owner)).double() ** 2).sum(1)
+        k, t, after = theta.shape[2] - 1, share.to(theta.dtype), (node + 1).clamp(max=len(self.nodes) - 1)
+        i, j = torch.triu_indices(k, k)
+        covariance = (posterior.covariance[:, i, j] * _twice(k)).to(theta.dtype)
+        own, beside = outer_products(theta[..., 1:], bool(share.any()))
+        variance = covariance @ own.T
+        squared += (1 - t) ** 2 * variance[owner, node] + t**2 * variance[owner, after]
+        if beside is not None:
+            squared += t * (1 - t) * (covariance @ beside.T)[owner, node.clamp(max=len(self.nodes) - 2)]
+        w = weights(self.points.error, noise, self.typical_error)
+        return float((w**2 * squared + theta.shape[1] * noise * (1 - w)).sum())
+
+
+class Halves:
+    """Two random halves of the points of held-out objects: one gives the scores, the other judges the curves."""
+
+    def __init__(self, em: EM, points: Points, generator: torch.Generator):
+        self.nodes = em.nodes
+        first = torch.rand(len(points), generator=generator) < 0.5
+        self.given, self.hidden = EM(em.nodes, points.where(first), em.typical_error), points.where(~first)
+        self.places = em.nodes.place(self.hidden.location, self.hidden.band)
+        self.counts = torch.bincount(self.hidden.owner, minlength=points.n_objects)
+
+    def error(self, state: State) -> float:
+        """Return the mean over objects of the mean absolute error at hidden points."""
+        posterior = expectation(state.theta, state.noise, self.given.evidence(state.noise))
+        scores, _ = _moments(posterior, state.theta.dtype)
+        curves = torch.einsum("nk,lpk->nlp", scores, state.theta)
+        error = (self.hidden.value - self.nodes.at(curves, self.places, self.hidden.owner)).abs().mean(1)
+        sums = error.new_zeros(len(self.counts)).index_add_(0, self.hidden.owner, error)
+        return float((sums / self.counts)[self.counts > 0].mean())
+
+
+def _twice(k: int) -> Tensor:
+    """Return how often each entry of an upper triangle (T,) stands in the whole matrix."""
+    i, j = torch.triu_indices(k, k)
+    return torch.where(i == j, 1.0, 2.0).double()
+
+
+def _moments(posterior: Posterior, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return the expectation of [1, a] (N, 1 + K) and of its outer product, as upper triangles (N, T)."""
+    scores = torch.cat([torch.ones_like(posterior.mean[:, :1]), posterior.mean], 1)
+    i, j = torch.triu_indices(scores.shape[1], scores.shape[1])
+    second = scores[:, i] * scores[:, j]
+    second[:, i > 0] += posterior.covariance[:, i[i > 0] - 1, j[i > 0] - 1]
+    return scores.to(dtype), second.to(dtype)
+
+
+def solve(own: Tensor, beside: Tensor | None, pull: Tensor, rough: Tensor) -> Tensor:
+    """Return theta (L, P, k) of the symmetric system with blocks `own` (L, k, k) and `beside` (L - 1, k, k).
+
+    `rough` (L, 3) are the diagonals of a matrix of nodes that is added for each of the k functions.
+    """
+    L, P, k = pull.shape
+    own = own + 1e-9 * own.diagonal(dim1=1, dim2=2).mean() * torch.eye(k, dtype=own.dtype)
+    if beside is None and not rough.any():
+        return torch.linalg.solve(own, pull.mT).mT
+    reach = 3 if rough.any() else 2  # blocks below the diagonal that are not zero, the diagonal one counted
+    bands, node = own.new_zeros(reach * k, L, k), torch.arange(L)[:, None]  # entry (l k + j + d, l k + j) at [d, l, j]
+    i, j = torch.tril_indices(k, k)
+    bands[i - j, node, j] = own[:, i, j]
+    if beside is not None:
+        i, j = torch.cartesian_prod(torch.arange(k), torch.arange(k)).T
+        bands[k + i - j, node[:-1], j] = beside.flatten(1)
+    for d in range(reach):
+        bands[d * k] += rough[:, d, None]
+    right = pull.mT.reshape(L * k, P)
+    theta = solveh_banded(bands.flatten(1).numpy(), right.numpy(), lower=True, overwrite_ab=True, check_finite=False)
+    return torch.from_numpy(theta).view(L, k, P).mT

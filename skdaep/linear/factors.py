@@ -1,0 +1,181 @@
+r"""Probabilistic PCA of functions seen at irregular, incomplete, noisy points.
+
+.. math:: y_{in} = \mu(x_{in}) + \sum_k z_{ik} \phi_k(x_{in}) + \epsilon_{in}, \qquad
+    z_{ik} \sim \mathcal{N}(0, v_k), \quad \epsilon_{in} \sim \mathcal{N}(0, s^2 + e_{in}^2)
+
+(Tipping & Bishop 1999; errors e as Bailey 2012.) :math:`\mu` and :math:`\phi_k` are linear between nodes. What is
+missing is missing: an object's scores z are their expectation given its points (PACE; Yao, Mueller & Wang 2005).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .nodes import Evidence, Nodes
+from .points import Points
+
+
+class Posterior(NamedTuple):
+    """What the points of objects say of their scores: a normal distribution each."""
+
+    mean: Tensor  # (N, K)
+    covariance: Tensor  # (N, K, K)
+    log_likelihood: Tensor  # (N,) of their points, in nats
+
+
+class FactorAnalysis(nn.Module):
+    r"""Mean and basis functions at nodes, the variances of their scores, and the noise; all of it is buffers.
+
+    The basis is orthonormal in the mean over the points of fit, so that :math:`|z - z'|` is the root mean square
+    distance of the curves; scores are uncorrelated and ordered by variance, and the largest value of a function is
+    positive.
+
+    Parameters
+    ----------
+    nodes : Nodes
+        Of L nodes.
+    mean, basis : Tensor (L, P), (L, P, K)
+        At nodes.
+    variance : Tensor (K,)
+        Of scores.
+    noise : float
+        The variance :math:`s^2`, beside the measurement errors if there is a `typical_error`.
+    typical_error : float or None
+        Stands for an unknown error; None: all points have the same noise, whatever their errors.
+    """
+
+    def __init__(self, nodes: Nodes, mean: Tensor, basis: Tensor, variance: Tensor, noise: float, typical_error=None):
+        super().__init__()
+        self.nodes = nodes
+        self.register_buffer("mean", mean)
+        self.register_buffer("basis", basis.to(mean.dtype))
+        self.register_buffer("variance", variance.double())
+        self.register_buffer("noise", torch.tensor(noise, dtype=torch.float64))
+        error = torch.nan if typical_error is None else typical_error
+        self.register_buffer("typical_error", torch.tensor(error, dtype=torch.float64))
+
+    @classmethod
+    def canonical(cls, nodes, mean: Tensor, loadings: Tensor, noise: float, density: Tensor, typical_error=None):
+        """Return the model of loadings (L, P, K) of scores of variance 1, in any rotation.
+
+        `density` (L, 2) are the diagonals of the mean of h h^T over the points of fit, h interpolating between nodes.
+        """
+        return cls(nodes, mean, *_principal(loadings.double(), density.double()), noise, typical_error)
+
+    @classmethod
+    def of_state(cls, state: dict[str, Tensor]) -> FactorAnalysis:
+        """Return the model whose `state_dict` was kept."""
+        nodes = Nodes(state["nodes.location"], state["nodes.counts"], bool(state["nodes.plane"]))
+        error = float(state["typical_error"])
+        parts = (state[k] for k in ("mean", "basis", "variance"))
+        return cls(nodes, *parts, float(state["noise"]), None if math.isnan(error) else error)
+
+    @property
+    def n_components(self) -> int:
+        """Number of scores of an object."""
+        return len(self.variance)
+
+    def posterior(self, points: Points) -> Posterior:
+        """Return mean and covariance of scores given points; without any they are those of all objects."""
+        places = self.nodes.place(points.location, points.band)
+        evidence = self.nodes.evidence(points, places, weights(points.error, float(self.noise), self._error()))
+        root = self.variance.sqrt()
+        theta = torch.cat([self.mean[..., None], self.basis * root.to(self.basis.dtype)], -1)
+        posterior = expectation(theta, float(self.noise), evidence)
+        covariance = posterior.covariance * root * root[:, None]
+        return Posterior(posterior.mean * root, covariance, posterior.log_likelihood)
+
+    def decode(self, z: Tensor, location: Tensor, band: Tensor) -> Tensor:
+        """Return mean + basis z, (B, L, P), of scores (B, K) at locations (B, L[, 2]) in bands (B, L)."""
+        places = self.nodes.place(location.flatten(0, 1), band.flatten())
+        curves = self.mean + torch.einsum("bk,lpk->blp", z.to(self.basis.dtype), self.basis)
+        owner = torch.arange(len(z), device=z.device).repeat_interleave(band.shape[1])
+        return self.nodes.at(curves, places, owner).unflatten(0, band.shape)
+
+    def noise_of(self, error: Tensor) -> Tensor:
+        """Return the variance of the noise of points with errors (...)."""
+        weight = weights(error, float(self.noise), self._error())
+        return self.noise.expand(error.shape) if weight is None else self.noise / weight
+
+    def _error(self) -> float | None:
+        return None if self.typical_error.isnan() else float(self.typical_error)
+
+
+def root_of(covariance: Tensor) -> Tensor:
+    """Return R with R R^T the covariance (N, K, K), which may be singular."""
+    values, vectors = torch.linalg.eigh(covariance)
+    return vectors * values.clamp(min=0).sqrt()[:, None]
+
+
+def draw(posterior: Posterior, noise: Tensor) -> Tensor:
+    """Return scores (N, K) drawn from a posterior, given standard normal noise (N, K)."""
+    root = root_of(posterior.covariance)
+    return posterior.mean + (root @ noise[..., None].to(root.dtype))[..., 0]
+
+
+def weights(error: Tensor, noise: float, typical_error: float | None) -> Tensor | None:
+    """Return s^2 / (s^2 + e^2) of points, an unknown error being a typical one; None: all weigh 1."""
+    if typical_error is None:
+        return None
+    return noise / (noise + error.double().nan_to_num(typical_error, posinf=torch.inf) ** 2)
+
+
+def expectation(theta: Tensor, noise: float, evidence: Evidence) -> Posterior:
+    """Return the posterior of scores of variance 1, given mean and loadings theta (L, P, 1 + K) and the noise s^2.
+
+    Long sums are in the precision of the values, systems of K equations in float64.
+    """
+    k1 = theta.shape[2]
+    own, beside = outer_products(theta, evidence.next is not None)
+    gram = evidence.own @ own
+    if beside is not None:
+        gram += evidence.next[:, :-1] @ beside
+    gram = unpack(gram.double() / noise, k1)  # (N, 1 + K, 1 + K)
+    projected = (evidence.value.flatten(1) @ theta.flatten(0, 1)).double() / noise  # (N, 1 + K)
+    precision = gram[:, 1:, 1:] + torch.eye(k1 - 1, dtype=torch.float64, device=gram.device)
+    root = torch.linalg.cholesky(precision)
+    covariance = torch.cholesky_inverse(root)
+    pull = projected[:, 1:] - gram[:, 0, 1:]
+    mean = (covariance @ pull[..., None])[..., 0]
+    log_determinant = 2 * root.diagonal(dim1=1, dim2=2).log().sum(1)
+    residual = evidence.square / noise - 2 * projected[:, 0] + gram[:, 0, 0] - (pull * mean).sum(1)
+    constant = evidence.count * math.log(2 * math.pi * noise) - evidence.log_weight
+    return Posterior(mean, covariance, -0.5 * (constant + residual + log_determinant))
+
+
+def outer_products(theta: Tensor, beside: bool = True) -> tuple[Tensor, Tensor | None]:
+    """Return theta theta^T at each node (L, T), and with the next node's, symmetric (L - 1, T), as upper triangles."""
+    i, j = torch.triu_indices(theta.shape[2], theta.shape[2], device=theta.device)
+    own = (theta.mT @ theta)[:, i, j]
+    if not beside:
+        return own, None
+    product = theta[:-1].mT @ theta[1:]
+    return own, (product + product.mT)[:, i, j]
+
+
+def unpack(triangle: Tensor, k: int) -> Tensor:
+    """Return symmetric matrices (..., k, k) of upper triangles (..., T)."""
+    i, j = torch.triu_indices(k, k, device=triangle.device)
+    full = triangle.new_empty(*triangle.shape[:-1], k, k)
+    full[..., i, j] = triangle
+    full[..., j, i] = triangle
+    return full
+
+
+def _principal(loadings: Tensor, density: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the orthonormal basis and the variances of its scores that have the covariance of loadings."""
+    weighted = density[:, :1, None] * loadings
+    weighted[:-1] += density[:-1, 1:, None] * loadings[1:]
+    weighted[1:] += density[:-1, 1:, None] * loadings[:-1]
+    gram = loadings.flatten(0, 1).T @ weighted.flatten(0, 1) / loadings.shape[1]
+    values, vectors = torch.linalg.eigh(gram)
+    variance = values.flip(0).clamp(min=0)
+    spanned = variance > 1e-12 * variance[:1]
+    basis = loadings @ vectors.flip(1) / torch.where(spanned, variance, torch.inf).sqrt()
+    flat = basis.flatten(0, 1)
+    largest = flat.gather(0, flat.abs().argmax(0, keepdim=True))
+    return basis * torch.where(largest < 0, -1.0, 1.0), variance * spanned

@@ -1,0 +1,54 @@
+"""The points of many objects end to end, whichever way they were stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from ..nn.batch import POINTS, Batch, Ragged
+
+
+@dataclass(frozen=True)
+class Points:
+    """Observed points of `n_objects` objects; `owner` tells whose each is."""
+
+    owner: Tensor  # (n,)
+    value: Tensor  # (n, P), P numbers in a point
+    location: Tensor  # (n,) or (n, 2)
+    band: Tensor  # (n,)
+    error: Tensor  # (n,) NaN where unknown
+    n_objects: int
+
+    @classmethod
+    def of(cls, objects: Ragged | Batch) -> Points:
+        """Return the observed points of a store or a batch."""
+        if isinstance(objects, Ragged):
+            owner = torch.arange(len(objects), device=objects.lengths.device).repeat_interleave(objects.lengths)
+            points = dict(objects.points)
+        else:
+            owner, place = objects.observed.nonzero(as_tuple=True)
+            points = {k: getattr(objects, k)[owner, place] for k in POINTS}
+        points["value"] = points["value"].flatten(1) if points["value"].ndim > 1 else points["value"][:, None]
+        return cls(owner, **points, n_objects=len(objects))
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    def to(self, device) -> Points:
+        """Move every tensor to a device."""
+        return self._each(lambda x: x.to(device))
+
+    def where(self, keep: Tensor) -> Points:
+        """Keep some points (n,); an object may be left without any."""
+        return self._each(lambda x: x[keep])
+
+    def of_objects(self, keep: Tensor) -> Points:
+        """Keep some objects (n_objects,), numbered anew."""
+        kept = self.where(keep[self.owner])
+        return replace(kept, owner=(keep.cumsum(0) - 1)[kept.owner], n_objects=int(keep.sum()))
+
+    def _each(self, change) -> Points:
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Points(**{k: change(v) if isinstance(v, Tensor) else v for k, v in tensors.items()})

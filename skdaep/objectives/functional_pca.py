@@ -1,0 +1,126 @@
+r"""Functional PCA: a linear decoder and the exact posterior of its scores, in closed form (`skdaep.linear`).
+
+.. math:: x = \mu + \sum_k z_k \phi_k + \epsilon, \qquad z_k \sim \mathcal{N}(0, v_k)
+
+The basis is orthonormal in the mean over points: the distance of two codes is the root mean square distance of what
+they decode to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..linear import FactorAnalysis, Points, Posterior, fit, root_of
+from ..nn.batch import Batch, Ragged
+from ._base import Bottleneck, Experts, Objective
+
+
+class FunctionalPCA(Objective):
+    """Encode one modality to the expectation of its scores; solved at once, not trained.
+
+    Parameters
+    ----------
+    name : str
+        The modality.
+    factors : FactorAnalysis
+        Of K components.
+    """
+
+    draws = "posterior"
+    has_prior = True
+    measures = True
+    in_closed_form = True
+
+    def __init__(self, name: str, factors: FactorAnalysis):
+        super().__init__(None)
+        self.name, self.factors = name, factors
+
+    @classmethod
+    def options(cls) -> frozenset[str]:
+        """Return the names of what `solve` is told."""
+        return frozenset({"smoothness", "error_weighting", "max_iter", "tol"})
+
+    @classmethod
+    def solve(
+        cls,
+        modalities: dict[str, Any],
+        networks: dict[str, Any],
+        options: dict[str, Any],
+        stores: dict[str, Ragged],
+        held_out: dict[str, Ragged] | None,
+        seed: int,
+    ) -> tuple[FunctionalPCA, list[dict[str, Any]]]:
+        """Return the objective of stores by modality, of which there is one, and the history of its fit."""
+        ((name, modality),) = modalities.items()
+        n_bands = modality.separations().n_bands if modality.geometry.separations else 1
+        factors, history = fit(
+            Points.of(stores[name]),
+            networks["bottleneck_length"],
+            n_bands=n_bands,
+            validation=None if held_out is None else Points.of(held_out[name]),
+            smoothness=options["smoothness"],
+            weigh_errors=options["error_weighting"],
+            max_iter=options["max_iter"],
+            tol=options["tol"],
+            generator=torch.Generator().manual_seed(seed),
+        )
+        return cls(name, factors), [_as_record(step) for step in history]
+
+    @classmethod
+    def of_state(cls, modalities, networks, options, state) -> FunctionalPCA:
+        """Return the objective of a state."""
+        (name,) = modalities
+        return cls(name, FactorAnalysis.of_state({k.removeprefix("factors."): v for k, v in state.items()}))
+
+    def posterior(self, batches: dict[str, Batch]) -> Posterior:
+        """Return the normal distribution of scores (B, K) given all points, with its covariance (B, K, K)."""
+        return self.factors.posterior(Points.of(batches[self.name]))
+
+    def encode(self, batches: dict[str, Batch]) -> Bottleneck:
+        """Return expectation and standard deviations of scores, (B, K, 1) each; `experts` has their correlation."""
+        mean, covariance, _ = self.posterior(batches)
+        scale = covariance.diagonal(dim1=1, dim2=2).sqrt()
+        return Bottleneck(mean.float()[..., None], scale.float()[..., None])
+
+    def experts(self, batches: dict[str, Batch]) -> Experts:
+        """Return the posterior, with the root of its covariance."""
+        mean, covariance, _ = self.posterior(batches)
+        scale, root = covariance.diagonal(dim1=1, dim2=2).sqrt(), root_of(covariance)
+        present = torch.ones(len(mean), 1, dtype=torch.bool, device=mean.device)
+        return Experts(mean.float()[:, None, :, None], scale.float()[:, None, :, None], present, root.float()[:, None])
+
+    def prior_draw(self, noise: Tensor) -> Tensor:
+        """Return codes of new objects: independent scores of the variances learned."""
+        return noise * self.factors.variance.sqrt().to(noise.dtype)[:, None]
+
+    def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
+        """Return minus the log-likelihood per number of each object."""
+        batch = batches[self.name]
+        numbers = batch.lengths * batch.value[0, 0].numel()
+        return {"loss": -self.posterior(batches).log_likelihood / numbers}
+
+    def decode(
+        self,
+        name: str,
+        z: Tensor,
+        query: Batch,
+        noise: Callable[[], Tensor] | None = None,
+        context: Batch | None = None,
+    ) -> Tensor:
+        """Return the curve at the locations of `query`; with `noise` what a measurement of it there might be."""
+        values = self.factors.decode(z.flatten(1), query.location, query.band).view(query.value.shape)
+        if noise is None:
+            return values
+        spread = self.factors.noise_of(query.error).sqrt().to(values.dtype)
+        return values + spread.view(*spread.shape, *[1] * (values.ndim - 2)) * noise()
+
+
+def _as_record(step: dict[str, Any]) -> dict[str, Any]:
+    """Return a step under the names that records of training have: what falls, and what chooses."""
+    validation = {"validation_loss": step["validation_error"]} if "validation_error" in step else {}
+    rest = {k: v for k, v in step.items() if k not in ("iteration", "validation_error")}
+    return {"iteration": step["iteration"], "loss": -step["log_likelihood"], **validation, **rest}
