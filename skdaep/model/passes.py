@@ -52,9 +52,12 @@ def encode(module: Objective, stores: dict[str, Ragged]) -> tuple[NDArray[Any], 
 
 
 @torch.inference_mode()
-def experts(module: Objective, stores: dict[str, Ragged]) -> list[NDArray[Any]]:
+def experts(
+    module: Objective, stores: dict[str, Ragged]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any] | None]:
     """Return the experts of objects as arrays: means, scales, which are present, and roots or None."""
-    return _in_batches(module.experts, stores)
+    mean, scale, present, root = _in_batches(module.experts, stores)
+    return mean, scale, present, root
 
 
 def _in_batches(function: Callable[[dict[str, Batch]], tuple[Any, ...]], stores: dict[str, Ragged]) -> list[Any]:

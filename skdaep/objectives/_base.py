@@ -80,6 +80,7 @@ class Objective(nn.Module):
         separations, and where points stand on a fixed grid.
     """
 
+    autoencoder: Autoencoder  # all but those in closed form have one
     n_moments: ClassVar[int] = 1
     draws: ClassVar[str | None] = None
     free_correlation: frozenset[str] = frozenset()
@@ -109,7 +110,8 @@ class Objective(nn.Module):
         modality_weights: dict[str, float] | None = None,
     ):
         super().__init__()
-        self.autoencoder = autoencoder
+        if autoencoder is not None:
+            self.autoencoder = autoencoder
         self.n_queries, self.typical_errors = n_queries, typical_errors or {}
         self.drop_modality, self.modality_weights = drop_modality, modality_weights or {}
 

@@ -45,14 +45,14 @@ class MixtureOfExperts(Variational):
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return mean and standard deviation of the mixture; of an object with one modality they are its expert's."""
-        means, scales, present = self.experts(batches)
+        means, scales, present, _ = self.experts(batches)
         share = (present / present.sum(1, keepdim=True))[:, :, None, None]
         mean = (share * means).sum(1)
         return Bottleneck(mean, (share * (scales**2 + (means - mean[:, None]) ** 2)).sum(1).sqrt())
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the bound per object and point, and its two parts, averaged over draws."""
-        means, scales, present = self.experts(random_share(batches, generator))
+        means, scales, present, _ = self.experts(random_share(batches, generator))
         owner, expert = present.nonzero(as_tuple=True)  # (P,) each, one for every expert of every object
         mean, scale = (x[owner, expert][:, None] for x in (means, scales))  # (P, 1, K, D)
         shape = (len(owner), self.n_importance, *mean.shape[2:])
