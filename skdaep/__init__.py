@@ -7,6 +7,7 @@ The public names are loaded when first used, so that ``import skdaep`` costs nex
 """
 
 from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0.dev0"
 
@@ -34,11 +35,11 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module 'skdaep' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return __all__

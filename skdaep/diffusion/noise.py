@@ -14,11 +14,13 @@ then a function of location (white noise apart): decoded at other places it goes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.optimize import nnls
 from torch import Tensor
 
@@ -52,11 +54,11 @@ class Correlation:
         """Length scales (n_components, n_axes)."""
         return np.reshape(self.scales, (len(self.weights), -1)) if self.weights else np.zeros((0, 1))
 
-    def at(self, separation, same_band: bool = True) -> np.ndarray:
+    def at(self, separation: ArrayLike, same_band: bool = True) -> np.ndarray:
         """Return the correlation of the noise of two different points, by their separation (...[, n_axes])."""
-        separation = np.asarray(separation)
-        separation = separation if self.by_axis.shape[1] > 1 else separation[..., None]
-        kernels = np.exp(-0.5 * ((separation[..., None, :] / self.by_axis) ** 2).sum(-1))
+        given = np.asarray(separation)
+        by_axis = given if self.by_axis.shape[1] > 1 else given[..., None]
+        kernels = np.exp(-0.5 * ((by_axis[..., None, :] / self.by_axis) ** 2).sum(-1))
         return kernels @ (np.array(self.weights) * (same_band | np.array(self.shared, bool)))
 
     @classmethod
@@ -102,8 +104,8 @@ class Correlation:
             return cls(n_bands=n_bands)
         offered = [np.geomspace(low, high, N_SCALES[n_axes]) for low, high in zip(finest, longest, strict=True)]
         scales = np.stack(np.meshgrid(*offered, indexing="ij"), -1).reshape(-1, n_axes)
-        middles = [0.5 * (e[1:] + e[:-1]) for e in edges]
-        middles = np.stack(np.meshgrid(*middles, indexing="ij"), -1).reshape(-1, 1, n_axes)
+        by_axis = [0.5 * (e[1:] + e[:-1]) for e in edges]
+        middles = np.stack(np.meshgrid(*by_axis, indexing="ij"), -1).reshape(-1, 1, n_axes)
         kernels = np.exp(-0.5 * ((middles / scales) ** 2).sum(-1))  # (lags, scales)
         design = np.block([[kernels, kernels], [kernels, np.zeros_like(kernels)]])  # [same band, other] x [shared, own]
         target = (sums / np.maximum(counts, 1)).ravel() * n_points / variance
@@ -117,6 +119,32 @@ class Correlation:
         return cls(tuple(own), tuple(found[used].tolist()), tuple(shared[used].tolist()), n_bands)
 
 
+class Places(Protocol):
+    """Where noise is wanted: what is read of a batch of B objects of up to L points."""
+
+    @property
+    def value(self) -> Tensor:
+        """Any tensor of the shape (B, L, ...) of the noise."""
+
+    @property
+    def location(self) -> Tensor:
+        """Locations (B, L) or (B, L, A)."""
+
+    @property
+    def band(self) -> Tensor:
+        """Index of the band (B, L)."""
+
+    @property
+    def observed(self) -> Tensor:
+        """False on padding (B, L)."""
+
+
+def apart(stream: np.random.Generator) -> np.random.Generator:
+    """Return a stream that shares no number with the given one: its bit generator, jumped far ahead."""
+    bits: Any = stream.bit_generator  # of what type, numpy does not say; all of its own but SFC64 can jump
+    return np.random.Generator(bits.jumped())
+
+
 class Noise:
     """Standard normal noise for a batch, one independent stream per row; each call gives the next (B, L, ...).
 
@@ -124,24 +152,24 @@ class Noise:
     ----------
     streams : list of numpy.random.Generator
         One per row.
-    query : batch
-        Where the noise is wanted; only its value's shape, location, band and observed are read.
+    query : Places
+        Where the noise is wanted, such as a batch.
     correlation : Correlation
         How it is correlated along the location.
     """
 
-    def __init__(self, streams: list[np.random.Generator], query, correlation: Correlation):
+    def __init__(self, streams: list[np.random.Generator], query: Places, correlation: Correlation):
         self.streams, self.query, self.correlation = streams, query, correlation
         # One number per point, from streams of their own: a draw is the same function wherever it is wanted.
-        self.white = [np.random.Generator(stream.bit_generator.jumped()) for stream in streams]
+        self.white = [apart(stream) for stream in streams]
         self.lengths = query.observed.sum(1).tolist()
 
     def __call__(self) -> Tensor:
         """Return the next noise; zero on padding."""
-        noise = np.zeros(tuple(self.query.value.shape), np.float32)
-        for row, stream, n in zip(noise, self.white, self.lengths, strict=True):
+        white = np.zeros(tuple(self.query.value.shape), np.float32)
+        for row, stream, n in zip(white, self.white, self.lengths, strict=True):
             row[:n] = stream.standard_normal(row[:n].shape, dtype=np.float32)
-        noise = torch.from_numpy(noise).to(self.query.value.device) * self.correlation.white**0.5
+        noise = torch.from_numpy(white).to(self.query.value.device) * self.correlation.white**0.5
         if not self.correlation.scales:
             return noise
         functions = [self._features(stream) for stream in self.streams]
@@ -163,5 +191,5 @@ class Noise:
         amplitude[:, :, shared] = amplitude[:, :1, shared]
         return frequency.reshape(-1, scales.shape[2]), *amplitude.reshape(2, law.n_bands, -1)
 
-    def _to_device(self, rows) -> Tensor:
+    def _to_device(self, rows: Sequence[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.stack(rows).astype(np.float32)).to(self.query.value.device)

@@ -25,6 +25,8 @@ class Schedule(nn.Module):
     take differences between neighbouring levels.
     """
 
+    log_alpha_bar: Tensor
+
     def __init__(self, betas: Tensor):
         super().__init__()
         log_alpha_bar = torch.cat([betas.new_zeros(1), torch.log1p(-betas).cumsum(0)])

@@ -14,6 +14,7 @@ import itertools
 import math
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from scipy.linalg import solveh_banded
@@ -56,7 +57,7 @@ def fit(
     max_iter: int = 100,
     tol: float = 3e-4,
     generator: torch.Generator | None = None,
-) -> tuple[FactorAnalysis, list[dict]]:
+) -> tuple[FactorAnalysis, list[dict[str, Any]]]:
     r"""Return the model of points and the history of its fit.
 
     Time and memory grow as objects x nodes x K^2 and as points.
@@ -118,7 +119,7 @@ class Search:
         self.em, self.halves, self.state, self.max_iter, self.tol = em, halves, state, max_iter, tol
         error = math.inf if halves is None or state.is_mean_alone else halves.error(state)
         self.best: tuple[float, State, float] = (error, state, 0.0)  # error, state, smoothness
-        self.history: list[dict] = []
+        self.history: list[dict[str, Any]] = []
         self.settled: set[float] = set()  # smoothness at which steps gained too little to go on
         self.began = time.perf_counter()
 
@@ -173,7 +174,7 @@ class EM:
         self.places = nodes.place(points.location, points.band)
         self.unweighted = nodes.evidence(points, self.places)
         self.roughness = nodes.roughness()
-        self.n_values = float(self.unweighted.count.sum())
+        self.n_values = float(self.unweighted.n_values.sum())
         self.least_noise = LEAST_NOISE * float(self.unweighted.square.sum()) / self.n_values or LEAST_NOISE
 
     def start(self, n_components: int, generator: torch.Generator) -> State:
@@ -196,8 +197,9 @@ class EM:
         posterior = expectation(state.theta, state.noise, evidence)
         log_likelihood = float(posterior.log_likelihood.sum())
         theta, residual = self._maximise(evidence, posterior, penalty * state.noise)
-        if self.typical_error is not None:
-            residual = self._residual_beside_errors(theta, state.noise, posterior)
+        weight = weights(self.points.error, state.noise, self.typical_error)
+        if weight is not None:
+            residual = self._residual_beside_errors(theta, state.noise, posterior, weight)
         noise = max(residual / self.n_values, self.least_noise)
         return State(theta, noise), log_likelihood, log_likelihood - 0.5 * penalty * self._rough(state.theta)
 
@@ -232,16 +234,16 @@ class EM:
         pull = (evidence.value.flatten(1).T @ scores).double().unflatten(0, evidence.value.shape[1:])  # (L, P, 1 + K)
         if evidence.next is not None:
             beside = (evidence.next[:, :-1].T @ second).double()
-        blocks = (None if x is None else unpack(x, k) for x in (own, beside))
-        theta = solve(*blocks, pull, ridge * self.roughness)
+        beside_blocks = None if beside is None else unpack(beside, k)
+        theta = solve(unpack(own, k), beside_blocks, pull, ridge * self.roughness)
         products = outer_products(theta, beside is not None)
         residual = evidence.square.sum() - 2 * (theta * pull).sum()
         for x, y in zip((own, beside), products, strict=True):
-            if x is not None:
+            if x is not None and y is not None:
                 residual = residual + (x * y @ _twice(k)).sum()
         return theta.to(evidence.value.dtype), float(residual)
 
-    def _residual_beside_errors(self, theta: Tensor, noise: float, posterior: Posterior) -> float:
+    def _residual_beside_errors(self, theta: Tensor, noise: float, posterior: Posterior, weight: Tensor) -> float:
         """Return the expected sum of squares of that part of the residuals that is not measurement error."""
         scores, _ = _moments(posterior, theta.dtype)
         curves = torch.einsum("nk,lpk->nlp", scores, theta)
@@ -255,8 +257,7 @@ class EM:
         squared += (1 - t) ** 2 * variance[owner, node] + t**2 * variance[owner, after]
         if beside is not None:
             squared += t * (1 - t) * (covariance @ beside.T)[owner, node.clamp(max=len(self.nodes) - 2)]
-        w = weights(self.points.error, noise, self.typical_error)
-        return float((w**2 * squared + theta.shape[1] * noise * (1 - w)).sum())
+        return float((weight**2 * squared + theta.shape[1] * noise * (1 - weight)).sum())
 
 
 class Halves:

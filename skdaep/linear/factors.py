@@ -48,7 +48,21 @@ class FactorAnalysis(nn.Module):
         Stands for an unknown error; None: all points have the same noise, whatever their errors.
     """
 
-    def __init__(self, nodes: Nodes, mean: Tensor, basis: Tensor, variance: Tensor, noise: float, typical_error=None):
+    mean: Tensor
+    basis: Tensor
+    variance: Tensor
+    noise: Tensor
+    typical_error: Tensor
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        mean: Tensor,
+        basis: Tensor,
+        variance: Tensor,
+        noise: float,
+        typical_error: float | None = None,
+    ):
         super().__init__()
         self.nodes = nodes
         self.register_buffer("mean", mean)
@@ -59,7 +73,15 @@ class FactorAnalysis(nn.Module):
         self.register_buffer("typical_error", torch.tensor(error, dtype=torch.float64))
 
     @classmethod
-    def canonical(cls, nodes, mean: Tensor, loadings: Tensor, noise: float, density: Tensor, typical_error=None):
+    def canonical(
+        cls,
+        nodes: Nodes,
+        mean: Tensor,
+        loadings: Tensor,
+        noise: float,
+        density: Tensor,
+        typical_error: float | None = None,
+    ) -> FactorAnalysis:
         """Return the model of loadings (L, P, K) of scores of variance 1, in any rotation.
 
         `density` (L, 2) are the diagonals of the mean of h h^T over the points of fit, h interpolating between nodes.
@@ -71,8 +93,8 @@ class FactorAnalysis(nn.Module):
         """Return the model whose `state_dict` was kept."""
         nodes = Nodes(state["nodes.location"], state["nodes.counts"], bool(state["nodes.plane"]))
         error = float(state["typical_error"])
-        parts = (state[k] for k in ("mean", "basis", "variance"))
-        return cls(nodes, *parts, float(state["noise"]), None if math.isnan(error) else error)
+        mean, basis, variance = (state[k] for k in ("mean", "basis", "variance"))
+        return cls(nodes, mean, basis, variance, float(state["noise"]), None if math.isnan(error) else error)
 
     @property
     def n_components(self) -> int:
@@ -132,7 +154,7 @@ def expectation(theta: Tensor, noise: float, evidence: Evidence) -> Posterior:
     k1 = theta.shape[2]
     own, beside = outer_products(theta, evidence.next is not None)
     gram = evidence.own @ own
-    if beside is not None:
+    if evidence.next is not None and beside is not None:
         gram += evidence.next[:, :-1] @ beside
     gram = unpack(gram.double() / noise, k1)  # (N, 1 + K, 1 + K)
     projected = (evidence.value.flatten(1) @ theta.flatten(0, 1)).double() / noise  # (N, 1 + K)
@@ -143,7 +165,7 @@ def expectation(theta: Tensor, noise: float, evidence: Evidence) -> Posterior:
     mean = (covariance @ pull[..., None])[..., 0]
     log_determinant = 2 * root.diagonal(dim1=1, dim2=2).log().sum(1)
     residual = evidence.square / noise - 2 * projected[:, 0] + gram[:, 0, 0] - (pull * mean).sum(1)
-    constant = evidence.count * math.log(2 * math.pi * noise) - evidence.log_weight
+    constant = evidence.n_values * math.log(2 * math.pi * noise) - evidence.log_weight
     return Posterior(mean, covariance, -0.5 * (constant + residual + log_determinant))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -38,7 +39,7 @@ class Evidence(NamedTuple):
     next: Tensor | None  # (N, L), between a node and the next; None if all points lie on nodes
     value: Tensor  # (N, L, P)
     square: Tensor  # (N,) sum of w y^2, float64
-    count: Tensor  # (N,) numbers measured, float64
+    n_values: Tensor  # (N,) numbers measured, float64
     log_weight: Tensor  # (N,) sum of their log w, float64
 
 
@@ -47,6 +48,10 @@ class Nodes(nn.Module):
 
     Functions are linear between nodes and constant beyond the outermost. Places in a plane must lie on nodes.
     """
+
+    location: Tensor
+    counts: Tensor
+    plane: Tensor
 
     def __init__(self, location: Tensor, counts: Tensor, plane: bool = False):
         super().__init__()
@@ -95,7 +100,10 @@ class Nodes(nn.Module):
     def at(self, functions: Tensor, places: Places, owner: Tensor | None = None) -> Tensor:
         """Return functions (L, ...), or one for each object (N, L, ...), at places: (n, ...)."""
         after = (places.node + 1).clamp(max=len(self) - 1)
-        rows = (lambda node: functions[node]) if owner is None else (lambda node: functions[owner, node])
+
+        def rows(node: Tensor) -> Tensor:
+            return functions[node] if owner is None else functions[owner, node]
+
         first = rows(places.node)
         if not places.share.any():
             return first
@@ -123,7 +131,7 @@ class Nodes(nn.Module):
             summed += total((weight * share)[:, None] * value, after)
         per_point = {
             "square": weight.double() * (value.double() ** 2).sum(1),
-            "count": torch.full_like(weight, width, dtype=torch.float64),
+            "n_values": torch.full_like(weight, width, dtype=torch.float64),
             "log_weight": width * weight.double().log(),
         }
         sums = {k: x.new_zeros(n_objects).index_add_(0, points.owner, x) for k, x in per_point.items()}
@@ -156,7 +164,7 @@ def _on_a_line(location: Tensor) -> Tensor:
     return location if location.ndim == 1 else location @ location.new_tensor(PLANE)
 
 
-def _by_band(band: Tensor, n_bands: int):
+def _by_band(band: Tensor, n_bands: int) -> Iterator[Tensor]:
     if n_bands == 1:
         yield torch.arange(len(band), device=band.device)
         return

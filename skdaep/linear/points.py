@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -36,7 +37,7 @@ class Points:
     def __len__(self) -> int:
         return len(self.owner)
 
-    def to(self, device) -> Points:
+    def to(self, device: str | torch.device) -> Points:
         """Move every tensor to a device."""
         return self._each(lambda x: x.to(device))
 
@@ -49,6 +50,6 @@ class Points:
         kept = self.where(keep[self.owner])
         return replace(kept, owner=(keep.cumsum(0) - 1)[kept.owner], n_objects=int(keep.sum()))
 
-    def _each(self, change) -> Points:
-        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Points(**{k: change(v) if isinstance(v, Tensor) else v for k, v in tensors.items()})
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Points:
+        tensors = {f.name: change(getattr(self, f.name)) for f in fields(self) if f.name != "n_objects"}
+        return Points(**tensors, n_objects=self.n_objects)

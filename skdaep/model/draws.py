@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..diffusion.noise import apart
 from ..modalities import Record
 
 METADATA = ("numbers", "labels")
@@ -67,8 +68,8 @@ def random_experts(present: NDArray[Any], sources: Sequence[Source], n_draws: in
     for i, source in enumerate(sources):
         there = np.flatnonzero(present[i])
         for draw in range(n_draws):
-            own = stream(source, draw).bit_generator.jumped()  # not the numbers that the draw itself is made of
-            chosen[i, draw] = there[np.random.Generator(own).integers(len(there))]
+            own = apart(stream(source, draw))  # not the numbers that the draw itself is made of
+            chosen[i, draw] = there[own.integers(len(there))]
     return chosen
 
 

@@ -70,9 +70,10 @@ def _parts(path: str | os.PathLike[str]) -> tuple[int, str, dict[str, NDArray[An
             arrays = {k: file.get_tensor(k) for k in file.keys()}
     except (SafetensorError, ValueError) as error:
         raise CorruptModelError(f"{path} is not a readable model file: {error}") from error
-    if header.get("format") not in map(str, READ):
-        known = " and ".join(map(str, READ))
-        raise CorruptModelError(f"{path} has format {header.get('format')!r}; this version reads {known}.")
+    known = [str(version) for version in READ]
+    if header.get("format") not in known:
+        known_ones = " and ".join(known)
+        raise CorruptModelError(f"{path} has format {header.get('format')!r}; this version reads {known_ones}.")
     text = header.get("skdaep", "")
     if hashlib.sha256(text.encode()).hexdigest() != header.get("sha256"):
         raise CorruptModelError(f"{path}: the description of the model is damaged.")

@@ -64,7 +64,7 @@ class NeighborModel(Model):
         metadata = metadata_of(own)
         for start in range(0, len(Z), N_AT_ONCE):
             rows = slice(start, start + N_AT_ONCE)
-            targets = places * len(Z[rows]) if len(places) == 1 else places[rows]
+            targets = [places[0]] * len(Z[rows]) if len(places) == 1 else places[rows]
             for distance, target in zip(distances(on_the_sphere(Z[rows]), where[having]), targets, strict=True):
                 order, n = ranking(distance, metadata, target, self.metadata_tolerance)
                 if (n_draws or 1) > n:

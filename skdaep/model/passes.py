@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,17 +48,19 @@ def collate(modalities: dict[str, Modality], records: Sequence[dict[str, Record]
 def encode(module: Objective, stores: dict[str, Ragged]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Return means, and scales where there is a posterior, of the bottlenecks (n_objects, K, D)."""
     mean, scale = _in_batches(module.encode, stores)
-    assert mean is not None
     return mean, scale
 
 
 @torch.inference_mode()
-def experts(module: Objective, stores: dict[str, Ragged]) -> list[NDArray[Any]]:
+def experts(
+    module: Objective, stores: dict[str, Ragged]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any] | None]:
     """Return the experts of objects as arrays: means, scales, which are present, and roots or None."""
-    return _in_batches(module.experts, stores)
+    mean, scale, present, root = _in_batches(module.experts, stores)
+    return mean, scale, present, root
 
 
-def _in_batches(function: Any, stores: dict[str, Ragged]) -> list[Any]:
+def _in_batches(function: Callable[[dict[str, Batch]], tuple[Any, ...]], stores: dict[str, Ragged]) -> list[Any]:
     """Return what a function of batches gives for all objects, as arrays.
 
     Objects are batched in an order of their own, whatever the order they came in: a processor may round a row of a

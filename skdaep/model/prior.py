@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..objectives.prior import Prior
 from ..training import generator_of, seeded, train
@@ -67,7 +67,7 @@ class _Validation:
     def __init__(self, Z: Tensor, seed: int):
         self.Z, self.seed = Z.repeat(8, 1), seed  # eight times and noises of each
 
-    def __call__(self, prior: nn.Module) -> float:
+    def __call__(self, prior: Prior) -> float:
         with torch.inference_mode():
             return prior.loss(self.Z, generator_of(self.seed, self.Z.device))["loss"].mean().item()
 

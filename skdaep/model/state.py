@@ -33,12 +33,12 @@ def to_json(x: Any) -> Any:
         return [to_json(v) for v in x]
     if isinstance(x, dict):
         return {"dict": {str(k): to_json(v) for k, v in x.items()}}
-    name = type(x).__name__
-    if STORABLE.get(name) is type(x):
-        return {name: {f.name: to_json(getattr(x, f.name)) for f in dataclasses.fields(x)}}
+    kind = type(x)
+    if STORABLE.get(kind.__name__) is kind:
+        return {kind.__name__: {f.name: to_json(getattr(x, f.name)) for f in dataclasses.fields(x)}}
     if isinstance(x, np.random.RandomState):
         raise TypeError("save cannot write a RandomState; set an int random_state.")
-    raise TypeError(f"save cannot write a {name}{of_another_name(STORABLE, type(x))}; use pickle.")
+    raise TypeError(f"save cannot write a {kind.__name__}{of_another_name(STORABLE, kind)}; use pickle.")
 
 
 def of_another_name(registry: dict[str, type], cls: type) -> str:

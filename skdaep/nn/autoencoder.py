@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +14,16 @@ from .encoder import PerceiverEncoder, learned_queries
 from .names import ModulesByName
 
 
+class Tokenized(Protocol):
+    """What of a modality the networks are made of."""
+
+    def tokenizer(self, model_dim: int) -> nn.Module:
+        """Return a new module that turns batches into tokens."""
+
+    def head(self, model_dim: int) -> nn.Module:
+        """Return a new module that turns output tokens into values."""
+
+
 class Autoencoder(nn.Module):
     """Batches by modality to a bottleneck (B, K, D), and a bottleneck to values at queried locations.
 
@@ -18,8 +31,8 @@ class Autoencoder(nn.Module):
 
     Parameters
     ----------
-    modalities : dict
-        name -> anything with ``tokenizer(model_dim)`` and ``head(model_dim)``.
+    modalities : dict of Tokenized
+        By name.
     n_decoder_layers : int or None
         None: there is no way back.
     n_moments : int
@@ -28,7 +41,7 @@ class Autoencoder(nn.Module):
 
     def __init__(
         self,
-        modalities: dict,
+        modalities: Mapping[str, Tokenized],
         *,
         bottleneck_length: int,
         bottleneck_dim: int,
@@ -60,12 +73,12 @@ class Autoencoder(nn.Module):
             share_weights,
             mixer_self_attention,
         )
-        hidden = hidden_length if isinstance(hidden_length, dict) else dict.fromkeys(decoded, hidden_length)
-        self.decoders = ModulesByName(
-            {k: PerceiverDecoder(model_dim, n_heads, n_decoder_layers, hidden[k]) for k in decoded}
-        )
-        if not decoded:
+        self.decoders = ModulesByName()
+        if n_decoder_layers is None:
             return
+        hidden = hidden_length if isinstance(hidden_length, dict) else dict.fromkeys(decoded, hidden_length)
+        for name in decoded:
+            self.decoders[name] = PerceiverDecoder(model_dim, n_heads, n_decoder_layers, hidden[name])
         self.from_bottleneck = nn.Linear(bottleneck_dim, model_dim)
         self.place = learned_queries(bottleneck_length, model_dim)  # tells the bottleneck tokens apart
 

@@ -43,7 +43,7 @@ class Batch:
         """Keep the objects of `index`."""
         return Batch(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
-    def replace(self, **changes) -> Batch:
+    def replace(self, **changes: Tensor) -> Batch:
         """Return a copy with some fields exchanged."""
         return replace(self, **changes)
 
@@ -96,7 +96,7 @@ class Ragged:
         """Place of each object's first point (n_objects,)."""
         return self.lengths.cumsum(0) - self.lengths
 
-    def to(self, device) -> Ragged:
+    def to(self, device: str | torch.device) -> Ragged:
         """Move every tensor to a device."""
         return Ragged(
             {k: v.to(device) for k, v in self.points.items()},

@@ -46,7 +46,7 @@ class Attention(nn.Module):
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (B, H, L, W / H)
 
-    def _few_queries(self, query, context, observed) -> Tensor:
+    def _few_queries(self, query: Tensor, context: Tensor, observed: Tensor | None) -> Tensor:
         W, H = context.shape[2], self.n_heads
         q = torch.einsum("bhqd,hdw->bhqw", self._heads(self.query(query)), self.key.weight.view(H, -1, W))
         allowed = None if observed is None else observed[:, None, None, :]
@@ -56,7 +56,7 @@ class Attention(nn.Module):
         mixed = torch.einsum("bhqw,hdw->bqhd", seen, self.value.weight.view(H, -1, W))
         return self.out(mixed.flatten(2))
 
-    def _short_context(self, query, context, observed) -> Tensor:
+    def _short_context(self, query: Tensor, context: Tensor, observed: Tensor | None) -> Tensor:
         W, H = context.shape[2], self.n_heads
         k = torch.einsum("bhld,hdw->bhlw", self._heads(self.key(context)), self.query.weight.view(H, -1, W))
         v = torch.einsum("bhld,whd->bhlw", self._heads(self.value(context)), self.out.weight.view(W, H, -1))

@@ -61,16 +61,16 @@ class PerceiverDecoder(nn.Module):
         self.blocks = nn.ModuleList(block(model_dim, n_heads) for _ in range(n_layers))
 
     def forward(self, queries: Tensor, observed: Tensor, condition: Tensor, present: Tensor) -> Tensor:
-        condition, present, points = self.norm(condition), where_needed(present), queries
+        condition, mask, points = self.norm(condition), where_needed(present), queries
         if self.hidden is None:
             for block in self.blocks:
-                points = block(points, condition, present)
+                points = block(points, condition, mask)
             return points
         hidden = self.hidden.expand(len(points), -1, -1)  # (B, H, W)
         hidden = self.read(hidden, self.points_norm(points), where_needed(observed))
         for block in self.blocks:
-            hidden = block(hidden, condition, present)
+            hidden = block(hidden, condition, mask)
         context = torch.cat([condition, self.hidden_norm(hidden)], 1)  # (B, C + H, W)
-        if present is not None:
-            present = torch.cat([present, present.new_ones(hidden.shape[:2])], 1)
-        return self.query(points, context, present)
+        if mask is not None:
+            mask = torch.cat([mask, mask.new_ones(hidden.shape[:2])], 1)
+        return self.query(points, context, mask)

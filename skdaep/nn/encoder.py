@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -26,9 +28,9 @@ class Reader(nn.Module):
         self.mix = nn.ModuleList(SelfBlock(model_dim, n_heads) for _ in range(n_distinct))
 
     def forward(self, context: Tensor, observed: Tensor) -> Tensor:
-        x, observed = self.queries.expand(len(context), -1, -1), where_needed(observed)  # (B, Q, W)
+        x, mask = self.queries.expand(len(context), -1, -1), where_needed(observed)  # (B, Q, W)
         for i in self.order:
-            x = self.cross[i](x, context, observed)
+            x = self.cross[i](x, context, mask)
             x = self.mix[i](x)
         return x
 
@@ -51,7 +53,7 @@ class PerceiverEncoder(nn.Module):
 
     def __init__(
         self,
-        names,
+        names: Sequence[str],
         bottleneck_length: int,
         out_dim: int,
         model_dim: int,

@@ -1,31 +1,40 @@
-"""Modules and parameters by the name of a modality."""
+"""Modules and parameters by the name of a modality.
+
+Keys may be any text: torch itself wants no dots, and none of the names of its own methods.
+"""
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 from torch import nn
 
 
-class _AnyName:
-    """Keys may be any text: torch itself wants no dots, and none of the names of its own methods."""
+class ModulesByName(nn.ModuleDict):
+    """Modules by any name; what else they can do than any module, who looks one up knows."""
 
-    def __setitem__(self, name: str, value):
-        super().__setitem__(_key(name), value)
+    def __setitem__(self, name: str, module: nn.Module) -> None:
+        super().__setitem__(_key(name), module)
 
-    def __getitem__(self, name: str):
+    def __getitem__(self, name: str) -> Any:
         return super().__getitem__(_key(name))
 
     def __contains__(self, name: str) -> bool:
         return super().__contains__(_key(name))
 
 
-class ModulesByName(_AnyName, nn.ModuleDict):
-    """Modules by any name."""
-
-
-class ParametersByName(_AnyName, nn.ParameterDict):
+class ParametersByName(nn.ParameterDict):
     """Parameters by any name."""
+
+    def __setitem__(self, name: str, parameter: nn.Parameter) -> None:
+        super().__setitem__(_key(name), parameter)
+
+    def __getitem__(self, name: str) -> nn.Parameter:
+        return super().__getitem__(_key(name))
+
+    def __contains__(self, name: str) -> bool:
+        return super().__contains__(_key(name))
 
 
 def _key(name: str) -> str:

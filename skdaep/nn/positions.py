@@ -17,6 +17,8 @@ class Sinusoids(nn.Module):
     The lowest should turn less than once over the data, the highest resolve the finest spacing.
     """
 
+    angular: Tensor
+
     def __init__(self, lowest: float, highest: float, n_frequencies: int):
         super().__init__()
         frequencies = torch.logspace(math.log10(lowest), math.log10(highest), n_frequencies)
@@ -34,8 +36,9 @@ class NumberEmbedding(nn.Module):
     def __init__(self, model_dim: int, lowest: float, highest: float, n_frequencies: int):
         super().__init__()
         self.features = Sinusoids(lowest, highest, n_frequencies)
-        self.mlp = nn.Sequential(nn.Linear(self.features.width, model_dim), nn.GELU(), nn.Linear(model_dim, model_dim))
-        for layer in (self.mlp[0], self.mlp[2]):  # a token must tell where as loudly as what, from the first step
+        first, last = nn.Linear(self.features.width, model_dim), nn.Linear(model_dim, model_dim)
+        self.mlp = nn.Sequential(first, nn.GELU(), last)
+        for layer in (first, last):  # a token must tell where as loudly as what, from the first step
             nn.init.kaiming_normal_(layer.weight)
 
     def forward(self, x: Tensor) -> Tensor:

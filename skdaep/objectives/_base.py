@@ -16,6 +16,8 @@ from ..registry import register
 #: every objective by its name, for files
 OBJECTIVES: dict[str, type] = {}
 
+NextNoise = Callable[[], Tensor]  # fresh standard normal noise at every call
+
 
 class Bottleneck(NamedTuple):
     """The code of a batch: its mean (B, K, D), and its scale where the objective has a posterior."""
@@ -78,6 +80,7 @@ class Objective(nn.Module):
         separations, and where points stand on a fixed grid.
     """
 
+    autoencoder: Autoencoder  # all but those in closed form have one
     n_moments: ClassVar[int] = 1
     draws: ClassVar[str | None] = None
     free_correlation: frozenset[str] = frozenset()
@@ -102,12 +105,13 @@ class Objective(nn.Module):
         autoencoder: Autoencoder | None,
         *,
         n_queries: int | None = None,
-        typical_errors: dict | None = None,
+        typical_errors: dict[str, float] | None = None,
         drop_modality: float = 0.0,
-        modality_weights: dict | None = None,
+        modality_weights: dict[str, float] | None = None,
     ):
         super().__init__()
-        self.autoencoder = autoencoder
+        if autoencoder is not None:
+            self.autoencoder = autoencoder
         self.n_queries, self.typical_errors = n_queries, typical_errors or {}
         self.drop_modality, self.modality_weights = drop_modality, modality_weights or {}
 
@@ -158,11 +162,16 @@ class Objective(nn.Module):
         """Return the bottleneck of batches by modality, from all their points."""
         return Bottleneck(self.autoencoder.encode(batches))
 
-    def experts(self, batches: dict[str, Batch]) -> Experts:
-        """Return the posteriors whose mixture that of z is; here it is one."""
+    def mean_and_scale(self, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
+        """Return both parts (B, K, D) of the bottleneck of an objective with a posterior."""
         mean, scale = self.encode(batches)
         if scale is None:
             raise TypeError(f"{type(self).__name__} has no posterior.")
+        return mean, scale
+
+    def experts(self, batches: dict[str, Batch]) -> Experts:
+        """Return the posteriors whose mixture that of z is; here it is one."""
+        mean, scale = self.mean_and_scale(batches)
         return Experts(mean[:, None], scale[:, None], torch.ones(len(mean), 1, dtype=torch.bool, device=mean.device))
 
     def encode_each(self, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
@@ -194,7 +203,7 @@ class Objective(nn.Module):
         name: str,
         z: Tensor,
         query: Batch,
-        noise: Callable[[], Tensor] | None = None,
+        noise: NextNoise | None = None,
         context: Batch | None = None,
     ) -> Tensor:
         """Return values (B, L) of a modality at the locations of `query`.
@@ -215,7 +224,9 @@ class Objective(nn.Module):
             for j, (name, batch) in enumerate(batches.items())
         }
 
-    def mean_over_modalities(self, batches: dict[str, Batch], z: Tensor, loss: Callable) -> Tensor:
+    def mean_over_modalities(
+        self, batches: dict[str, Batch], z: Tensor, loss: Callable[[str, Tensor, Batch], Tensor]
+    ) -> Tensor:
         """Average ``loss(name, z, batch)`` (B,) over the modalities that each object has, by their weights."""
         if len(batches) == 1:
             ((name, batch),) = batches.items()

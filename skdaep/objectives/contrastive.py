@@ -54,7 +54,7 @@ class Contrastive(Objective):
 class Alignment(nn.Module):
     """The mean InfoNCE over the pairs of modalities that an object has, at a learned temperature."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.log_temperature = nn.Parameter(torch.tensor(math.log(START)))
 
@@ -82,7 +82,8 @@ def info_nce(a: Tensor, b: Tensor, temperature: Tensor | float, same: Tensor | N
         own = torch.eye(len(a), dtype=torch.bool, device=a.device)
         logits = logits.masked_fill(same & ~own, -torch.inf)
     target = torch.arange(len(a), device=a.device)
-    return 0.5 * sum(F.cross_entropy(x, target, reduction="none") for x in (logits, logits.T))
+    to_b, to_a = (F.cross_entropy(x, target, reduction="none") for x in (logits, logits.T))
+    return 0.5 * (to_b + to_a)
 
 
 def alike(batch: Batch) -> Tensor:

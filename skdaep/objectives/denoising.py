@@ -10,6 +10,7 @@ the object and not its sampling.
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
 from ..nn.names import ModulesByName
 from ..nn.positions import NumberEmbedding
-from ._base import Objective, random_share
+from ._base import NextNoise, Objective, random_share
 from .contrastive import Alignment
 
 
@@ -69,7 +70,7 @@ class Denoising(Objective):
         sampler: str,
         n_sampling_steps: int,
         contrastive_weight: float = 0.0,
-        **options,
+        **options: Any,
     ):
         super().__init__(autoencoder, **options)
         self.prediction = prediction
@@ -121,7 +122,9 @@ class Denoising(Objective):
         t = u if self.prediction == "epsilon" else 1.2 * u.sqrt()
         return torch.ceil(t * N_STEPS).clamp(min=1, max=N_STEPS) / N_STEPS
 
-    def network(self, name, x_t, t, queries, condition, observed) -> Tensor:
+    def network(
+        self, name: str, x_t: Tensor, t: Tensor, queries: Tensor, condition: tuple[Tensor, Tensor], observed: Tensor
+    ) -> Tensor:
         """Return the network's output (B, L) at times t (B,)."""
         alpha, sigma = self.levels(t, x_t)
         tokenizer = self.autoencoder.decoder_tokenizers[name]
@@ -140,7 +143,14 @@ class Denoising(Objective):
         alpha, sigma = (level.view(-1, *[1] * (like.ndim - 1)) for level in self.schedule(t))
         return alpha, sigma
 
-    def decode(self, name, z, query, noise=None, context=None) -> Tensor:
+    def decode(
+        self,
+        name: str,
+        z: Tensor,
+        query: Batch,
+        noise: NextNoise | None = None,
+        context: Batch | None = None,
+    ) -> Tensor:
         """Return a draw, or without `noise` the conditional mean: the denoiser's answer at t = 1, to no signal."""
         queries = self.autoencoder.decoder_tokenizers[name].queries(query)  # constant along the sampling loop
         condition = self.autoencoder.condition(name, z, query)

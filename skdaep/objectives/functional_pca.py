@@ -8,7 +8,6 @@ they decode to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from ..linear import FactorAnalysis, Points, Posterior, fit, root_of
 from ..nn.batch import Batch, Ragged
-from ._base import Bottleneck, Experts, Objective
+from ._base import Bottleneck, Experts, NextNoise, Objective
 
 
 class FunctionalPCA(Objective):
@@ -71,7 +70,13 @@ class FunctionalPCA(Objective):
         return cls(name, factors), [_as_record(step) for step in history]
 
     @classmethod
-    def of_state(cls, modalities, networks, options, state) -> FunctionalPCA:
+    def of_state(
+        cls,
+        modalities: dict[str, Any],
+        networks: dict[str, Any],
+        options: dict[str, Any],
+        state: dict[str, Tensor],
+    ) -> FunctionalPCA:
         """Return the objective of a state."""
         (name,) = modalities
         return cls(name, FactorAnalysis.of_state({k.removeprefix("factors."): v for k, v in state.items()}))
@@ -108,7 +113,7 @@ class FunctionalPCA(Objective):
         name: str,
         z: Tensor,
         query: Batch,
-        noise: Callable[[], Tensor] | None = None,
+        noise: NextNoise | None = None,
         context: Batch | None = None,
     ) -> Tensor:
         """Return the curve at the locations of `query`; with `noise` what a measurement of it there might be."""

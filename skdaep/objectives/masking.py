@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ._base import Objective, first_share
+from ._base import NextNoise, Objective, first_share
 
 
 class Masking(Objective):
@@ -46,7 +46,14 @@ class Masking(Objective):
 
         return {"loss": self.mean_over_modalities(batches, z, squared_error)}
 
-    def decode(self, name, z, query, noise=None, context=None) -> Tensor:
+    def decode(
+        self,
+        name: str,
+        z: Tensor,
+        query: Batch,
+        noise: NextNoise | None = None,
+        context: Batch | None = None,
+    ) -> Tensor:
         """Return the values at the locations of `query`, given z and the points of `context`."""
         tokenizer = self.autoencoder.decoder_tokenizers[name]
         tokens, observed = tokenizer.queries(query) + self.hidden_token, query.observed  # (B, L, W)

@@ -19,6 +19,7 @@ times n. It is the log-likelihood where an object has equally many points in eac
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ from .variational import Variational, normal
 class MixtureOfExperts(Variational):
     """Reconstruct all modalities from draws of the posterior that each of them gives."""
 
-    def __init__(self, autoencoder: Autoencoder, *, beta: float, n_importance: int, **options):
+    def __init__(self, autoencoder: Autoencoder, *, beta: float, n_importance: int, **options: Any):
         super().__init__(autoencoder, beta=beta, **options)
         self.n_importance = n_importance
 
@@ -44,14 +45,14 @@ class MixtureOfExperts(Variational):
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return mean and standard deviation of the mixture; of an object with one modality they are its expert's."""
-        means, scales, present = self.experts(batches)
+        means, scales, present, _ = self.experts(batches)
         share = (present / present.sum(1, keepdim=True))[:, :, None, None]
         mean = (share * means).sum(1)
         return Bottleneck(mean, (share * (scales**2 + (means - mean[:, None]) ** 2)).sum(1).sqrt())
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the bound per object and point, and its two parts, averaged over draws."""
-        means, scales, present = self.experts(random_share(batches, generator))
+        means, scales, present, _ = self.experts(random_share(batches, generator))
         owner, expert = present.nonzero(as_tuple=True)  # (P,) each, one for every expert of every object
         mean, scale = (x[owner, expert][:, None] for x in (means, scales))  # (P, 1, K, D)
         shape = (len(owner), self.n_importance, *mean.shape[2:])
@@ -62,7 +63,8 @@ class MixtureOfExperts(Variational):
         error = self.mean_over_modalities(repeated, z.flatten(0, 1), self.squared_error).view(shape[:2])
         divergence = log_density(z, means[owner], scales[owner], present[owner]) - log_prior(z)
 
-        per_nat = (2 * self.beta / sum(batch.n_points for batch in batches.values()))[owner, None]
+        n_points = torch.stack([batch.n_points for batch in batches.values()]).sum(0)
+        per_nat = (2 * self.beta / n_points)[owner, None]
         bound = log_mean_exp(-error / per_nat - divergence)  # (P,)
 
         def over_experts(x: Tensor) -> Tensor:

@@ -31,6 +31,9 @@ class Prior(nn.Module):
         Of the training objects' z (D,); they are part of the state.
     """
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, mean: Tensor, scale: Tensor, width: int = 128, n_layers: int = 3):
         super().__init__()
         self.register_buffer("mean", mean)

@@ -9,13 +9,15 @@ more points says more about its z. n counts all points of the object; the sum is
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ._base import Bottleneck, Objective, random_share
+from ._base import Bottleneck, NextNoise, Objective, random_share
 
 
 class Variational(Objective):
@@ -25,17 +27,17 @@ class Variational(Objective):
     draws = "posterior"
     has_prior = True
 
-    def __init__(self, autoencoder: Autoencoder, *, beta: float, **options):
+    def __init__(self, autoencoder: Autoencoder, *, beta: float, **options: Any):
         super().__init__(autoencoder, **options)
         self.beta = beta
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return mean and scale of the posterior."""
-        return normal(self.autoencoder.encode(batches))
+        return Bottleneck(*normal(self.autoencoder.encode(batches)))
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the bound per object and point, and its two parts."""
-        mean, scale = self.encode(random_share(self.some_modalities(batches, generator), generator))
+        mean, scale = self.mean_and_scale(random_share(self.some_modalities(batches, generator), generator))
         z = mean + scale * torch.randn(mean.shape, generator=generator, device=generator.device)
         error = self.mean_over_modalities(batches, z, self.squared_error)
         divergence = divergence_from_standard_normal(mean, scale)
@@ -47,16 +49,23 @@ class Variational(Objective):
         query = self.decoded_points(batch)
         return self.mean_over_points(name, (self.decode(name, z, query) - query.value) ** 2, query)
 
-    def decode(self, name, z, query, noise=None, context=None) -> Tensor:
+    def decode(
+        self,
+        name: str,
+        z: Tensor,
+        query: Batch,
+        noise: NextNoise | None = None,
+        context: Batch | None = None,
+    ) -> Tensor:
         """Return the mean at the locations of `query`, given z."""
         queries = self.autoencoder.decoder_tokenizers[name].queries(query)
         return self.autoencoder.decode(name, queries, *self.autoencoder.condition(name, z, query), query.observed)
 
 
-def normal(moments: Tensor) -> Bottleneck:
+def normal(moments: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and scale (..., D) of what the encoder gave (..., 2 D)."""
     mean, raw = moments.chunk(2, dim=-1)
-    return Bottleneck(mean, F.softplus(raw) + 1e-4)
+    return mean, F.softplus(raw) + 1e-4
 
 
 def divergence_from_standard_normal(mean: Tensor, scale: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -18,15 +18,18 @@ from torch.optim.swa_utils import AveragedModel
 from ..exceptions import DivergenceError, InterruptedTrainingWarning
 from .muon import Muon
 
+M = TypeVar("M", bound=nn.Module)
+Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
+
 
 def train(
-    objective: nn.Module,
+    objective: M,
     batches: Iterable[tuple[Any, Sequence[int]]],
     *,
     max_iter: int,
     generator: torch.Generator,
     steps_per_record: int,
-    validation: Callable[[nn.Module], float] | None = None,
+    validation: Callable[[M], float] | None = None,
     n_iter_no_change: int | None = None,
     solver: str = "muon",
     learning_rate_init: float = 4e-3,
@@ -35,8 +38,8 @@ def train(
     clip_norm: float = 1.0,
     ema_decay: float = 0.995,
     precision: Callable[[], Any] = nullcontext,
-    on_epoch_end: Callable[[dict, nn.Module], bool] = lambda record, module: False,
-) -> list[dict]:
+    on_epoch_end: Callable[[dict[str, Any], M], bool] = lambda record, module: False,
+) -> list[dict[str, Any]]:
     """Train in place; the objective ends with the averaged weights, with `validation` the best of them.
 
     Muon or AdamW, a warm-up and a cosine decay over `max_iter` steps, gradients clipped to a norm, an exponential
@@ -77,14 +80,16 @@ def train(
     """
     optimizers = SOLVERS[solver](objective, learning_rate_init, weight_decay)
     schedulers = [_warm_up_and_decay(optimizer, max_iter, warm_up) for optimizer in optimizers]
-    average = AveragedModel(objective, multi_avg_fn=_growing_memory(ema_decay))
-    history, best, since_best = [], None, 0
-    start, sums, n_summed, iteration = time.perf_counter(), {}, 0, 0
+    average = _Average(objective, ema_decay)
+    history: list[dict[str, Any]] = []
+    best: tuple[float, dict[str, Any]] | None = None
+    sums: dict[str, torch.Tensor] = {}
+    start, since_best, n_summed, iteration = time.perf_counter(), 0, 0, 0
 
-    def end_of_record(validate: bool) -> bool:
+    def end_of_record(validation: Callable[[M], float] | None) -> bool:
         nonlocal best, since_best, sums, n_summed
-        record = {"iteration": iteration} | {k: (v / n_summed).item() for k, v in sums.items()}
-        if validate:
+        record: dict[str, Any] = {"iteration": iteration} | {k: (v / n_summed).item() for k, v in sums.items()}
+        if validation is not None:
             record["validation_loss"] = validation(average.module)
             since_best += 1
             if record["validation_loss"] < (math.inf if best is None else best[0]):  # never so for NaN
@@ -105,7 +110,7 @@ def train(
             sums = {k: sums.get(k, 0.0) + v for k, v in parts.items()}
             iteration, n_summed = iteration + 1, n_summed + 1
             if n_summed == steps_per_record or iteration == max_iter:
-                if end_of_record(validate=validation is not None):
+                if end_of_record(validation):
                     break
     except KeyboardInterrupt:
         if iteration == 0:
@@ -116,12 +121,29 @@ def train(
             stacklevel=2,
         )
         if n_summed:  # validation is what was interrupted, or takes time that the user does not have
-            end_of_record(validate=False)
+            end_of_record(None)
     objective.load_state_dict(average.module.state_dict() if best is None else best[1])
     return history
 
 
-def _step(objective, batch, names, generator, optimizers, clip_norm, precision) -> dict[str, torch.Tensor]:
+class _Average(AveragedModel, Generic[M]):
+    """A moving average of a module's weights, as a module of its kind."""
+
+    module: M
+
+    def __init__(self, module: M, decay: float):
+        super().__init__(module, multi_avg_fn=_growing_memory(decay))
+
+
+def _step(
+    objective: Any,  # an nn.Module with a loss: Python has no type for what is two things at once
+    batch: Any,
+    names: Sequence[int],
+    generator: torch.Generator,
+    optimizers: Sequence[torch.optim.Optimizer],
+    clip_norm: float,
+    precision: Callable[[], Any],
+) -> dict[str, torch.Tensor]:
     """Take one gradient step and return the batch means of the losses."""
     with precision():
         losses = objective.loss(batch, generator)
@@ -162,7 +184,7 @@ def _muon(objective: nn.Module, learning_rate: float, weight_decay: float) -> li
     return [*muon, _adamw_of(others, learning_rate, weight_decay)]
 
 
-def _adamw_of(parameters: list, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+def _adamw_of(parameters: list[nn.Parameter], learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
     groups = [
         {"params": [p for p in parameters if p.ndim == 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim != 2], "weight_decay": 0.0},
@@ -175,7 +197,9 @@ def _adamw_of(parameters: list, learning_rate: float, weight_decay: float) -> to
 SOLVERS = {"muon": _muon, "adamw": _adamw}
 
 
-def _warm_up_and_decay(optimizer, max_iter: int, warm_up: float):
+def _warm_up_and_decay(
+    optimizer: torch.optim.Optimizer, max_iter: int, warm_up: float
+) -> torch.optim.lr_scheduler.LRScheduler:
     """One cycle: up to the learning rate over the first steps, then down a cosine to nearly nothing."""
     total_steps = max_iter + 2  # the cycle needs two steps up and one down, even for a single gradient step
     return torch.optim.lr_scheduler.OneCycleLR(
@@ -190,14 +214,14 @@ def _warm_up_and_decay(optimizer, max_iter: int, warm_up: float):
     )
 
 
-def _growing_memory(decay: float):
+def _growing_memory(decay: float) -> Callable[[Tensors, Tensors, torch.Tensor | int], None]:
     """Average with weight 1 - d on the newest, d = min(decay, (1 + n) / (10 + n)) after n averages.
 
     A fixed decay would lag behind in short fits.
     """
 
     @torch.no_grad()
-    def update(averages, weights, n_averaged):
+    def update(averages: Tensors, weights: Tensors, n_averaged: torch.Tensor | int) -> None:
         d = min(decay, (1 + int(n_averaged)) / (10 + int(n_averaged)))
         torch._foreach_lerp_(list(averages), list(weights), 1 - d)
 

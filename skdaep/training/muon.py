@@ -8,12 +8,16 @@ orthogonalised together, in bfloat16 as there where the processor has units for 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 #: numbers that are worked on at once on a CPU, half a MiB of float32: their products then stay in a core's cache
 CACHED = 2**17
+
+Pair = tuple[Tensor, Tensor]  # a matrix and the direction it moves in
 
 
 class Muon(torch.optim.Optimizer):
@@ -27,12 +31,13 @@ class Muon(torch.optim.Optimizer):
         Matrices; biases, norms, embeddings and the like need another optimiser.
     """
 
-    def __init__(self, params, lr: float, weight_decay: float = 0.0, momentum: float = 0.95):
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0, momentum: float = 0.95):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Take one step."""
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
+        """Take one step; return the loss if a closure, called first, computes it and its gradients anew."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
             gradients = [p.grad for p in params]
@@ -43,7 +48,7 @@ class Muon(torch.optim.Optimizer):
             torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
             directions = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov
             torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
-            by_shape = defaultdict(list)
+            by_shape: defaultdict[torch.Size, list[Pair]] = defaultdict(list)
             for p, direction in zip(params, directions, strict=True):
                 by_shape[p.shape].append((p, direction))
             for shape, pairs in by_shape.items():
@@ -51,9 +56,10 @@ class Muon(torch.optim.Optimizer):
                 for part in _passes(pairs, shape):
                     steps = orthogonal(torch.stack([direction for _, direction in part])).unbind()
                     torch._foreach_add_([p for p, _ in part], steps, alpha=size)
+        return loss
 
 
-def _passes(pairs: list, shape: torch.Size) -> list[list]:
+def _passes(pairs: list[Pair], shape: torch.Size) -> list[list[Pair]]:
     """Cut pairs of matrices of a shape into passes: on a CPU what its cache holds, else all at once."""
     n = max(1, CACHED // shape.numel()) if pairs[0][0].device.type == "cpu" else len(pairs)
     return [pairs[i : i + n] for i in range(0, len(pairs), n)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -47,13 +49,13 @@ def resolve_precision(precision: str, device: torch.device, *, training: bool) -
     return {"bfloat16": torch.bfloat16, "float32": torch.float32}[precision]
 
 
-def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager:
+def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager[Any]:
     """Return a context in which matrix products run in `dtype`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
 
 
 @contextlib.contextmanager
-def seeded(seed: int):
+def seeded(seed: int) -> Iterator[None]:
     """Within, the CPU's global generator, from which networks are initialised, starts at `seed`; then it is as before.
 
     `torch.manual_seed` would reseed every CUDA device, too.

@@ -35,6 +35,22 @@ def test_a_gradient_of_0_moves_nothing():
     assert not orthogonal(torch.zeros(2, 4, 4)).any()
 
 
+def test_a_closure_gives_the_gradients_and_the_loss():
+    """torch's optimisers take one, and call it with gradients on."""
+    given, called = (torch.nn.Parameter(randn(16, 16)) for _ in range(2))
+    given.grad = 2 * given.detach()
+    assert Muon([given], lr=0.02).step() is None
+
+    def closure():
+        called.grad = None
+        loss = (called**2).sum()
+        loss.backward()
+        return loss.item()
+
+    assert Muon([called], lr=0.02).step(closure) == pytest.approx((randn(16, 16) ** 2).sum().item())
+    assert torch.equal(given, called)
+
+
 def test_steps_are_those_of_torch():
     """Theirs iterates in bfloat16, so the steps agree to a percent of their size."""
     shapes = [(16, 16), (32, 16), (16, 16), (16, 48)]
