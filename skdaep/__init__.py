@@ -21,6 +21,7 @@ _HOMES = {
     "Sequence": "modalities",
     "Spectrum": "modalities",
     "Photometry": "modalities",
+    "SpectralSeries": "modalities",
     "Image": "modalities",
     "ConformalDraws": "calibration",
     "TableError": "exceptions",

@@ -5,6 +5,7 @@ from ._image import Image
 from ._presets import Photometry, Spectrum
 from ._record import LINE, PLANE, STORABLE, Geometry, Record, Separations, storable
 from ._sequence import Sequence
+from ._series import SpectralSeries
 
 __all__ = [
     "LINE",
@@ -17,6 +18,7 @@ __all__ = [
     "Record",
     "Separations",
     "Sequence",
+    "SpectralSeries",
     "Spectrum",
     "Tokenizer",
     "storable",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..nn.batch import OBJECTS, POINTS, Batch, Ragged
+from ..tables import Columns
 from ._record import Geometry, Record, Separations, storable
 
 
@@ -42,6 +43,8 @@ class Modality(abc.ABC):
     takes_rows = False
     #: whether decoded objects have one shape, so that many are given as one array
     stacks = False
+    #: of two location axes the column of the second, for each of whose values a display draws a curve along the first
+    second_axis: str | None = None
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)
@@ -68,6 +71,11 @@ class Modality(abc.ABC):
 
     def check_errors(self, objects: list, where: list[str]) -> None:  # noqa: B027
         """Refuse an object without the measurement errors that others have, for a fit that weighs by them."""
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns of fit by role; None where objects are no Tables."""
+        return None
 
     @abc.abstractmethod
     def n_points(self, obj) -> int:

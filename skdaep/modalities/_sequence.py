@@ -168,9 +168,18 @@ class Sequence(Modality):
                 raise ValueError(wanted)
 
     @property
-    def columns(self) -> tables.Columns:
-        """The columns by role, those found once `learn` has looked."""
+    def columns(self) -> tables.Columns | None:
+        """The columns by role, those found once `learn` has looked; None of rows of an array."""
+        return None if self.learned is not None and self.learned.arrays else self._roles
+
+    @property
+    def _roles(self) -> tables.Columns:
         return tables.Columns(*(getattr(self, role) for role in tables.Columns._fields))
+
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """The columns that say where a value was measured."""
+        return tuple(c for c in (self.location, self.band) if c is not None)
 
     def _units_of(self, table: Table) -> dict[str, str | None]:
         """Return units by column: of errors that of their values, of logarithms of wavelength that of wavelength."""
@@ -215,7 +224,7 @@ class Sequence(Modality):
         for role, scaling in (("value", learned.value), ("location", learned.location)):
             if len(beyond := keep[scaling.extreme(raw[role][keep])]):
                 self._refuse_extreme(role, raw, beyond[0], where)
-        warn_out_of_range(raw, learned.ranges, self.columns._asdict(), where)
+        warn_out_of_range(raw, learned.ranges, self._roles._asdict(), where)
         # Canonical order: equal contents give equal noise and sums, however the rows were sorted.
         value = np.nan_to_num(raw["value"], nan=np.inf)
         keep = keep[canonical_order(*(x[keep] for x in (raw["owner"], raw["location"], band, value)))]
@@ -273,7 +282,7 @@ class Sequence(Modality):
             scale = self.learned.time_scale if self.learned else tables.time_scale(objects[0].columns[self.location])
             by_role = {role: units[name] for role in ("value", "location") if (name := getattr(self, role)) in units}
             raw |= {"value": nothing, "error": nothing}
-            raw |= tables.read_points(objects, self.columns, where, by_role, whose, scale=scale, values=values)
+            raw |= tables.read_points(objects, self._roles, where, by_role, whose, scale=scale, values=values)
         raw["seen"] = np.isfinite(raw["value"]) & np.isfinite(raw["location"])
         if self.band is not None:
             raw["seen"] &= raw["band"] != ""
@@ -324,8 +333,8 @@ class Sequence(Modality):
         """Return a Table with the locations, bands and meta of `like` and `values` as its measurements."""
         if isinstance(like, np.ndarray):
             return values
-        units, names = self.learned.units, [c for c in (self.location, self.band) if c is not None]
-        columns = {c: like[c] for c in like.colnames if c in names} | {self.value: values}
+        units, places = self.learned.units, self.place_columns
+        columns = {c: like[c] for c in like.colnames if c in places} | {self.value: values}
         return tables.write(like, columns, self.value, units[self.value])
 
     def grid(self):

@@ -55,6 +55,11 @@ class FunctionalPCA(Objective):
     ) -> tuple[FunctionalPCA, list[dict[str, Any]]]:
         """Return the objective of stores by modality, of which there is one, and the history of its fit."""
         ((name, modality),) = modalities.items()
+        if modality.geometry.separations and modality.geometry.n_axes > 1:
+            raise ValueError(
+                f"FunctionalPCA takes points on a line or images of one size, not points of a {modality.geometry.name} "
+                f"with {modality.geometry.n_axes} axes; use DAEPEncoder."
+            )
         n_bands = modality.separations().n_bands if modality.geometry.separations else 1
         factors, history = fit(
             Points.of(stores[name]),

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from numbers import Integral
 
+import numpy as np
+from astropy.table import Table
 from sklearn.utils.validation import check_is_fitted
 
 from .. import tables
-from ._objects import Columns, check_list, extended
+from ._objects import check_list, extended
+
+#: the column of labels of curves, where there is a second axis
+CURVE = "curve"
 
 
 class Part:
@@ -44,8 +49,8 @@ class Part:
 
     @property
     def is_image(self) -> bool:
-        """Whether the modality is of images rather than of points on a line."""
-        return self.modality.stacks
+        """Whether the modality is of images rather than of points on lines."""
+        return self.modality.geometry.name == "plane"
 
     def on_a_line(self) -> Part:
         """Return itself; raise ValueError for images."""
@@ -54,10 +59,32 @@ class Part:
         return self
 
     @property
-    def columns(self) -> Columns | None:
-        """The columns of fit, None of rows of an array."""
-        m = self.modality
-        return None if m.learned.arrays else Columns(m.value, m.location, m.band, m.error)
+    def columns(self) -> tables.Columns | None:
+        """The columns of fit, None of rows of an array; each value of a second axis is a band of its own."""
+        columns = self.modality.columns
+        return columns._replace(band=CURVE) if columns and self.modality.second_axis else columns
+
+    def as_curves(self, table: Table) -> Table:
+        """Return a Table with its band, and its place on a second axis if there is one, as labels of curves."""
+        second, columns = self.modality.second_axis, self.modality.columns
+        if second is None:
+            return table
+        place = table[second].quantity if table[second].unit is not None else table[second]
+        bands = [""] * len(table) if columns.band is None else [f"{band} " for band in table[columns.band]]
+        out = table.copy(copy_data=False)
+        out[CURVE] = [f"{band}{second} = {x:g}" for band, x in zip(bands, place, strict=True)]
+        return out
+
+    def from_curves(self, extended: Table, table: Table) -> Table:
+        """Return rows of curves, whose labels `as_curves` gave, with the places and bands of the table again."""
+        second, columns = self.modality.second_axis, self.modality.columns
+        if second is None:
+            return extended
+        curves = np.asarray(self.as_curves(table)[CURVE])
+        first = [int(np.flatnonzero(curves == label)[0]) for label in extended[CURVE]]
+        for name in filter(None, (second, columns.band)):
+            extended[name] = table[name][first]
+        return extended
 
     def objects(self, X, need_all: bool = True) -> tuple[list, list]:
         """Return the objects of X that have the modality, and that modality of each.
@@ -66,14 +93,17 @@ class Part:
         """
         check_list(X)
         if not self.several:
-            return X, X
+            return X, self._own(X)
         having = [x for x in X if x.get(self.name) is not None]
         if need_all and len(having) < len(X):
             i = next(i for i, x in enumerate(X) if x.get(self.name) is None)
             raise ValueError(f"X[{i}] has no {self.name!r} to compare with; leave the object out.")
         if not having:
             raise ValueError(f"No object of X has {self.name!r}.")
-        return having, [x[self.name] for x in having]
+        return having, self._own([x[self.name] for x in having])
+
+    def _own(self, objects):
+        return [self.as_curves(t) for t in objects] if self.modality.second_axis else objects
 
     def reconstruct(self, X, n_draws: int | None = None, **where):
         """Return what the estimator reconstructs of the modality."""
@@ -97,10 +127,10 @@ class Part:
         if self.columns is None:
             return own, rebuilt, None
         own = tables.as_objects(own)
-        fine = [extended(t, self.columns, n_points, f"X[{i}]") for i, t in enumerate(own)]
+        fine = [self.from_curves(extended(t, self.columns, n_points, f"X[{i}]"), t) for i, t in enumerate(own)]
         whole = [{**x, self.name: t} for x, t in zip(X, fine, strict=True)] if self.several else fine
         decoded = self.reconstruct(whole, n_draws)
-        return own, rebuilt, [t[len(measured) :] for t, measured in zip(decoded, own, strict=True)]
+        return own, rebuilt, [self.as_curves(t)[len(measured) :] for t, measured in zip(decoded, own, strict=True)]
 
 
 def check_n_draws(n_draws: int | None) -> None:

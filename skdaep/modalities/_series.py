@@ -1,0 +1,189 @@
+"""Spectral series: values at places with two continuous axes, wavelength and time, in one Table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from astropy.table import Column, vstack
+from scipy.spatial import cKDTree
+from torch import Tensor, nn
+
+from .. import tables
+from ..exceptions import TableError
+from ..nn.batch import Batch
+from ..nn.positions import NumberEmbedding, frequency_range
+from ._learned import Scaling
+from ._reading import remedy
+from ._record import Geometry, Record, Separations, storable
+from ._sequence import Sequence
+from ._tokenizer import SequenceTokenizer
+
+#: epochs of the default grid
+N_EPOCHS = 5
+
+
+@storable
+@dataclass(frozen=True)
+class LearnedEpochs:
+    """What `SpectralSeries.learn` found of the second axis; the fields are those of the first in `Learned`."""
+
+    unit: str | None
+    scaling: Scaling
+    resolution: float
+    extent: float
+    grid: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SpectralSeries(Sequence):
+    """Declare a modality of spectra at several epochs of one object, in one Table: a row for each wavelength and epoch.
+
+    It is a `Sequence` whose locations have a second continuous axis. Epochs need not have the same wavelengths, nor
+    objects the same epochs; both axes can be decoded anywhere.
+
+    Parameters
+    ----------
+    value, location, band, error, ivar, quality : str or None, default=None
+        As in `Sequence`; `location` is the wavelength.
+    metadata : tuple of str, default=()
+        As in `Sequence`.
+    resolution : float or None, default=None
+        As in `Sequence`, along the wavelength.
+    unknown : {"error", "ignore"}, default="error"
+        As in `Sequence`.
+    prefer : tuple of str, default=("flux", "wavelength")
+        As in `Sequence`.
+    learned : Learned or None, default=None
+        What `learn` found; not for the user to give.
+    epoch : str, default="time"
+        Column of the second axis.
+    epochs : LearnedEpochs or None, default=None
+        What `learn` found of it; not for the user to give.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from skdaep import DAEPEncoder, SpectralSeries
+    >>> def supernova(i):
+    ...     time, wavelength = np.repeat([0.0, 5.0, 20.0], 30), np.tile(np.linspace(4000, 7000, 30), 3)
+    ...     flux = np.exp(-time / (10 + i)) * np.sin(wavelength / 300 + i)
+    ...     return Table({"time": time, "wavelength": wavelength, "flux": flux})
+    >>> X = [supernova(i) for i in range(20)]
+    >>> encoder = DAEPEncoder(SpectralSeries(), model_dim=16, max_iter=3, random_state=0).fit(X)
+    >>> encoder.reconstruct(X[:1])[0].colnames
+    ['time', 'wavelength', 'flux']
+    """
+
+    prefer: tuple[str, ...] = ("flux", "wavelength")
+    epoch: str = "time"
+    epochs: LearnedEpochs | None = field(default=None, repr=False)
+
+    geometry = Geometry("surface", n_axes=2)
+    takes_rows = False
+
+    @property
+    def second_axis(self) -> str:
+        """The column of the epoch."""
+        return self.epoch
+
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """The columns that say where a value was measured."""
+        return (*super().place_columns, self.epoch)
+
+    def learn(self, objects: list, where: list[str] | None = None) -> SpectralSeries:
+        """Return a copy completed with what `Sequence.learn` finds, and with the epochs."""
+        where = where or [f"X[{i}]" for i in range(len(objects))]
+        new = super().learn(objects, where)
+        tables.find_column(objects[0], "epoch", self.epoch, where[0])
+        unit = tables.unit_of(objects[0], self.epoch)
+        each = [self._epochs_of(obj, unit, place, where[0]) for obj, place in zip(objects, where, strict=True)]
+        seen = np.concatenate([x[np.isfinite(x)] for x in each])
+        if not len(seen):
+            raise TableError(f"X has no finite '{self.epoch}'.")
+        scaling = Scaling.of(seen, np.median(seen))
+        gaps = np.concatenate([np.diff(np.unique(scaling.forward(x[np.isfinite(x)]))) for x in each])
+        extent = float(np.ptp(scaling.forward(seen))) or 1.0
+        resolution = float(np.quantile(gaps, 0.1)) if len(gaps) else extent
+        grid = tuple(np.linspace(*np.quantile(seen, [0.01, 0.99]), N_EPOCHS).tolist())
+        return replace(new, epochs=LearnedEpochs(unit, scaling, resolution, extent, grid))
+
+    def _epochs_of(self, obj: Any, unit: str | None, where: str, whose: str = "fit") -> np.ndarray:
+        tables.find_column(obj, "epoch", self.epoch, where)
+        return tables.numbers_of([obj], self.epoch, [where], unit, whose)
+
+    # --- reading and writing ------------------------------------------------------------------------
+
+    def read_all(self, objects: list, where: list[str], values: bool = True) -> list[Record]:
+        """Return what `Sequence.read_all` does, with locations (n, 2); a row without an epoch is no point."""
+        records = super().read_all(objects, where, values)
+        return [self._placed(*each, values) for each in zip(records, objects, where, strict=True)]
+
+    def _placed(self, record: Record, obj: Any, where: str, values: bool) -> Record:
+        epoch = self.epochs.scaling.forward(self._epochs_of(obj, self.epochs.unit, where)[record.rows])
+        keep = np.flatnonzero(np.isfinite(epoch))
+        if values and not record.observed[keep].any():
+            raise TableError(
+                f"{where} has no finite '{self.epoch}' where '{self.value}' was measured; {remedy(where)}."
+            )
+        # In canonical order: that of rows must not matter where two epochs share wavelength and value.
+        value = np.nan_to_num(record.value, nan=np.inf)
+        keep = keep[np.lexsort([x[keep] for x in (value, record.band, epoch, record.location)])]
+        location = np.stack([record.location[keep], epoch[keep].astype(np.float32)], 1)
+        names = ("value", "band", "error", "observed", "rows")
+        return record.replace(location=location, **{k: getattr(record, k)[keep] for k in names})
+
+    def values_at(self, record: Record, target: Record) -> np.ndarray:
+        """Return the value of the nearest point of the same band, in scaled locations; NaN without any."""
+        values = np.full(len(target), np.nan, np.float32)
+        for band in np.unique(target.band):
+            own, there = record.observed & (record.band == band), target.band == band
+            if own.any():
+                _, nearest = cKDTree(record.location[own]).query(target.location[there])
+                values[there] = record.value[own][nearest]
+        return values
+
+    def grid(self):
+        """Return the default grid of wavelengths at each of a few epochs."""
+        spectrum, parts = super().grid(), []
+        for epoch in self.epochs.grid:
+            part = spectrum.copy()
+            part[self.epoch] = Column(np.full(len(part), epoch), unit=self.epochs.unit)
+            parts.append(part)
+        return vstack(parts, metadata_conflicts="silent")
+
+    # --- networks -----------------------------------------------------------------------------------
+
+    def separations(self) -> Separations:
+        """Return the separations along both axes."""
+        (finest, longest, n_bands), epochs = super().separations(), self.epochs
+        return Separations((*finest, epochs.resolution), (*longest, epochs.extent), n_bands)
+
+    def tokenizer(self, model_dim: int) -> SeriesTokenizer:
+        """Return a new tokenizer."""
+        return SeriesTokenizer(super().tokenizer(model_dim), model_dim, self.epochs.extent, self.epochs.resolution)
+
+
+class SeriesTokenizer(nn.Module):
+    """The tokens of a sequence, to which an embedding of the epoch is added."""
+
+    def __init__(self, spectrum: SequenceTokenizer, model_dim: int, extent: float, resolution: float):
+        super().__init__()
+        self.spectrum = spectrum
+        self.epoch = NumberEmbedding(model_dim, *frequency_range(extent, resolution))
+
+    def queries(self, batch: Batch) -> Tensor:
+        """Return tokens of bare locations (B, L, W)."""
+        wavelength, epoch = batch.location.unbind(-1)  # (B, L) each
+        return self.spectrum.queries(batch.replace(location=wavelength)) + self.epoch(epoch)
+
+    def add_values(self, queries: Tensor, value: Tensor) -> Tensor:
+        """Return tokens of points (B, L, W) from their queries and values (B, L)."""
+        return self.spectrum.add_values(queries, value)
+
+    def context(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return metadata as tokens (B, M, W) and whether each is present (B, M)."""
+        return self.spectrum.context(batch)
