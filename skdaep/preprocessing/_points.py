@@ -62,7 +62,7 @@ class SignalToNoiseCut(TableTransformer):
 
     def units_after(self):
         self._need_kind()
-        if self._is_magnitude and self._dex is None:
+        if self.is_magnitude_ and self._dex is None:
             name, unit = self.columns_["value"], self.units_["value"]
             raise TableError(f"X[0] column '{name}' has unit '{unit}', of unknown size; convert it to mag.")
         return self.units_
