@@ -6,7 +6,10 @@ import dataclasses
 import math
 import types
 from functools import cache
+from numbers import Integral, Real
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 
 def check(value: Any, hint: Any, where: str) -> None:
@@ -29,7 +32,9 @@ def check(value: Any, hint: Any, where: str) -> None:
     if hint is float:
         return _demand(_is_number(value), value, hint, where)
     if hint is int:
-        return _demand(isinstance(value, int) and not isinstance(value, bool), value, hint, where)
+        return _demand(isinstance(value, Integral) and not isinstance(value, bool), value, hint, where)
+    if hint is bool:
+        return _demand(isinstance(value, (bool, np.bool_)), value, hint, where)
     if hint is None:
         return _demand(value is None, value, hint, where)
     if isinstance(hint, type) and hint is not Any:
@@ -41,7 +46,7 @@ def check(value: Any, hint: Any, where: str) -> None:
 
 
 @cache
-def hints_of(cls: type) -> dict[str, Any]:
+def hints_of(cls: Any) -> dict[str, Any]:
     """Return the type hints of the fields of a dataclass; none where they name what only a type checker knows."""
     try:
         hints = get_type_hints(cls)
@@ -59,9 +64,9 @@ def _demand(right: bool, value: Any, hint: Any, where: str) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return False
-    return abs(value) < 1e308 if isinstance(value, int) else math.isfinite(value)
+    return abs(int(value)) < 10**308 if isinstance(value, Integral) else math.isfinite(value)
 
 
 def _check_any(value: Any, choices: tuple[Any, ...], hint: Any, where: str) -> None:
