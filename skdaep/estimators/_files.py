@@ -98,8 +98,9 @@ def _check(estimator) -> None:
         check(value, NOTED[name], name)
     # rows of an array are all as long as the grid
     columns = {len(m.grid()) for m in model.modalities.values() if m.takes_rows and m.learned.arrays}
+    stated = {noted[k] for k in ["n_features_in_"] if k in noted}
     names = {noted[k].shape for k in ["feature_names_in_"] if k in noted}
-    if {noted.get("n_features_in_", n) for n in columns} != columns or not names <= {(n,) for n in columns}:
+    if stated != columns or not names <= {(n,) for n in columns}:
         raise ValueError(f"it was fitted to {columns or 'no'} columns, but notes {noted.get('n_features_in_')}")
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
@@ -17,7 +18,6 @@ from ..nn.autoencoder import Autoencoder
 from ..nn.batch import POINTS
 from . import prior
 from .hints import check as check_hint
-from .hints import hints_of
 
 if TYPE_CHECKING:
     from .model import Arrays, Model
@@ -30,8 +30,7 @@ N_TRIED = 8
 
 def check(model: Model) -> None:
     """Raise ValueError, TypeError or KeyError if the parts of a model do not go together."""
-    for name, hint in hints_of(type(model)).items():
-        check_hint(getattr(model, name), hint, name)
+    check_hint(model, type(model), "the model")
     if not model.modalities or not 0 <= model.seed < 2**63:
         raise ValueError(f"{len(model.modalities)} modalities, seed {model.seed}")
     _check_networks(model)
@@ -48,15 +47,14 @@ def check(model: Model) -> None:
 
 def _check_networks(model: Model) -> None:
     """Hold the arguments of the networks to their types, and to what the tensors can hold."""
-    hints = get_type_hints(Autoencoder.__init__)
+    hints, networks = get_type_hints(Autoencoder.__init__), model.shapes()
     most = sum(array.size for array in model.weights.values())
-    networks = model.shapes()
-    shared = networks.get("share_weights") is True
+    layers = MOST_LAYERS if networks.get("share_weights") else min(MOST_LAYERS, most)
     for name, value in networks.items():
         check_hint(value, hints[name], f"networks[{name!r}]")
-        limit = most if not name.endswith("_layers") else MOST_LAYERS if shared else min(MOST_LAYERS, most)
+        limit = layers if name.endswith("_layers") else most
         for number in value.values() if isinstance(value, dict) else [value]:
-            if number is not None and number is not False and not 1 <= number <= limit:
+            if isinstance(number, Integral) and not isinstance(number, bool) and not 1 <= number <= limit:
                 raise ValueError(f"networks[{name!r}] is {value!r}, but the tensors hold {most} numbers")
     if "n_heads" in networks and networks["model_dim"] % networks["n_heads"]:
         raise ValueError(f"{networks['n_heads']} heads of {networks['model_dim']} numbers")
