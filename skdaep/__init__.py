@@ -1,7 +1,7 @@
 """Compact vectors from irregular astronomical measurements, without labels, and back.
 
 The public names are loaded when first used, so that ``import skdaep`` costs next to nothing. The rooms:
-``tables`` (what is accepted), ``preprocessing`` OPEN, ``modalities`` OPEN, ``nn``, ``diffusion`` (samplers OPEN),
+``tables`` (what is accepted), ``storage`` (whole files), ``preprocessing`` OPEN, ``modalities`` OPEN, ``nn``, ``diffusion`` (samplers OPEN),
 ``objectives`` OPEN, ``training``, ``model`` (what is fitted), ``estimators``, ``metrics``, ``calibration``,
 ``plotting`` OPEN, ``datasets``. An open room takes new members, one file or function each: doc/extend/index.rst.
 """
@@ -17,7 +17,7 @@ MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors")
 #: encoders of one modality that are solved at once, not trained
 CLOSED_FORM = ("FunctionalPCA",)
 _HOMES = {
-    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load"), "estimators"),
+    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load", "info"), "estimators"),
     "Sequence": "modalities",
     "Spectrum": "modalities",
     "Photometry": "modalities",

@@ -54,7 +54,7 @@ def _check_networks(model: Model) -> None:
         check_hint(value, hints[name], f"networks[{name!r}]")
         limit = layers if name.endswith("_layers") else most
         for number in value.values() if isinstance(value, dict) else [value]:
-            if isinstance(number, Integral) and not isinstance(number, bool) and not 1 <= number <= limit:
+            if isinstance(number, Integral) and not isinstance(number, bool) and not 1 <= int(number) <= limit:
                 raise ValueError(f"networks[{name!r}] is {value!r}, but the tensors hold {most} numbers")
     if "n_heads" in networks and networks["model_dim"] % networks["n_heads"]:
         raise ValueError(f"{networks['n_heads']} heads of {networks['model_dim']} numbers")
