@@ -49,7 +49,8 @@ class NeighborModel(Model):
         records = unpack(self.table)
         own = {k.partition(".")[2]: v for k, v in self.table.items() if k.startswith("owner.")}
         extreme = [own[k][self.table[f"labels.{k}"].argmax(0)] for k in own]
-        return self._sharing(table=pack([records[i] for i in {*np.concatenate(extreme), *(v[0] for v in own.values())}]))
+        few = {*np.concatenate(extreme), *(v[0] for v in own.values())}
+        return self._sharing(table=pack([records[i] for i in few]))
 
     def _remembered(self) -> tuple[list[dict[str, Record]], NDArray[Any]]:
         """Return the objects of fit and where they are in the shared space."""
