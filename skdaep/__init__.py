@@ -3,7 +3,8 @@
 The public names are loaded when first used, so that ``import skdaep`` costs next to nothing. The rooms:
 ``tables`` (what is accepted), ``preprocessing`` OPEN, ``modalities`` OPEN, ``nn``, ``diffusion`` (samplers OPEN),
 ``objectives`` OPEN, ``training``, ``model`` (what is fitted), ``estimators``, ``metrics``, ``calibration``,
-``plotting`` OPEN, ``datasets``. An open room takes new members, one file or function each: doc/extend/index.rst.
+``plotting`` OPEN, ``datasets``, ``storage`` (files whole or not at all). An open room takes new members, one file or
+function each: doc/extend/index.rst.
 """
 
 from importlib import import_module
@@ -17,7 +18,7 @@ MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors")
 #: encoders of one modality that are solved at once, not trained
 CLOSED_FORM = ("FunctionalPCA",)
 _HOMES = {
-    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load"), "estimators"),
+    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load", "info"), "estimators"),
     "Sequence": "modalities",
     "Spectrum": "modalities",
     "Photometry": "modalities",
@@ -31,6 +32,7 @@ _HOMES = {
     "DatasetError": "exceptions",
     "OutOfRangeWarning": "exceptions",
     "UnusedColumnWarning": "exceptions",
+    "UnverifiedDownloadWarning": "exceptions",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -48,3 +48,7 @@ class OutOfRangeWarning(UserWarning):
 
 class UnusedColumnWarning(UserWarning):
     """A column looks like one that plays a role, but plays none."""
+
+
+class UnverifiedDownloadWarning(UserWarning):
+    """A file without a published checksum came for the first time: what came is taken for what was meant."""

@@ -44,6 +44,13 @@ class Correlation:
     shared: tuple[bool, ...] = ()
     n_bands: int = 1
 
+    def __post_init__(self) -> None:
+        sizes = {len(self.scales), len(self.weights), len(self.shared)}
+        if len(sizes) > 1 or self.n_bands < 1 or sum(self.weights) > 1 + 1e-6 or min(self.weights, default=0) < 0:
+            raise ValueError(f"{self} is no correlation")
+        if not (self.by_axis > 0).all():
+            raise ValueError(f"Correlation(scales={self.scales!r}): must be positive")
+
     @property
     def white(self) -> float:
         """Share of the variance that is independent from point to point."""

@@ -19,7 +19,7 @@ LEAST_ALPHA = 0.006
 
 
 class Schedule(nn.Module):
-    """A table of betas as a function of continuous time, kept as log alpha-bar.
+    """A table of betas as a function of continuous time, kept as log alpha-bar; made on the CPU, wherever weights are.
 
     Twice: in float32 on the module's device (MPS has no float64), and in float64 on the CPU for samplers, which
     take differences between neighbouring levels.
@@ -55,7 +55,7 @@ def linear(n: int = N_STEPS) -> Schedule:
 
     :math:`\beta` grows linearly from 1e-4 to 0.02 (Ho et al. 2020, section 4).
     """
-    return Schedule(torch.linspace(1e-4, 0.02, n, dtype=torch.float64))
+    return Schedule(torch.linspace(1e-4, 0.02, n, dtype=torch.float64, device="cpu"))
 
 
 def cosine(n: int = N_STEPS) -> Schedule:
@@ -65,7 +65,7 @@ def cosine(n: int = N_STEPS) -> Schedule:
 
     .. math:: \bar\alpha_t \propto \cos^2\frac{\pi}{2}\frac{t + s}{1 + s}
     """
-    t = torch.arange(n + 1, dtype=torch.float64) / n
+    t = torch.arange(n + 1, dtype=torch.float64, device="cpu") / n
     alpha_bar = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
     return Schedule((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))
 

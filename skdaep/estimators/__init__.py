@@ -9,6 +9,7 @@ from ._daep import DAEPEncoder
 from ._docs import documented
 from ._files import load
 from ._functional_pca import FunctionalPCA
+from ._info import FileInfo, info
 from ._maep import MAEPEncoder
 from ._mixture import MixtureOfExpertsVAE
 from ._multimodal import MultimodalEncoder, multimodal
@@ -23,6 +24,7 @@ __all__ = [
     "BetaVAEEncoder",
     "ContrastiveNeighbors",
     "DAEPEncoder",
+    "FileInfo",
     "FunctionalPCA",
     "MAEPEncoder",
     "MixtureOfExpertsVAE",
@@ -30,6 +32,7 @@ __all__ = [
     "MultimodalEncoder",
     "UnimodalEncoder",
     "documented",
+    "info",
     "load",
     "multimodal",
 ]

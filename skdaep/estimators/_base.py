@@ -347,22 +347,28 @@ class BaseEncoder(
 
     # --- files --------------------------------------------------------------------------------------
 
-    def save(self, path):
+    def save(self, path, *, key=None):
         """Write the fitted estimator to one file: safetensors, with everything else as JSON in its header.
 
         Parameters
         ----------
         path : str or Path
-            The file, by custom ``*.safetensors``. Written whole or not at all.
+            The file, by custom ``*.safetensors``. Written whole or not at all; one that is there keeps its mode and, if
+            that is permitted, its owner, and a symbolic link is written through.
+        key : str or bytes, default=None
+            A secret to sign the file with (HMAC-SHA256): ``load(path, key=...)`` then tells whether it was written by
+            someone who knows it.
 
         Raises
         ------
         TypeError
             If a parameter cannot be written as JSON, such as a RandomState, or if the name of the estimator, its
             objective or a modality belongs to another class.
+        OSError
+            If `path` is a folder, a device or the like.
         """
         check_is_fitted(self)
-        save(self, path, ESTIMATORS)
+        save(self, path, ESTIMATORS, key)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "model_")

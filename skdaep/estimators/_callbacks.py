@@ -20,7 +20,7 @@ class FitProgress:
     n_records : int
         Number of records to come if nothing stops the fit.
     fitted_attributes : callable
-        ``fitted_attributes(module, record)`` returns what an estimator needs to transform with the module.
+        ``fitted_attributes(module, history)`` returns what an estimator holds that stops with the module.
     """
 
     def __init__(self, estimator, n_records: int, X, y, fitted_attributes: Callable):
@@ -29,7 +29,7 @@ class FitProgress:
         self.n_records, self.verbose = n_records, estimator.verbose
         self.fit_task = estimator._init_callback_context(max_subtasks=n_records)
         self.fit_task.call_on_fit_task_begin(estimator=estimator, **self.data)
-        self.task, self.n_begun = None, 0
+        self.task, self.n_begun, self.history = None, 0, []
         self._begin()
 
     def _begin(self) -> None:
@@ -47,10 +47,11 @@ class FitProgress:
         """Report one record; True asks training to stop."""
         if self.verbose:
             self._write(record)
+        self.history.append(record)
         stop = self.task.call_on_fit_task_end(
             estimator=self.estimator,
             metadata={"record": record},
-            reconstruction_attributes=lambda: self.fitted_attributes(module, record),
+            reconstruction_attributes=lambda: self.fitted_attributes(module, list(self.history)),
             **self.data,
         )
         if not stop:

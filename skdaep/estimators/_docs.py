@@ -114,6 +114,8 @@ history_ : list of dict
     learning_rate, seconds.
 n_iter_ : int
     Gradient steps taken.
+environment_ : dict
+    Versions of skdaep, torch, numpy, scikit-learn, astropy and Python, commit, device and number of threads of the fit.
 best_loss_ : float
     Lowest validation loss, or training loss without `early_stopping`.
 device_ : str

@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ..exceptions import CorruptModelError, DeviceError
-from ..model import Model, files
+from ..model import Model, checks, files
+from ..model.hints import check
 from ..model.state import from_json, of_another_name, to_json
 from ._fitting import new_model
 
-#: what `fit` notes that a file keeps; the model has all else
-NOTED = (
-    *("history_", "n_iter_", "best_loss_", "prior_history_", "n_features_in_", "feature_names_in_"),
-    *("_architecture", "_sklearn_output_config"),
-)
+#: what `fit` notes that a file keeps, and its type; the model has all else
+RECORDS = list[dict[str, float | str | bool | None]]
+NOTED = {
+    **{"history_": RECORDS, "n_iter_": int, "best_loss_": float, "prior_history_": RECORDS, "n_features_in_": int},
+    **{"feature_names_in_": np.ndarray, "environment_": dict[str, str | int | None], "_architecture": dict[str, Any]},
+    "_sklearn_output_config": dict[str, Literal["default", "pandas", "polars"]],
+}
+NEEDED = {"history_", "n_iter_", "best_loss_", "_architecture"}
+#: parts of a description
+PARTS = {1: {"class", "parameters", "fitted"}, 2: {"class", "parameters", "fitted", "model"}}
 
 
-def save(estimator, path, registry: dict[str, type]) -> None:
+def save(estimator, path, registry: dict[str, type], key: str | bytes | None) -> None:
     """Write a fitted estimator to a file."""
     kind = type(estimator)
     if registry.get(kind.__name__) is not kind:
         raise TypeError(f"save cannot write {kind.__name__}{of_another_name(registry, kind)}; use pickle.")
-    arrays, model = estimator.model_.state()
     noted = {k: v for k, v in vars(estimator).items() if k in NOTED}
     parameters = estimator.get_params(deep=False)
+    arrays, model = estimator.model_.state()
     description = {"class": kind.__name__, "parameters": to_json(parameters), "fitted": to_json(noted), "model": model}
-    files.write(path, arrays, description)
+    _check(estimator)  # what `load` would refuse is not written
+    files.write(path, arrays, description, key)
 
 
-def load(path, *, device=None):
+def load(path, *, device=None, key=None):
     """Read an estimator written by its ``save``; nothing in the file is ever executed.
+
+    Checksums tell damage, not fraud: whoever forges a file writes its checksums, too. What a forged file can do is to
+    give wrong numbers; it can neither run code nor take more memory than its size warrants. A `key` tells who wrote it.
 
     Parameters
     ----------
@@ -41,6 +51,8 @@ def load(path, *, device=None):
         The file.
     device : str, default=None
         Replaces the estimator's parameter `device`, for a model trained where there was another one.
+    key : str or bytes, default=None
+        The secret given to ``save``. A file that was not signed with it is refused before anything in it is looked at.
 
     Returns
     -------
@@ -50,20 +62,46 @@ def load(path, *, device=None):
     Raises
     ------
     CorruptModelError
-        If the file is damaged, incomplete or of another format; the message says where.
+        If the file is damaged, incomplete, of another format, not signed with `key`, or says what cannot be; the
+        message says where.
     DeviceError
         If the model's device does not exist on this machine.
     """
-    version, arrays, content = files.read(path)
+    version, arrays, content = files.read(path, key)
     try:
+        if content.keys() != PARTS[version]:
+            raise ValueError(f"its parts are {', '.join(sorted(content))}")
         estimator = _estimator(path, content, device)
         estimator._become(_fitted(estimator, version, arrays, content))
-        estimator._ready().live()  # a model that cannot be built is found out now
+        _check(estimator)
+        checks.trial(estimator._ready())  # a model that cannot run is found out now
     except (CorruptModelError, DeviceError):
         raise
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # a forged file can go wrong in any way
         raise CorruptModelError(f"{path} describes no model that can be built: {error!r}") from error
     return estimator
+
+
+def _check(estimator) -> None:
+    """Raise ValueError or TypeError if parameters, what `fit` noted and the model do not go together."""
+    estimator._validate_params()
+    model = estimator.model_
+    if type(model) is not estimator.model_class or model.objective is not estimator.objective_class:
+        raise ValueError(f"{type(model).__name__} of {model.objective.__name__} in {type(estimator).__name__}")
+    if model.modalities.keys() != estimator._declarations().keys():
+        raise ValueError(f"modalities {list(model.modalities)}, declared {list(estimator._declarations())}")
+    if unknown := model.networks.keys() - estimator._networks().keys():
+        raise ValueError(f"networks with {', '.join(sorted(unknown))}")
+    checks.check(model)
+    noted = {k: v for k, v in vars(estimator).items() if k in NOTED}
+    for name, value in noted.items():
+        check(value, NOTED[name], name)
+    # rows of an array are all as long as the grid
+    columns = {len(m.grid()) for m in model.modalities.values() if m.takes_rows and m.learned.arrays}
+    stated = {noted[k] for k in ["n_features_in_"] if k in noted}
+    names = {noted[k].shape for k in ["feature_names_in_"] if k in noted}
+    if stated != columns or not names <= {(n,) for n in columns}:
+        raise ValueError(f"it was fitted to {columns or 'no'} columns, but notes {noted.get('n_features_in_')}")
 
 
 def _estimator(path, content: dict[str, Any], device: str | None):
@@ -86,6 +124,10 @@ def _fitted(estimator, version: int, arrays: dict[str, np.ndarray], content: dic
     noted = from_json(content["fitted"])
     if version == 1:
         return _fitted_of_format_1(estimator, arrays, noted)
+    if unknown := noted.keys() - NOTED.keys():
+        raise ValueError(f"it notes {', '.join(sorted(unknown))}")
+    if missing := NEEDED - noted.keys():
+        raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     return noted | {"model_": Model.from_state(arrays, content["model"])}
 
 

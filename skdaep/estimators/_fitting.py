@@ -16,6 +16,7 @@ from ..model import Model, Training, solve_model, train_model
 from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
 from ._callbacks import FitProgress
+from ._environment import environment
 from ._split import split
 
 if TYPE_CHECKING:
@@ -43,9 +44,11 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     estimator._check_split(objects, parts, before is not None)
     model = estimator._prepared(model, records)
 
-    def fitted_so_far(module, record) -> dict[str, Any]:
+    noted = columns | {"_architecture": architecture, "environment_": environment(model.device)}
+
+    def fitted_so_far(module, history) -> dict[str, Any]:
         so_far = model.with_weights(module)  # a copy: training goes on changing that module
-        return columns | {"model_": so_far, "n_iter_": record["iteration"], "_architecture": architecture}
+        return noted | {"model_": so_far} | _told_by(history)
 
     if estimator.objective_class.in_closed_form:
         progress = FitProgress(estimator, 0, X, y, fitted_so_far)
@@ -56,15 +59,15 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
         progress = FitProgress(estimator, training.n_records(len(parts.train)), X, y, fitted_so_far)
         model, history = train_model(model, records, parts, training, progress)
     held_out = parts.validation if len(parts.validation) else parts.train
-    fitted = columns | {
-        "model_": _with_correlation(model, [records[i] for i in held_out]),
-        "history_": history,
-        "n_iter_": history[-1]["iteration"],
-        "best_loss_": min(r.get("validation_loss", r["loss"]) for r in history),
-        "_architecture": architecture,
-    }
+    fitted = noted | {"model_": _with_correlation(model, [records[i] for i in held_out])} | _told_by(history)
     progress.end(fitted)
     return fitted
+
+
+def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what an estimator tells of its training."""
+    best = min(r.get("validation_loss", r["loss"]) for r in history)
+    return {"history_": history, "n_iter_": history[-1]["iteration"], "best_loss_": best}
 
 
 def new_model(estimator: BaseEncoder, modalities: dict[str, Modality], seed: int) -> Model:

@@ -97,7 +97,24 @@ class FactorAnalysis(nn.Module):
         nodes = Nodes(state["nodes.location"], state["nodes.counts"], bool(state["nodes.plane"]))
         error = float(state["typical_error"])
         mean, basis, variance = (state[k] for k in ("mean", "basis", "variance"))
+        if not state["noise"] > 0 or (variance < 0).any() or error < 0:
+            raise ValueError("variances of noise or scores are not positive")
         return cls(nodes, mean, basis, variance, float(state["noise"]), None if math.isnan(error) else error)
+
+    @staticmethod
+    def expected_state(n_nodes: int, n_values: int, n_components: int, n_bands: int) -> dict[str, Tensor]:
+        """Return tensors on the meta device, which hold no numbers, like those of a state of these sizes."""
+        shapes = {
+            "mean": ((n_nodes, n_values), torch.float32),
+            "basis": ((n_nodes, n_values, n_components), torch.float32),
+            "variance": ((n_components,), torch.float64),
+            "noise": ((), torch.float64),
+            "typical_error": ((), torch.float64),
+            "nodes.location": ((n_nodes,), torch.float64),
+            "nodes.counts": ((n_bands,), torch.int64),
+            "nodes.plane": ((), torch.bool),
+        }
+        return {k: torch.empty(shape, dtype=dtype, device="meta") for k, (shape, dtype) in shapes.items()}
 
     @property
     def n_components(self) -> int:

@@ -55,6 +55,8 @@ class Nodes(nn.Module):
 
     def __init__(self, location: Tensor, counts: Tensor, plane: bool = False):
         super().__init__()
+        if (counts < 0).any() or counts.sum() != len(location):
+            raise ValueError(f"{len(location)} nodes, but {counts.tolist()} in the bands")
         self.register_buffer("location", location.double())
         self.register_buffer("counts", counts)  # per band
         self.register_buffer("plane", torch.tensor(plane))

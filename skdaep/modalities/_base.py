@@ -79,7 +79,7 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def n_points(self, obj) -> int:
-        """Return how many points an object holds, observed or not."""
+        """Return how many points an object holds, observed or not; on a fixed grid whatever the object."""
 
     @abc.abstractmethod
     def read(self, obj, where: str, values: bool = True) -> Record:

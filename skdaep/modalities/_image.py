@@ -31,6 +31,10 @@ class LearnedImage:
     value: Scaling
     unit: str | None = None  # of fit
 
+    def __post_init__(self):
+        if min(self.shape) < 1 or not (self.has_channels or self.shape[2] == 1):
+            raise ValueError(f"images of shape {self.shape!r}")
+
 
 @dataclass(frozen=True)
 class Image(Modality):

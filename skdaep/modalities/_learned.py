@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from astropy.time import TIME_SCALES
 
 from ._outliers import wild
 from ._record import storable
@@ -27,6 +28,9 @@ class Scaling:
 
     origin: float
     scale: float
+
+    def __post_init__(self):
+        demand_positive(self, "scale")
 
     @classmethod
     def of(cls, x: np.ndarray, origin: float | None = None) -> Scaling:
@@ -75,6 +79,20 @@ class Learned:
         default_factory=dict
     )  # role -> ends of what fit saw, but for what was wild
     time_scale: str | None = None  # of a column of Time
+
+    def __post_init__(self):
+        demand_positive(self, "extent", "resolution", "n_points")
+        if list(self.bands) != sorted(set(self.bands)):
+            raise ValueError(f"bands {self.bands!r} are not sorted, each once")
+        if not self.ranges.keys() <= {"value", "location"} or self.time_scale not in (None, *TIME_SCALES):
+            raise ValueError(f"ranges of {', '.join(self.ranges)}, times in {self.time_scale!r}")
+
+
+def demand_positive(learned, *names: str) -> None:
+    """Raise ValueError if a field of what was learned is no positive, finite number."""
+    for name in names:
+        if not 0 < getattr(learned, name) < np.inf:
+            raise ValueError(f"{type(learned).__name__}({name}={getattr(learned, name)!r}): must be positive")
 
 
 def spoiler(x: np.ndarray, owner: np.ndarray) -> int | None:

@@ -14,7 +14,7 @@ from .. import tables
 from ..exceptions import TableError
 from ..nn.batch import Batch
 from ..nn.positions import NumberEmbedding, frequency_range
-from ._learned import Scaling
+from ._learned import Scaling, demand_positive
 from ._reading import remedy
 from ._record import Geometry, Record, Separations, storable
 from ._sequence import Sequence
@@ -34,6 +34,11 @@ class LearnedEpochs:
     resolution: float
     extent: float
     grid: tuple[float, ...]
+
+    def __post_init__(self):
+        demand_positive(self, "extent", "resolution")
+        if len(self.grid) != N_EPOCHS:
+            raise ValueError(f"a grid of {len(self.grid)} epochs, not {N_EPOCHS}")
 
 
 @dataclass(frozen=True)

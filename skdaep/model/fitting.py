@@ -110,9 +110,7 @@ def _budget(lengths: NDArray[Any], batch_size: int) -> float:
     return batch_size * float(np.median(lengths))
 
 
-def solve_model(
-    model: Model, records: Sequence[dict[str, Record]], split: Split
-) -> tuple[Model, list[dict[str, Any]]]:
+def solve_model(model: Model, records: Sequence[dict[str, Record]], split: Split) -> tuple[Model, list[dict[str, Any]]]:
     """Return a model whose objective is solved in closed form, and the records of that."""
     objective, options = model.objective, model.options
     shown = collate(model.modalities, [records[i] for i in split.train], "cpu")

@@ -90,9 +90,9 @@ class Model:
     def build(self) -> Objective:
         """Return a freshly initialised objective; the global generator is left as it was."""
         with seeded(self.seed):
-            return self.objective.assembled(self.modalities, self._networks(), self.options)
+            return self.objective.assembled(self.modalities, self.shapes(), self.options)
 
-    def _networks(self) -> dict[str, Any]:
+    def shapes(self) -> dict[str, Any]:
         """Return the arguments of the networks, with the hidden length by modality."""
         if "hidden_length" not in self.networks:
             return self.networks
@@ -116,7 +116,7 @@ class Model:
             return self.build().to(self.device)
         state = {k: torch.from_numpy(v) for k, v in self.weights.items()}
         with seeded(self.seed):
-            return self.objective.of_state(self.modalities, self._networks(), self.options, state).to(self.device)
+            return self.objective.of_state(self.modalities, self.shapes(), self.options, state).to(self.device)
 
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
@@ -192,6 +192,13 @@ class Model:
             values.setdefault(name, {})[rest] = array
         model: Model = MODELS[description["kind"]](**values | {"objective": OBJECTIVES[values["objective"]]})
         return model
+
+    def check_own(self) -> None:
+        """Raise if what a kind of model has beside others is not right; called of one that was read."""
+
+    def reduced(self) -> Self:
+        """Return a model that answers, if with something else, at less cost."""
+        return self
 
     # --- objects to codes ---------------------------------------------------------------------------
 

@@ -40,6 +40,18 @@ class NeighborModel(Model):
         """Return a model that answers with these objects."""
         return replace(self, table=pack(records))
 
+    def check_own(self) -> None:
+        """Raise ValueError or KeyError if the table holds no objects of the modalities."""
+        check_table(self.table, self.modalities)
+
+    def reduced(self) -> Self:
+        """Return a model that answers with a few objects: of each modality the first, and those with extreme labels."""
+        records = unpack(self.table)
+        own = {k.partition(".")[2]: v for k, v in self.table.items() if k.startswith("owner.")}
+        extreme = [own[k][self.table[f"labels.{k}"].argmax(0)] for k in own]
+        few = {*np.concatenate(extreme), *(v[0] for v in own.values())}
+        return self._sharing(table=pack([records[i] for i in few]))
+
     def _remembered(self) -> tuple[list[dict[str, Record]], NDArray[Any]]:
         """Return the objects of fit and where they are in the shared space."""
         if "_memory" not in vars(self):
@@ -112,6 +124,39 @@ def unpack(packed: dict[str, NDArray[Any]]) -> list[dict[str, Record]]:
         for i, record in zip(packed[f"owner.{name}"], cut, strict=True):
             records[i][name] = record
     return records
+
+
+def check_table(table: dict[str, NDArray[Any]], modalities: dict[str, Modality]) -> None:
+    """Raise ValueError or KeyError if a table is not what `pack` gives."""
+    fields = ("owner", "length", *POINTS, "observed", *OBJECTS)
+    names = [key.removeprefix("owner.") for key in table if key.startswith("owner.")]
+    if table.keys() != {f"{field}.{name}" for field in fields for name in names} or not names:
+        raise ValueError("the table of objects of fit lacks columns, or has unknown ones")
+    owners = [table[f"owner.{name}"] for name in names]
+    if not np.array_equal(np.unique(np.concatenate(owners)), np.arange(1 + max(int(o.max()) for o in owners))):
+        raise ValueError("the table of objects of fit leaves out some")
+    for name in names:
+        _check_columns({k: table[f"{k}.{name}"] for k in fields}, modalities[name], name)
+
+
+def _check_columns(column: dict[str, NDArray[Any]], modality: Modality, name: str) -> None:
+    like, lengths, owner = modality.absent(), column["length"], column["owner"]
+    n_bands = modality.separations().n_bands if modality.geometry.separations else 1
+    n_points = int(lengths.sum())
+    own = [(k, n_points, getattr(like, k).shape[1:]) for k in (*POINTS, "observed")]
+    own += [(k, len(owner), getattr(like, k).shape) for k in OBJECTS]
+    right = (
+        all(column[k].shape == (n, *rest) and column[k].dtype == getattr(like, k).dtype for k, n, rest in own)
+        and owner.shape == lengths.shape
+        and {owner.dtype.kind, lengths.dtype.kind} == {"i"}
+        and (np.diff(owner) > 0).all()
+        and (lengths > 0).all()
+        and ((column["band"] >= 0) & (column["band"] < n_bands)).all()
+        and np.isfinite(column["location"]).all()
+        and np.isfinite(column["value"][column["observed"]]).all()
+    )
+    if not right:
+        raise ValueError(f"the table of objects of fit is no table of {name!r}")
 
 
 def metadata_of(records: Sequence[Record]) -> tuple[NDArray[Any], NDArray[Any]]:

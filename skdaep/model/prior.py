@@ -51,6 +51,12 @@ def learn(Z: NDArray[Any], seed: int, device: str, max_iter: int) -> tuple[Prior
     return prior, history
 
 
+def expected_state(size: int) -> dict[str, Tensor]:
+    """Return tensors on the meta device, which hold no numbers, like those of the state of a prior of codes (size,)."""
+    with torch.device("meta"):
+        return Prior(torch.empty(size), torch.empty(size)).state_dict()
+
+
 @torch.inference_mode()
 def draw(state: dict[str, NDArray[Any]], noise: NDArray[Any], device: str) -> NDArray[Any]:
     """Return codes drawn from a prior, of which the state is given, by noise of their shape."""

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..diffusion.noise import Correlation
 from ..modalities import STORABLE, storable
+from .hints import check
 
 storable(Correlation)
+
+#: of what a file says: how deep it may be nested, bytes of an array that is no tensor, the largest whole number
+DEEPEST, MOST_BYTES, LARGEST = 50, 2**26, 2**64
+KINDS = "biufUO"  # of arrays
 
 
 def to_json(x: Any) -> Any:
@@ -21,12 +28,15 @@ def to_json(x: Any) -> Any:
     TypeError
         If x holds anything that a file may not.
     """
+    if isinstance(x, np.generic):
+        x = x.item()
+    if isinstance(x, float) and not math.isfinite(x):  # JSON has no such numbers
+        return {"float": repr(float(x))}
     if x is None or isinstance(x, (bool, int, float, str)):
         return x
-    if isinstance(x, np.generic):
-        return x.item()
-    if isinstance(x, np.ndarray):
-        return {"array": x.tolist(), "dtype": "object" if x.dtype == object else x.dtype.str}
+    if isinstance(x, np.ndarray) and x.dtype.kind in KINDS:
+        cells = [to_json(v) for v in x.ravel().tolist()]
+        return {"array": cells, "shape": list(x.shape), "dtype": "object" if x.dtype == object else x.dtype.str}
     if isinstance(x, tuple):
         return {"tuple": [to_json(v) for v in x]}
     if isinstance(x, list):
@@ -47,16 +57,58 @@ def of_another_name(registry: dict[str, type], cls: type) -> str:
     return "" if known is None else f", whose name belongs to {known.__module__}.{known.__qualname__}: rename it"
 
 
-def from_json(x: Any) -> Any:
-    """Return what `to_json` was given; the classes are those known by their names, and nothing is executed."""
+def from_json(x: Any, depth: int = 0) -> Any:
+    """Return what `to_json` was given; the classes are those known by their names, and nothing is executed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `to_json` gives no such thing.
+    """
+    if depth > DEEPEST:
+        raise ValueError(f"what it says is nested more than {DEEPEST} deep")
     if isinstance(x, list):
-        return [from_json(v) for v in x]
+        return [from_json(v, depth + 1) for v in x]
     if not isinstance(x, dict):
+        if isinstance(x, int) and abs(x) > LARGEST:
+            raise ValueError(f"a whole number beyond {LARGEST:.1e}")
         return x
     if "array" in x:
-        return np.array(x["array"], dtype=x["dtype"])
+        return _array(**x)
     ((kind, content),) = x.items()
+    if kind == "float":
+        return float({"nan": "nan", "inf": "inf", "-inf": "-inf"}[content])
     if kind == "tuple":
-        return tuple(from_json(content))
-    fields = {k: from_json(v) for k, v in content.items()}
-    return fields if kind == "dict" else STORABLE[kind](**fields)
+        check(content, list, "a tuple")
+        return tuple(from_json(content, depth + 1))
+    check(content, dict, kind)
+    fields = {k: from_json(v, depth + 1) for k, v in content.items()}
+    return fields if kind == "dict" else _instance(kind, fields)
+
+
+def _instance(kind: str, fields: dict[str, Any]) -> Any:
+    if kind not in STORABLE:
+        raise ValueError(f"{kind!r} is unknown; import the module that defines it")
+    made = STORABLE[kind](**fields)
+    check(made, STORABLE[kind], kind)
+    return made
+
+
+def _array(array: Any, dtype: str, shape: list[int] | None = None) -> NDArray[Any]:
+    """Return an array of what is in its cells; the width of text follows from them, not from the type that is stated.
+
+    Format 1 has no shape, but lists within lists.
+    """
+    check(dtype, str, "the type of an array")
+    kind = np.dtype(dtype)
+    if kind.kind not in KINDS:
+        raise ValueError(f"an array of type {dtype!r}")
+    cells = np.array(array if shape is None else from_json(array), dtype=object)
+    if shape is not None:
+        cells = cells.reshape(shape)
+    widest = max((len(cell) for cell in cells.flat), default=1) if kind.kind == "U" else 0
+    if cells.size * 4 * widest > MOST_BYTES:
+        raise ValueError("an array of text that is too large")
+    for cell in cells.flat:
+        check(cell, str if kind.kind == "U" else float | str | bool | None, "a cell of an array")
+    return cells.astype("U" if kind.kind == "U" else kind)

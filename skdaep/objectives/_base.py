@@ -142,6 +142,21 @@ class Objective(nn.Module):
         return objective
 
     @classmethod
+    def expected_state(
+        cls,
+        modalities: dict[str, Any],
+        networks: dict[str, Any],
+        options: dict[str, Any],
+        state: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
+        """Return tensors on the meta device, which hold no numbers, like those that a state must have.
+
+        Constructors of networks are run there, and must not ask for the numbers in a tensor.
+        """
+        with torch.device("meta"):
+            return cls.assembled(modalities, networks, options).state_dict()
+
+    @classmethod
     def solve(
         cls,
         modalities: dict[str, Any],

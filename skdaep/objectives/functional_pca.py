@@ -89,6 +89,27 @@ class FunctionalPCA(Objective):
             raise ValueError(f"{factors.n_components} components do not make {networks['bottleneck_length']} scores.")
         return cls(name, factors)
 
+    @classmethod
+    def expected_state(
+        cls,
+        modalities: dict[str, Any],
+        networks: dict[str, Any],
+        options: dict[str, Any],
+        state: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
+        """Return tensors like those of a state, from which the number of nodes on a line is taken."""
+        (modality,) = modalities.values()
+        line = modality.geometry.separations
+        with torch.device("meta"):
+            *_, last = modality.head(1).parameters()
+        expected = FactorAnalysis.expected_state(
+            n_nodes=len(state["factors.nodes.location"]) if line else modality.n_points(None),
+            n_values=last.numel(),
+            n_components=networks["bottleneck_length"],
+            n_bands=modality.separations().n_bands if line else 1,
+        )
+        return {f"factors.{name}": tensor for name, tensor in expected.items()}
+
     def posterior(self, batches: dict[str, Batch]) -> Posterior:
         """Return the normal distribution of scores (B, K) given all points, with its covariance (B, K, K)."""
         return self.factors.posterior(Points.of(batches[self.name]))

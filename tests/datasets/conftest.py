@@ -20,6 +20,7 @@ class Archive(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answer)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.files, self.cuts, self.requests, self.etag, self.failures = {}, 0, [], True, []
+        self.shift, self.next_pages = 0, {}  # bytes by which a range misses what was asked for; path -> header Link
 
     def publish(self, repository, **files):
         """Put files on this hub, and the listing that states their checksums."""
@@ -33,7 +34,8 @@ class Archive(ThreadingHTTPServer):
 
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self):
-        archive, path = self.server, unquote(self.path.partition("?")[0])
+        archive, path = self.server, unquote(self.path)
+        path = path if path in archive.files else path.partition("?")[0]
         archive.requests.append((path, self.headers.get("Range")))
         content = archive.files.get(path)
         if content is None or archive.failures:
@@ -42,6 +44,11 @@ class Answer(BaseHTTPRequestHandler):
         if self.headers.get("Range") and self.headers.get("If-Range") == tag:
             start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
         self.send_response(206 if start else 200)
+        start += archive.shift if start else 0
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        if link := archive.next_pages.get(unquote(self.path)):
+            self.send_header("Link", link)
         self.send_header("Content-Length", str(len(content) - start))
         if archive.etag:
             self.send_header("ETag", tag)

@@ -1,17 +1,27 @@
 """The cache: what is in it is whole and verified, and nothing else gets in."""
 
 import hashlib
+import json
+import subprocess
+import sys
+from contextlib import nullcontext
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request
 
 import numpy as np
 import pytest
 
-from skdaep import DatasetError
+from skdaep import DatasetError, UnverifiedDownloadWarning, storage
 from skdaep.datasets import _cache, get_data_home
 from skdaep.datasets._cache import Remote, hub_files, local_copy
 
 CONTENT = np.random.default_rng(0).bytes(2**20 + 17)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+def unverified():
+    return pytest.warns(UnverifiedDownloadWarning)
 
 
 @pytest.fixture
@@ -57,7 +67,8 @@ def test_nothing_is_written_outside_the_data_home(remote, path):
 @pytest.mark.parametrize("published", [True, False])
 def test_the_second_call_does_not_touch_the_network(remote, archive, published):
     remote = remote if published else remote._replace(sha256=None)
-    path = local_copy(remote)
+    with nullcontext() if published else unverified():
+        path = local_copy(remote)
     assert path.read_bytes() == CONTENT
     assert local_copy(remote) == local_copy(remote, download=False) == path
     assert len(archive.requests) == 1
@@ -95,15 +106,17 @@ def test_a_copy_that_changed_is_refused_and_left_alone(remote):
 
 
 def test_without_a_published_checksum_the_first_copy_is_the_measure(remote, archive, home):
-    remote = remote._replace(sha256=None)
-    path = local_copy(remote)
+    remote = remote._replace(sha256=None, size=None)
+    with pytest.warns(UnverifiedDownloadWarning, match=rf"spectra\.bin: what came, with sha256 {SHA256}"):
+        path = local_copy(remote)
     assert (home / "survey" / "spectra.bin.sha256").read_text() == f"{SHA256}  spectra.bin\n"
     path.write_bytes(b"other")
     with pytest.raises(DatasetError, match="what it was when first seen"):
         local_copy(remote)
     path.unlink()  # as the message says
     archive.files["/spectra.bin"] = b"a new edition"
-    assert local_copy(remote).read_bytes() == b"a new edition"
+    with unverified():
+        assert local_copy(remote).read_bytes() == b"a new edition"
     assert local_copy(remote, download=False) == path
 
 
@@ -124,14 +137,16 @@ def test_a_download_cut_off_is_taken_up_where_it_stopped(remote, archive):
 
 def test_without_a_tag_it_starts_again(remote, archive):
     archive.cuts, archive.etag = 1, False
-    assert local_copy(remote._replace(sha256=None)).read_bytes() == CONTENT
+    with unverified():
+        assert local_copy(remote._replace(sha256=None)).read_bytes() == CONTENT
     assert [start for _, start in archive.requests] == [None, None]
 
 
 def test_a_file_that_changed_meanwhile_is_not_stitched_to_the_old_one(remote, archive, monkeypatch):
     archive.cuts = 1
     monkeypatch.setattr(_cache.time, "sleep", lambda seconds: archive.files.update({"/spectra.bin": CONTENT[::-1]}))
-    assert local_copy(remote._replace(sha256=None)).read_bytes() == CONTENT[::-1]
+    with unverified():
+        assert local_copy(remote._replace(sha256=None)).read_bytes() == CONTENT[::-1]
 
 
 def test_an_interrupted_download_leaves_nothing(remote, archive, home):
@@ -143,7 +158,7 @@ def test_an_interrupted_download_leaves_nothing(remote, archive, home):
 
 
 def test_nor_does_ctrl_c(remote, home, monkeypatch):
-    def interrupt(answer, part):
+    def interrupt(answer, part, size):
         part.write_bytes(answer.read(1000))
         raise KeyboardInterrupt
 
@@ -160,6 +175,42 @@ def test_a_busy_archive_is_asked_again_and_a_refusal_is_not(remote, archive):
     with pytest.raises(DatasetError, match="Not Found"):
         local_copy(missing)
     assert [path for path, _ in archive.requests].count("/missing.bin") == 1
+
+
+def test_another_range_than_was_asked_for_is_not_taken(remote, archive):
+    archive.cuts, archive.shift = 1, 100
+    with unverified():
+        assert local_copy(remote._replace(sha256=None)).read_bytes() == CONTENT
+    assert [start is None for _, start in archive.requests] == [True, False, True]
+
+
+def test_a_file_of_another_size_than_published_is_not_kept(remote, archive, home):
+    for content in (CONTENT + b"x" * 3 * _cache.CHUNK, CONTENT[:-1]):
+        archive.files["/spectra.bin"] = content
+        with pytest.raises(DatasetError, match=rf"but {len(CONTENT)} are published; not kept"):
+            local_copy(remote._replace(sha256=None))
+        assert files_in(home) == set()
+    (home / "survey" / "spectra.bin").write_bytes(CONTENT[1:])
+    with pytest.raises(DatasetError, match=rf"not the {len(CONTENT)} published"):
+        local_copy(remote._replace(sha256=None))
+
+
+def test_https_stays_https(monkeypatch):
+    follow = _cache._NoWayBack().redirect_request
+    for there in ("http://other.org/x", "ftp://other.org/x"):
+        with pytest.raises(URLError, match="not https"):
+            follow(Request("https://archive.org/x"), None, 302, "Found", {}, there)
+    assert follow(Request("https://archive.org/x"), None, 302, "Found", {}, "https://b.org/x").full_url[-5:] == "org/x"
+
+
+def test_what_a_killed_download_left_is_removed(remote, home):
+    (home / "survey").mkdir(parents=True)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = storage.NAME.format(machine=storage._machine(), process=dead.pid, number="0" * 8)
+    (home / "survey" / left).write_bytes(CONTENT)
+    local_copy(remote)
+    assert files_in(home) == {"survey/spectra.bin"}
 
 
 # --- offline ----------------------------------------------------------------------------------------
@@ -200,10 +251,69 @@ def test_the_hub_gives_checksums_and_the_listing_is_kept(archive):
         hub_files("owner/name", "c/*")
 
 
-def test_what_is_no_listing_is_named(archive):
+def test_what_is_no_listing_is_named(archive, home):
     archive.files["/api/datasets/owner/name/tree/main"] = b"<html>Please log in</html>"
-    with pytest.raises(DatasetError, match=r"\.listing\.json is not a listing of the hub"):
+    with pytest.raises(DatasetError, match=r"tree/main.*is not a listing of the hub"):
         hub_files("owner/name", "*")
+    assert files_in(home) == set()
+    listing = home / "huggingface" / "owner" / "name" / ".listing.json"
+    listing.parent.mkdir(parents=True, exist_ok=True)
+    listing.write_text("{}x")
+    with pytest.raises(DatasetError, match=r"Delete .*\.listing\.json to renew it: it is not a listing"):
+        hub_files("owner/name", "*", download=False)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        3,
+        None,
+        [],
+        "path",
+        {"type": "file"},
+        {"path": 3, "type": "file"},
+        {"path": "a.parquet", "type": "file", "size": -1},
+        {"path": "a.parquet", "type": "file", "size": "3"},
+        {"path": "a.parquet", "type": "file", "lfs": "x"},
+        {"path": "a.parquet", "type": "file", "lfs": {"oid": "x"}},
+        {"path": "a.parquet", "type": "file", "lfs": {"oid": 3}},
+        {"path": "a.parquet", "type": "file", "size": 1, "lfs": {"oid": "0" * 64, "size": 2}},
+        "deep",
+    ],
+)
+def test_odd_listings_are_refused(archive, entry):
+    text = "[" * 10**5 if entry == "deep" else json.dumps([entry])
+    archive.files["/api/datasets/owner/name/tree/main"] = text.encode()
+    with pytest.raises(DatasetError, match="not a listing of the hub"):
+        hub_files("owner/name", "*")
+
+
+def test_all_pages_of_a_listing_are_read(archive, home):
+    """As the hub gives them: every page names the next in a header."""
+    tree = "/api/datasets/owner/name/tree/main"
+    archive.publish("owner/name", **{f"train-{i}.parquet": b"x" for i in range(5)})
+    directory, *entries = json.loads(archive.files.pop(tree))
+    pages = [f"{tree}?recursive=true", f"{tree}?recursive=true&cursor=b", f"{tree}?recursive=true&cursor=c"]
+    for page, own in zip(pages, ([directory, *entries[:2]], entries[2:4], entries[4:]), strict=True):
+        archive.files[page] = json.dumps(own).encode()
+    archive.next_pages = {
+        pages[0]: f'<{archive.url}{pages[1]}>; rel="next"',
+        pages[1]: f'<{pages[0]}>; rel="first", <{pages[2]}>; rel="next"',
+    }
+    assert [r.path[-15:] for r in hub_files("owner/name", "*")] == [f"train-{i}.parquet" for i in range(5)]
+    assert len(hub_files("owner/name", "*", download=False)) == 5
+    assert len(archive.requests) == 3
+    assert files_in(home) == {f"huggingface/owner/name/.listing.json{end}" for end in ("", ".sha256")}
+
+
+@pytest.mark.parametrize(("link", "wanted"), [("{tree}", "has no end"), ("http://other.org/x", "another archive's")])
+def test_a_listing_that_goes_round_or_elsewhere_is_refused(archive, home, link, wanted):
+    tree = "/api/datasets/owner/name/tree/main?recursive=true"
+    archive.publish("owner/name", **{"a.parquet": b"x"})
+    archive.next_pages = {tree: f'<{link.format(tree=tree)}>; rel="next"'}
+    with pytest.raises(DatasetError, match=wanted):
+        hub_files("owner/name", "*")
+    assert files_in(home) == set()
 
 
 def test_a_path_of_the_listing_cannot_lead_out(archive):

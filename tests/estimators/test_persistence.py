@@ -86,7 +86,7 @@ def test_a_loaded_model_can_be_saved_pickled_and_fitted_on(model_file, X, tmp_pa
     loaded.save(tmp_path / "again.safetensors")
     np.testing.assert_array_equal(skdaep.load(tmp_path / "again.safetensors").transform(X), Z)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(skdaep.load(model_file))).transform(X), Z)
-    if "warm_start" in loaded.get_params():
+    if "warm_start" in loaded.get_params():  # what is solved in closed form begins anew
         loaded.set_params(warm_start=True, max_iter=2).fit(X)
         assert np.abs(loaded.transform(X) - Z).max() > 0
 

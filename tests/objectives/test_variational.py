@@ -26,7 +26,6 @@ def posterior_draws(mean, scale, sources, n_draws):
     return model_draws.posterior_draws(mean[:, None], scale[:, None], there, None, sources, n_draws)
 
 
-
 def table(i, n):
     rng = np.random.default_rng([11, i])
     time, band = np.sort(rng.uniform(0, 10, n)), rng.choice(["g", "r"], n)

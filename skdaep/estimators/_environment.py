@@ -1,0 +1,54 @@
+"""Where and with what a fit was made: versions, commit, device, threads."""
+
+from __future__ import annotations
+
+import json
+import platform
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("torch", "numpy", "scikit-learn", "astropy")
+
+
+def environment(device: str) -> dict[str, str | int | None]:
+    """Return what a file notes of the fit; the commit is None where the package was installed from an archive."""
+    from .. import __version__
+
+    kind = torch.device(device)
+    name = torch.cuda.get_device_name(kind) if kind.type == "cuda" else platform.machine()
+    versions = {package: metadata.version(package) for package in PACKAGES}
+    return {
+        **{"skdaep": __version__, "commit": _commit(), "python": platform.python_version(), **versions},
+        **{"system": platform.system(), "device": f"{device} ({name})", "threads": torch.get_num_threads()},
+    }
+
+
+@cache
+def _commit() -> str | None:
+    """Return the commit that was installed from, or that a clone is at; what was changed since is not seen."""
+    try:
+        installed = metadata.distribution("skdaep").read_text("direct_url.json")
+        commit = json.loads(installed or "{}").get("vcs_info", {}).get("commit_id")
+        return commit or _head(Path(__file__).parents[2] / ".git")
+    except (metadata.PackageNotFoundError, OSError, ValueError):
+        return None
+
+
+def _head(git: Path) -> str | None:
+    """Return the commit that a clone, or a work tree of one, is at."""
+    if git.is_file():
+        git = git.parent / git.read_text().partition("gitdir: ")[2].strip()
+    if not git.is_dir():
+        return None
+    head = (git / "HEAD").read_text().strip()
+    if not head.startswith("ref: "):
+        return head
+    ref, common = head.removeprefix("ref: "), git / "commondir"
+    shared = git / common.read_text().strip() if common.is_file() else git
+    if (loose := shared / ref).is_file():
+        return loose.read_text().strip()
+    packed = (shared / "packed-refs").read_text().splitlines() if (shared / "packed-refs").is_file() else []
+    return next((line.partition(" ")[0] for line in packed if line.endswith(f" {ref}")), None)

@@ -1,0 +1,120 @@
+"""Whether a model that was read is one: its numbers against its tensors, before anything of their size is made.
+
+`check` looks at descriptions and shapes, at no cost; `trial` then runs the model at the first places of its own grid.
+"""
+
+from __future__ import annotations
+
+import inspect
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import numpy as np
+import torch
+
+from ..diffusion.noise import Correlation
+from ..modalities import Modality, Record
+from ..nn.autoencoder import Autoencoder
+from ..nn.batch import POINTS
+from . import prior
+from .hints import check as check_hint
+
+if TYPE_CHECKING:
+    from .model import Arrays, Model
+
+#: more than these no model needs, and no tensor tells: layers that share weights, evaluations of a draw
+MOST_LAYERS, MOST_STEPS = 1_000, 10_000
+#: points at which a trial runs
+N_TRIED = 8
+
+
+def check(model: Model) -> None:
+    """Raise ValueError, TypeError or KeyError if the parts of a model do not go together."""
+    check_hint(model, type(model), "the model")
+    if not model.modalities or not 0 <= model.seed < 2**63:
+        raise ValueError(f"{len(model.modalities)} modalities, seed {model.seed}")
+    _check_networks(model)
+    _check_options(model)
+    state = {name: torch.from_numpy(array) for name, array in model.weights.items()}
+    expected = model.objective.expected_state(model.modalities, model.shapes(), model.options, state)
+    _check_state(model.weights, expected, "weights")
+    if model.prior is not None:
+        _check_state(model.prior, prior.expected_state(int(np.prod(model.bottleneck_shape))), "prior")
+    for name, correlation in model.correlation.items():
+        _check_correlation(correlation, model.modalities[name])
+    model.check_own()
+
+
+def _check_networks(model: Model) -> None:
+    """Hold the arguments of the networks to their types, and to what the tensors can hold."""
+    hints, networks = get_type_hints(Autoencoder.__init__), model.shapes()
+    most = sum(array.size for array in model.weights.values())
+    layers = MOST_LAYERS if networks.get("share_weights") else min(MOST_LAYERS, most)
+    for name, value in networks.items():
+        check_hint(value, hints[name], f"networks[{name!r}]")
+        limit = layers if name.endswith("_layers") else most
+        for number in value.values() if isinstance(value, dict) else [value]:
+            if isinstance(number, Integral) and not isinstance(number, bool) and not 1 <= int(number) <= limit:
+                raise ValueError(f"networks[{name!r}] is {value!r}, but the tensors hold {most} numbers")
+    if "n_heads" in networks and networks["model_dim"] % networks["n_heads"]:
+        raise ValueError(f"{networks['n_heads']} heads of {networks['model_dim']} numbers")
+
+
+def _check_options(model: Model) -> None:
+    """Hold the arguments of the objective to their types."""
+    if unknown := model.options.keys() ^ model.objective.options() & model.options.keys():
+        raise ValueError(f"options {sorted(unknown)} are unknown")
+    hints: dict[str, Any] = {}
+    for base in reversed(model.objective.__mro__):
+        if inspect.isfunction(vars(base).get("__init__")):
+            hints |= get_type_hints(vars(base)["__init__"])
+    for name, value in model.options.items():
+        check_hint(value, hints.get(name, Any), f"options[{name!r}]")
+        if isinstance(value, int) and not 0 <= value <= (MOST_STEPS if name == "n_sampling_steps" else 2**31):
+            raise ValueError(f"options[{name!r}] is {value}")
+
+
+def _check_state(arrays: Arrays, expected: dict[str, torch.Tensor], where: str) -> None:
+    """Hold arrays to the names, shapes and types of tensors, and to finite numbers."""
+    if arrays.keys() != expected.keys():
+        odd = sorted(arrays.keys() ^ expected.keys())
+        raise ValueError(f"{where}: {odd[0]!r} and {len(odd) - 1} others are missing or unknown")
+    for name, tensor in expected.items():
+        array = arrays[name]
+        if array.shape != tuple(tensor.shape) or torch.from_numpy(array).dtype != tensor.dtype:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise ValueError(
+                f"{where}[{name!r}] is {array.dtype}{array.shape}, but the model needs {kind}{tuple(tensor.shape)}"
+            )
+        if not np.isfinite(array).all() and name != "factors.typical_error":
+            raise ValueError(f"{where}[{name!r}] is not finite")
+
+
+def _check_correlation(correlation: Correlation, modality: Modality) -> None:
+    if not correlation.scales:
+        return
+    _, longest, n_bands = modality.separations()
+    if correlation.n_bands != n_bands or correlation.by_axis.shape[1] != len(longest):
+        raise ValueError(f"{correlation} in {n_bands} bands along {len(longest)} axes")
+
+
+def trial(model: Model) -> None:
+    """Run a model at a few places of each modality; raise whatever it raises, ValueError if it gives no numbers."""
+    model, shown, queries = model.reduced(), {}, {}
+    for name, modality in model.modalities.items():
+        grid = modality.grid()
+        record = modality.read(grid, name, values=False)
+        modality.write(modality.unscale(np.zeros_like(record.value), record), grid)  # units and the like
+        queries[name] = modality.typical_metadata(_first_of(record))
+        shown[name] = queries[name].replace(
+            value=np.zeros_like(queries[name].value), observed=np.ones_like(queries[name].observed)
+        )
+    z = model.encode([shown]).mean
+    decoded = [model.decode(name, z, [query])[0] for name, query in queries.items()]
+    if not all(np.isfinite(x).all() for x in (z, *decoded)):
+        raise ValueError("what it gives is not finite")
+
+
+def _first_of(record: Record) -> Record:
+    """Return a record of the first few points."""
+    return record.replace(**{k: getattr(record, k)[:N_TRIED] for k in (*POINTS, "observed")})

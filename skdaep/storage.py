@@ -1,0 +1,123 @@
+"""Files that are written whole or not at all, and the traces that killed processes leave of them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import platform
+import re
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+#: of temporary files: machine, process, a number of its own; short, whatever the name of the file is
+NAME = ".skdaep-{machine}-{process}-{number}"
+PATTERN = re.compile(r"\.skdaep-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}")
+#: seconds without a change after which a temporary file of another machine is one that was left
+STALE = 86_400
+
+
+def regular(path: str | os.PathLike[str]) -> os.stat_result | None:
+    """Return what is known of a regular file, None if there is nothing of that name.
+
+    Raises
+    ------
+    OSError
+        If it is a folder, a device, a pipe or the like.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "It is no regular file; give the path of one", str(path))
+    return found
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield the path of an empty file that takes the place of `path` if all goes well, and is gone if not.
+
+    Symbolic links are written through. A file that was there hands on its mode and, where that is permitted, its owner.
+    What earlier processes left in the folder when they were killed is removed.
+    """
+    path = Path(os.path.realpath(path))
+    before = regular(path)
+    sweep(path.parent)
+    own = NAME.format(machine=_machine(), process=os.getpid(), number=uuid4().hex[:8])
+    temporary = path.with_name(own)
+    # Nobody else may read what takes the place of a private file, not even while it is written.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 if before is None else 0o600))
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        if before is not None:
+            _hand_on(before, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files of processes that live no longer."""
+    with contextlib.suppress(OSError):
+        for left in os.scandir(folder):
+            found = PATTERN.fullmatch(left.name)
+            if found and left.is_file(follow_symlinks=False) and _is_left(left, found[1], int(found[2])):
+                os.unlink(left.path)
+
+
+def _is_left(entry: os.DirEntry[str], machine: str, process: int) -> bool:
+    if machine == _machine() and not _lives(process):
+        return True
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE
+
+
+@cache
+def _machine() -> str:
+    """Return a name of what process numbers are valid in: the machine or, on Linux, the container."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:8]
+
+
+def _lives(process: int) -> bool:
+    if sys.platform == "win32":  # there os.kill ends a process, whatever the signal
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _hand_on(before: os.stat_result, path: Path) -> None:
+    now = os.stat(path)
+    if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid) and hasattr(os, "chown"):
+        with contextlib.suppress(PermissionError):
+            os.chown(path, before.st_uid, before.st_gid)
+    os.chmod(path, stat.S_IMODE(before.st_mode))
+
+
+def _sync(folder: Path) -> None:
+    """Bring the folder's own entries to the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
