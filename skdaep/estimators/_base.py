@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Iterator
 from numbers import Integral
 from typing import Annotated, Any, ClassVar, dataclass_transform
@@ -24,7 +25,7 @@ from ..training import SOLVERS
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
 from ._files import save
-from ._fitting import learn, network_parameters, settings_of
+from ._fitting import checkpoint_of, in_words, learn, network_parameters, settings_of
 from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, Bool, PositiveInt, declare, parameters
 
 #: points that are read, encoded and decoded before the next objects are looked at, on a CPU
@@ -71,6 +72,8 @@ class BaseEncoder(
     validation_fraction: Annotated[float, SHARE] = 0.1
     n_iter_no_change: PositiveInt = 30
     warm_start: Bool = False
+    checkpoint: Annotated[str | os.PathLike | None, str, os.PathLike, None] = None
+    checkpoint_every: Annotated[float, NOT_NEGATIVE] = 60.0
     random_state: Annotated[Any, "random_state"] = None
     device: Annotated[str, str] = "auto"
     precision: Annotated[str, StrOptions({"auto", "float32", "bfloat16"})] = "auto"
@@ -331,7 +334,13 @@ class BaseEncoder(
         if isinstance(max_iter, bool) or not (isinstance(max_iter, Integral) and max_iter >= 1):
             raise ValueError(f"max_iter={max_iter!r}: a positive int is needed.")
         Z = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
-        self.model_, self.prior_history_ = model.with_prior(Z, max_iter)
+        checkpoint = checkpoint_of(self, ".prior")
+        if checkpoint is not None:
+            checkpoint.claim(model.seed, in_words(self, fit_prior_max_iter=max_iter), model.weights, Z)
+        model, history = model.with_prior(Z, max_iter, checkpoint)
+        vars(self).update(model_=model, prior_history_=history)  # both or, if Ctrl-C comes now, neither
+        if checkpoint is not None:
+            checkpoint.remove()
         return self
 
     def _new_codes(self, n_objects, random_state) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..diffusion.noise import Correlation
 from ..modalities import Modality, Record
 from ..objectives import OBJECTIVES, Objective
 from ..registry import register
-from ..training import autocast, resolve_precision, seeded
+from ..training import Checkpoint, autocast, resolve_precision, seeded
 from . import passes, prior
 from .correlation import learn_correlation
 from .draws import Source, content_key, posterior_draws, some_observed
@@ -153,9 +153,11 @@ class Model:
             learned = learn_correlation(self.live(), self.modalities, records, torch.device(self.device))
         return self._sharing(correlation=learned)
 
-    def with_prior(self, Z: NDArray[Any], max_iter: int) -> tuple[Self, list[dict[str, Any]]]:
+    def with_prior(
+        self, Z: NDArray[Any], max_iter: int, checkpoint: Checkpoint | None = None
+    ) -> tuple[Self, list[dict[str, Any]]]:
         """Return a model with a prior learned from codes, and the records of its training."""
-        learned, history = prior.learn(Z.reshape(len(Z), -1), self.seed, self.device, max_iter)
+        learned, history = prior.learn(Z.reshape(len(Z), -1), self.seed, self.device, max_iter, checkpoint)
         return self._sharing(prior=arrays_of(learned)), history
 
     def _sharing(self, **changes: Any) -> Self:

@@ -1,11 +1,12 @@
 """Training: `train` runs anything with a `.loss`; batches, devices and precision beside it. Closed."""
 
 from .batches import token_batches
-from .loop import SOLVERS, train
+from .loop import SOLVERS, Checkpoint, train
 from .runtime import autocast, generator_of, resolve_device, resolve_precision, seeded
 
 __all__ = [
     "SOLVERS",
+    "Checkpoint",
     "autocast",
     "generator_of",
     "resolve_device",
