@@ -4,7 +4,7 @@
 
 Every fit runs in a process of its own, which is killed (``kill -9``) again and again until its share of the kills is
 used up, and then left to end. Written at the end: how many kills there were, whether all final weights are bitwise
-those of an uninterrupted fit, the share of steps that were repeated, and what the checkpoints cost in time.
+those of an uninterrupted fit, and what being killed cost in time.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import os
 import signal
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -19,49 +20,53 @@ import torch
 
 import skdaep
 from skdaep.datasets import make_supernova_light_curves, make_supernova_spectra
-from skdaep.model import CheckpointFile
 
 NETWORKS = dict(model_dim=32, n_encoder_layers=2, batch_size=16, device="cpu")
 N_OBJECTS = 60
 
 
 def cases():
-    """Return kind, declared modalities, further parameters and options of `fit`, and which objects, by name."""
+    """Return estimator, kind of objects, further parameters and options of `fit`, by a name."""
     groups = np.repeat(np.arange(N_OBJECTS // 3), 3)
-    both = {"modalities": {"photometry": skdaep.Photometry(), "spectrum": skdaep.Spectrum(metadata=("phase",))}}
-    spectrum, photometry = {"modality": skdaep.Spectrum()}, {"modality": skdaep.Photometry()}
     patience = {"n_iter_no_change": 3, "max_iter": 600, "learning_rate_init": 0.02}
     return {
-        "DAEP": ("DAEPEncoder", spectrum, {}, {}),
-        "DAEP, early stopping": ("DAEPEncoder", photometry, patience, {}),
-        "DAEP, groups": ("DAEPEncoder", photometry, {}, {"groups": groups}),
-        "DAEP, AdamW": ("DAEPEncoder", spectrum, {"solver": "adamw", "early_stopping": False}, {}),
-        "MAEP": ("MAEPEncoder", spectrum, {}, {}),
-        "VAE": ("BetaVAEEncoder", photometry, {}, {}),
-        "multimodal": ("MultimodalDAEP", both, {"contrastive_weight": 0.1}, {}),
-        "mixture": ("MixtureOfExpertsVAE", both, {}, {}),
-        "contrastive": ("ContrastiveNeighbors", both, {"validation_fraction": 0.3}, {}),
-        "images": ("DAEPEncoder", {"modality": skdaep.Image()}, {}, {}),
+        "DAEP": ("DAEPEncoder", "spectra", {}, {}),
+        "DAEP, early stopping": ("DAEPEncoder", "curves", patience, {}),
+        "DAEP, groups": ("DAEPEncoder", "curves", {}, {"groups": groups}),
+        "DAEP, AdamW": ("DAEPEncoder", "spectra", {"solver": "adamw", "early_stopping": False}, {}),
+        "MAEP": ("MAEPEncoder", "spectra", {}, {}),
+        "VAE": ("BetaVAEEncoder", "curves", {}, {}),
+        "multimodal": ("MultimodalDAEP", "both", {"contrastive_weight": 0.1}, {}),
+        "mixture": ("MixtureOfExpertsVAE", "both", {}, {}),
+        "contrastive": ("ContrastiveNeighbors", "both", {"validation_fraction": 0.3}, {}),
+        "images": ("DAEPEncoder", "images", {}, {}),
     }
 
 
-def objects_of(declared):
-    """Return the objects that an estimator with these modalities takes."""
+def declared(kind):
+    """Return the parameter that says what objects of a kind are."""
+    photometry, spectrum = skdaep.Photometry(), skdaep.Spectrum(metadata=("phase",))
+    if kind == "both":
+        return {"modalities": {"photometry": photometry, "spectrum": spectrum}}
+    return {"modality": {"spectra": spectrum, "curves": photometry, "images": skdaep.Image()}[kind]}
+
+
+def objects_of(kind):
+    """Return objects of a kind."""
+    if kind == "images":
+        return np.random.default_rng(0).normal(size=(N_OBJECTS, 16, 16)).cumsum(1).cumsum(2)
     curves, _ = make_supernova_light_curves(N_OBJECTS, random_state=0)
     spectra, _ = make_supernova_spectra(N_OBJECTS, random_state=0)
-    if "modalities" in declared:
-        return [{"photometry": c, "spectrum": s if i % 5 else None} for i, (c, s) in enumerate(zip(curves, spectra))]
-    if isinstance(declared["modality"], skdaep.Image):
-        return np.random.default_rng(0).normal(size=(N_OBJECTS, 16, 16)).cumsum(1).cumsum(2)
-    return curves if isinstance(declared["modality"], skdaep.Photometry) else spectra
+    both = [{"photometry": curves[i], "spectrum": spectra[i] if i % 5 else None} for i in range(N_OBJECTS)]
+    return {"curves": curves, "spectra": spectra, "both": both}[kind]
 
 
 def fit(case, seed, out, **checkpoint):
     """Fit, and write the weights."""
-    name, declared, further, options = case
-    parameters = {"max_iter": 150} | NETWORKS | declared | further | checkpoint
+    name, kind, further, options = case
+    parameters = {"max_iter": 150} | NETWORKS | declared(kind) | further | checkpoint
     start = time.perf_counter()
-    estimator = getattr(skdaep, name)(**parameters, random_state=seed).fit(objects_of(declared), **options)
+    estimator = getattr(skdaep, name)(**parameters, random_state=seed).fit(objects_of(kind), **options)
     seconds = time.perf_counter() - start
     np.savez(out, **estimator.model_.weights, n_iter=estimator.n_iter_, fit_seconds=seconds)
 
@@ -72,18 +77,15 @@ def forked(function, *arguments, **options):
     if pid == 0:
         try:
             function(*arguments, **options)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(0)
     return pid
 
 
-def step_of(path):
-    """Return how many steps the state in a file has behind it."""
-    return CheckpointFile(path, 0).state["iteration"] if path.exists() else 0
-
-
 def killed(case, seed, folder, n_kills, every, rng):
-    """Fit with so many kills; return how many there were, and the steps that had to be repeated at most."""
+    """Fit with so many kills; return how often, whether it ends as one left alone, and what it took."""
     whole, out, path = folder / "whole.npz", folder / "killed.npz", folder / "fit.ckpt"
     os.waitpid(forked(fit, case, seed, whole), 0)
     seconds, kills, n_steps = float(np.load(whole)["fit_seconds"]), 0, int(np.load(whole)["n_iter"])
@@ -128,7 +130,7 @@ def main():
         kills, same, n_steps, seconds, spent, left = found[-1]
         print(f"{name:22s} {kills:3d} kills of {n_steps} steps, {'bitwise equal' if same else 'DIFFERENT'}", end="; ")
         print(f"{seconds:.1f} s alone, {spent:.1f} s with all that was repeated; files left: {left}", flush=True)
-    kills, same, n_steps, seconds, spent, _ = zip(*found)
+    kills, same, n_steps, seconds, spent, _ = zip(*found, strict=True)
     print(f"{sum(kills)} kills over {len(found)} fits: {sum(same)} bitwise equal; {sum(seconds):.0f} s alone, ", end="")
     print(f"{sum(spent):.0f} s with kills (reading anew after each of them included)")
 

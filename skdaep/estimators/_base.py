@@ -21,7 +21,7 @@ from ..model import Model, Split
 from ..model.passes import TOKENS_PER_PASS, capacity
 from ..objectives import Objective
 from ..registry import register
-from ..training import SOLVERS
+from ..training import SOLVERS, undisturbed
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
 from ._files import save
@@ -121,6 +121,7 @@ class BaseEncoder(
     # --- fitting ------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
+    @undisturbed()
     def fit(self, X, y=None, *, groups=None):
         """Learn to encode and decode the objects of X.
 
@@ -189,6 +190,7 @@ class BaseEncoder(
 
     # --- encoding -----------------------------------------------------------------------------------
 
+    @undisturbed()
     def transform(self, X):
         """Encode objects.
 
@@ -209,6 +211,7 @@ class BaseEncoder(
         mean = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
         return mean.reshape(len(mean), -1)
 
+    @undisturbed()
     def score(self, X, y=None):
         """Return minus the mean over objects of each one's mean absolute reconstruction error, in scaled units.
 
@@ -303,6 +306,7 @@ class BaseEncoder(
         )
 
     @available_if(_makes_new_objects)
+    @undisturbed()
     def fit_prior(self, X, *, max_iter=2000):
         """Learn how the bottlenecks of objects are distributed, for `sample`.
 
@@ -355,6 +359,7 @@ class BaseEncoder(
 
     # --- files --------------------------------------------------------------------------------------
 
+    @undisturbed()
     def save(self, path):
         """Write the fitted estimator to one file: safetensors, with everything else as JSON in its header.
 

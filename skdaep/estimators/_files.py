@@ -11,6 +11,7 @@ import numpy as np
 from ..exceptions import CorruptModelError, DeviceError
 from ..model import Model, files
 from ..model.state import from_json, of_another_name, to_json
+from ..training import undisturbed
 from ._fitting import new_model
 
 #: what `fit` notes that a file keeps; the model has all else
@@ -32,6 +33,7 @@ def save(estimator, path, registry: dict[str, type]) -> None:
     files.write(path, arrays, description)
 
 
+@undisturbed()
 def load(path, *, device=None):
     """Read an estimator written by its ``save``; nothing in the file is ever executed.
 

@@ -180,6 +180,6 @@ def _with_correlation(model: Model, held_out: list[dict[str, Record]]) -> Model:
         warnings.warn(
             "Interrupted after training; the model is kept, but draws will have white noise.",
             InterruptedTrainingWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
         return model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
@@ -24,8 +23,6 @@ from .state import from_json, of_another_name, to_json
 
 #: every kind of model by its name, for files
 MODELS: dict[str, type] = {}
-#: one module is built at a time: two threads that share a model get one
-BUILDING = threading.RLock()
 
 Arrays = dict[str, NDArray[Any]]
 Records = Sequence[dict[str, Record]]
@@ -88,7 +85,7 @@ class Model:
     # --- the live module ----------------------------------------------------------------------------
 
     def build(self) -> Objective:
-        """Return a freshly initialised objective; the global generator is left as it was."""
+        """Return a freshly initialised objective; no global generator is drawn from."""
         with seeded(self.seed):
             return self.objective.assembled(self.modalities, self._networks(), self.options)
 
@@ -102,12 +99,10 @@ class Model:
         return self.networks | {"hidden_length": hidden}
 
     def live(self) -> Objective:
-        """Return the objective on its device, ready to run; it is made once."""
+        """Return the objective on its device, ready to run; threads that share the model get the same one."""
         module: Objective | None = vars(self).get("_live")
-        if module is None:
-            with BUILDING:
-                module = vars(self).get("_live") or self.revived().eval()
-                vars(self)["_live"] = module
+        if module is None:  # no lock, which a fork could leave locked: of two that are made at once, one stays
+            module = vars(self).setdefault("_live", self.revived().eval())
         return module
 
     def revived(self) -> Objective:

@@ -58,7 +58,8 @@ def learn(
 def draw(state: dict[str, NDArray[Any]], noise: NDArray[Any], device: str) -> NDArray[Any]:
     """Return codes drawn from a prior, of which the state is given, by noise of their shape."""
     arrays = {k: torch.from_numpy(v) for k, v in state.items()}
-    prior = Prior(arrays["mean"], arrays["scale"])
+    with seeded(0):  # its first weights are replaced at once
+        prior = Prior(arrays["mean"], arrays["scale"])
     prior.load_state_dict(arrays)
     z: NDArray[Any] = prior.to(device).eval().draw(lambda: torch.from_numpy(noise).to(device)).cpu().numpy()
     return z

@@ -2,7 +2,7 @@
 
 from .batches import token_batches
 from .loop import SOLVERS, Checkpoint, train
-from .runtime import autocast, generator_of, resolve_device, resolve_precision, seeded
+from .runtime import autocast, generator_of, resolve_device, resolve_precision, seeded, undisturbed
 
 __all__ = [
     "SOLVERS",
@@ -14,4 +14,5 @@ __all__ = [
     "seeded",
     "token_batches",
     "train",
+    "undisturbed",
 ]
