@@ -12,6 +12,7 @@ from ..exceptions import CorruptModelError, DeviceError
 from ..model import Model, checks, files
 from ..model.hints import check
 from ..model.state import from_json, of_another_name, to_json
+from ..training import undisturbed
 from ._fitting import new_model
 
 #: what `fit` notes that a file keeps, and its type; the model has all else
@@ -39,6 +40,7 @@ def save(estimator, path, registry: dict[str, type], key: str | bytes | None) ->
     files.write(path, arrays, description, key)
 
 
+@undisturbed()
 def load(path, *, device=None, key=None):
     """Read an estimator written by its ``save``; nothing in the file is ever executed.
 
