@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ..modalities import Modality, Record
+from ..modalities import Modality, Record, warned_once
 from ..model import Model, Split
 from ..model.passes import TOKENS_PER_PASS, capacity
 from ..objectives import Objective
@@ -228,19 +228,20 @@ class BaseEncoder(
 
     def _chunks(self, model: Model, X) -> Iterator[tuple[int, list[dict], list[dict[str, Record]]]]:
         """Yield the number of the first, objects and their records, so many at a time that memory does not grow."""
-        start, objects, n_points = 0, [], 0
+        start, objects, n_points, said = 0, [], 0, set()
         most = POINTS_PER_CHUNK * capacity(torch.device(model.device))
         for obj in at_least_one(self._stream(X)):
             objects.append(obj)
             n_points += sum(model.modalities[name].n_points(part) for name, part in obj.items())
             if n_points >= most:
-                yield start, objects, self._read(model, objects, start)
+                yield start, objects, self._read(model, objects, start, said)
                 start, objects, n_points = start + len(objects), [], 0
         if objects:
-            yield start, objects, self._read(model, objects, start)
+            yield start, objects, self._read(model, objects, start, said)
 
-    def _read(self, model: Model, objects: list[dict], start: int) -> list[dict[str, Record]]:
-        return model.read(objects, lambda i, name: self._name_in_errors("X", start + i, name))
+    def _read(self, model: Model, objects: list[dict], start: int, said: set) -> list[dict[str, Record]]:
+        with warned_once(said):
+            return model.read(objects, lambda i, name: self._name_in_errors("X", start + i, name))
 
     # --- decoding -----------------------------------------------------------------------------------
 

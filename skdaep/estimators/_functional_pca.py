@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any
 
 from ..objectives import FunctionalPCA as Objective
@@ -93,6 +94,11 @@ class FunctionalPCA(UnimodalEncoder, without=TRAINED):
     smoothness: Annotated[float | None, NOT_NEGATIVE, None] = None
     tol: Annotated[float, NOT_NEGATIVE] = 3e-4
     max_iter: PositiveInt = 100
+
+    def _validate_params(self):
+        super()._validate_params()
+        if unused := getattr(self.modality, "metadata", ()):
+            warnings.warn(f"FunctionalPCA makes no use of metadata ({', '.join(unused)}).", UserWarning, stacklevel=4)
 
     def _networks(self) -> dict[str, Any]:
         return {"bottleneck_length": self.n_components, "bottleneck_dim": 1}

@@ -307,8 +307,8 @@ def _check_list_of_dicts(X, name: str) -> None:
             f"{name} is a dict; pass a list of dicts, one per object. A dict of lists is turned round by "
             f"[dict(zip({name}, row)) for row in zip(*{name}.values(), strict=True)]."
         )
-    tables.check_collection(X, name, "a list of dicts")
-    if hasattr(X, "columns") and len(X.columns) > 1:
+    if hasattr(X, "columns") and len(X.columns) > 1 and not tables.is_tabular(X):
         raise TableError(f"{name} is a {type(X).__name__}; pass a list of dicts, {name}.to_dict('records').")
+    tables.check_collection(X, name, "a list of dicts")
     if getattr(X, "shape", ())[1:] not in ((), (1,)):
         raise TableError(f"{name} is an array of shape {X.shape}; pass a list of dicts, or one column of them.")

@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from .nodes import Evidence, Nodes
 from .points import Points
 
+#: Of a point of infinite error: nothing, but with a logarithm.
+LEAST_WEIGHT = 1e-30
+
 
 class Posterior(NamedTuple):
     """What the points of objects say of their scores: a normal distribution each."""
@@ -143,7 +146,8 @@ def weights(error: Tensor, noise: float, typical_error: float | None) -> Tensor 
     """Return s^2 / (s^2 + e^2) of points, an unknown error being a typical one; None: all weigh 1."""
     if typical_error is None:
         return None
-    return noise / (noise + error.double().nan_to_num(typical_error, posinf=torch.inf) ** 2)
+    weight = noise / (noise + error.double().nan_to_num(typical_error, posinf=torch.inf) ** 2)
+    return weight.clamp(min=LEAST_WEIGHT)
 
 
 def expectation(theta: Tensor, noise: float, evidence: Evidence) -> Posterior:

@@ -84,7 +84,10 @@ class FunctionalPCA(Objective):
     ) -> FunctionalPCA:
         """Return the objective of a state."""
         (name,) = modalities
-        return cls(name, FactorAnalysis.of_state({k.removeprefix("factors."): v for k, v in state.items()}))
+        factors = FactorAnalysis.of_state({k.removeprefix("factors."): v for k, v in state.items()})
+        if factors.n_components != networks["bottleneck_length"]:
+            raise ValueError(f"{factors.n_components} components do not make {networks['bottleneck_length']} scores.")
+        return cls(name, factors)
 
     def posterior(self, batches: dict[str, Batch]) -> Posterior:
         """Return the normal distribution of scores (B, K) given all points, with its covariance (B, K, K)."""

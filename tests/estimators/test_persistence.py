@@ -86,8 +86,9 @@ def test_a_loaded_model_can_be_saved_pickled_and_fitted_on(model_file, X, tmp_pa
     loaded.save(tmp_path / "again.safetensors")
     np.testing.assert_array_equal(skdaep.load(tmp_path / "again.safetensors").transform(X), Z)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(skdaep.load(model_file))).transform(X), Z)
-    loaded.set_params(warm_start=True, max_iter=2).fit(X)
-    assert np.abs(loaded.transform(X) - Z).max() > 0
+    if "warm_start" in loaded.get_params():
+        loaded.set_params(warm_start=True, max_iter=2).fit(X)
+        assert np.abs(loaded.transform(X) - Z).max() > 0
 
 
 def test_a_model_of_a_dataframe_keeps_the_names_of_its_columns(make, tmp_path):
@@ -315,7 +316,7 @@ def put(value, *keys):
         put("Model'", "model", "kind"),
         put("os.system", "model", "objective"),
         put({"dict": {}}, "model", "networks"),
-        put(16, "model", "networks", "dict", "model_dim"),
+        put(16, "model", "networks", "dict", "bottleneck_length"),
         put(None, "sha256"),
     ],
 )
