@@ -11,7 +11,7 @@ import numpy as np
 from ..exceptions import CorruptModelError, DeviceError
 from ..model import Model, files
 from ..model.state import from_json, of_another_name, to_json
-from ._fitting import new_model
+from ._fitting import architecture_of, new_model
 
 #: what `fit` notes that a file keeps; the model has all else
 NOTED = (
@@ -86,6 +86,7 @@ def _fitted(estimator, version: int, arrays: dict[str, np.ndarray], content: dic
     noted = from_json(content["fitted"])
     if version == 1:
         return _fitted_of_format_1(estimator, arrays, noted)
+    noted["_architecture"] = architecture_of(estimator, {}) | noted["_architecture"]  # parameters newer than the file
     return noted | {"model_": Model.from_state(arrays, content["model"])}
 
 

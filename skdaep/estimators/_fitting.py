@@ -60,7 +60,7 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
         "model_": _with_correlation(model, [records[i] for i in held_out]),
         "history_": history,
         "n_iter_": history[-1]["iteration"],
-        "best_loss_": min(r.get("validation_loss", r["loss"]) for r in history),
+        "best_loss_": min(r["validation_loss"] if "validation_loss" in r else r["loss"] for r in history),
         "_architecture": architecture,
     }
     progress.end(fitted)

@@ -30,6 +30,7 @@ def train(
     generator: torch.Generator,
     steps_per_record: int,
     validation: Callable[[M], float] | None = None,
+    keep_start: bool = False,
     n_iter_no_change: int | None = None,
     solver: str = "muon",
     learning_rate_init: float = 4e-3,
@@ -59,6 +60,9 @@ def train(
         Steps between two records, about an epoch.
     validation : callable or None
         Returns the validation loss of a module; called at the end of each record with the averaged weights.
+    keep_start : bool
+        Whether the weights before the first step are among those of which validation chooses the best; then they have
+        the first record, which is without a training loss.
     n_iter_no_change : int or None
         Stop after so many records without a better validation loss; None never stops.
     solver : {"muon", "adamw"}
@@ -86,7 +90,7 @@ def train(
     sums: dict[str, torch.Tensor] = {}
     start, since_best, n_summed, iteration = time.perf_counter(), 0, 0, 0
 
-    def end_of_record(validation: Callable[[M], float] | None) -> bool:
+    def end_record(validation: Callable[[M], float] | None) -> dict[str, Any]:
         nonlocal best, since_best, sums, n_summed
         record: dict[str, Any] = {"iteration": iteration} | {k: (v / n_summed).item() for k, v in sums.items()}
         if validation is not None:
@@ -98,9 +102,14 @@ def train(
         record["seconds"] = time.perf_counter() - start
         history.append(record)
         sums, n_summed = {}, 0
+        return record
+
+    def ends(record: dict[str, Any]) -> bool:
         patience_is_over = n_iter_no_change is not None and since_best >= n_iter_no_change
         return on_epoch_end(record, average.module) or patience_is_over
 
+    if keep_start and validation is not None:
+        end_record(validation)
     try:
         for batch, names in itertools.islice(batches, max_iter):
             parts = _step(objective, batch, names, generator, optimizers, clip_norm, precision)
@@ -110,7 +119,7 @@ def train(
             sums = {k: sums.get(k, 0.0) + v for k, v in parts.items()}
             iteration, n_summed = iteration + 1, n_summed + 1
             if n_summed == steps_per_record or iteration == max_iter:
-                if end_of_record(validation):
+                if ends(end_record(validation)):
                     break
     except KeyboardInterrupt:
         if iteration == 0:
@@ -121,7 +130,7 @@ def train(
             stacklevel=2,
         )
         if n_summed:  # validation is what was interrupted, or takes time that the user does not have
-            end_of_record(None)
+            ends(end_record(None))
     objective.load_state_dict(average.module.state_dict() if best is None else best[1])
     return history
 
