@@ -1,18 +1,19 @@
 r"""A closed-form core: training starts where functional PCA ends, and adds what is not linear.
 
-With s the scores of the points given (`skdaep.linear`), e the Perceiver, R a rotation, and u and v what makes scores
-alike in scale,
+With s the scores of the points given (`skdaep.linear`), e the Perceiver, and R a rotation,
 
-.. math:: z = R\,(s + u\,\gamma\,e(x)), \qquad
-    x_0 = \mu + \sum_k (R^T z)_k \phi_k + \sum_j v_j\,g_j(z)\,\psi_j + f(x_t, t, z)
+.. math:: z = R\,(s / u + \gamma\,e(x)), \qquad
+    x_0 = \mu + \sum_k u_k (R^T z)_k \phi_k + \sum_j \sigma_j\,g_j(z)\,\psi_j + f(x_t, t, z)
 
 where :math:`\gamma`, g and f start at zero: then z are the scores and :math:`x_0` what `FunctionalPCA` of equal size
 makes of them. In training scores are drawn from their posterior (Tipping & Bishop 1999, given the points of the step),
 so that no object is known by more digits than its points bear out.
 
-As in `FunctionalPCA` the distance of two codes is the root mean square distance of their curves, as long as
-:math:`\gamma`, g and f are small. R shares the variance among all entries: no entry is next to nothing, and
-standardising them leaves distances what they are.
+With :math:`\sigma_k` the standard deviation of a score, :math:`u_k = \sqrt{\sigma_k \sigma_1}`: the unit is half way
+between scores as they are, which nearly all say what the first two say, and scores of unit variance, most of which
+are close to noise. R shares their variance among all entries, so that standardising them undoes nothing. Of
+`FunctionalPCA` that made the F1 of a linear probe 0.94 in place of 0.90 (SpeX), 0.67 of 0.42 (LONG), 0.73 of 0.73
+(SN-SPEC); scores as they are, rotated, 0.95, 0.70, 0.69.
 """
 
 from __future__ import annotations
@@ -62,10 +63,6 @@ class NoCore(nn.Module):
     ) -> Tensor:
         """Return the code (B, K, D); with a generator one that is drawn, given what the points leave open."""
         return autoencoder.encode(batches)
-
-    def read(self, z: Tensor) -> Tensor:
-        """Return what the networks see of a code (B, K, D)."""
-        return z
 
     def curve(self, z: Tensor, query: Batch) -> Tensor | float:
         """Return the values (B, L) that networks need not give."""
@@ -124,6 +121,8 @@ class LinearCore(NoCore):
             FactorAnalysis.of_state({k.removeprefix(start): v for k, v in state.items() if k.startswith(start)})
             for start in ("entries.", "basis.")
         )
+        if (self.entries.n_components, self.basis.n_components) != (self.n_entries, self.n_factors):
+            raise ValueError(f"A core of {self.entries.n_components} scores is not one of {self.n_entries} entries.")
 
     def encode(
         self, autoencoder: Autoencoder, batches: dict[str, Batch], generator: torch.Generator | None = None
@@ -132,20 +131,16 @@ class LinearCore(NoCore):
         points = Points.of(batches[self.name])
         further = self.token(_scores(self.basis, points, generator) / _deviations(self.basis))
         learned = autoencoder.encode(batches, {self.name: further[:, None]})
-        z = _scores(self.entries, points, generator) + self._unit() * self.gate * learned.flatten(1)
+        z = _scores(self.entries, points, generator) / self._unit() + self.gate * learned.flatten(1)
         with exactly(z):
             return (z @ self.rotation.T).view(learned.shape)
 
-    def read(self, z: Tensor) -> Tensor:
-        """Return the code turned back, leading entries first, the later ones raised by half of what they are less."""
-        with exactly(z):
-            return (z.flatten(1) @ self.rotation / self._unit()).view(z.shape)
-
     def curve(self, z: Tensor, query: Batch) -> Tensor:
         """Return the mean, the basis times the code, and the larger basis times what a network makes of the code."""
-        coefficients = self.coefficients(self.read(z).flatten(1)) * _deviations(self.basis)
+        coefficients = self.coefficients(z.flatten(1)) * _deviations(self.basis)
         with exactly(z):
-            curves = self.entries.curves(z.flatten(1) @ self.rotation) + self.basis.deviations(coefficients)
+            scores = z.flatten(1) @ self.rotation * self._unit()
+            curves = self.entries.curves(scores) + self.basis.deviations(coefficients)
             return self.entries.at(curves, query.location, query.band).view(query.value.shape)
 
     def _unit(self) -> Tensor:

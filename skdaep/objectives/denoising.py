@@ -173,7 +173,7 @@ class Denoising(Objective):
 
     def condition(self, name: str, z: Tensor, query: Batch) -> Condition:
         """Return what a code says, to the network and without it."""
-        return Condition(*self.autoencoder.condition(name, self.core.read(z), query), self.core.curve(z, query))
+        return Condition(*self.autoencoder.condition(name, z, query), self.core.curve(z, query))
 
     def network(
         self, name: str, x_t: Tensor, t: Tensor, queries: Tensor, condition: Condition, observed: Tensor
