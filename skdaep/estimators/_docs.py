@@ -120,7 +120,7 @@ bottleneck_shape_ : tuple of int
     ``(bottleneck_length, bottleneck_dim)``, the shape of one row of `transform` before it is flattened.
 history_ : list of dict
     One record per epoch, or per 50 steps where an epoch is shorter: iteration, loss, validation_loss,
-    learning_rate, seconds.
+    learning_rate, seconds. With a `core` the first is of the start, without a loss.
 n_iter_ : int
     Gradient steps taken.
 environment_ : dict

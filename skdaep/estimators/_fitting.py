@@ -76,7 +76,7 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
 
 def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what an estimator tells of its training."""
-    best = min(r.get("validation_loss", r["loss"]) for r in history)
+    best = min(r["validation_loss"] if "validation_loss" in r else r["loss"] for r in history)
     return {"history_": history, "n_iter_": history[-1]["iteration"], "best_loss_": best}
 
 

@@ -80,11 +80,13 @@ def train_model(
     device = torch.device(model.device)
     dtype = resolve_precision(training.precision, device, training=True)
     stores = collate(model.modalities, [records[i] for i in split.train], device)
-    objective = model.revived()
-    validation = None
+    objective, held_out, validation = model.revived(), None, None
     if len(split.validation):
         held_out = collate(model.modalities, [records[i] for i in split.validation], device)
         validation = Validation(held_out, training, model.seed + 1, device, dtype)
+    if not model.weights:  # a fresh fit
+        objective.prepare(model.modalities, stores, held_out, model.seed)
+        objective.to(device)
     history = train(
         objective,
         Batches(model.modalities, stores, split.train, training, model.seed, device),
@@ -92,6 +94,7 @@ def train_model(
         generator=generator_of(model.seed, device),
         steps_per_record=training.steps_per_record(len(split.train)),
         validation=validation,
+        keep_start=objective.starts_solved,
         n_iter_no_change=training.n_iter_no_change,
         solver=training.solver,
         learning_rate_init=training.learning_rate_init,
@@ -192,6 +195,7 @@ class Validation:
     def __call__(self, objective: Objective) -> float:
         """Return the mean loss."""
         generator = generator_of(self.seed, self.device)
+        objective.eval()
         with torch.inference_mode(), autocast(self.device, self.dtype):
             losses = [objective.loss(batch, generator)["loss"] for batch in self.batches]
         return torch.cat(losses).mean().item()

@@ -46,6 +46,7 @@ def train(
     generator: torch.Generator,
     steps_per_record: int,
     validation: Callable[[M], float] | None = None,
+    keep_start: bool = False,
     n_iter_no_change: int | None = None,
     solver: str = "muon",
     learning_rate_init: float = 4e-3,
@@ -76,6 +77,9 @@ def train(
         Steps between two records, about an epoch.
     validation : callable or None
         Returns the validation loss of a module; called at the end of each record with the averaged weights.
+    keep_start : bool
+        Whether the weights before the first step are among those of which validation chooses the best; then they have
+        the first record, which is without a training loss.
     n_iter_no_change : int or None
         Stop after so many records without a better validation loss; None never stops.
     solver : {"muon", "adamw"}
@@ -116,6 +120,8 @@ def train(
     )
     if checkpoint is not None and checkpoint.state is not None:
         loop.restore(checkpoint.state)
+    elif keep_start and validation is not None:
+        loop.write_record(validation)
     try:
         loop.run(validation, checkpoint)
     except KeyboardInterrupt:
@@ -216,7 +222,13 @@ class _Loop(Generic[M]):
         self.iteration, self.n_summed = self.iteration + 1, self.n_summed + 1
 
     def end_record(self, validation: Callable[[M], float] | None) -> bool:
-        """Write a record of the steps since the last one; return whether training is over."""
+        """Write a record of the steps since the last one and tell of it; return whether training is over."""
+        record = self.write_record(validation)
+        patience_is_over = self.n_iter_no_change is not None and self.since_best >= self.n_iter_no_change
+        return self.on_epoch_end(record, self.average.module) or patience_is_over
+
+    def write_record(self, validation: Callable[[M], float] | None) -> dict[str, Any]:
+        """Add a record of the steps since the last one to the history, and return it."""
         means = {k: (v / self.n_summed).item() for k, v in self.sums.items()}
         record: dict[str, Any] = {"iteration": self.iteration} | means
         module = self.average.module
@@ -229,8 +241,7 @@ class _Loop(Generic[M]):
         record["seconds"] = time.perf_counter() - self.start
         self.history.append(record)
         self.sums, self.n_summed = {}, 0
-        patience_is_over = self.n_iter_no_change is not None and self.since_best >= self.n_iter_no_change
-        return self.on_epoch_end(record, module) or patience_is_over
+        return record
 
 
 class _Average(AveragedModel, Generic[M]):
