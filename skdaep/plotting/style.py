@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable
 
 import numpy as np
-from astropy import units as u
+
+from .. import tables
 
 #: of measurements without bands, of what was decoded for them, and of lines of reference
 MEASURED, DECODED, REFERENCE = "0.45", "#0072B2", "0.3"
@@ -132,7 +133,9 @@ def axis_label(name: str, unit: str | None) -> str:
     text = ACRONYMS.get(name.lower(), name.replace("_", " "))
     if unit is None or unit == "" or (unit == "mag" and text == "magnitude"):
         return text
-    of = u.Unit(unit)
+    of = tables.unit_named(unit)
+    if isinstance(of, u.UnrecognizedUnit):
+        return f"{text} [{unit}]"
     return f"{text} [{of.to_string('unicode', **{} if hasattr(of, 'function_unit') else {'fraction': False})}]"
 
 

@@ -7,7 +7,6 @@ it does to one object in `forward` and `backward`; nothing else is needed for a 
 from __future__ import annotations
 
 import numpy as np
-from astropy import units as u
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -426,7 +425,7 @@ def _column(values: np.ndarray, unit: str | None, like, kind: type):
     """Return a column like another one, masked if that was; a Quantity in a QTable."""
     masked = getattr(like, "masked", hasattr(like, "mask"))  # a Time always has a mask, but tells whether it is one
     if kind is QTable and unit is not None:
-        values = values << u.Unit(unit)
+        values = values << tables.unit_named(unit)
         new = Masked(values, mask=np.isnan(values)) if masked else values
     elif masked:
         new = MaskedColumn(values, mask=np.isnan(values), unit=unit)

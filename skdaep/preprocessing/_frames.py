@@ -66,7 +66,7 @@ class RestFrame(TableTransformer):
         if unit is None and not self._is_log and tables.plain(name).startswith(("log", "ln")):
             raise TableError(f"{where} has no unit, and is a logarithm by its name: of what? Set dex(Angstrom), say.")
         kinds = [u.s] if self.times else [u.m, u.Hz, u.J, 1 / u.m]
-        if self._axis is not None and not any(u.Unit(self._axis).is_equivalent(kind) for kind in kinds):
+        if self._axis is not None and not any(tables.unit_named(self._axis).is_equivalent(kind) for kind in kinds):
             need = "a time" if self.times else "a wavelength, frequency or energy; for times set times=True"
             raise TableError(f"{where} has unit '{unit or self._axis}', but RestFrame needs {need}.")
         return self.units_
@@ -82,7 +82,7 @@ class RestFrame(TableTransformer):
         """Return whether the axis is one of wavelengths, by its unit or else by its name."""
         if self._axis is None:
             return not tables.plain(self.columns_["location"]).startswith(("freq", "nu", "energy", "wavenumber"))
-        return u.Unit(self._axis).is_equivalent(u.m)
+        return tables.unit_named(self._axis).is_equivalent(u.m)
 
     def _shifted(self, points: Points, factor: float) -> Points:
         """Multiply locations, whose logarithm may be what there is, by a factor."""

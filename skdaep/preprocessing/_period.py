@@ -9,6 +9,7 @@ from astropy import units as u
 from joblib import Parallel, delayed
 from sklearn.utils import check_scalar
 
+from .. import tables
 from ..exceptions import TableError
 from ._base import Points, TableTransformer
 from ._harmonics import FEWEST, OVERSAMPLING, Curve, find_period
@@ -121,7 +122,7 @@ class FindPeriod(TableTransformer):
 
     def units_after(self):
         name, unit = self.columns_["location"], self.units_["location"]
-        if unit is not None and not u.Unit(unit).is_equivalent(u.s):
+        if unit is not None and not tables.unit_named(unit).is_equivalent(u.s):
             raise TableError(f"X[0] column '{name}' has unit '{unit}', but FindPeriod needs times.")
         return self.units_
 

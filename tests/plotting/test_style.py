@@ -100,3 +100,7 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install skdaep\[plot\]"):
         LossDisplay([{"iteration": 1, "loss": 1.0}]).plot()
+
+
+def test_a_unit_that_astropy_does_not_know_stands_as_it_is():
+    assert axis_label("flux", "counts_adu") == "flux [counts_adu]"

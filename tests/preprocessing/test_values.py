@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import MaskedColumn, Table
+from astropy.table import MaskedColumn, QTable, Table
 from scipy.stats import zscore
 
 from skdaep import TableError
-from skdaep.preprocessing import Arcsinh, Log10, ZScore
+from skdaep.preprocessing import Arcsinh, Log10, MedianFilter, ZScore
 
 
 def curve(flux, error=0.1, band=None, **meta):
@@ -113,3 +113,10 @@ def test_zscore_per_object():
         ZScore(per_object=True, per_band=True).fit_transform([X[0], curve([1.0, np.nan], band="gr")])
     with pytest.raises(TableError, match=r"X\[0\] has no|X\[0\] saw no value"):
         ZScore(per_object=True).fit_transform([curve([np.nan])])
+
+
+def test_a_unit_that_astropy_does_not_know_stays():
+    table = QTable({"time": [0.0, 1.0, 2.0], "flux": [1.0, 2.0, 4.0]})
+    table["flux"].info.unit = u.Unit("counts_adu", parse_strict="silent")
+    out = MedianFilter(3).fit_transform([table])[0]
+    assert str(out["flux"].unit) == "counts_adu"
