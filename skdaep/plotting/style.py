@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 import numpy as np
+from astropy import units as u
 
 from .. import tables
 
