@@ -8,8 +8,9 @@ test:  ## install in place, and run all tests
 	python -m pip install -e ".[test]" && python -m pytest
 
 lint:  ## rules, format, spelling
-	python -m pip install ruff codespell
+	python -m pip install ruff codespell mypy
 	ruff check .
+	mypy
 	ruff format --check .
 	codespell
 

@@ -65,6 +65,8 @@ def own_methods(fullname, methods):
     cls = getattr(import_module(module), name)
     if issubclass(cls, TableTransformer) and cls is not TableTransformer:
         methods = [m for m in methods if m in CALLED or not hasattr(TableTransformer, m)]
+    if not getattr(getattr(cls, "objective_class", None), "has_decoder", True):
+        methods = [m for m in methods if m not in ("fit_prior", "sample")]  # instances do not have them
     routines = {m: f for m in methods if inspect.isroutine(f := getattr(cls, m, None)) and not m.startswith("_")}
     return [m for m, f in routines.items() if (getattr(f, "__module__", None) or "").startswith("skdaep")]
 

@@ -42,6 +42,10 @@ class InterruptedTrainingWarning(UserWarning):
     """Training was interrupted; the model reached so far was kept."""
 
 
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written; training went on without."""
+
+
 class OutOfRangeWarning(UserWarning):
     """Numbers lie far outside what the others, or those of fit, span: perhaps another unit, or a sentinel."""
 

@@ -227,22 +227,9 @@ def global_seeds(tree):
             yield call
 
 
-def lines_within_fork_rng(tree):
-    lines = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.With):
-            named = {name for item in node.items for _, name in calls(item.context_expr)}
-            if named & {"torch.random.fork_rng", "random.fork_rng", "fork_rng"}:
-                lines |= set(range(node.lineno, node.end_lineno + 1))
-    return lines
-
-
 @each_file
-def test_global_generators_are_seeded_only_where_they_are_put_back(path):
-    tree = parse(path)
-    seeds = {call.lineno for call in global_seeds(tree)}
-    assert not seeds or relative(path) == "training/runtime.py"
-    assert seeds <= lines_within_fork_rng(tree)
+def test_global_generators_are_never_seeded(path):
+    assert not list(global_seeds(parse(path)))
 
 
 @pytest.mark.parametrize(

@@ -440,7 +440,8 @@ def test_a_modality_that_only_held_out_objects_have_is_refused(make, make_light_
     whole = [{"light curve": make_light_curve(i), "spectrum": spectrum(i)} for i in range(12)]
     modalities = {k: MODALITIES[k] for k in ("light curve", "spectrum")}
     estimator = make(validation_fraction=0.4).set_params(modalities=modalities)
-    held_out = split(estimator, 12, None, np.random.RandomState(0))[0].validation[:2]
+    seed = np.random.RandomState(0).randint(2**31 - 1)
+    held_out = split(estimator, 12, None, seed).validation[:2]
     X = [o if i in held_out else {"light curve": o["light curve"]} for i, o in enumerate(whole)]
     with pytest.raises(TableError, match=r"No object to train on has 'spectrum' \(5 are held out"):
         estimator.fit(X)

@@ -36,13 +36,15 @@ class Correlation:
     """Components g_k: length scale, share of the variance, and whether all bands share it or each has its own.
 
     A scale is a number, or of locations with several axes a tuple of one for each. What the weights leave to 1 is
-    white. Without components all of it is.
+    white. Without components all of it is. With a `cycle` locations lie on a circle, and the law of a component is the
+    normal one wound around it: its frequencies are whole turns in a cycle.
     """
 
     scales: tuple[float, ...] | tuple[tuple[float, ...], ...] = ()
     weights: tuple[float, ...] = ()
     shared: tuple[bool, ...] = ()
     n_bands: int = 1
+    cycle: float | None = None
 
     def __post_init__(self) -> None:
         sizes = {len(self.scales), len(self.weights), len(self.shared)}
@@ -65,7 +67,7 @@ class Correlation:
         """Return the correlation of the noise of two different points, by their separation (...[, n_axes])."""
         given = np.asarray(separation)
         by_axis = given if self.by_axis.shape[1] > 1 else given[..., None]
-        kernels = np.exp(-0.5 * ((by_axis[..., None, :] / self.by_axis) ** 2).sum(-1))
+        kernels = _kernels(by_axis, self.by_axis, self.cycle)
         return kernels @ (np.array(self.weights) * (same_band | np.array(self.shared, bool)))
 
     @classmethod
@@ -75,6 +77,7 @@ class Correlation:
         finest: tuple[float, ...],
         longest: tuple[float, ...],
         n_bands: int,
+        cycle: float | None = None,
     ) -> Correlation:
         """Fit the weights, none negative, to the correlation of residuals at all separations.
 
@@ -86,6 +89,8 @@ class Correlation:
             Shortest and longest separation of interest along each axis.
         n_bands : int
             Number of bands there are.
+        cycle : float or None, default=None
+            After how much the one axis closes.
         """
         n_axes = len(finest)
         edges = [
@@ -98,6 +103,8 @@ class Correlation:
             location = location.reshape(len(residual), n_axes)
             anchors = np.unique(np.linspace(0, len(location) - 1, N_ANCHORS).astype(int))
             separation = np.abs(location[anchors, None] - location)  # (anchors, points, axes)
+            if cycle is not None:
+                separation = np.minimum(separation % cycle, -separation % cycle)
             use = np.arange(len(location)) != anchors[:, None]
             places = [np.searchsorted(e, separation[..., a], side="right") - 1 for a, e in enumerate(edges)]
             for place, n in zip(places, lags, strict=True):
@@ -108,12 +115,12 @@ class Correlation:
             np.add.at(counts, bins, 1.0)
             variance, n_points = variance + residual @ residual, n_points + len(residual)
         if n_points == 0 or variance == 0 or not counts.any():
-            return cls(n_bands=n_bands)
+            return cls(n_bands=n_bands, cycle=cycle)
         offered = [np.geomspace(low, high, N_SCALES[n_axes]) for low, high in zip(finest, longest, strict=True)]
         scales = np.stack(np.meshgrid(*offered, indexing="ij"), -1).reshape(-1, n_axes)
         by_axis = [0.5 * (e[1:] + e[:-1]) for e in edges]
         middles = np.stack(np.meshgrid(*by_axis, indexing="ij"), -1).reshape(-1, 1, n_axes)
-        kernels = np.exp(-0.5 * ((middles / scales) ** 2).sum(-1))  # (lags, scales)
+        kernels = _kernels(middles[:, 0], scales, cycle)  # (lags, scales)
         design = np.block([[kernels, kernels], [kernels, np.zeros_like(kernels)]])  # [same band, other] x [shared, own]
         target = (sums / np.maximum(counts, 1)).ravel() * n_points / variance
         weight = np.sqrt(counts.ravel() / counts.max()).clip(max=0.1)  # long lags have most pairs, not most to say
@@ -123,7 +130,23 @@ class Correlation:
         shared = np.repeat([True, False], len(scales))
         own = np.tile(scales, (2, 1))[used]
         own = own[:, 0].tolist() if n_axes == 1 else map(tuple, own.tolist())
-        return cls(tuple(own), tuple(found[used].tolist()), tuple(shared[used].tolist()), n_bands)
+        return cls(tuple(own), tuple(found[used].tolist()), tuple(shared[used].tolist()), n_bands, cycle)
+
+
+def _kernels(separation: np.ndarray, scales: np.ndarray, cycle: float | None) -> np.ndarray:
+    """Return the correlation (..., n_scales) at separations (..., A) for length scales (n_scales, A)."""
+    if cycle is None:
+        return np.exp(-0.5 * ((separation[..., None, :] / scales) ** 2).sum(-1))
+    turns, law = _law_of_turns(scales[:, 0], cycle)
+    return np.cos(2 * np.pi / cycle * separation * turns) @ law.T
+
+
+def _law_of_turns(scales: np.ndarray, cycle: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return whole turns in a cycle (K,), and for each length scale the probability of each (n_scales, K)."""
+    spread = cycle / (2 * np.pi * scales[:, None])  # of turns, which on a line would be normal
+    turns = np.arange(np.ceil(8 * spread.max()) + 1)
+    law = np.exp(-0.5 * (turns / spread) ** 2) * np.where(turns == 0, 1, 2)  # either sense
+    return turns, law / law.sum(1, keepdims=True)
 
 
 class Places(Protocol):
@@ -191,7 +214,12 @@ class Noise:
         """Draw frequencies (F, A) and amplitudes (n_bands, F) of sines and of cosines of one function per band."""
         law = self.correlation
         scales = law.by_axis[:, None]  # (n_scales, 1, A)
-        frequency = stream.standard_normal((len(scales), N_FEATURES, scales.shape[2])) / scales
+        if law.cycle is None:
+            frequency = stream.standard_normal((len(scales), N_FEATURES, scales.shape[2])) / scales
+        else:
+            turns, shares = _law_of_turns(law.by_axis[:, 0], law.cycle)
+            drawn = [stream.choice(turns, N_FEATURES, p=share) for share in shares]
+            frequency = 2 * np.pi / law.cycle * np.array(drawn)[..., None]
         amplitude = stream.standard_normal((2, law.n_bands, len(law.scales), N_FEATURES))
         amplitude *= np.sqrt(np.array(law.weights) / N_FEATURES)[:, None]
         shared = np.array(law.shared, bool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Iterator
 from numbers import Integral
 from typing import Annotated, Any, ClassVar, dataclass_transform
@@ -15,16 +16,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ..modalities import Modality, Record
+from ..modalities import Modality, Record, warned_once
 from ..model import Model, Split
 from ..model.passes import TOKENS_PER_PASS, capacity
 from ..objectives import Objective
 from ..registry import register
-from ..training import SOLVERS
+from ..training import SOLVERS, undisturbed
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
 from ._files import save
-from ._fitting import learn, network_parameters, settings_of
+from ._fitting import checkpoint_of, in_words, learn, network_parameters, settings_of
 from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, Bool, PositiveInt, declare, parameters
 
 #: points that are read, encoded and decoded before the next objects are looked at, on a CPU
@@ -71,6 +72,8 @@ class BaseEncoder(
     validation_fraction: Annotated[float, SHARE] = 0.1
     n_iter_no_change: PositiveInt = 30
     warm_start: Bool = False
+    checkpoint: Annotated[str | os.PathLike | None, str, os.PathLike, None] = None
+    checkpoint_every: Annotated[float, NOT_NEGATIVE] = 60.0
     random_state: Annotated[Any, "random_state"] = None
     device: Annotated[str, str] = "auto"
     precision: Annotated[str, StrOptions({"auto", "float32", "bfloat16"})] = "auto"
@@ -118,6 +121,7 @@ class BaseEncoder(
     # --- fitting ------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
+    @undisturbed()
     def fit(self, X, y=None, *, groups=None):
         """Learn to encode and decode the objects of X.
 
@@ -186,6 +190,7 @@ class BaseEncoder(
 
     # --- encoding -----------------------------------------------------------------------------------
 
+    @undisturbed()
     def transform(self, X):
         """Encode objects.
 
@@ -206,6 +211,7 @@ class BaseEncoder(
         mean = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
         return mean.reshape(len(mean), -1)
 
+    @undisturbed()
     def score(self, X, y=None):
         """Return minus the mean over objects of each one's mean absolute reconstruction error, in scaled units.
 
@@ -228,19 +234,20 @@ class BaseEncoder(
 
     def _chunks(self, model: Model, X) -> Iterator[tuple[int, list[dict], list[dict[str, Record]]]]:
         """Yield the number of the first, objects and their records, so many at a time that memory does not grow."""
-        start, objects, n_points = 0, [], 0
+        start, objects, n_points, said = 0, [], 0, set()
         most = POINTS_PER_CHUNK * capacity(torch.device(model.device))
         for obj in at_least_one(self._stream(X)):
             objects.append(obj)
             n_points += sum(model.modalities[name].n_points(part) for name, part in obj.items())
             if n_points >= most:
-                yield start, objects, self._read(model, objects, start)
+                yield start, objects, self._read(model, objects, start, said)
                 start, objects, n_points = start + len(objects), [], 0
         if objects:
-            yield start, objects, self._read(model, objects, start)
+            yield start, objects, self._read(model, objects, start, said)
 
-    def _read(self, model: Model, objects: list[dict], start: int) -> list[dict[str, Record]]:
-        return model.read(objects, lambda i, name: self._name_in_errors("X", start + i, name))
+    def _read(self, model: Model, objects: list[dict], start: int, said: set) -> list[dict[str, Record]]:
+        with warned_once(said):
+            return model.read(objects, lambda i, name: self._name_in_errors("X", start + i, name))
 
     # --- decoding -----------------------------------------------------------------------------------
 
@@ -300,6 +307,7 @@ class BaseEncoder(
         )
 
     @available_if(_makes_new_objects)
+    @undisturbed()
     def fit_prior(self, X, *, max_iter=2000):
         """Learn how the bottlenecks of objects are distributed, for `sample`.
 
@@ -331,7 +339,13 @@ class BaseEncoder(
         if isinstance(max_iter, bool) or not (isinstance(max_iter, Integral) and max_iter >= 1):
             raise ValueError(f"max_iter={max_iter!r}: a positive int is needed.")
         Z = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
-        self.model_, self.prior_history_ = model.with_prior(Z, max_iter)
+        checkpoint = checkpoint_of(self, ".prior")
+        if checkpoint is not None:
+            checkpoint.claim(model.seed, in_words(self, fit_prior_max_iter=max_iter), model.weights, Z)
+        model, history = model.with_prior(Z, max_iter, checkpoint)
+        vars(self).update(model_=model, prior_history_=history)  # both or, if Ctrl-C comes now, neither
+        if checkpoint is not None:
+            checkpoint.remove()
         return self
 
     def _new_codes(self, n_objects, random_state) -> np.ndarray:
@@ -346,6 +360,7 @@ class BaseEncoder(
 
     # --- files --------------------------------------------------------------------------------------
 
+    @undisturbed()
     def save(self, path, *, key=None):
         """Write the fitted estimator to one file: safetensors, with everything else as JSON in its header.
 

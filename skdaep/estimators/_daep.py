@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from ._compat import StrOptions
 from ._denoising import DenoisingParameters
 from ._docs import documented
 from ._unimodal import UnimodalEncoder
@@ -19,6 +22,11 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     modality : Modality, default=None
         What holds what: `Spectrum`, `Photometry`, `Sequence` for anything else on a line, `Image`. None finds the
         columns by their customary names and uses no metadata.
+    core : {"linear"} or None, default=None
+        What training starts from. None: nothing is known (the paper's). "linear": the objects of fit give in seconds
+        the scores and the basis of `FunctionalPCA` of equal size; the bottleneck are those scores, rotated, and
+        training adds what is not linear, to them and to what they decode to. On the validation loss it is never worse
+        than it began. With ``prediction="x0"`` only, for points on a line and images.
     [denoising parameters]
     [shared parameters]
 
@@ -62,3 +70,5 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     >>> encoder.inverse_transform(Z[:1], at=X[:1])[0].colnames
     ['wavelength', 'flux']
     """
+
+    core: Annotated[str | None, StrOptions({"linear"}), None] = None

@@ -61,7 +61,16 @@ validation_fraction : float, default=0.1
 n_iter_no_change : int, default=30
     See `early_stopping`.
 warm_start : bool, default=False
-    Whether `fit` continues from the weights and scaling of the fit before; `history_` begins anew.
+    Whether `fit` continues from the weights and scaling of the fit before. `history_`, the optimiser and the learning
+    rate with its warm-up begin anew, so the loss may rise at first: one long fit learns more than several short ones.
+    To go on after an interruption use `checkpoint`.
+checkpoint : str, Path or None, default=None
+    A file that `fit` keeps its state in. After a kill or a crash the same call goes on from there, and ends as if
+    nothing had happened (:doc:`/guide/reproducibility`); other data or parameters are refused. On SIGTERM and Ctrl-C
+    the state is written, and the model reached so far is kept. The file is removed when training has come to its end.
+    Every fit needs a path of its own; `fit_prior` adds ".prior".
+checkpoint_every : float, default=60.0
+    Seconds between two states in that file; 0: one after every step.
 random_state : int, RandomState or None, default=None
     Seed of initial weights, batches, noise and draws. Global generators are never touched.
 device : str, default="auto"
@@ -111,7 +120,7 @@ bottleneck_shape_ : tuple of int
     ``(bottleneck_length, bottleneck_dim)``, the shape of one row of `transform` before it is flattened.
 history_ : list of dict
     One record per epoch, or per 50 steps where an epoch is shorter: iteration, loss, validation_loss,
-    learning_rate, seconds.
+    learning_rate, seconds. With a `core` the first is of the start, without a loss.
 n_iter_ : int
     Gradient steps taken.
 environment_ : dict

@@ -12,7 +12,8 @@ from ..exceptions import CorruptModelError, DeviceError
 from ..model import Model, checks, files
 from ..model.hints import check
 from ..model.state import from_json, of_another_name, to_json
-from ._fitting import new_model
+from ..training import undisturbed
+from ._fitting import architecture_of, new_model
 
 #: what `fit` notes that a file keeps, and its type; the model has all else
 RECORDS = list[dict[str, float | str | bool | None]]
@@ -39,6 +40,7 @@ def save(estimator, path, registry: dict[str, type], key: str | bytes | None) ->
     files.write(path, arrays, description, key)
 
 
+@undisturbed()
 def load(path, *, device=None, key=None):
     """Read an estimator written by its ``save``; nothing in the file is ever executed.
 
@@ -128,6 +130,7 @@ def _fitted(estimator, version: int, arrays: dict[str, np.ndarray], content: dic
         raise ValueError(f"it notes {', '.join(sorted(unknown))}")
     if missing := NEEDED - noted.keys():
         raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+    noted["_architecture"] = architecture_of(estimator, {}) | noted["_architecture"]  # parameters newer than the file
     return noted | {"model_": Model.from_state(arrays, content["model"])}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
 import warnings
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ from sklearn.utils import check_random_state
 from ..diffusion.noise import Correlation
 from ..exceptions import InterruptedTrainingWarning
 from ..modalities import Modality, Record
-from ..model import Model, Training, solve_model, train_model
+from ..model import CheckpointFile, Model, Training, solve_model, train_model
 from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
 from ._callbacks import FitProgress
@@ -31,7 +33,9 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
     declared = estimator._declarations()
     objects, columns = estimator._objects_of_fit(X, before.modalities if before else None)
-    parts, seed = split(estimator, len(objects), groups, check_random_state(estimator.random_state))
+    checkpoint = checkpoint_of(estimator)
+    seed = _seed(estimator, checkpoint)
+    parts = split(estimator, len(objects), groups, seed)
     modalities = before.modalities if before else _learned(estimator, declared, objects)
     if getattr(estimator, "error_weighting", False):  # not where nothing is decoded
         _check_errors(estimator, objects, modalities)
@@ -43,6 +47,10 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     records = model.read(objects, lambda i, name: estimator._name_in_errors("X", i, name))
     estimator._check_split(objects, parts, before is not None)
     model = estimator._prepared(model, records)
+    n_done = 0
+    if checkpoint is not None:
+        checkpoint.claim(seed, in_words(estimator), model.modalities, model.weights, records, parts)
+        n_done = checkpoint.n_records
 
     noted = columns | {"_architecture": architecture, "environment_": environment(model.device)}
 
@@ -56,18 +64,44 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
         progress.tell(history)
     else:
         training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
-        progress = FitProgress(estimator, training.n_records(len(parts.train)), X, y, fitted_so_far)
-        model, history = train_model(model, records, parts, training, progress)
+        progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
+        model, history = train_model(model, records, parts, training, progress, checkpoint)
     held_out = parts.validation if len(parts.validation) else parts.train
     fitted = noted | {"model_": _with_correlation(model, [records[i] for i in held_out])} | _told_by(history)
     progress.end(fitted)
+    if checkpoint is not None:
+        checkpoint.remove()
     return fitted
 
 
 def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what an estimator tells of its training."""
-    best = min(r.get("validation_loss", r["loss"]) for r in history)
+    best = min(r["validation_loss"] if "validation_loss" in r else r["loss"] for r in history)
     return {"history_": history, "n_iter_": history[-1]["iteration"], "best_loss_": best}
+
+
+def checkpoint_of(estimator: BaseEncoder, suffix: str = "") -> CheckpointFile | None:
+    """Return where the state of training is kept, if anywhere."""
+    path = getattr(estimator, "checkpoint", None)  # not where nothing is trained
+    return None if path is None else CheckpointFile(os.fspath(path) + suffix, estimator.checkpoint_every)
+
+
+def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:
+    """Return what makes a training another one, all but seed and data."""
+    import skdaep
+
+    apart = {"checkpoint", "checkpoint_every", "random_state", "verbose"}
+    found = {k: v for k, v in estimator.get_params(deep=False).items() if k not in apart}
+    found |= {"device": str(resolve_device(estimator.device))} | further
+    words = {k: re.sub(r" at 0x\w+", "", repr(v)) for k, v in found.items()}  # of functions: not where they lie
+    return {"estimator": type(estimator).__name__, "skdaep": skdaep.__version__} | words
+
+
+def _seed(estimator: BaseEncoder, checkpoint: CheckpointFile | None) -> int:
+    """Return the seed of a fit; where any would do, that of the fit to go on with."""
+    if estimator.random_state is None and checkpoint is not None and checkpoint.seed is not None:
+        return checkpoint.seed
+    return int(check_random_state(estimator.random_state).randint(2**31 - 1))
 
 
 def new_model(estimator: BaseEncoder, modalities: dict[str, Modality], seed: int) -> Model:
@@ -149,6 +183,6 @@ def _with_correlation(model: Model, held_out: list[dict[str, Record]]) -> Model:
         warnings.warn(
             "Interrupted after training; the model is kept, but draws will have white noise.",
             InterruptedTrainingWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
         return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any
 
 from ..objectives import FunctionalPCA as Objective
@@ -13,6 +14,7 @@ TRAINED = (
     *("bottleneck_length", "bottleneck_dim", "model_dim", "n_heads", "n_encoder_layers", "n_decoder_layers"),
     *("hidden_length", "encoder_hidden_length", "share_weights", "batch_size", "max_points", "solver"),
     *("learning_rate_init", "weight_decay", "n_iter_no_change", "warm_start", "precision"),
+    *("checkpoint", "checkpoint_every"),
 )
 
 
@@ -93,6 +95,11 @@ class FunctionalPCA(UnimodalEncoder, without=TRAINED):
     smoothness: Annotated[float | None, NOT_NEGATIVE, None] = None
     tol: Annotated[float, NOT_NEGATIVE] = 3e-4
     max_iter: PositiveInt = 100
+
+    def _validate_params(self):
+        super()._validate_params()
+        if unused := getattr(self.modality, "metadata", ()):
+            warnings.warn(f"FunctionalPCA makes no use of metadata ({', '.join(unused)}).", UserWarning, stacklevel=4)
 
     def _networks(self) -> dict[str, Any]:
         return {"bottleneck_length": self.n_components, "bottleneck_dim": 1}

@@ -6,6 +6,7 @@ from numbers import Real
 from typing import Annotated
 
 from ..objectives import Masking
+from ..training import undisturbed
 from ._compat import StrOptions
 from ._docs import documented
 from ._parameters import POSITIVE_INT, SHARE
@@ -62,6 +63,7 @@ class MAEPEncoder(UnimodalEncoder):
     mask_ratio: Annotated[float, SHARE] = 0.75
     hidden_length: Annotated[int | str, POSITIVE_INT, StrOptions({"auto"})] = "auto"
 
+    @undisturbed()
     def reconstruct(self, X, *, context=0.0, n_draws=None, output="tables"):
         """Encode objects and decode them at their own locations, perhaps showing the decoder some of the points.
 

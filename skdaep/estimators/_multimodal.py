@@ -15,6 +15,7 @@ from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality
 from ..model import Model, Split
+from ..training import undisturbed
 from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class
 from ._compat import Interval
 from ._docs import documented, multimodal_docstring
@@ -100,6 +101,7 @@ class MultimodalEncoder(BaseEncoder):
 
     # --- decoding -----------------------------------------------------------------------------------
 
+    @undisturbed()
     def inverse_transform(self, Z, *, modality=None, at=None, n_draws=None, output="tables"):
         """Decode bottlenecks to measurements of one modality, or of all.
 
@@ -133,6 +135,7 @@ class MultimodalEncoder(BaseEncoder):
         decoded = {k: self._decoded(k, Z, like, n_draws, output, drawn) for k in names}
         return decoded[modality] if modality else _one_dict_each(decoded)
 
+    @undisturbed()
     def reconstruct(self, X, *, modality=None, at=None, n_draws=None, output="tables"):
         """Encode objects from the modalities that they have and decode them in one modality, or in those.
 
@@ -196,6 +199,7 @@ class MultimodalEncoder(BaseEncoder):
         return self._written(kind, values, places, like, output)
 
     @available_if(BaseEncoder._makes_new_objects)
+    @undisturbed()
     def sample(self, n_objects=1, *, modality=None, at=None, random_state=None, output="tables"):
         """Draw new objects.
 
@@ -307,8 +311,8 @@ def _check_list_of_dicts(X, name: str) -> None:
             f"{name} is a dict; pass a list of dicts, one per object. A dict of lists is turned round by "
             f"[dict(zip({name}, row)) for row in zip(*{name}.values(), strict=True)]."
         )
-    tables.check_collection(X, name, "a list of dicts")
-    if hasattr(X, "columns") and len(X.columns) > 1:
+    if hasattr(X, "columns") and len(X.columns) > 1 and not tables.is_tabular(X):
         raise TableError(f"{name} is a {type(X).__name__}; pass a list of dicts, {name}.to_dict('records').")
+    tables.check_collection(X, name, "a list of dicts")
     if getattr(X, "shape", ())[1:] not in ((), (1,)):
         raise TableError(f"{name} is an array of shape {X.shape}; pass a list of dicts, or one column of them.")

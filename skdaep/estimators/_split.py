@@ -9,9 +9,8 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from ..model import Split
 
 
-def split(estimator, n_objects: int, groups, random_state: np.random.RandomState) -> tuple[Split, int]:
-    """Return a split of objects, whole groups if there are any, by the estimator's parameters, and the fit's seed."""
-    seed = int(random_state.randint(2**31 - 1))
+def split(estimator, n_objects: int, groups, seed: int) -> Split:
+    """Return a split of objects, whole groups if there are any, by the estimator's parameters."""
     everyone = np.arange(n_objects)
     if groups is not None:
         groups = column_or_1d(groups, dtype=None)
@@ -20,7 +19,7 @@ def split(estimator, n_objects: int, groups, random_state: np.random.RandomState
                 raise ValueError(f"groups[{i}] is {group}; every object needs a group.")
         check_consistent_length(everyone, groups)
     if not estimator.early_stopping:
-        return Split(everyone, everyone[:0]), seed
+        return Split(everyone, everyone[:0])
     n_units = n_objects if groups is None else len(np.unique(groups))
     if n_units < 2:
         raise ValueError(
@@ -30,7 +29,7 @@ def split(estimator, n_objects: int, groups, random_state: np.random.RandomState
     splitter = ShuffleSplit if groups is None else GroupShuffleSplit
     parts = splitter(1, test_size=estimator.validation_fraction, random_state=seed)
     try:
-        return Split(*next(parts.split(everyone, groups=groups))), seed
+        return Split(*next(parts.split(everyone, groups=groups)))
     except ValueError as error:
         raise ValueError(
             f"validation_fraction={estimator.validation_fraction} leaves no objects to train on "

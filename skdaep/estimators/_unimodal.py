@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality, Sequence
+from ..training import undisturbed
 from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class
 
 NAME = "sequence"  # of the only modality
@@ -65,6 +66,7 @@ class UnimodalEncoder(BaseEncoder):
         check_places(at, n, of)
         return at
 
+    @undisturbed()
     def inverse_transform(self, Z, *, at=None, n_draws=None, output="tables"):
         """Decode bottlenecks to measurements.
 
@@ -91,6 +93,7 @@ class UnimodalEncoder(BaseEncoder):
         self._check_draws(n_draws, of_codes=True)
         return self._decoded(NAME, Z, self._like(at, len(Z), f"Z has {len(Z)} rows"), n_draws, output)
 
+    @undisturbed()
     def reconstruct(self, X, *, n_draws=None, output="tables"):
         """Encode objects and decode them at their own locations, rows without a measurement included.
 
@@ -122,6 +125,7 @@ class UnimodalEncoder(BaseEncoder):
         return joined(rebuilt)
 
     @available_if(BaseEncoder._makes_new_objects)
+    @undisturbed()
     def sample(self, n_objects=1, *, at=None, random_state=None, output="tables"):
         """Draw new objects.
 

@@ -234,8 +234,11 @@ class EM:
         pull = (evidence.value.flatten(1).T @ scores).double().unflatten(0, evidence.value.shape[1:])  # (L, P, 1 + K)
         if evidence.next is not None:
             beside = (evidence.next[:, :-1].T @ second).double()
-        beside_blocks = None if beside is None else unpack(beside, k)
-        theta = solve(unpack(own, k), beside_blocks, pull, ridge * self.roughness)
+        own_blocks, beside_blocks = unpack(own, k), None if beside is None else unpack(beside, k)
+        # Where few objects are seen the rounding of long sums can exceed the least eigenvalue.
+        rounding = 10 * torch.finfo(evidence.value.dtype).eps * own_blocks.diagonal(dim1=1, dim2=2).mean()
+        own_blocks.diagonal(dim1=1, dim2=2).add_(rounding)
+        theta = solve(own_blocks, beside_blocks, pull, ridge * self.roughness)
         products = outer_products(theta, beside is not None)
         residual = evidence.square.sum() - 2 * (theta * pull).sum()
         for x, y in zip((own, beside), products, strict=True):
@@ -301,7 +304,6 @@ def solve(own: Tensor, beside: Tensor | None, pull: Tensor, rough: Tensor) -> Te
     `rough` (L, 3) are the diagonals of a matrix of nodes that is added for each of the k functions.
     """
     L, P, k = pull.shape
-    own = own + 1e-9 * own.diagonal(dim1=1, dim2=2).mean() * torch.eye(k, dtype=own.dtype)
     if beside is None and not rough.any():
         return torch.linalg.solve(own, pull.mT).mT
     reach = 3 if rough.any() else 2  # blocks below the diagonal that are not zero, the diagonal one counted

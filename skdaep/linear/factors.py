@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from .nodes import Evidence, Nodes
 from .points import Points
 
+#: Of a point of infinite error: nothing, but with a logarithm.
+LEAST_WEIGHT = 1e-30
+
 
 class Posterior(NamedTuple):
     """What the points of objects say of their scores: a normal distribution each."""
@@ -130,9 +133,20 @@ class FactorAnalysis(nn.Module):
 
     def decode(self, z: Tensor, location: Tensor, band: Tensor) -> Tensor:
         """Return mean + basis z, (B, L, P), of scores (B, K) at locations (B, L[, 2]) in bands (B, L)."""
+        return self.at(self.curves(z), location, band)
+
+    def curves(self, z: Tensor) -> Tensor:
+        """Return mean + basis z at the nodes, (B, L, P)."""
+        return self.mean + self.deviations(z)
+
+    def deviations(self, z: Tensor) -> Tensor:
+        """Return basis z at the nodes, (B, L, P)."""
+        return torch.einsum("bk,lpk->blp", z.to(self.basis.dtype), self.basis)
+
+    def at(self, curves: Tensor, location: Tensor, band: Tensor) -> Tensor:
+        """Return a curve of each object, given at the nodes (B, L, P), at its locations and bands."""
         places = self.nodes.place(location.flatten(0, 1), band.flatten())
-        curves = self.mean + torch.einsum("bk,lpk->blp", z.to(self.basis.dtype), self.basis)
-        owner = torch.arange(len(z), device=z.device).repeat_interleave(band.shape[1])
+        owner = torch.arange(len(curves), device=curves.device).repeat_interleave(band.shape[1])
         return self.nodes.at(curves, places, owner).unflatten(0, band.shape)
 
     def noise_of(self, error: Tensor) -> Tensor:
@@ -151,16 +165,23 @@ def root_of(covariance: Tensor) -> Tensor:
 
 
 def draw(posterior: Posterior, noise: Tensor) -> Tensor:
-    """Return scores (N, K) drawn from a posterior, given standard normal noise (N, K)."""
-    root = root_of(posterior.covariance)
-    return posterior.mean + (root @ noise[..., None].to(root.dtype))[..., 0]
+    """Return scores (N, K) drawn from a posterior, given standard normal noise (N, K).
+
+    Of correlations a Cholesky root, which takes a tenth of the time of eigenvalues, is safe.
+    """
+    scale = posterior.covariance.diagonal(dim1=1, dim2=2).sqrt()
+    correlation = posterior.covariance / (scale[:, :, None] * scale[:, None]).clamp(min=torch.finfo(scale.dtype).tiny)
+    correlation.diagonal(dim1=1, dim2=2).add_(1e-9)
+    root = torch.linalg.cholesky(correlation)
+    return posterior.mean + scale * (root @ noise[..., None].to(root.dtype))[..., 0]
 
 
 def weights(error: Tensor, noise: float, typical_error: float | None) -> Tensor | None:
     """Return s^2 / (s^2 + e^2) of points, an unknown error being a typical one; None: all weigh 1."""
     if typical_error is None:
         return None
-    return noise / (noise + error.double().nan_to_num(typical_error, posinf=torch.inf) ** 2)
+    weight = noise / (noise + error.double().nan_to_num(typical_error, posinf=torch.inf) ** 2)
+    return weight.clamp(min=LEAST_WEIGHT)
 
 
 def expectation(theta: Tensor, noise: float, evidence: Evidence) -> Posterior:

@@ -2,6 +2,7 @@
 
 from ._base import Modality, Tokenizer
 from ._image import Image
+from ._outliers import warned_once
 from ._presets import Photometry, Spectrum
 from ._record import LINE, PLANE, STORABLE, Geometry, Record, Separations, storable
 from ._sequence import Sequence
@@ -22,4 +23,5 @@ __all__ = [
     "Spectrum",
     "Tokenizer",
     "storable",
+    "warned_once",
 ]

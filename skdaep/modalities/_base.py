@@ -151,7 +151,7 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def tokenizer(self, model_dim: int) -> Any:
-        """Return a new, randomly initialised `Tokenizer`."""
+        """Return a new, randomly initialised module with the methods of ``Tokenizer``."""
 
     @abc.abstractmethod
     def head(self, model_dim: int) -> Any:

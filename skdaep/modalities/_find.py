@@ -36,6 +36,19 @@ def find_columns(declared: Any, objects: list[Table], where: list[str]) -> dict[
     return names
 
 
+def find_cycle(location: str, objects: list[Table], where: list[str]) -> float | None:
+    """Return after how much locations are the same again, as the meta of their columns says; None if none does."""
+    columns = {place: t.columns[location] for t, place in zip(objects, where, strict=True) if location in t.columns}
+    marks = {place: (column.info.meta or {}).get(tables.CYCLE) for place, column in columns.items()}
+    first = marks[where[0]]
+    if odd := [place for place, mark in marks.items() if mark != first]:
+        raise TableError(
+            f"{where[0]} and {odd[0]} differ in whether column '{location}' is a phase, and of what cycle. Fold all "
+            f"objects, or none; or say what it is with {tables.ASK.format('cycle=...')}."
+        )
+    return None if first is None else float(first)
+
+
 def _find_optional(declared: Any, role: str, objects: dict[str, Table], value: str | None) -> str | None:
     """Return the column that plays a role in those objects, by their names in errors, that have one for it."""
     name = getattr(declared, role)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.time import TIME_SCALES
@@ -122,9 +122,33 @@ def spacings(location: np.ndarray, band: np.ndarray, owner: np.ndarray) -> np.nd
     return gaps[gaps > 1e-7]
 
 
-def default_grid(location: np.ndarray, band: np.ndarray, n_points: float):
-    """Per band, as many equally spaced locations as an object has points, over 98 % of those measured."""
-    bands = np.unique(band)
+class Axis(NamedTuple):
+    """How locations lie: spacings and extent, scaled, and a grid of places, by band, in the unit of fit."""
+
+    spacings: np.ndarray
+    extent: float
+    grid: tuple[tuple[str, tuple[float, ...]], ...]
+
+
+def line(location: np.ndarray, band: np.ndarray, owner: np.ndarray, scaling: Scaling, n_points: float) -> Axis:
+    """Return the axis of locations on a line, of all points of objects that have `n_points`.
+
+    The grid has as many equally spaced locations as an object has points, over 98 % of those measured.
+    """
+    scaled, bands = scaling.forward(location), np.unique(band)
     n = max(2, round(n_points / len(bands)))
     ends = {b: np.quantile(location[band == b], [0.01, 0.99]) for b in bands}
-    return tuple((str(b), tuple(np.linspace(*ends[b], n).tolist())) for b in bands)
+    grid = tuple((str(b), tuple(np.linspace(*ends[b], n).tolist())) for b in bands)
+    return Axis(spacings(scaled, band, owner), float(np.ptp(scaled)) or 1.0, grid)
+
+
+def circle(cycle: float, bands: tuple[str, ...], scaling: Scaling, n_points: float) -> Axis:
+    """Return the axis of locations on a circle, once around which the grid goes.
+
+    Irregular phases have no finest spacing worth resolving, for they come ever closer with their number: the mean
+    spacing of an object's points stands for all.
+    """
+    per_band = n_points / len(bands)
+    n, around = max(2, round(per_band)), cycle / scaling.scale
+    places = tuple((cycle * np.arange(n) / n).tolist())
+    return Axis(np.array([around / per_band]), around / 2, tuple((b, places) for b in bands))

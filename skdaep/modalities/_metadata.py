@@ -28,11 +28,13 @@ def learn_metadata(objects: list[Table], where: list[str], keys: tuple[str, ...]
     """Learn a scaling or the labels seen of each key; the unit is that of the first object that has the key."""
     numbers, labels, typical, units = learned = Metadata({}, {}, {}, {})
     for key in keys:
-        values = _values(objects, where, key)
+        values = tables.values_of_metadata(objects, where, key)
         if all(isinstance(v, float) for v in values.values()):
             having = np.array(list(values))
             units[key] = tables.unit_of_metadata(objects[having[0]], key)
-            own = np.array([_number(objects[i], where[i], key, units[key], where[having[0]]) for i in having])
+            own = np.array(
+                [tables.number_of_metadata(objects[i], where[i], key, units[key], where[having[0]]) for i in having]
+            )
             if (i := spoiler(own, having)) is not None:
                 raise TableError(f"{where[having[i]]} metadata {key!r} is {own[i]:g}, {EXTREME}.")
             check_spread(own, f"metadata {key!r}")
@@ -44,26 +46,6 @@ def learn_metadata(objects: list[Table], where: list[str], keys: tuple[str, ...]
             labels[key] = tuple(sorted(counts, key=lambda label: (-counts[label], label)))
             typical[key] = labels[key][0]
     return learned
-
-
-def _values(objects: list[Table], where: list[str], key: str) -> dict[int, float | str]:
-    """Return what the objects have of a key, by their number: all numbers, or all labels."""
-    read = [tables.metadata(obj, key, place) for obj, place in zip(objects, where, strict=True)]
-    values = {i: v for i, v in enumerate(read) if v is not None}
-    if not values and any(tables.has_metadata(obj, key) for obj in objects):
-        raise TableError(f"metadata {key!r} is NaN, masked or empty in all objects; take it out of the declaration.")
-    if not values:
-        has = tables.listed(objects[0].meta)
-        raise TableError(f"metadata {key!r} is in no object's meta ({where[0]} has: {has}).")
-    numbers, texts = ([i for i, v in values.items() if isinstance(v, kind)] for kind in (float, str))
-    if numbers and texts:
-        odd, usual = sorted((texts, numbers), key=len)
-        raise TableError(
-            f"{where[odd[0]]} metadata {key!r} is {values[odd[0]]!r}, but {where[usual[0]]} has "
-            f"{values[usual[0]]!r}: numbers and text. Make all of them numbers, NaN or no key where there is none, or "
-            f"all of them text that is no number."
-        )
-    return values
 
 
 def _check_labels(counts: Counter, key: str) -> None:
@@ -83,7 +65,7 @@ def read_metadata(objects: list, where: list[str], learned: Learned, unknown: st
     labels = np.full((len(objects), len(learned.labels)), -1, np.int64)
     for i, (obj, place) in enumerate(zip(objects, where, strict=True) if learned.typical else ()):
         for j, (key, scaling) in enumerate(learned.numbers.items()):
-            value = _number(obj, place, key, learned.number_units.get(key), "fit")
+            value = tables.number_of_metadata(obj, place, key, learned.number_units.get(key), "fit")
             if value is not None and scaling.extreme(value):
                 raise TableError(f"{place} metadata {key!r} is {value:g}, {EXTREME}.")
             if value is not None:
@@ -98,15 +80,6 @@ def read_metadata(objects: list, where: list[str], learned: Learned, unknown: st
                     f"Remove it from meta, or set Sequence(unknown='ignore')."
                 )
     return numbers, labels
-
-
-def _number(obj: Table, place: str, key: str, unit: str | None, whose: str) -> float | None:
-    """Return a number in a unit, None where it is absent."""
-    value = tables.metadata(obj, key, place)
-    if isinstance(value, str):
-        raise TableError(f"{place} metadata {key!r} is {value!r}; in fit it was a number.")
-    given = None if value is None else tables.unit_of_metadata(obj, key)
-    return value if given is None else float(tables.convert(value, given, unit, f"{place} metadata {key!r}", whose))
 
 
 def typical_meta(learned: Learned) -> dict[str, Any]:

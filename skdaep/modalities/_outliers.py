@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -20,6 +23,8 @@ MANY = 20
 #: An object is out of range if all its values, or locations, are so far beyond those of fit, as a share of what these
 #: span. What lies next to them is ordinary extrapolation: a fainter object, the days after.
 MARGIN = 0.25
+#: columns that objects read some at a time were warned of already; None outside `warned_once`
+SAID: ContextVar[set[str | None] | None] = ContextVar("said", default=None)
 
 
 def far(x: np.ndarray) -> np.ndarray:
@@ -56,6 +61,19 @@ def wild(x: np.ndarray) -> np.ndarray:
         return apart
     again = apart & np.isin(x, [v for v, n in recurring(x[apart]).items() if n <= FEW_THAT_RECUR * len(x)])
     return apart if (apart & ~again).sum() <= few else again
+
+
+@contextlib.contextmanager
+def warned_once(said: set[str | None]) -> Iterator[None]:
+    """Within, `warn_out_of_range` warns of a column only if it is not among those `said`, which it adds.
+
+    For objects that are read some at a time: one warning for all.
+    """
+    token = SAID.set(said)
+    try:
+        yield
+    finally:
+        SAID.reset(token)
 
 
 def range_of(x: np.ndarray) -> tuple[float, float]:
@@ -105,7 +123,10 @@ def warn_out_of_range(
             first, last = (end(numbers[owner == i]) for end in (np.nanmin, np.nanmax))
             column = "" if columns[role] is None else f" column '{columns[role]}'"
             odd.setdefault(i, f"{column} runs from {first:g} to {last:g}, in fit from {low:g} to {high:g}")
-    if odd:
+    said = SAID.get()
+    if odd and not (said is not None and columns["value"] in said):
+        if said is not None:
+            said.add(columns["value"])
         i = min(odd)
         more = f" So do {len(odd) - 1} more of {len(where)} objects." if len(odd) > 1 else ""
         hint = "Is it in another unit, frame or system?"

@@ -91,11 +91,12 @@ class Geometry:
 
 
 class Separations(NamedTuple):
-    """How far scaled locations lie apart, axis by axis, and in how many bands."""
+    """How far scaled locations lie apart, axis by axis, in how many bands, and after how much one axis is closed."""
 
     finest: tuple[float, ...]
     longest: tuple[float, ...]
     n_bands: int = 1
+    cycle: float | None = None
 
 
 LINE = Geometry("line")

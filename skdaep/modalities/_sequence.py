@@ -16,8 +16,8 @@ from astropy.table import Column, Table
 from .. import tables
 from ..exceptions import TableError
 from ._base import Modality
-from ._find import find_columns
-from ._learned import EXTREME, Learned, Scaling, default_grid, spacings, spoiler
+from ._find import find_columns, find_cycle
+from ._learned import EXTREME, Learned, Scaling, circle, line, spoiler
 from ._metadata import learn_metadata, read_metadata, typical_meta
 from ._outliers import range_of, warn_of_sentinels, warn_out_of_range
 from ._reading import canonical_order, read_together, remedy
@@ -56,6 +56,11 @@ class Sequence(Modality):
     resolution : float or None, default=None
         Finest scale along the location axis to be resolved, in its unit. None: a tenth of the spacings between
         neighbours of one band in the training objects are finer than it.
+    cycle : float or None, default=None
+        Where locations lie on a circle, as phases do, after how much they are the same again, in their unit: 1.0 makes
+        a phase of 0.99 the neighbour of 0.01. None: as the column says in its meta, which
+        `skdaep.preprocessing.PhaseFold` sees to; else they lie on a line. On a circle `resolution` is by default
+        the mean spacing of an object's points in a band.
     unknown : {"error", "ignore"}, default="error"
         What to do with a band or metadata label that was not seen in fit; ignored means its points are dropped,
         its metadata absent.
@@ -87,6 +92,7 @@ class Sequence(Modality):
     resolution: float | None = None
     unknown: str = "error"
     prefer: tuple[str, ...] = ()
+    cycle: float | None = None
     learned: Learned | None = field(default=None, repr=False)
 
     geometry = LINE
@@ -115,6 +121,8 @@ class Sequence(Modality):
         if arrays and self.metadata:
             raise TableError("metadata needs Tables; rows of a 2-D array have none.")
         new = self if arrays else replace(self, **find_columns(self, objects, where))
+        if not arrays and self.cycle is None:
+            new = replace(new, cycle=find_cycle(new.location, objects, where))
         units = {} if arrays else new._units_of(objects[0])
         raw = read_together(partial(new._raw, units=units, whose=where[0]), objects, where)
         value, location, band, errors, owner = (
@@ -128,25 +136,28 @@ class Sequence(Modality):
                 what = f"Column '{getattr(new, role)}'"
                 warn_of_sentinels(numbers, owner, what, where, everywhere=role == "value")
         scaling = Scaling.of(location, np.median(location))
-        scaled = scaling.forward(location)
-        spacing = spacings(scaled, band, owner)
-        extent = float(np.ptp(scaled)) or 1.0
         n_points = float(np.median(np.bincount(owner)))  # no object is without a point
+        bands = tuple(np.unique(band).tolist())
+        axis = (
+            line(location, band, owner, scaling, n_points)
+            if new.cycle is None
+            else circle(new.cycle, bands, scaling, n_points)
+        )
         value_scaling = Scaling.of(value)
         errors = errors[errors > 0]  # also leaves out NaN
         learned = Learned(
             units=units,
             value=value_scaling,
             location=scaling,
-            bands=tuple(np.unique(band).tolist()),
-            resolution=scaled_resolution(self.resolution, spacing, scaling.scale, extent),
-            extent=extent,
+            bands=bands,
+            resolution=scaled_resolution(self.resolution, axis.spacings, scaling.scale, axis.extent),
+            extent=axis.extent,
             **learn_metadata(objects, where, self.metadata)._asdict(),
-            grid=default_grid(location, band, n_points) if not arrays else (("", tuple(range(len(objects[0])))),),
+            grid=axis.grid if not arrays else (("", tuple(range(len(objects[0])))),),
             error=float(np.median(errors)) / value_scaling.scale if len(errors) else None,
             n_points=n_points,
             arrays=arrays,
-            ranges={"value": range_of(value), "location": range_of(location)},
+            ranges={"value": range_of(value)} | ({} if new.cycle else {"location": range_of(location)}),
             time_scale=None if arrays else tables.time_scale(objects[0][new.location]),
         )
         return replace(new, learned=learned)
@@ -158,13 +169,13 @@ class Sequence(Modality):
             raise ValueError(f"Sequence(metadata={self.metadata!r}): give a tuple, ({self.metadata!r},).")
         if duplicate := tables.first_duplicate(self.metadata):
             raise ValueError(f"Sequence(metadata=...): {duplicate!r} is named twice.")
-        if self.resolution is not None:
-            wanted = (
-                f"Sequence(resolution={self.resolution!r}): a positive number in the unit of the location is needed."
-            )
-            if not isinstance(self.resolution, Real):
+        for name in ("resolution", "cycle"):
+            if (given := getattr(self, name)) is None:
+                continue
+            wanted = f"Sequence({name}={given!r}): a positive number in the unit of the location is needed."
+            if not isinstance(given, Real):
                 raise TypeError(wanted)
-            if not 0 < self.resolution < np.inf:
+            if not 0 < given < np.inf:
                 raise ValueError(wanted)
 
     @property
@@ -283,6 +294,8 @@ class Sequence(Modality):
             by_role = {role: units[name] for role in ("value", "location") if (name := getattr(self, role)) in units}
             raw |= {"value": nothing, "error": nothing}
             raw |= tables.read_points(objects, self._roles, where, by_role, whose, scale=scale, values=values)
+        if self.cycle is not None:
+            raw["location"] = np.mod(raw["location"], self.cycle)
         raw["seen"] = np.isfinite(raw["value"]) & np.isfinite(raw["location"])
         if self.band is not None:
             raw["seen"] &= raw["band"] != ""
@@ -309,7 +322,8 @@ class Sequence(Modality):
         for band in np.unique(target.band):
             own, there = record.observed & (record.band == band), target.band == band
             if own.any():
-                values[there] = np.interp(target.location[there], record.location[own], record.value[own])
+                known = record.location[own], record.value[own]
+                values[there] = np.interp(target.location[there], *known, period=self._scaled_cycle)
         return values
 
     def typical_metadata(self, record: Record) -> Record:
@@ -355,7 +369,12 @@ class Sequence(Modality):
 
     def separations(self) -> Separations:
         """Return the separations of scaled locations."""
-        return Separations((self.learned.resolution,), (self.learned.extent,), len(self.learned.bands))
+        learned = self.learned
+        return Separations((learned.resolution,), (learned.extent,), len(learned.bands), self._scaled_cycle)
+
+    @property
+    def _scaled_cycle(self) -> float | None:
+        return None if self.cycle is None else self.cycle / self.learned.location.scale
 
     def tokenizer(self, model_dim: int) -> SequenceTokenizer:
         """Return a new tokenizer."""
@@ -367,6 +386,7 @@ class Sequence(Modality):
             n_labels=[len(seen) for seen in learned.labels.values()],
             extent=learned.extent,
             resolution=learned.resolution,
+            cycle=self._scaled_cycle,
         )
 
     def head(self, model_dim: int) -> SequenceHead:

@@ -103,6 +103,8 @@ class SpectralSeries(Sequence):
         """Return a copy completed with what `Sequence.learn` finds, and with the epochs."""
         where = where or [f"X[{i}]" for i in range(len(objects))]
         new = super().learn(objects, where)
+        if new.cycle is not None:
+            raise TableError(f"Of a SpectralSeries '{new.location}' is a line: it has no cycle={new.cycle:g}.")
         tables.find_column(objects[0], "epoch", self.epoch, where[0])
         unit = tables.unit_of(objects[0], self.epoch)
         each = [self._epochs_of(obj, unit, place, where[0]) for obj, place in zip(objects, where, strict=True)]
@@ -164,7 +166,7 @@ class SpectralSeries(Sequence):
 
     def separations(self) -> Separations:
         """Return the separations along both axes."""
-        (finest, longest, n_bands), epochs = super().separations(), self.epochs
+        (finest, longest, n_bands, _), epochs = super().separations(), self.epochs
         return Separations((*finest, epochs.resolution), (*longest, epochs.extent), n_bands)
 
     def tokenizer(self, model_dim: int) -> SeriesTokenizer:

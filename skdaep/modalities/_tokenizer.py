@@ -22,12 +22,14 @@ class SequenceTokenizer(nn.Module):
     ----------
     extent, resolution : float
         Range and finest spacing of scaled locations, see `frequency_range`.
+    cycle : float or None, default=None
+        After how much scaled locations are the same again, see `Sinusoids`.
     """
 
-    def __init__(self, model_dim, n_bands, n_numbers, n_labels, extent, resolution):
+    def __init__(self, model_dim, n_bands, n_numbers, n_labels, extent, resolution, cycle=None):
         super().__init__()
         self.value = nn.Linear(1, model_dim)
-        self.location = NumberEmbedding(model_dim, *frequency_range(extent, resolution))
+        self.location = NumberEmbedding(model_dim, *frequency_range(extent, resolution), cycle)
         self.band = nn.Embedding(n_bands, model_dim) if n_bands > 1 else None
         self.join = nn.Linear(2 * model_dim, model_dim)
         # Standardised metadata: a quarter turn over +-4 standard deviations, down to 1/16 of one.

@@ -93,9 +93,9 @@ def _check_state(arrays: Arrays, expected: dict[str, torch.Tensor], where: str) 
 def _check_correlation(correlation: Correlation, modality: Modality) -> None:
     if not correlation.scales:
         return
-    _, longest, n_bands = modality.separations()
-    if correlation.n_bands != n_bands or correlation.by_axis.shape[1] != len(longest):
-        raise ValueError(f"{correlation} in {n_bands} bands along {len(longest)} axes")
+    here = modality.separations()
+    if correlation.n_bands != here.n_bands or correlation.by_axis.shape[1] != len(here.longest):
+        raise ValueError(f"{correlation} in {here.n_bands} bands along {len(here.longest)} axes")
 
 
 def trial(model: Model) -> None:

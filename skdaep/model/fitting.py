@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..modalities import Modality, Record
 from ..nn.batch import Batch, Ragged
 from ..objectives import Objective
-from ..training import autocast, generator_of, resolve_precision, token_batches, train
+from ..training import Checkpoint, autocast, generator_of, resolve_precision, token_batches, train
 from .model import Model
 from .passes import collate
 
@@ -58,6 +58,7 @@ def train_model(
     split: Split,
     training: Training,
     on_epoch_end: Callable[[dict[str, Any], Objective], bool] = lambda record, module: False,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Model, list[dict[str, Any]]]:
     """Return a trained model and the records of its training, which starts from the weights of `model`.
 
@@ -73,15 +74,19 @@ def train_model(
         How.
     on_epoch_end : callable
         Called with each record and the module with averaged weights; True stops training.
+    checkpoint : Checkpoint or None
+        Where the state of training is kept, and may come from.
     """
     device = torch.device(model.device)
     dtype = resolve_precision(training.precision, device, training=True)
     stores = collate(model.modalities, [records[i] for i in split.train], device)
-    objective = model.revived()
-    validation = None
+    objective, held_out, validation = model.revived(), None, None
     if len(split.validation):
         held_out = collate(model.modalities, [records[i] for i in split.validation], device)
         validation = Validation(held_out, training, model.seed + 1, device, dtype)
+    if not model.weights:  # a fresh fit
+        objective.prepare(model.modalities, stores, held_out, model.seed)
+        objective.to(device)
     history = train(
         objective,
         Batches(model.modalities, stores, split.train, training, model.seed, device),
@@ -89,12 +94,14 @@ def train_model(
         generator=generator_of(model.seed, device),
         steps_per_record=training.steps_per_record(len(split.train)),
         validation=validation,
+        keep_start=objective.starts_solved,
         n_iter_no_change=training.n_iter_no_change,
         solver=training.solver,
         learning_rate_init=training.learning_rate_init,
         weight_decay=training.weight_decay,
         precision=lambda: autocast(device, dtype),
         on_epoch_end=on_epoch_end,
+        checkpoint=checkpoint,
     )
     return model.with_weights(objective.eval()), history
 
@@ -138,12 +145,33 @@ class Batches:
         self.budget = _budget(self.lengths, training.batch_size)
         self.rng = np.random.default_rng([seed, 1])
         self.generator = generator_of(seed + 2, device)
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        self.shuffled_from, self.n_given = self.rng.bit_generator.state, 0
+        self.epoch = list(token_batches(self.lengths, self.budget, self.rng))
 
     def __iter__(self) -> Iterator[tuple[dict[str, Batch], list[int]]]:
-        while True:
-            for index in token_batches(self.lengths, self.budget, self.rng):
-                on_device = torch.from_numpy(index).to(self.device)
-                yield {k: self._batch(k, on_device) for k in self.stores}, self.names[index].tolist()
+        return self
+
+    def __next__(self) -> tuple[dict[str, Batch], list[int]]:
+        if self.n_given == len(self.epoch):
+            self._begin_epoch()
+        index = self.epoch[self.n_given]
+        self.n_given += 1
+        on_device = torch.from_numpy(index).to(self.device)
+        return {k: self._batch(k, on_device) for k in self.stores}, self.names[index].tolist()
+
+    def state(self) -> dict[str, Any]:
+        """Return what the batches to come depend on."""
+        return {"rng": self.shuffled_from, "n_given": self.n_given, "generator": self.generator.get_state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on as from a state."""
+        self.rng.bit_generator.state = state["rng"]
+        self._begin_epoch()
+        self.n_given = state["n_given"]
+        self.generator.set_state(state["generator"])
 
     def _batch(self, name: str, index: torch.Tensor) -> Batch:
         batch = self.stores[name].subset(index, self.max_points, self.generator)
@@ -167,6 +195,7 @@ class Validation:
     def __call__(self, objective: Objective) -> float:
         """Return the mean loss."""
         generator = generator_of(self.seed, self.device)
+        objective.eval()
         with torch.inference_mode(), autocast(self.device, self.dtype):
             losses = [objective.loss(batch, generator)["loss"] for batch in self.batches]
         return torch.cat(losses).mean().item()

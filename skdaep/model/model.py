@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
@@ -16,7 +15,7 @@ from ..diffusion.noise import Correlation
 from ..modalities import Modality, Record
 from ..objectives import OBJECTIVES, Objective
 from ..registry import register
-from ..training import autocast, resolve_precision, seeded
+from ..training import Checkpoint, autocast, resolve_precision, seeded
 from . import passes, prior
 from .correlation import learn_correlation
 from .draws import Source, content_key, posterior_draws, some_observed
@@ -24,8 +23,6 @@ from .state import from_json, of_another_name, to_json
 
 #: every kind of model by its name, for files
 MODELS: dict[str, type] = {}
-#: one module is built at a time: two threads that share a model get one
-BUILDING = threading.RLock()
 
 Arrays = dict[str, NDArray[Any]]
 Records = Sequence[dict[str, Record]]
@@ -88,7 +85,7 @@ class Model:
     # --- the live module ----------------------------------------------------------------------------
 
     def build(self) -> Objective:
-        """Return a freshly initialised objective; the global generator is left as it was."""
+        """Return a freshly initialised objective; no global generator is drawn from."""
         with seeded(self.seed):
             return self.objective.assembled(self.modalities, self.shapes(), self.options)
 
@@ -102,12 +99,10 @@ class Model:
         return self.networks | {"hidden_length": hidden}
 
     def live(self) -> Objective:
-        """Return the objective on its device, ready to run; it is made once."""
+        """Return the objective on its device, ready to run; threads that share the model get the same one."""
         module: Objective | None = vars(self).get("_live")
-        if module is None:
-            with BUILDING:
-                module = vars(self).get("_live") or self.revived().eval()
-                vars(self)["_live"] = module
+        if module is None:  # no lock, which a fork could leave locked: of two that are made at once, one stays
+            module = vars(self).setdefault("_live", self.revived().eval())
         return module
 
     def revived(self) -> Objective:
@@ -153,9 +148,11 @@ class Model:
             learned = learn_correlation(self.live(), self.modalities, records, torch.device(self.device))
         return self._sharing(correlation=learned)
 
-    def with_prior(self, Z: NDArray[Any], max_iter: int) -> tuple[Self, list[dict[str, Any]]]:
+    def with_prior(
+        self, Z: NDArray[Any], max_iter: int, checkpoint: Checkpoint | None = None
+    ) -> tuple[Self, list[dict[str, Any]]]:
         """Return a model with a prior learned from codes, and the records of its training."""
-        learned, history = prior.learn(Z.reshape(len(Z), -1), self.seed, self.device, max_iter)
+        learned, history = prior.learn(Z.reshape(len(Z), -1), self.seed, self.device, max_iter, checkpoint)
         return self._sharing(prior=arrays_of(learned)), history
 
     def _sharing(self, **changes: Any) -> Self:

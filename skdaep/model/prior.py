@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..objectives.prior import Prior
-from ..training import generator_of, seeded, train
+from ..training import Checkpoint, generator_of, seeded, train
 
 BATCH_SIZE = 128
 VALIDATION_FRACTION = 0.1
@@ -19,8 +19,10 @@ PATIENCE = 20  # records
 LEAST = 10  # objects
 
 
-def learn(Z: NDArray[Any], seed: int, device: str, max_iter: int) -> tuple[Prior, list[dict[str, Any]]]:
-    """Return a prior of codes (n, K * D), and the records of its training.
+def learn(
+    Z: NDArray[Any], seed: int, device: str, max_iter: int, checkpoint: Checkpoint | None = None
+) -> tuple[Prior, list[dict[str, Any]]]:
+    """Return a prior of codes (n, K * D), and the records of its training, whose state `checkpoint` may keep.
 
     A tenth of the objects decides when to stop, so that the prior does not learn the training objects by heart.
 
@@ -39,7 +41,7 @@ def learn(Z: NDArray[Any], seed: int, device: str, max_iter: int) -> tuple[Prior
         prior = Prior(shown.mean(0).cpu(), shown.std(0).clamp(min=1e-6).cpu()).to(device)
     history = train(
         prior,
-        _batches(shown, seed),
+        _Batches(shown, seed),
         max_iter=max_iter,
         generator=generator_of(seed, shown.device),
         steps_per_record=min(50, max_iter),
@@ -47,6 +49,7 @@ def learn(Z: NDArray[Any], seed: int, device: str, max_iter: int) -> tuple[Prior
         n_iter_no_change=PATIENCE,
         solver="adamw",
         learning_rate_init=1e-3,
+        checkpoint=checkpoint,
     )
     return prior, history
 
@@ -61,7 +64,8 @@ def expected_state(size: int) -> dict[str, Tensor]:
 def draw(state: dict[str, NDArray[Any]], noise: NDArray[Any], device: str) -> NDArray[Any]:
     """Return codes drawn from a prior, of which the state is given, by noise of their shape."""
     arrays = {k: torch.from_numpy(v) for k, v in state.items()}
-    prior = Prior(arrays["mean"], arrays["scale"])
+    with seeded(0):  # its first weights are replaced at once
+        prior = Prior(arrays["mean"], arrays["scale"])
     prior.load_state_dict(arrays)
     z: NDArray[Any] = prior.to(device).eval().draw(lambda: torch.from_numpy(noise).to(device)).cpu().numpy()
     return z
@@ -78,8 +82,23 @@ class _Validation:
             return prior.loss(self.Z, generator_of(self.seed, self.Z.device))["loss"].mean().item()
 
 
-def _batches(Z: Tensor, seed: int) -> Iterator[tuple[Tensor, list[int]]]:
-    rng = np.random.default_rng([seed, 4])
-    while True:
-        index = rng.choice(len(Z), min(BATCH_SIZE, len(Z)), replace=False)
-        yield Z[torch.from_numpy(index).to(Z.device)], index.tolist()
+class _Batches:
+    """Endless batches, each a random part of the codes."""
+
+    def __init__(self, Z: Tensor, seed: int):
+        self.Z, self.rng = Z, np.random.default_rng([seed, 4])
+
+    def __iter__(self) -> Iterator[tuple[Tensor, list[int]]]:
+        return self
+
+    def __next__(self) -> tuple[Tensor, list[int]]:
+        index = self.rng.choice(len(self.Z), min(BATCH_SIZE, len(self.Z)), replace=False)
+        return self.Z[torch.from_numpy(index).to(self.Z.device)], index.tolist()
+
+    def state(self) -> dict[str, Any]:
+        """Return what the batches to come depend on."""
+        return dict(self.rng.bit_generator.state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on as from a state."""
+        self.rng.bit_generator.state = state

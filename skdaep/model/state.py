@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ def to_json(x: Any) -> Any:
         return [to_json(v) for v in x]
     if isinstance(x, dict):
         return {"dict": {str(k): to_json(v) for k, v in x.items()}}
+    if isinstance(x, os.PathLike):
+        return os.fspath(x)
     kind = type(x)
     if STORABLE.get(kind.__name__) is kind:
         return {kind.__name__: {f.name: to_json(getattr(x, f.name)) for f in dataclasses.fields(x)}}

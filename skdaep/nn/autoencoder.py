@@ -82,14 +82,20 @@ class Autoencoder(nn.Module):
         self.from_bottleneck = nn.Linear(bottleneck_dim, model_dim)
         self.place = learned_queries(bottleneck_length, model_dim)  # tells the bottleneck tokens apart
 
-    def encode(self, batches: dict[str, Batch]) -> Tensor:
-        """Return the bottleneck (B, K, D n_moments) of observed points and metadata; absent modalities do not count."""
+    def encode(self, batches: dict[str, Batch], further: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Return the bottleneck (B, K, D n_moments) of observed points and metadata; absent modalities do not count.
+
+        `further` are more tokens (B, T, W) of a modality.
+        """
         tokens, observed = {}, {}
         for name, batch in batches.items():
             tokenizer = self.encoder_tokenizers[name]
             context, present = tokenizer.context(batch)
             tokens[name] = torch.cat([tokenizer.add_values(tokenizer.queries(batch), batch.value), context], 1)
             observed[name] = torch.cat([batch.observed, present & batch.present[:, None]], 1)
+        for name, more in (further or {}).items():
+            here = batches[name].present[:, None].expand(more.shape[:2])
+            tokens[name], observed[name] = torch.cat([tokens[name], more], 1), torch.cat([observed[name], here], 1)
         return self.encoder(tokens, observed)
 
     def condition(self, name: str, z: Tensor, query: Batch) -> tuple[Tensor, Tensor]:

@@ -14,16 +14,19 @@ class Sinusoids(nn.Module):
     .. math:: \phi(x) = \bigl(\sin 2\pi f_k x,\ \cos 2\pi f_k x\bigr)_{k=1..n}
 
     with frequencies :math:`f_k` in geometric progression from `lowest` to `highest` cycles per unit of x.
-    The lowest should turn less than once over the data, the highest resolve the finest spacing.
+    The lowest should turn less than once over the data, the highest resolve the finest spacing. On a circle, numbers
+    `cycle` apart are one: there all are rounded to whole turns in a cycle, of which none is taken twice.
     """
 
     angular: Tensor
 
-    def __init__(self, lowest: float, highest: float, n_frequencies: int):
+    def __init__(self, lowest: float, highest: float, n_frequencies: int, cycle: float | None = None):
         super().__init__()
         frequencies = torch.logspace(math.log10(lowest), math.log10(highest), n_frequencies)
+        if cycle is not None:
+            frequencies = (frequencies * cycle).round().clamp(min=1).unique() / cycle
         self.register_buffer("angular", 2 * math.pi * frequencies)
-        self.width = 2 * n_frequencies
+        self.width = 2 * len(frequencies)
 
     def forward(self, x: Tensor) -> Tensor:
         phase = x[..., None] * self.angular  # (..., n)
@@ -33,9 +36,9 @@ class Sinusoids(nn.Module):
 class NumberEmbedding(nn.Module):
     """Sinusoids and a small MLP: a number (...) to a vector (..., model_dim)."""
 
-    def __init__(self, model_dim: int, lowest: float, highest: float, n_frequencies: int):
+    def __init__(self, model_dim: int, lowest: float, highest: float, n_frequencies: int, cycle: float | None = None):
         super().__init__()
-        self.features = Sinusoids(lowest, highest, n_frequencies)
+        self.features = Sinusoids(lowest, highest, n_frequencies, cycle)
         first, last = nn.Linear(self.features.width, model_dim), nn.Linear(model_dim, model_dim)
         self.mlp = nn.Sequential(first, nn.GELU(), last)
         for layer in (first, last):  # a token must tell where as loudly as what, from the first step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +71,8 @@ class Objective(nn.Module):
         Whether `decode` given noise draws measurements, with their scatter.
     in_closed_form : bool
         Whether it is solved at once, by `solve`, in place of being trained.
+    starts_solved : bool
+        Whether it predicts well before the first step: its start is kept where training does not better it.
     decoding_options : frozenset of str
         Options that may change after training, since no weight depends on them.
     training_options : frozenset of str
@@ -89,6 +91,7 @@ class Objective(nn.Module):
     has_decoder: ClassVar[bool] = True
     measures: ClassVar[bool] = False
     in_closed_form: ClassVar[bool] = False
+    starts_solved: bool = False
     decoding_options: ClassVar[frozenset[str]] = frozenset()
     training_options: ClassVar[frozenset[str]] = frozenset(
         {"n_queries", "typical_errors", "drop_modality", "modality_weights"}
@@ -124,7 +127,7 @@ class Objective(nn.Module):
         return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
     @classmethod
-    def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Objective:
+    def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Self:
         """Return an objective with freshly initialised networks."""
         return cls(Autoencoder(modalities, n_moments=cls.n_moments, **networks), **options)
 
@@ -135,7 +138,7 @@ class Objective(nn.Module):
         networks: dict[str, Any],
         options: dict[str, Any],
         state: dict[str, Tensor],
-    ) -> Objective:
+    ) -> Self:
         """Return an objective with the weights of a state."""
         objective = cls.assembled(modalities, networks, options)
         objective.load_state_dict(state)
@@ -168,6 +171,15 @@ class Objective(nn.Module):
     ) -> tuple[Objective, list[dict[str, Any]]]:
         """Return the objective of stores by modality and the records of its fit, where `in_closed_form`."""
         raise NotImplementedError
+
+    def prepare(
+        self,
+        modalities: dict[str, Any],
+        stores: dict[str, Ragged],
+        held_out: dict[str, Ragged] | None,
+        seed: int,
+    ) -> None:
+        """Learn before the first step of a fresh fit what needs no steps; `of_state` restores it later."""
 
     def prior_draw(self, noise: Tensor) -> Tensor:
         """Return codes (B, K, D) of new objects, given standard normal noise, where `has_prior`."""

@@ -10,7 +10,8 @@ the object and not its sampling.
 from __future__ import annotations
 
 import copy
-from typing import Any
+import math
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +20,12 @@ from ..diffusion.process import PREDICTIONS, add_noise, input_scale, posterior_m
 from ..diffusion.samplers import SAMPLERS, sample
 from ..diffusion.schedules import LEAST_ALPHA, N_STEPS, SCHEDULES
 from ..nn.autoencoder import Autoencoder
-from ..nn.batch import Batch
+from ..nn.batch import Batch, Ragged
 from ..nn.names import ModulesByName
 from ..nn.positions import NumberEmbedding
-from ._base import NextNoise, Objective, random_share
+from ._base import Bottleneck, NextNoise, Objective, random_share
 from .contrastive import Alignment
+from .core import CORES, silence
 
 
 class Spread(nn.Module):
@@ -42,18 +44,30 @@ class Spread(nn.Module):
         super().__init__()
         self.level = nn.Parameter(torch.tensor(-1.0 / self.RATE))
         self.head = copy.deepcopy(head)
-        for p in list(self.head.parameters())[-2:]:  # weight and bias of its last layer: all alike at first
-            nn.init.zeros_(p)
+        silence(self.head)  # all alike at first
+
+    def start_at(self, spread: float) -> None:
+        """Begin with a spread that is known."""
+        nn.init.constant_(self.level, math.log(spread) / self.RATE)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the spread of each value, from tokens (B, L, W), which are there for the values: no gradient."""
         return (self.RATE * self.level + self.head(tokens.detach())).clamp(*self.RANGE).exp()
 
 
+class Condition(NamedTuple):
+    """What is constant while an object is denoised."""
+
+    context: Tensor  # (B, C, W)
+    present: Tensor  # (B, C)
+    known: Tensor | float  # (B, L), added to the network's output
+
+
 class Denoising(Objective):
     """Predict "epsilon", "x0" or "v" from noisy values, their locations, z, metadata and diffusion time.
 
-    With `contrastive_weight` so many times the InfoNCE between the encodings of each modality alone is added.
+    With `contrastive_weight` so many times the InfoNCE between the encodings of each modality alone is added. A `core`,
+    one of `CORES`, knows part of the answer in closed form.
     """
 
     draws = "noise"
@@ -70,9 +84,13 @@ class Denoising(Objective):
         sampler: str,
         n_sampling_steps: int,
         contrastive_weight: float = 0.0,
+        core: str | None = None,
         **options: Any,
     ):
         super().__init__(autoencoder, **options)
+        if core is not None and prediction != "x0":
+            raise ValueError(f'core={core!r} knows x0 in part, and prediction={prediction!r}; use prediction="x0".')
+        self.core, self.starts_solved = CORES[core](autoencoder), core is not None
         self.prediction = prediction
         self.schedule = SCHEDULES[schedule]()
         self.sampler, self.n_sampling_steps = SAMPLERS[sampler], n_sampling_steps
@@ -87,9 +105,40 @@ class Denoising(Objective):
         self.contrastive_weight = contrastive_weight
         self.alignment = Alignment() if contrastive_weight else None
 
+    @classmethod
+    def of_state(
+        cls,
+        modalities: dict[str, Any],
+        networks: dict[str, Any],
+        options: dict[str, Any],
+        state: dict[str, Tensor],
+    ) -> Self:
+        """Return the objective of a state, that of its core included."""
+        objective = cls.assembled(modalities, networks, options)
+        objective.core.restore({k.removeprefix("core."): v for k, v in state.items() if k.startswith("core.")})
+        objective.load_state_dict(state)
+        return objective
+
+    def prepare(
+        self,
+        modalities: dict[str, Any],
+        stores: dict[str, Ragged],
+        held_out: dict[str, Ragged] | None,
+        seed: int,
+    ) -> None:
+        """Learn the core, and let spreads begin at what it leaves over."""
+        weigh_errors = bool(self.typical_errors)
+        for name, spread in self.core.learn(modalities, stores, held_out, weigh_errors, seed).items():
+            self.spreads[name].start_at(spread)
+
+    def encode(self, batches: dict[str, Batch]) -> Bottleneck:
+        """Return the bottleneck of batches by modality, from all their points."""
+        return Bottleneck(self.core.encode(self.autoencoder, batches))
+
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the prediction, per object, and how well its modalities agree, if asked."""
-        z = self.encode(random_share(self.some_modalities(batches, generator), generator)).mean
+        shown = random_share(self.some_modalities(batches, generator), generator)
+        z = self.core.encode(self.autoencoder, shown, generator if self.training else None)
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
             query = self.decoded_points(batch)
@@ -99,7 +148,7 @@ class Denoising(Objective):
             noise = torch.randn(x0.shape, generator=generator, device=generator.device)
             x_t = add_noise(x0, noise, alpha, sigma)
             tokenizer = self.autoencoder.decoder_tokenizers[name]
-            condition = self.autoencoder.condition(name, z, query)
+            condition = self.condition(name, z, query)
             out = self.network(name, x_t, t, tokenizer.queries(query), condition, query.observed)
             target = PREDICTIONS[self.prediction].target
             return self.mean_over_points(name, (out - target(x0, noise, alpha, sigma)) ** 2, query)
@@ -122,18 +171,22 @@ class Denoising(Objective):
         t = u if self.prediction == "epsilon" else 1.2 * u.sqrt()
         return torch.ceil(t * N_STEPS).clamp(min=1, max=N_STEPS) / N_STEPS
 
+    def condition(self, name: str, z: Tensor, query: Batch) -> Condition:
+        """Return what a code says, to the network and without it."""
+        return Condition(*self.autoencoder.condition(name, z, query), self.core.curve(z, query))
+
     def network(
-        self, name: str, x_t: Tensor, t: Tensor, queries: Tensor, condition: tuple[Tensor, Tensor], observed: Tensor
+        self, name: str, x_t: Tensor, t: Tensor, queries: Tensor, condition: Condition, observed: Tensor
     ) -> Tensor:
-        """Return the network's output (B, L) at times t (B,)."""
+        """Return the network's output (B, L) at times t (B,), and what is known without it."""
         alpha, sigma = self.levels(t, x_t)
         tokenizer = self.autoencoder.decoder_tokenizers[name]
         tokens = tokenizer.add_values(queries, x_t * input_scale(self.prediction, alpha))
-        context, present = condition
+        context, present, known = condition
         context = torch.cat([self.time(t)[:, None], context], 1)
         present = torch.cat([present.new_ones(len(t), 1), present], 1)
         tokens = self.autoencoder.decode_tokens(name, tokens, context, present, observed)
-        out = self.autoencoder.heads[name](tokens)
+        out = self.autoencoder.heads[name](tokens) + known
         if name not in self.spreads:
             return out
         return posterior_mean(x_t, out, self.spreads[name](tokens), alpha, sigma)
@@ -153,7 +206,7 @@ class Denoising(Objective):
     ) -> Tensor:
         """Return a draw, or without `noise` the conditional mean: the denoiser's answer at t = 1, to no signal."""
         queries = self.autoencoder.decoder_tokenizers[name].queries(query)  # constant along the sampling loop
-        condition = self.autoencoder.condition(name, z, query)
+        condition = self.condition(name, z, query)
         to_x0 = PREDICTIONS[self.prediction].to_x0
 
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ they decode to.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from ..linear import FactorAnalysis, Points, Posterior, fit, root_of
 from ..nn.batch import Batch, Ragged
 from ._base import Bottleneck, Experts, NextNoise, Objective
+from .core import number_of_bands
 
 
 class FunctionalPCA(Objective):
@@ -55,16 +56,10 @@ class FunctionalPCA(Objective):
     ) -> tuple[FunctionalPCA, list[dict[str, Any]]]:
         """Return the objective of stores by modality, of which there is one, and the history of its fit."""
         ((name, modality),) = modalities.items()
-        if modality.geometry.separations and modality.geometry.n_axes > 1:
-            raise ValueError(
-                f"FunctionalPCA takes points on a line or images of one size, not points of a {modality.geometry.name} "
-                f"with {modality.geometry.n_axes} axes; use DAEPEncoder."
-            )
-        n_bands = modality.separations().n_bands if modality.geometry.separations else 1
         factors, history = fit(
             Points.of(stores[name]),
             networks["bottleneck_length"],
-            n_bands=n_bands,
+            n_bands=number_of_bands(modality, "FunctionalPCA", "DAEPEncoder"),
             validation=None if held_out is None else Points.of(held_out[name]),
             smoothness=options["smoothness"],
             weigh_errors=options["error_weighting"],
@@ -81,10 +76,13 @@ class FunctionalPCA(Objective):
         networks: dict[str, Any],
         options: dict[str, Any],
         state: dict[str, Tensor],
-    ) -> FunctionalPCA:
+    ) -> Self:
         """Return the objective of a state."""
         (name,) = modalities
-        return cls(name, FactorAnalysis.of_state({k.removeprefix("factors."): v for k, v in state.items()}))
+        factors = FactorAnalysis.of_state({k.removeprefix("factors."): v for k, v in state.items()})
+        if factors.n_components != networks["bottleneck_length"]:
+            raise ValueError(f"{factors.n_components} components do not make {networks['bottleneck_length']} scores.")
+        return cls(name, factors)
 
     @classmethod
     def expected_state(

@@ -69,10 +69,11 @@ class Part:
         second, columns = self.modality.second_axis, self.modality.columns
         if second is None:
             return table
-        place = table[second].quantity if table[second].unit is not None else table[second]
+        unit = tables.unit_of(table, second)
+        place = _told_apart(np.asarray(table[second], float))
         bands = [""] * len(table) if columns.band is None else [f"{band} " for band in table[columns.band]]
         out = table.copy(copy_data=False)
-        out[CURVE] = [f"{band}{second} = {x:g}" for band, x in zip(bands, place, strict=True)]
+        out[CURVE] = [f"{band}{second} = {x}{f' {unit}' if unit else ''}" for band, x in zip(bands, place, strict=True)]
         return out
 
     def from_curves(self, extended: Table, table: Table) -> Table:
@@ -131,6 +132,13 @@ class Part:
         whole = [{**x, self.name: t} for x, t in zip(X, fine, strict=True)] if self.several else fine
         decoded = self.reconstruct(whole, n_draws)
         return own, rebuilt, [self.as_curves(t)[len(measured) :] for t, measured in zip(decoded, own, strict=True)]
+
+
+def _told_apart(numbers: np.ndarray) -> list[str]:
+    """Return numbers as text, with as many digits as tell different ones apart."""
+    different = np.unique(numbers)
+    digits = next(n for n in range(3, 18) if len({f"{x:.{n}g}" for x in different}) == len(different))
+    return [f"{x:.{digits}g}" for x in numbers]
 
 
 def check_n_draws(n_draws: int | None) -> None:

@@ -10,23 +10,30 @@ Open: a new step is a subclass of `TableTransformer`, in a file of its own famil
 
 from ._augment import augment
 from ._base import TableTransformer
-from ._frames import PhaseFold, PhaseFromPeak, RestFrame
+from ._fold import PhaseFold
+from ._frames import PhaseFromPeak, RestFrame
+from ._levels import Standardize, ZScore
 from ._magnitudes import FluxToMagnitude, MagnitudeToFlux
+from ._meta import MetaFeatures
 from ._object import Points
+from ._period import FindPeriod
 from ._points import MedianFilter, SignalToNoiseCut
-from ._values import Arcsinh, Log10, ZScore
+from ._values import Arcsinh, Log10
 
 __all__ = [
     "Arcsinh",
+    "FindPeriod",
     "FluxToMagnitude",
     "Log10",
     "MagnitudeToFlux",
     "MedianFilter",
+    "MetaFeatures",
     "PhaseFold",
     "PhaseFromPeak",
     "Points",
     "RestFrame",
     "SignalToNoiseCut",
+    "Standardize",
     "TableTransformer",
     "ZScore",
     "augment",

@@ -110,6 +110,26 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """
         return self.is_magnitude_
 
+    def cycle_after(self) -> float | None:
+        """Return after how much locations that the step has changed are the same again.
+
+        Returns
+        -------
+        cycle : float or None
+            None, the default, where they lie on a line. Else it stands in the meta of their column, for `Sequence`.
+        """
+        return None
+
+    def roles_read(self) -> tuple[str, ...]:
+        """Return the roles of the columns that the step reads; by default those that it has parameters for.
+
+        Returns
+        -------
+        roles : tuple of str
+            Of "value", "location", "band", "error" and the like.
+        """
+        return tuple(role for role in tables.Columns._fields if hasattr(self, role))
+
     def forward(self, points: Points) -> Points:
         """Return a transformed object.
 
@@ -224,7 +244,8 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         before = [self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(self._objects(X))]
         pairs = zip(before, self.forward_all(before), strict=True)
         magnitude = self.is_magnitude_after()
-        return [self._cut(self._write(old, new, self.units_out_, magnitude), new) for old, new in pairs]
+        written = ((self._write(old, new, self.units_out_, magnitude, self.cycle_after()), new) for old, new in pairs)
+        return [self._cut(table, new) for table, new in written]
 
     def inverse_transform(self, X):
         """Return objects, perhaps decoded by an encoder, in the units and frame of fit.
@@ -297,7 +318,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     def _find(self, table: Table) -> tables.Columns:
         """Return the columns of the roles that the step has parameters for, and what says that a value is none."""
-        names = {role: getattr(self, role) for role in tables.Columns._fields if hasattr(self, role)}
+        names = {role: getattr(self, role) for role in self.roles_read()}
         return tables.Columns.find(table, "X[0]", names, ("value", "location", *self.required_roles()), self._ask)
 
     def _units_of(self, table: Table) -> dict[str, str | None]:
@@ -359,7 +380,9 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     # --- writing ------------------------------------------------------------------------------------
 
-    def _write(self, old: Points, new: Points, units: dict, magnitude: bool | None) -> Table:
+    def _write(
+        self, old: Points, new: Points, units: dict, magnitude: bool | None, cycle: float | None = None
+    ) -> Table:
         """Return a new Table in which the columns that the step changed are replaced.
 
         Where neither unit nor name of the values says rightly whether they are magnitudes, a mark in the meta of their
@@ -378,6 +401,8 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             columns[name] = _column(after, _unit_of_role(units, role), columns[name], kind)
             if role == "value" and magnitude not in (None, tables.is_magnitude(name, units[role])):
                 columns[name].info.meta = {tables.MAGNITUDE: magnitude}
+            if role == "location" and cycle is not None:
+                columns[name].info.meta = {tables.CYCLE: cycle}
         columns = {name: column for name, column in (columns | new.other).items() if column is not None}
         return kind(columns, meta=new.meta, copy=True)
 

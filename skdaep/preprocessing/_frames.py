@@ -1,4 +1,4 @@
-"""Where and when an object was measured, in a frame of its own: rest frame, phase from peak, phase of a period."""
+"""Where and when an object was measured, in a frame of its own: rest frame, phase from peak."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from numbers import Real
 
 import numpy as np
 from astropy import units as u
-from astropy.time import ScaleValueError, Time
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -18,7 +17,7 @@ from sklearn.utils import check_scalar
 from .. import tables
 from ..exceptions import TableError
 from ._base import Points, TableTransformer
-from ._parameters import are_increasing, bare, in_unit_of_locations, unit_of_locations
+from ._parameters import are_increasing, bare, in_unit_of_locations
 
 
 class RestFrame(TableTransformer):
@@ -246,120 +245,3 @@ def _peak_time(time: np.ndarray, brightness: np.ndarray, error: np.ndarray, wind
     step = window / 240
     grid = np.append(np.arange(time.min(), time.max(), step), time.max())
     return float(origin + grid[np.argmax(process.predict(grid[:, None]))])
-
-
-#: cycles beyond which double precision leaves a phase fewer than two digits
-MOST_CYCLES = 1e14
-
-
-class PhaseFold(TableTransformer):
-    r"""Fold locations by a period: phases from 0 to 1 and, beside them, the number of the cycle.
-
-    With period :math:`P` and epoch :math:`t_0`, :math:`(t - t_0) / P` is split into its whole part, in a new column
-    `cycle`, and the rest, the phase. The epoch goes into the meta as `key`. The way back puts both together; a Table
-    without the new column, as an encoder decodes, comes back within one period of the epoch.
-
-    Parameters
-    ----------
-    period : str, float or Quantity, default="period"
-        Key in meta, any case, or a period for all, in the unit of the locations of fit if it has none.
-    epoch : str, float, Quantity, Time or None, default=None
-        Where the phase is 0: a key in meta or a location for all. None: the first location of each object. A Time, here
-        or in meta, goes with locations that are Times, or are called "mjd" or "jd".
-    cycle : str, default="cycle"
-        Name of the new column.
-    key : str, default="fold_epoch"
-        Key in meta under which the epoch is left.
-    location : str or None, default=None
-        Column, which keeps its name. None: found by its customary name.
-
-    Attributes
-    ----------
-    columns_, units_ : dict
-        Columns, and their units in fit, by role.
-
-    Examples
-    --------
-    >>> from astropy.table import Table
-    >>> from skdaep.preprocessing import PhaseFold
-    >>> X = [Table({"mjd": [100.0, 101.0, 105.0], "mag": [15.0, 16.0, 15.0]}, meta={"period": 4.0})]
-    >>> Z = PhaseFold().fit_transform(X)
-    >>> Z[0]["mjd"].tolist(), Z[0]["cycle"].tolist()
-    ([0.0, 0.25, 0.25], [0, 0, 1])
-    """
-
-    def __init__(self, period="period", *, epoch=None, cycle="cycle", key="fold_epoch", location=None):
-        self.period = period
-        self.epoch = epoch
-        self.cycle = cycle
-        self.key = key
-        self.location = location
-
-    def check_parameters(self):
-        if not isinstance(self.period, str):
-            check_scalar(bare(self.period), "period", Real, min_val=0, include_boundaries="neither")
-        if not (self.epoch is None or isinstance(self.epoch, (str, Time))):
-            check_scalar(bare(self.epoch), "epoch", Real)
-
-    def units_after(self):
-        return self.units_ | {"location": None}
-
-    def _number(self, points: Points, name: str) -> float:
-        """Return a parameter that is a number, or the key of one in meta."""
-        given = getattr(self, name)
-        if isinstance(given, str) and isinstance(time := tables.raw_metadata(points.table, given), Time):
-            given = time
-        if isinstance(given, Time):
-            return self._location_of(given, points)
-        if not isinstance(given, str):
-            return in_unit_of_locations(self, given, name)
-        return points.number(given, unit_of_locations(self), f" Set it, or name its key with PhaseFold({name}=...).")
-
-    def _location_of(self, time: Time, points: Points) -> float:
-        """Return where a time is on the axis of the locations."""
-        name = self.columns_["location"]
-        called = name.lower()
-        if self._scale is not None:
-            try:
-                return float(getattr(time, self._scale).mjd)
-            except ScaleValueError as error:
-                raise TableError(f"{points.where} column '{name}' and the epoch: {error}.") from None
-        if called != "jd" and not called.endswith("mjd"):  # of the heliocentre or barycentre they are minutes apart
-            raise TableError(
-                f"{points.where} column '{name}' holds numbers whose origin is not known, so the epoch, a Time, has no "
-                f"place among them; give PhaseFold(epoch=...) as a number like them."
-            )
-        return float(time.jd if called == "jd" else time.mjd)
-
-    def _period(self, points: Points) -> float:
-        period = self._number(points, "period")
-        if period <= 0:
-            raise TableError(f"{points.where} has {self.period!r} = {period:g} in meta; it must be above 0.")
-        return period
-
-    def forward(self, points):
-        seen = points.location[np.isfinite(points.location)]
-        if not len(seen):
-            raise TableError(f"{points.where} has no finite '{self.columns_['location']}'; remove the object.")
-        if self.cycle in points.table.colnames:
-            raise TableError(f"{points.where} has a column {self.cycle!r} already; set another cycle=.")
-        epoch = float(seen.min()) if self.epoch is None else self._number(points, "epoch")
-        with np.errstate(over="ignore"):  # refused just below
-            turns = (points.location - epoch) / self._period(points)
-        if len(far := np.flatnonzero(np.abs(turns) > MOST_CYCLES)):
-            name, row = self.columns_["location"], far[0]
-            raise TableError(
-                f"{points.where} column '{name}' is {points.location[row]:g} at row {row}, so many periods from the "
-                f"epoch that no phase is left; set it to NaN, or look at the period."
-            )
-        cycle = np.floor(turns)
-        phase = turns - cycle
-        # A hair before the epoch the rest rounds to 1, which is phase 0 of the next cycle.
-        phase, cycle = np.where(phase == 1, 0.0, phase), cycle + (phase == 1)
-        new = replace(points, location=phase, other={self.cycle: np.nan_to_num(cycle).astype(np.int64)})
-        return new.remember(**{self.key: epoch})
-
-    def backward(self, points):
-        cycle = points.table[self.cycle] if self.cycle in points.table.colnames else 0
-        location = points.recall(self.key) + (points.location + np.asarray(cycle)) * self._period(points)
-        return replace(points, location=location, other={self.cycle: None}).forget(self.key)

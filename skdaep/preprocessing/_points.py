@@ -62,7 +62,7 @@ class SignalToNoiseCut(TableTransformer):
 
     def units_after(self):
         self._need_kind()
-        if self._is_magnitude and self._dex is None:
+        if self.is_magnitude_ and self._dex is None:
             name, unit = self.columns_["value"], self.units_["value"]
             raise TableError(f"X[0] column '{name}' has unit '{unit}', of unknown size; convert it to mag.")
         return self.units_
@@ -71,8 +71,8 @@ class SignalToNoiseCut(TableTransformer):
         signal = np.abs(points.value)
         if self._dex is not None:
             signal = np.where(np.isfinite(signal), 1 / (np.log(10) * abs(self._dex)), np.nan)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = signal / points.error
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            ratio = signal / points.error  # infinite at an error of next to nothing
         keep = ~(ratio < self.threshold)
         best = np.argsort(-ratio)[: self.min_points]  # NaN is sorted last
         keep[best] = True

@@ -1,16 +1,14 @@
-"""Scales for the measured value: inverse hyperbolic sine, logarithm, z-score."""
+"""Scales for the measured value: inverse hyperbolic sine, logarithm."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from itertools import chain
 
 import numpy as np
 from astropy import units as u
 
 from ..exceptions import TableError
-from ._base import Points, TableTransformer
+from ._base import TableTransformer
 
 DIMENSIONLESS = {"value": None, "error": None}
 
@@ -122,119 +120,3 @@ class Log10(TableTransformer):
     def backward(self, points):
         value = 10**points.value
         return replace(points, value=value, error=points.error * value * np.log(10))
-
-
-class ZScore(TableTransformer):
-    r"""Subtract the mean of the values and divide by their standard deviation.
-
-    :math:`v \to (v - \mu) / s` and :math:`\sigma \to \sigma / s`, where :math:`\mu` and :math:`s` are those of all
-    observed points of the training objects. The result has no unit. Where values do not vary, :math:`s = 1`.
-
-    Parameters
-    ----------
-    per_band : bool, default=False
-        Whether every band has a mean and deviation of its own. A point without a band then becomes "not observed", and
-        a band that was not seen in fit is an error.
-    per_object : bool, default=False
-        Whether every object has its own, which go into its meta as ``zscore_mean`` and ``zscore_scale`` (followed by
-        ``_`` and the band with `per_band`): for the way back, and for an encoder's ``metadata``.
-    key : str, default="zscore"
-        What those names in meta start with.
-    value, band, error : str or None, default=None
-        Columns. None: found by their customary names.
-
-    Attributes
-    ----------
-    columns_, units_ : dict
-        Columns, and their units in fit, by role.
-    statistics_ : dict
-        Mean and standard deviation by band, "" being all; empty with `per_object`.
-
-    Examples
-    --------
-    >>> from astropy.table import Table
-    >>> from skdaep.preprocessing import ZScore
-    >>> X = [Table({"time": [1.0, 2.0], "mag": [18.0, 22.0]})]
-    >>> Z = ZScore(per_object=True).fit_transform(X)
-    >>> Z[0]["mag"].tolist(), Z[0].meta
-    ([-1.0, 1.0], {'zscore_mean': 20.0, 'zscore_scale': 2.0})
-    """
-
-    def __init__(self, *, per_band=False, per_object=False, key="zscore", value=None, band=None, error=None):
-        self.per_band = per_band
-        self.per_object = per_object
-        self.key = key
-        self.value = value
-        self.band = band
-        self.error = error
-
-    def required_roles(self):
-        return ("band",) if self.per_band else ()
-
-    def units_after(self):
-        return self.units_ | DIMENSIONLESS
-
-    def learn(self, points: list[Points]):
-        self.statistics_ = {}
-        if not self.per_object:
-            value, group = (np.concatenate(x) for x in zip(*((p.value, self._group(p)) for p in points), strict=True))
-            self.statistics_ = _statistics(value, group, set().union(*map(self._groups, points)))
-
-    def forward(self, points):
-        if not self.per_object:
-            statistics = self.statistics_
-        else:
-            statistics = _statistics(points.value, self._group(points), self._groups(points))
-            names = dict(chain(*(zip(self._names(g), pair, strict=True) for g, pair in statistics.items())))
-            points = points.remember(**names)
-        mean, scale = self._of_each(points, statistics)
-        with np.errstate(over="ignore"):  # a point of infinite error has no weight
-            return replace(points, value=(points.value - mean) / scale, error=points.error / scale)
-
-    def backward(self, points):
-        if not self.per_object:
-            statistics = self.statistics_
-        else:
-            names = {group: self._names(group) for group in self._groups(points)}
-            statistics = {group: tuple(map(points.recall, pair)) for group, pair in names.items()}
-            points = points.forget(*chain(*names.values()))
-        mean, scale = self._of_each(points, statistics)
-        # Transposed, so that a column of draws has its points last too.
-        return replace(points, value=(points.value.T * scale + mean).T, error=(points.error.T * scale).T)
-
-    def _names(self, group: str) -> tuple[str, str]:
-        """Return the keys in meta of mean and scale."""
-        end = f"_{group}" if group else ""
-        return f"{self.key}_mean{end}", f"{self.key}_scale{end}"
-
-    def _group(self, points: Points) -> np.ndarray:
-        """Return the group of each point, with `per_band` "" where it has none."""
-        return points.band if self.per_band else np.full(len(points.band), "")
-
-    def _groups(self, points: Points) -> set[str]:
-        return set(self._group(points).tolist()) - ({""} if self.per_band else set())
-
-    def _of_each(self, points: Points, statistics: dict) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and scale of each point's group."""
-        for group in self._groups(points) - set(statistics):
-            which = f" in band {group!r}" if group else ""
-            whose = points.where if self.per_object else "Fit"
-            raise TableError(f"{whose} saw no value{which}, but {points.where} has such points; remove them.")
-        none = (np.nan, np.nan)
-        return np.array([statistics.get(group, none) for group in self._group(points).tolist()]).T
-
-
-def _statistics(value: np.ndarray, group: np.ndarray, groups: Iterable[str]) -> dict[str, tuple[float, float]]:
-    """Return mean and standard deviation of the observed values of each group that has any."""
-    values = {g: value[np.isfinite(value) & (group == g)] for g in sorted(groups)}
-    return {g: _mean_and_spread(v) for g, v in values.items() if len(v)}
-
-
-def _mean_and_spread(value: np.ndarray) -> tuple[float, float]:
-    """Return mean and standard deviation, 1 where all that varies is the last bits."""
-    unit = np.ldexp(1.0, int(np.frexp(np.abs(value).max())[1]) - 1)  # a power of two: no digit is lost
-    value = value / unit  # so that no square overflows or vanishes
-    spread = value.std()
-    scale = float(unit * spread)
-    varies = spread > 1e-12 and scale > np.finfo(float).tiny
-    return float(unit * value.mean()), scale if varies else 1.0

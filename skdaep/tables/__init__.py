@@ -19,13 +19,22 @@ from ._columns import (
 )
 from ._flat import FlatTables
 from ._long import from_long
-from ._metadata import has_metadata, listed, metadata, raw_metadata, unit_of_metadata
+from ._metadata import (
+    has_metadata,
+    listed,
+    metadata,
+    number_of_metadata,
+    raw_metadata,
+    unit_of_metadata,
+    values_of_metadata,
+)
 from ._nested import from_nested
 from ._objects import as_objects, as_table, check_collection, each_object, is_numeric, is_tabular
 from ._points import read_draws, read_errors, read_points
 from ._roles import ALIASES, ASK, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
 from ._rows import rows
 from ._units import (
+    CYCLE,
     MAGNITUDE,
     convert,
     dex_of,
@@ -43,6 +52,7 @@ from ._units import (
 __all__ = [
     "ALIASES",
     "ASK",
+    "CYCLE",
     "ERRORS",
     "FLAGS",
     "INVERSE_VARIANCES",
@@ -75,6 +85,7 @@ __all__ = [
     "listed",
     "log_unit",
     "metadata",
+    "number_of_metadata",
     "numbers",
     "numbers_of",
     "numbers_or_draws",
@@ -93,5 +104,6 @@ __all__ = [
     "unit_of_error",
     "unit_of_ivar",
     "unit_of_metadata",
+    "values_of_metadata",
     "write",
 ]

@@ -12,7 +12,7 @@ from astropy.table import Table
 
 from ..exceptions import TableError
 from ._times import days, is_time
-from ._units import unit_of_column
+from ._units import convert, unit_of_column
 
 #: texts that stand for no value; "Na" is sodium
 ABSENT = frozenset(
@@ -74,6 +74,35 @@ def raw_metadata(table: Table, key: str):
     if value is None:
         value = next((v for k, v in table.meta.items() if str(k).lower() == key.lower()), None)
     return value
+
+
+def values_of_metadata(objects: list[Table], where: list[str], key: str) -> dict[int, float | str]:
+    """Return what the objects have of a key, by their number: all numbers, or all labels."""
+    read = [metadata(obj, key, place) for obj, place in zip(objects, where, strict=True)]
+    values = {i: v for i, v in enumerate(read) if v is not None}
+    if not values and any(has_metadata(obj, key) for obj in objects):
+        raise TableError(f"metadata {key!r} is NaN, masked or empty in all objects; take it out of the declaration.")
+    if not values:
+        has = listed(objects[0].meta)
+        raise TableError(f"metadata {key!r} is in no object's meta ({where[0]} has: {has}).")
+    numbers, texts = ([i for i, v in values.items() if isinstance(v, kind)] for kind in (float, str))
+    if numbers and texts:
+        odd, usual = sorted((texts, numbers), key=len)
+        raise TableError(
+            f"{where[odd[0]]} metadata {key!r} is {values[odd[0]]!r}, but {where[usual[0]]} has "
+            f"{values[usual[0]]!r}: numbers and text. Make all of them numbers, NaN or no key where there is none, or "
+            f"all of them text that is no number."
+        )
+    return values
+
+
+def number_of_metadata(obj: Table, place: str, key: str, unit: str | None, whose: str = "fit") -> float | None:
+    """Return a number in a unit, None where it is absent."""
+    value = metadata(obj, key, place)
+    if isinstance(value, str):
+        raise TableError(f"{place} metadata {key!r} is {value!r}; in fit it was a number.")
+    given = None if value is None else unit_of_metadata(obj, key)
+    return value if given is None else float(convert(value, given, unit, f"{place} metadata {key!r}", whose))
 
 
 def _plain(value) -> float | str | None:

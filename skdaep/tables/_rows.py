@@ -64,8 +64,8 @@ def _numbers(x: np.ndarray, where: str) -> np.ndarray:
 
 
 def _is_odd(cell) -> bool:
-    """Return whether a cell of a Python object is neither a number nor missing."""
-    return not (isinstance(cell, Number) or cell is None or type(cell).__name__ in ("NAType", "MaskedConstant"))
+    """Return whether a cell of a Python object is neither a number nor missing; dicts scikit-learn wants to refuse."""
+    return not (isinstance(cell, (Number, dict)) or cell is None or type(cell).__name__ in ("NAType", "MaskedConstant"))
 
 
 def _a(cell, column: int) -> str:

@@ -13,6 +13,8 @@ from ._times import is_time
 
 #: in the meta of a column whose name and unit do not say whether it is in magnitudes
 MAGNITUDE = "magnitude"
+#: in the meta of a column of locations on a circle: its circumference, in the unit of the column
+CYCLE = "cycle"
 
 
 @lru_cache(maxsize=4096)

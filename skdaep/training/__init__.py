@@ -1,11 +1,12 @@
 """Training: `train` runs anything with a `.loss`; batches, devices and precision beside it. Closed."""
 
 from .batches import token_batches
-from .loop import SOLVERS, train
-from .runtime import autocast, generator_of, resolve_device, resolve_precision, seeded
+from .loop import SOLVERS, Checkpoint, train
+from .runtime import autocast, generator_of, resolve_device, resolve_precision, seeded, undisturbed
 
 __all__ = [
     "SOLVERS",
+    "Checkpoint",
     "autocast",
     "generator_of",
     "resolve_device",
@@ -13,4 +14,5 @@ __all__ = [
     "seeded",
     "token_batches",
     "train",
+    "undisturbed",
 ]

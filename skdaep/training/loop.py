@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
-from typing import Any, Generic, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from ..exceptions import DivergenceError, InterruptedTrainingWarning
+from .interrupts import postponed
 from .muon import Muon
 
 M = TypeVar("M", bound=nn.Module)
 Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
+
+
+class Checkpoint(Protocol):
+    """Where the state of a training is kept while it runs."""
+
+    #: what to go on from, if anything
+    state: dict[str, Any] | None
+    #: whether training has come to its end, so that nothing need be kept
+    done: bool
+
+    def due(self) -> bool:
+        """Return whether it is time to keep the state again."""
+
+    def keep(self, state: dict[str, Any]) -> None:
+        """Keep a state: dicts, lists, tuples, tensors, numbers and text."""
 
 
 def train(
@@ -30,6 +46,7 @@ def train(
     generator: torch.Generator,
     steps_per_record: int,
     validation: Callable[[M], float] | None = None,
+    keep_start: bool = False,
     n_iter_no_change: int | None = None,
     solver: str = "muon",
     learning_rate_init: float = 4e-3,
@@ -39,6 +56,7 @@ def train(
     ema_decay: float = 0.995,
     precision: Callable[[], Any] = nullcontext,
     on_epoch_end: Callable[[dict[str, Any], M], bool] = lambda record, module: False,
+    checkpoint: Checkpoint | None = None,
 ) -> list[dict[str, Any]]:
     """Train in place; the objective ends with the averaged weights, with `validation` the best of them.
 
@@ -59,6 +77,9 @@ def train(
         Steps between two records, about an epoch.
     validation : callable or None
         Returns the validation loss of a module; called at the end of each record with the averaged weights.
+    keep_start : bool
+        Whether the weights before the first step are among those of which validation chooses the best; then they have
+        the first record, which is without a training loss.
     n_iter_no_change : int or None
         Stop after so many records without a better validation loss; None never stops.
     solver : {"muon", "adamw"}
@@ -67,6 +88,10 @@ def train(
         Returns the context in which the loss is computed.
     on_epoch_end : callable
         Called with each record and the averaged module; True stops training.
+    checkpoint : Checkpoint or None
+        Keeps the state between two steps, to which `batches` gives theirs by `state` and `restore`. A training that
+        goes on from one ends as if it had never been interrupted. In the main thread SIGINT and SIGTERM then wait for
+        the end of a step, and what was reached is kept.
 
     Returns
     -------
@@ -79,51 +104,144 @@ def train(
         At a loss or gradient that is not finite; its `names` are those of the batch.
     """
     optimizers = SOLVERS[solver](objective, learning_rate_init, weight_decay)
-    schedulers = [_warm_up_and_decay(optimizer, max_iter, warm_up) for optimizer in optimizers]
-    average = _Average(objective, ema_decay)
-    history: list[dict[str, Any]] = []
-    best: tuple[float, dict[str, Any]] | None = None
-    sums: dict[str, torch.Tensor] = {}
-    start, since_best, n_summed, iteration = time.perf_counter(), 0, 0, 0
-
-    def end_of_record(validation: Callable[[M], float] | None) -> bool:
-        nonlocal best, since_best, sums, n_summed
-        record: dict[str, Any] = {"iteration": iteration} | {k: (v / n_summed).item() for k, v in sums.items()}
-        if validation is not None:
-            record["validation_loss"] = validation(average.module)
-            since_best += 1
-            if record["validation_loss"] < (math.inf if best is None else best[0]):  # never so for NaN
-                best, since_best = (record["validation_loss"], copy.deepcopy(average.module.state_dict())), 0
-        record["learning_rate"] = optimizers[-1].param_groups[0]["lr"]
-        record["seconds"] = time.perf_counter() - start
-        history.append(record)
-        sums, n_summed = {}, 0
-        patience_is_over = n_iter_no_change is not None and since_best >= n_iter_no_change
-        return on_epoch_end(record, average.module) or patience_is_over
-
+    loop = _Loop(
+        objective=objective,
+        batches=iter(batches),
+        generator=generator,
+        optimizers=optimizers,
+        schedulers=[_warm_up_and_decay(optimizer, max_iter, warm_up) for optimizer in optimizers],
+        average=_Average(objective, ema_decay),
+        max_iter=max_iter,
+        steps_per_record=steps_per_record,
+        n_iter_no_change=n_iter_no_change,
+        clip_norm=clip_norm,
+        precision=precision,
+        on_epoch_end=on_epoch_end,
+    )
+    if checkpoint is not None and checkpoint.state is not None:
+        loop.restore(checkpoint.state)
+    elif keep_start and validation is not None:
+        loop.write_record(validation)
     try:
-        for batch, names in itertools.islice(batches, max_iter):
-            parts = _step(objective, batch, names, generator, optimizers, clip_norm, precision)
-            for scheduler in schedulers:
-                scheduler.step()
-            average.update_parameters(objective)
-            sums = {k: sums.get(k, 0.0) + v for k, v in parts.items()}
-            iteration, n_summed = iteration + 1, n_summed + 1
-            if n_summed == steps_per_record or iteration == max_iter:
-                if end_of_record(validation):
-                    break
+        loop.run(validation, checkpoint)
     except KeyboardInterrupt:
-        if iteration == 0:
+        if loop.iteration == 0:
             raise
         warnings.warn(
-            f"Training interrupted after {iteration} of {max_iter} steps; the model reached so far is kept.",
+            f"Training interrupted after {loop.iteration} of {max_iter} steps; the model reached so far is kept.",
             InterruptedTrainingWarning,
             stacklevel=2,
         )
-        if n_summed:  # validation is what was interrupted, or takes time that the user does not have
-            end_of_record(None)
-    objective.load_state_dict(average.module.state_dict() if best is None else best[1])
-    return history
+        if loop.n_summed:  # validation is what was interrupted, or takes time that the user does not have
+            loop.end_record(None)
+    else:
+        if checkpoint is not None:
+            checkpoint.done = True
+    objective.load_state_dict(loop.average.module.state_dict() if loop.best is None else loop.best[1])
+    return loop.history
+
+
+@dataclass
+class _Loop(Generic[M]):
+    """What training goes through, and its whole state between two steps."""
+
+    objective: M
+    batches: Any  # an iterator; one that can be gone on with has `state` and `restore`
+    generator: torch.Generator
+    optimizers: list[torch.optim.Optimizer]
+    schedulers: list[torch.optim.lr_scheduler.LRScheduler]
+    average: _Average[M]
+    max_iter: int
+    steps_per_record: int
+    n_iter_no_change: int | None
+    clip_norm: float
+    precision: Callable[[], Any]
+    on_epoch_end: Callable[[dict[str, Any], M], bool]
+
+    iteration: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: tuple[float, dict[str, Any]] | None = None  # validation loss and weights
+    since_best: int = 0
+    sums: dict[str, torch.Tensor] = field(default_factory=dict)  # of losses since the last record
+    n_summed: int = 0
+    start: float = field(default_factory=time.perf_counter)
+
+    #: what is plain data already
+    PLAIN: ClassVar = ("iteration", "history", "best", "since_best", "sums", "n_summed")
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that later steps depend on, none of it copied."""
+        return {
+            "objective": self.objective.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "batches": self.batches.state(),
+            "generator": self.generator.get_state(),
+            "seconds": time.perf_counter() - self.start,
+            **{name: getattr(self, name) for name in self.PLAIN},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over a state."""
+        self.objective.load_state_dict(state["objective"])
+        self.average.load_state_dict(state["average"])
+        for name in ("optimizers", "schedulers"):
+            for own, kept in zip(getattr(self, name), state[name], strict=True):
+                own.load_state_dict(kept)
+        self.batches.restore(state["batches"])
+        self.generator.set_state(state["generator"])
+        self.start = time.perf_counter() - state["seconds"]
+        for name in self.PLAIN:
+            setattr(self, name, state[name])
+
+    def run(self, validation: Callable[[M], float] | None, checkpoint: Checkpoint | None) -> None:
+        """Take all steps that are left, or those until a record ends training."""
+        waiting: AbstractContextManager[list[int]] = nullcontext([]) if checkpoint is None else postponed()
+        with waiting as signals:
+            while self.iteration < self.max_iter or self.n_summed:
+                if self.n_summed < self.steps_per_record and self.iteration < self.max_iter:
+                    self.step()
+                elif self.end_record(validation):
+                    break
+                if checkpoint is not None and (signals or checkpoint.due()):
+                    checkpoint.keep(self.state())
+                if signals:
+                    break
+            if signals:
+                raise KeyboardInterrupt
+
+    def step(self) -> None:
+        """Take one step."""
+        batch, names = next(self.batches)
+        parts = _step(self.objective, batch, names, self.generator, self.optimizers, self.clip_norm, self.precision)
+        for scheduler in self.schedulers:
+            scheduler.step()
+        self.average.update_parameters(self.objective)
+        self.sums = {k: self.sums.get(k, 0.0) + v for k, v in parts.items()}
+        self.iteration, self.n_summed = self.iteration + 1, self.n_summed + 1
+
+    def end_record(self, validation: Callable[[M], float] | None) -> bool:
+        """Write a record of the steps since the last one and tell of it; return whether training is over."""
+        record = self.write_record(validation)
+        patience_is_over = self.n_iter_no_change is not None and self.since_best >= self.n_iter_no_change
+        return self.on_epoch_end(record, self.average.module) or patience_is_over
+
+    def write_record(self, validation: Callable[[M], float] | None) -> dict[str, Any]:
+        """Add a record of the steps since the last one to the history, and return it."""
+        means = {k: (v / self.n_summed).item() for k, v in self.sums.items()}
+        record: dict[str, Any] = {"iteration": self.iteration} | means
+        module = self.average.module
+        if validation is not None:
+            record["validation_loss"] = validation(module)
+            self.since_best += 1
+            if record["validation_loss"] < (math.inf if self.best is None else self.best[0]):  # never so for NaN
+                self.best, self.since_best = (record["validation_loss"], copy.deepcopy(module.state_dict())), 0
+        record["learning_rate"] = self.optimizers[-1].param_groups[0]["lr"]
+        record["seconds"] = time.perf_counter() - self.start
+        self.history.append(record)
+        self.sums, self.n_summed = {}, 0
+        return record
 
 
 class _Average(AveragedModel, Generic[M]):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ..exceptions import DeviceError
 
@@ -54,14 +58,64 @@ def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractCon
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
 
 
-@contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Within, the CPU's global generator, from which networks are initialised, starts at `seed`; then it is as before.
+#: what initialises networks, and draws from a generator of its own if told to
+RANDOM = frozenset(
+    [
+        *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal, torch.bernoulli, torch.multinomial),
+        *(torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.random_, torch.Tensor.bernoulli_),
+        *(torch.Tensor.exponential_, torch.Tensor.cauchy_, torch.Tensor.log_normal_, torch.Tensor.geometric_),
+        *(nn.init.uniform_, nn.init.normal_, nn.init.trunc_normal_, nn.init.orthogonal_, nn.init.sparse_),
+        *(nn.init.kaiming_uniform_, nn.init.kaiming_normal_, nn.init.xavier_uniform_, nn.init.xavier_normal_),
+    ]
+)
 
-    `torch.manual_seed` would reseed every CUDA device, too.
+
+class seeded(TorchFunctionMode):
+    """Within, and in this thread alone, networks are initialised from a generator of their own that starts at `seed`.
+
+    torch has layers draw their initial weights from the global generator. Here they get the numbers that it would give
+    after `torch.manual_seed`, which would reseed every CUDA device and race with other threads.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(int(seed))
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(int(seed))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in RANDOM and kwargs.get("generator") is None:
+            kwargs = kwargs | {"generator": self.generator}
+        return func(*args, **kwargs)
+
+
+#: of the process that imported this; threads of torch do not survive a fork
+_PROCESS = os.getpid()
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within, torch and numpy are as they are when Python starts, whatever surrounds the call; then as they were.
+
+    That is: gradients on, no inference mode, no autocast, float32 and the CPU as defaults, numpy's warnings of floating
+    point. torch has one default dtype for all threads: while a call that was made under another one runs, they all
+    have float32. In a process that was forked off one that had used torch's threads, which would wait for ever, torch
+    has one thread.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for kind in ("cpu", "cuda", "mps"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device() != torch.device("cpu"):
+            stack.enter_context(torch.device("cpu"))
+        if (dtype := torch.get_default_dtype()) is not torch.float32:
+            stack.callback(torch.set_default_dtype, dtype)
+            torch.set_default_dtype(torch.float32)
+        if os.getpid() != _PROCESS and (n_threads := torch.get_num_threads()) > 1:
+            stack.callback(torch.set_num_threads, n_threads)
+            torch.set_num_threads(1)
         yield
 
 

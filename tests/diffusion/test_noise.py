@@ -11,8 +11,11 @@ from skdaep.diffusion.noise import Correlation, Noise
 
 MIXED = Correlation(scales=(0.3, 2.0), weights=(0.25, 0.5), shared=(True, False), n_bands=3)
 SMOOTH = Correlation(scales=(0.5, 3.0), weights=(0.4, 0.6), shared=(False, True), n_bands=3)
+CIRCLE = Correlation(scales=(0.1, 0.6), weights=(0.5, 0.3), shared=(True, False), n_bands=3, cycle=2.0)
 N_DRAWS = 4000
-LAWS = pytest.mark.parametrize("law", [Correlation(), MIXED, SMOOTH], ids=["white", "mixed", "smooth"])
+LAWS = pytest.mark.parametrize(
+    "law", [Correlation(), MIXED, SMOOTH, CIRCLE], ids=["white", "mixed", "smooth", "circle"]
+)
 
 
 def streams(n, seed=0):
@@ -160,6 +163,30 @@ def test_noise_of_a_row_does_not_depend_on_its_company(law):
         batch = together()
         for i, n in enumerate(lengths):
             torch.testing.assert_close(alone[i]()[0], batch[i, :n], rtol=0, atol=1e-6)
+
+
+# --- on a circle ------------------------------------------------------------------------------------
+
+
+def test_a_circle_is_the_line_wound_around():
+    """The kernel of a circle is that of the line summed over all turns, and 1 where points meet."""
+    law, d = Correlation((0.3,), (1.0,), (True,), cycle=2.0), np.linspace(0, 2, 21)
+    wound = np.exp(-0.5 * ((d[:, None] + 2.0 * np.arange(-9, 10)) / 0.3) ** 2).sum(1)
+    np.testing.assert_allclose(law.at(d), wound / wound[0], atol=1e-9)
+
+
+def test_noise_is_the_same_after_a_cycle():
+    smooth = Correlation((0.1, 0.6), (0.5, 0.5), (True, True), cycle=2.0)
+    here = many(smooth, [0.01, 0.7, 1.99], n=50)
+    np.testing.assert_allclose(many(smooth, [2.01, -1.3, -0.01], n=50), here, atol=1e-4)
+
+
+def test_the_correlation_on_a_circle_is_recovered():
+    found = Correlation.of(residuals(CIRCLE, extent=2.0), (0.02,), (1.0,), 3, cycle=2.0)
+    lags = np.array([0.05, 0.1, 0.3, 0.6, 1.0, 1.4, 1.9])
+    assert found.cycle == 2.0
+    for same in (True, False):
+        np.testing.assert_allclose(found.at(lags, same), CIRCLE.at(lags, same), atol=0.08)
 
 
 # --- learning it ------------------------------------------------------------------------------------

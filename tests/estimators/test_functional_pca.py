@@ -75,10 +75,11 @@ def test_samples_scatter_as_the_objects_do():
 def test_images_and_bands_and_errors():
     images = RNG.normal(size=(40, 8, 8)).cumsum(1).cumsum(2)
     assert FunctionalPCA(Image(), n_components=3).fit(images).reconstruct(images).shape == images.shape
-    for table in CURVES[:40]:
+    curves = [table.copy() for table in CURVES[:40]]
+    for table in curves:
         table["band"] = np.where(np.arange(12) % 2, "g", "r")
-    pca = FunctionalPCA(Photometry("flux"), n_components=3, error_weighting=True, random_state=0).fit(CURVES[:40])
-    assert set(pca.inverse_transform(pca.transform(CURVES[:1]))[0]["band"]) == {"g", "r"}
+    pca = FunctionalPCA(Photometry("flux"), n_components=3, error_weighting=True, random_state=0).fit(curves)
+    assert set(pca.inverse_transform(pca.transform(curves[:1]))[0]["band"]) == {"g", "r"}
 
 
 def test_it_is_fast_to_say_what_it_did(capsys):
@@ -102,3 +103,21 @@ def test_objects_that_are_all_alike_have_codes_of_nought():
     pca = FunctionalPCA(n_components=2).fit(np.ones((10, 5)))
     assert not pca.transform(np.ones((3, 5))).any()
     np.testing.assert_allclose(pca.reconstruct(np.ones((3, 5))), 1, atol=1e-5)
+
+
+def test_metadata_are_not_used_and_that_is_said():
+    with pytest.warns(UserWarning, match="no use of metadata .phase."):
+        FunctionalPCA(Sequence("flux", metadata=("phase",)), n_components=2).fit(
+            [Table(t, meta={"phase": 1.0 * i}) for i, t in enumerate(CURVES[:20])]
+        )
+
+
+def test_order_of_rows_and_company_do_not_matter():
+    pca = FunctionalPCA(Sequence("flux"), n_components=3, random_state=0).fit(CURVES)
+    Z = pca.transform(CURVES)
+    shuffled = [t[np.random.default_rng(0).permutation(len(t))] for t in CURVES]
+    np.testing.assert_allclose(pca.transform(shuffled), Z, atol=1e-5)
+    np.testing.assert_allclose(pca.transform(CURVES[3:5]), Z[3:5], atol=1e-5)
+    one = pca.reconstruct(CURVES[3:5], n_draws=2, output="arrays")
+    other = pca.reconstruct(CURVES, n_draws=3, output="arrays")
+    np.testing.assert_allclose(one[0], other[3][:, :2], atol=1e-4)

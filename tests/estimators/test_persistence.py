@@ -316,7 +316,7 @@ def put(value, *keys):
         put("Model'", "model", "kind"),
         put("os.system", "model", "objective"),
         put({"dict": {}}, "model", "networks"),
-        put(16, "model", "networks", "dict", "model_dim"),
+        put(16, "model", "networks", "dict", "bottleneck_length"),
         put(None, "sha256"),
     ],
 )

@@ -7,8 +7,9 @@ import weakref
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.table import Table
 
-from skdaep import DAEPEncoder, Image, MultimodalDAEP, Photometry, Spectrum, TableError
+from skdaep import DAEPEncoder, Image, MultimodalDAEP, OutOfRangeWarning, Photometry, Spectrum, TableError
 from skdaep.estimators import _base
 
 CLOSE = dict(rtol=1e-5, atol=1e-5)
@@ -145,3 +146,17 @@ def test_several_modalities_are_chunked_too(X, make_light_curve, monkeypatch):
     at[9].remove_column("time")
     with pytest.raises(TableError, match=r"at\[9\] has no column 'time'"):
         estimator.reconstruct(objects, modality="a", at=at)
+
+
+def test_objects_out_of_range_are_warned_of_once_in_all_chunks(monkeypatch):
+    monkeypatch.setattr(_base, "POINTS_PER_CHUNK", 40)
+    x = np.linspace(4000, 7000, 20)
+    spectra = [Table({"wavelength": x, "flux": np.sin(x / 300 + i)}) for i in range(12)]
+    encoder = DAEPEncoder(model_dim=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, max_iter=1)
+    encoder.fit(spectra)
+    others = [Table({"wavelength": x / 10, "flux": t["flux"]}) for t in spectra]
+    with pytest.warns(OutOfRangeWarning, match=r"X\[0\] column 'wavelength'") as caught:
+        encoder.transform(others)
+    assert len(caught) == 1
+    with pytest.warns(OutOfRangeWarning):
+        encoder.transform(others)

@@ -241,6 +241,35 @@ def test_a_band_without_points_and_constant_values_are_borne():
     np.testing.assert_allclose(decoded(model, torch.zeros(1, 2), np.arange(4.0)), 1, atol=1e-6)
 
 
+def test_points_of_infinite_error_count_for_nothing_and_unknown_ones_are_typical():
+    plain = irregular()
+    error = torch.full((len(plain),), 0.1, dtype=torch.float64)
+    spoiled, unknown = plain.value.clone(), error.clone()
+    spoiled[::7], error[::7], unknown[::2] = 1e3, torch.inf, torch.nan
+
+    def scores(value, error):
+        points = Points(plain.owner, value, plain.location, plain.band, error, plain.n_objects)
+        return model.posterior(points).mean
+
+    points = Points(plain.owner, plain.value, plain.location, plain.band, unknown, plain.n_objects)
+    model, history = fit(points, K, n_bands=2, smoothness=1e-6, weigh_errors=True)
+    assert np.isfinite([r["log_likelihood"] for r in history]).all()
+    torch.testing.assert_close(scores(spoiled, error), scores(plain.value, error))
+    torch.testing.assert_close(scores(plain.value, unknown), scores(plain.value, unknown.nan_to_num(0.1)))
+
+
+def test_single_precision_and_nodes_that_few_objects_saw_are_borne():
+    x, rng = np.linspace(0, 1, 40), np.random.default_rng(0)
+    Y = curves(40, x, noise=1e-3)
+    objects = [(x[s], y[s]) for y, s in zip(Y, rng.random(Y.shape) < 0.1 + 0.9 * (x < 0.5), strict=True)]
+    double = points_of(objects)
+    single = Points(double.owner, double.value.float(), double.location.float(), double.band, double.error.float(), 40)
+    for smoothness in (0.0, 1e-9):
+        a, b = (fit(p, 12, smoothness=smoothness, max_iter=30)[0].posterior(p) for p in (single, double))
+        assert a.mean.isfinite().all()
+        assert float(a.log_likelihood.sum()) == pytest.approx(float(b.log_likelihood.sum()), rel=0.1)
+
+
 def test_state_is_plain_tensors_that_rebuild_the_model():
     points = irregular()
     model, _ = fit(points, K, n_bands=2, smoothness=1e-6)

@@ -111,7 +111,7 @@ def test_displays_draw_a_curve_for_each_epoch(fitted):
     with mpl.rc_context({"backend": "Agg"}):
         display = ReconstructionDisplay.from_estimator(fitted, X[:2], n_draws=5)
         texts = {t.get_text() for t in display.figure_.findobj(mpl.text.Text)}
-        epochs = {f"time = {t:g} d" for x in X[:2] for t in np.unique(x["time"])}
+        epochs = {f"time = {t:.3g} d" for x in X[:2] for t in np.unique(x["time"])}
         assert epochs <= texts, "the legend names each curve"
         ResidualDisplay.from_estimator(fitted, X[:5])
         CoverageDisplay.from_estimator(fitted, X[:5], n_draws=10)
@@ -130,3 +130,13 @@ def test_in_several_modalities_it_stands_beside_others(fitted):
 def test_functional_pca_says_that_it_takes_lines_only():
     with pytest.raises(ValueError, match="points on a line or images"):
         FunctionalPCA(SpectralSeries(), n_components=2).fit(X)
+
+
+def test_epochs_that_hardly_differ_are_curves_of_their_own():
+    close = supernova(0, epochs=(59000.0, 59000.001, 59020.0))
+    close["time"] = np.repeat([59000.0, 59000.001, 59020.0], 15) * u.day
+    encoder = DAEPEncoder(SpectralSeries(), max_iter=2, early_stopping=False, **TINY).fit([close] * 3)
+    with mpl.rc_context({"backend": "Agg"}):
+        display = ReconstructionDisplay.from_estimator(encoder, [close])
+        texts = {t.get_text() for t in display.figure_.findobj(mpl.text.Text)}
+    assert {"time = 59000 d", "time = 59000.001 d", "time = 59020 d"} <= texts

@@ -113,3 +113,8 @@ def test_a_cut_on_inverse_variances_and_on_what_may_be_magnitudes_or_not():
     x["value"].unit = u.MagUnit(u.AB, u.mmag)  # which astropy writes, but does not read
     with pytest.raises(TableError, match=r"X\[0\] column 'value' has unit 'mmag\(AB\)', of unknown size"):
         SignalToNoiseCut(3.0).fit([x])
+
+
+def test_an_error_of_next_to_nothing_is_no_overflow():
+    table = Table({"time": [0.0, 1.0], "flux": [1e10, 1.0], "flux_err": [5e-311, 1.0]})
+    assert len(SignalToNoiseCut(threshold=3).fit_transform([table])[0]) == 1

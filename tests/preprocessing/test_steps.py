@@ -57,6 +57,7 @@ def spectrum(i: int, kind: type = Table) -> Table:
 STEPS = {
     "Arcsinh": (preprocessing.Arcsinh(scale=20.0), flux_curve, True),
     "Arcsinh-quantity": (preprocessing.Arcsinh(scale=0.02 * u.mJy), flux_curve, True),
+    "FindPeriod": (preprocessing.FindPeriod(min_period=1.0, key="found"), flux_curve, True),
     "FluxToMagnitude": (preprocessing.FluxToMagnitude(), flux_curve, True),
     "FluxToMagnitude-number": (preprocessing.FluxToMagnitude(zero_point=27.5), flux_curve, True),
     "Log10": (preprocessing.Log10(), flux_curve, True),
@@ -65,11 +66,16 @@ STEPS = {
     "MedianFilter": (preprocessing.MedianFilter(size=3), flux_curve, False),
     "PhaseFold": (preprocessing.PhaseFold(), flux_curve, True),
     "PhaseFold-fixed": (preprocessing.PhaseFold(0.37, epoch=60_050.0), flux_curve, True),
+    "PhaseFold-brightest": (preprocessing.PhaseFold(epoch="brightest"), flux_curve, True),
+    "PhaseFold-faintest": (preprocessing.PhaseFold(epoch="faintest"), magnitude_curve, True),
     "PhaseFromPeak": (preprocessing.PhaseFromPeak(), flux_curve, True),
     "PhaseFromPeak-magnitudes": (preprocessing.PhaseFromPeak(), magnitude_curve, True),
     "RestFrame": (preprocessing.RestFrame(), spectrum, True),
     "RestFrame-times": (preprocessing.RestFrame(times=True), flux_curve, True),
     "SignalToNoiseCut": (preprocessing.SignalToNoiseCut(threshold=40.0), flux_curve, False),
+    "Standardize": (preprocessing.Standardize(), flux_curve, True),
+    "Standardize-one": (preprocessing.Standardize(per_band=False), magnitude_curve, True),
+    "Standardize-no-bands": (preprocessing.Standardize(), spectrum, True),
     "ZScore": (preprocessing.ZScore(), flux_curve, True),
     "ZScore-per_band": (preprocessing.ZScore(per_band=True), magnitude_curve, True),
     "ZScore-per_object": (preprocessing.ZScore(per_object=True), flux_curve, True),
@@ -123,7 +129,7 @@ def assert_same(one, other, rtol=1e-9, lost=None):
 
 def test_every_public_class_is_tried_here():
     public = {name for name in preprocessing.__all__ if inspect.isclass(getattr(preprocessing, name))}
-    assert public == set(CLASSES) | {"TableTransformer", "Points"}
+    assert public == set(CLASSES) | {"TableTransformer", "Points", "MetaFeatures"}
 
 
 # --- there and back ---------------------------------------------------------------------------------
@@ -144,7 +150,9 @@ def test_there_and_back(step, X, has_way_back):
 def test_something_happens(step, X):
     Z = step.fit_transform(X)
     assert any(
-        len(z) != len(x) or any(not np.array_equal(bare(z[name]), bare(x[name])) for name in x.colnames)
+        len(z) != len(x)
+        or z.meta != x.meta
+        or any(not np.array_equal(bare(z[name]), bare(x[name])) for name in x.colnames)
         for z, x in zip(Z, X, strict=True)
     )
 
@@ -521,6 +529,7 @@ def test_two_candidates_name_the_parameter():
         (preprocessing.PhaseFromPeak(), "peak_time"),
         (preprocessing.PhaseFold(), "fold_epoch"),
         (preprocessing.ZScore(per_object=True), "zscore_mean"),
+        (preprocessing.Standardize(per_band=False), "level"),
     ],
 )
 def test_twice_is_refused_and_meta_is_read_in_any_case(step, key):

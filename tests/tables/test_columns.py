@@ -196,7 +196,7 @@ def test_absent_bands_are_none(absent):
     table = Table({"time": np.arange(4.0), "mag": np.arange(4.0), "band": np.array(["g", absent, "r", "g"], object)})
     modality = Sequence().learn([table])
     assert modality.learned.bands == ("g", "r")
-    assert modality.read(table, "X[0]")["seen"].sum() == 3
+    assert modality.read(table, "X[0]").observed.sum() == 3
 
 
 def test_absent_bands_in_text_as_numpy_makes_it_of_a_list():
@@ -212,7 +212,7 @@ def test_numbers_of_any_kind_are_one_band(dtype):
 
     modality = Sequence().learn([table(int), table(dtype)])
     assert modality.learned.bands == ("0", "1", "2")
-    assert modality.read(table(dtype), "X[0]")["band"].tolist() == [0, 1, 2, 1]
+    assert modality.read(table(dtype), "X[0]").band.tolist() == [0, 1, 2, 1]
     assert Sequence().learn([table(float)]).learned.bands == ("0", "1", "2")
     half = table(float)
     half["fid"][0] = np.nan

@@ -98,13 +98,13 @@ def observed(name):
 def test_fit_sees_what_was_observed_and_its_error(name, X):
     modality = Sequence().learn(X)
     record = modality.read(X[0], "X[0]")
-    assert sorted(record["rows"][record["seen"]]) == np.flatnonzero(observed(name)).tolist()
+    assert sorted(record.rows[record.observed]) == np.flatnonzero(observed(name)).tolist()
     assert modality.error is not None or modality.ivar is not None
     assert modality.band is not None
-    seen = record["seen"]
-    assert np.isfinite(record["value"][seen]).all()
-    assert np.abs(record["value"][seen]).max() < 5
-    assert np.isfinite(record["error"][seen]).all()
+    seen = record.observed
+    assert np.isfinite(record.value[seen]).all()
+    assert np.abs(record.value[seen]).max() < 5
+    assert np.isfinite(record.error[seen]).all()
 
 
 @each_input
@@ -117,15 +117,15 @@ def test_every_step_works_and_what_was_not_observed_stays_so(name, step, X):
     one, other = (m.read(t[0], "X[0]") for m, t in ((first, X), (again, back)))
     assert len(back[0]) == N
     if name in NOT_OBSERVED:
-        assert one["seen"].tolist() == other["seen"].tolist()
+        assert one.observed.tolist() == other.observed.tolist()
     if step not in ("MedianFilter", "PhaseFold"):
-        seen = one["seen"]
+        seen = one.observed
         np.testing.assert_allclose(
-            first.learned.value.back(one["value"][seen].astype(float)),
-            again.learned.value.back(other["value"][seen].astype(float)),
+            first.learned.value.back(one.value[seen].astype(float)),
+            again.learned.value.back(other.value[seen].astype(float)),
             rtol=1e-5,
         )
-        errors = (m.learned.value.scale * r["error"][seen] for m, r in ((first, one), (again, other)))
+        errors = (m.learned.value.scale * r.error[seen] for m, r in ((first, one), (again, other)))
         np.testing.assert_allclose(*errors, rtol=1e-5)
 
 
@@ -134,10 +134,10 @@ def test_augment_adds_the_noise_of_the_errors(name, X):
     copies, _, _ = augment(X, n_copies=2, drop=0.0, random_state=0)
     modality = Sequence().learn(X)
     before, after = (modality.read(t, "X[0]") for t in (copies[0], copies[2]))
-    seen = before["seen"]
-    assert seen.tolist() == after["seen"].tolist()
-    np.testing.assert_allclose(after["error"][seen], np.sqrt(2) * before["error"][seen], rtol=1e-5)
-    shift = (after["value"] - before["value"])[seen] / before["error"][seen]
+    seen = before.observed
+    assert seen.tolist() == after.observed.tolist()
+    np.testing.assert_allclose(after.error[seen], np.sqrt(2) * before.error[seen], rtol=1e-5)
+    shift = (after.value - before.value)[seen] / before.error[seen]
     assert 0.5 < shift.std() < 1.7
 
 

@@ -41,7 +41,7 @@ def test_what_says_that_a_point_was_not_observed_keeps_it_out_of_everything(colu
     modality, expected = Sequence().learn([table]), Sequence().learn([clean])
     assert modality.learned.value == expected.learned.value
     assert modality.learned.error == expected.learned.error
-    assert modality.read(table, "X[0]")["seen"].tolist() == (~HERE).tolist()
+    assert modality.read(table, "X[0]").observed.tolist() == (~HERE).tolist()
 
 
 @pytest.mark.parametrize("name", ["quality", "mask", "SAP_QUALITY", "flags"])
@@ -49,16 +49,16 @@ def test_a_flag_of_doubtful_meaning_must_be_named_and_then_counts(name):
     table = spectrum(**{name: np.where(HERE, 2, 0)})
     found, named = Sequence().learn([table]), Sequence(quality=name).learn([table])
     assert found.quality is None
-    assert found.read(table, "X[0]")["seen"].all()
+    assert found.read(table, "X[0]").observed.all()
     assert f"quality={name!r}" in repr(named)
-    assert named.read(table, "X[0]")["seen"].tolist() == (~HERE).tolist()
+    assert named.read(table, "X[0]").observed.tolist() == (~HERE).tolist()
 
 
 def test_a_masked_flag_is_none_and_a_table_may_lack_flags():
     table = spectrum(dq=MaskedColumn(np.where(HERE, 2, 0), mask=HERE))
     modality = Sequence().learn([table])
-    assert modality.read(table, "X[0]")["seen"].all()
-    assert modality.read(spectrum(), "X[0]")["seen"].all()
+    assert modality.read(table, "X[0]").observed.all()
+    assert modality.read(spectrum(), "X[0]").observed.all()
 
 
 def test_an_object_all_of_whose_points_are_flagged_is_refused_with_the_reason():
@@ -84,7 +84,7 @@ def test_inverse_variances_are_errors_in_the_unit_of_the_values(unit):
     modality = Sequence().learn([table])
     assert modality.ivar == "ivar"
     assert modality.learned.error * modality.learned.value.scale == pytest.approx(0.5)
-    error = modality.read(table, "X[0]")["error"]
+    error = modality.read(table, "X[0]").error
     np.testing.assert_allclose(error * modality.learned.value.scale, 0.5, rtol=1e-6)
 
 

@@ -218,8 +218,8 @@ def test_a_step_works_or_refuses(case, step):
     objects, _ = case
     done = works_or_is_refused(objects, lambda objects: step.fit_transform(objects))
     for table in done or ():
-        for name in set(step.columns_.values()) & set(table.colnames):
-            cells, _ = tables.bare(table[name])
+        for role, name in step.columns_.items():  # an infinite error stays: it says that the value was not observed
+            cells = tables.bare(table[name])[0] if name in table.colnames and role != "error" else np.zeros(0)
             assert cells.dtype.kind != "f" or not np.isinf(cells).any()
 
 

@@ -126,7 +126,7 @@ def dated(scale):
 def test_times_are_brought_to_the_scale_of_fit(first, scale):
     expected, other = dated(first), dated(scale)
     modality = Sequence().learn([expected, other])
-    one, two = (modality.read(t, "X[0]")["location"] for t in (expected, other))
+    one, two = (modality.read(t, "X[0]").location for t in (expected, other))
     np.testing.assert_allclose(one, two, rtol=0, atol=1e-3 / 86400 / modality.learned.location.scale)
     folded = preprocessing.PhaseFold(2.0, epoch=60000.0).fit([expected]).transform([expected, other])
     np.testing.assert_allclose(folded[0]["time"], folded[1]["time"], rtol=0, atol=1e-8)
@@ -209,11 +209,11 @@ def test_logarithms_of_wavelength_are_read_as_wavelengths(name, unit, factor):
     linear = Sequence(location="w").learn([Table({"w": factor * WAVELENGTH, "flux": table["flux"]})])
     assert modality.learned.location.scale == pytest.approx(linear.learned.location.scale)
     np.testing.assert_allclose(
-        modality.read(table, "X[0]")["location"], (WAVELENGTH - 6000) / WAVELENGTH.std(), atol=1e-5
+        modality.read(table, "X[0]").location, (WAVELENGTH - 6000) / WAVELENGTH.std(), atol=1e-5
     )
     grid = modality.grid()
     assert grid[name].unit == ("nm" if factor == 0.1 else "Angstrom")
-    np.testing.assert_allclose(modality.read(grid, "grid", values=False)["location"][[0, -1]], [-1.6, 1.6], atol=0.1)
+    np.testing.assert_allclose(modality.read(grid, "grid", values=False).location[[0, -1]], [-1.6, 1.6], atol=0.1)
     written = modality.write(table["flux"].data, table)
     assert written[name].unit == before[name].unit
     np.testing.assert_array_equal(written[name], before[name])
@@ -226,4 +226,4 @@ def test_wavelengths_in_another_unit_are_those_of_the_fit_to_logarithms():
     )
     other["loglam"].unit = "nm"
     modality = Sequence().learn([log])
-    np.testing.assert_allclose(*(modality.read(t, "X[0]")["location"] for t in (log, other)), atol=1e-5)
+    np.testing.assert_allclose(*(modality.read(t, "X[0]").location for t in (log, other)), atol=1e-5)

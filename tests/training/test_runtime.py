@@ -1,7 +1,10 @@
 """Devices, precision and generators: what "auto" means, and errors that say what to do."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
+from torch import nn
 
 from skdaep.exceptions import DeviceError
 from skdaep.training import autocast, generator_of, resolve_device, resolve_precision, seeded
@@ -72,15 +75,42 @@ def test_automatic_precision_in_training_on_cuda_is_bfloat16_where_it_is_native(
     assert resolve_precision("auto", torch.device("cuda"), training=False) == torch.float32
 
 
-def test_networks_are_seeded_without_a_trace_in_any_global_generator(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("CUDA generators were reseeded"))
+def parts():
+    """Layers and initialisers of all kinds."""
+    return [
+        *(nn.Linear(7, 9), nn.Embedding(4, 5), nn.Conv2d(3, 8, 3), nn.TransformerEncoderLayer(8, 2), nn.LSTM(3, 4)),
+        *(torch.randn(1, 3, 4), torch.rand(3), torch.randperm(10), nn.init.trunc_normal_(torch.empty(4, 4))),
+        *(nn.init.orthogonal_(torch.empty(5, 5)), nn.init.xavier_uniform_(torch.empty(3, 3))),
+    ]
+
+
+def numbers(of):
+    tensors = [p for x in of for p in (x.parameters() if isinstance(x, nn.Module) else [x])]
+    return torch.cat([p.detach().flatten().float() for p in tensors])
+
+
+def test_networks_are_initialised_as_by_torch_without_its_generator(monkeypatch):
     before = torch.get_rng_state()
-    with seeded(3):
-        first = torch.randn(4)
-    with seeded(3):
-        again = torch.randn(4)
-    assert torch.equal(first, again)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        expected = numbers(parts())
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("CUDA generators were reseeded"))
+    with seeded(5):
+        found = numbers(parts())
+    assert torch.equal(found, expected)
     assert torch.equal(before, torch.get_rng_state())
+    with seeded(6):
+        assert not torch.equal(numbers(parts()), expected)
+
+
+def test_networks_made_in_many_threads_are_those_made_in_one():
+    def build(seed):
+        with seeded(seed):
+            return numbers(parts())
+
+    with ThreadPoolExecutor(8) as pool:
+        for seed, found in enumerate(pool.map(build, range(40))):
+            assert torch.equal(found, build(seed))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

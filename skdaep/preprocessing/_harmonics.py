@@ -1,0 +1,203 @@
+"""Harmonic fits to unevenly spaced points: the period that explains them best, and where in it they are extreme."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import numpy as np
+from astropy.timeseries import LombScargle
+from scipy.stats import beta
+
+#: frequencies of the grid within the width of a peak, 1 over the time span
+OVERSAMPLING = 5
+#: peaks looked at closely, of each number of harmonics summed
+N_PEAKS = 12
+#: measurements for each number that is fitted, and those that a band needs to take part, for a level and a sinusoid
+PER_NUMBER = 3
+FEWEST = 3 * PER_NUMBER
+#: errors, in robust standard deviations of the band, below which no point counts for more
+LEAST_ERROR = 0.1
+#: share of the weight added to the diagonal of normal equations, so that a harmonic does not run away in a gap
+RIDGE = 1e-4
+#: phases at which a fit is looked at for its extremes
+N_PHASES = 1000
+
+
+class Curve(NamedTuple):
+    """Observed points of one object; weights are relative, and differ between bands as the errors do."""
+
+    time: np.ndarray
+    value: np.ndarray
+    weight: np.ndarray
+    band: np.ndarray
+
+    @classmethod
+    def of(cls, time, value, error, band) -> Curve:
+        """Make one of observed points, leaving out bands of few; where an error is not known, the band's median is."""
+        groups = [rows for b in np.unique(band) if len(rows := np.flatnonzero(band == b)) >= FEWEST]
+        weight = np.zeros(len(time))
+        for rows in groups:
+            weight[rows] = 1 / (_errors(value[rows], error[rows]) ** 2)
+        rows = np.concatenate([np.empty(0, int), *groups])
+        return cls(time[rows], value[rows], weight[rows], band[rows])
+
+    def by_band(self) -> list[Curve]:
+        """Return the curve of each band."""
+        return [Curve(*(x[self.band == b] for x in self)) for b in np.unique(self.band)]
+
+
+def _errors(value: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Return errors that are all known, and none so small that its point alone would decide."""
+    known = np.isfinite(error) & (error > 0)
+    spread = robust_spread(value)
+    typical = np.median(error[known]) if known.any() else spread or 1.0
+    return np.hypot(np.where(known, error, typical), LEAST_ERROR * spread)
+
+
+def robust_spread(value: np.ndarray) -> float:
+    """Return the standard deviation of a normal law with the same median absolute deviation; 0 of equal values."""
+    return float(1.4826 * np.median(np.abs(value - np.median(value))))
+
+
+class Found(NamedTuple):
+    """A period, the share of the variance that its harmonics explain, and the probability of so much in noise."""
+
+    period: float
+    power: float
+    false_alarm: float
+
+
+# --- the search -------------------------------------------------------------------------------------
+
+
+def find_period(curve: Curve, lowest: float, highest: float, n_harmonics: int) -> Found:
+    """Return the period between two frequencies whose harmonic series explains most for its numbers (BIC).
+
+    Candidates are the peaks of the periodogram and of its sums over harmonics, their halves and doubles.
+    """
+    span = np.ptp(curve.time)
+    step = 1 / (OVERSAMPLING * span)
+    frequency = step * np.arange(1, int(highest / step) + 1)
+    power = periodogram(curve, frequency)
+    candidates = _candidates(power, int(np.ceil(lowest / step)), n_harmonics) * step
+    candidates = np.unique(np.concatenate([candidates / 2, candidates, 2 * candidates]))
+    near = step * np.arange(-OVERSAMPLING, OVERSAMPLING + 1) / 2  # half a peak to either side
+    trial = (candidates[:, None] + near).ravel()
+    trial = trial[(trial >= lowest) & (trial <= highest)]
+    best, order = _best(curve, trial, n_harmonics)
+    trial = best + near / (2 * OVERSAMPLING)
+    best, order = _best(curve, trial[(trial >= lowest) & (trial <= highest)], n_harmonics)
+    chi2, numbers = chi_squared(curve, np.array([best]), n_harmonics)
+    total, constant = chi2[0, 0], len(curve.by_band())
+    power = 1 - chi2[0, order] / total
+    shape = (numbers[order] - constant) / 2, (len(curve.time) - numbers[order]) / 2
+    alone = beta.sf(power, *shape)  # of one frequency and order, in normal noise
+    trials = (2 + n_harmonics) * span * (highest - lowest)  # a count that simulated noise agrees with
+    return Found(1 / best, float(power), float(-np.expm1(trials * np.log1p(-min(alone, 1 - 1e-16)))))
+
+
+def periodogram(curve: Curve, frequency: np.ndarray) -> np.ndarray:
+    """Return the share of chi squared that a sinusoid of each frequency explains, of its own in each band."""
+    explained, total = np.zeros(len(frequency)), 0.0
+    method = "fastnifty" if find_spec("nifty_ls") else "fast"
+    if method == "fastnifty":
+        import nifty_ls  # noqa: F401  (tells astropy of its method)
+    for time, value, weight, _ in curve.by_band():
+        chi2 = weight @ (value - np.average(value, weights=weight)) ** 2
+        scargle = LombScargle(time, value, weight**-0.5)
+        explained += chi2 * scargle.power(frequency, method=method, assume_regular_frequency=True)
+        total += chi2
+    return explained / total if total else explained
+
+
+def _candidates(power: np.ndarray, first: int, n_harmonics: int) -> np.ndarray:
+    """Return the indices, from 1, of the highest peaks of the power summed over 1, 2, ... harmonics."""
+    total, found = np.zeros_like(power), []
+    for k in range(1, n_harmonics + 1):
+        overtones = power[k - 1 :: k]  # at k times the frequency, as far as the grid goes
+        total[: len(overtones)] += overtones
+        found.append(_peaks(total[max(first, 1) - 1 :], N_PEAKS) + max(first, 1))
+    return np.unique(np.concatenate(found))
+
+
+def _peaks(x: np.ndarray, n: int) -> np.ndarray:
+    """Return the indices of the n highest local maxima."""
+    padded = np.concatenate([[-np.inf], x, [-np.inf]])
+    maxima = np.flatnonzero((x >= padded[:-2]) & (x >= padded[2:]))
+    return maxima[np.argsort(-x[maxima], kind="stable")[:n]]
+
+
+def _best(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[float, int]:
+    """Return frequency and number of harmonics of the least Bayesian information criterion."""
+    chi2, numbers = chi_squared(curve, frequency, n_harmonics)
+    n = len(curve.time)
+    criterion = n * np.log(np.maximum(chi2, 1e-12 * chi2[0, 0])) + np.log(n) * numbers
+    # A star's first or second harmonic is its strongest; else a fraction of the frequency is fitted.
+    gain = -np.diff(chi2, axis=1)
+    criterion[:, 1:][np.maximum.accumulate(gain, axis=1) > gain[:, :2].max(1)[:, None]] = np.inf
+    row, order = np.unravel_index(np.argmin(criterion[:, 1:]), criterion[:, 1:].shape)
+    return float(frequency[row]), int(order) + 1
+
+
+# --- harmonic series --------------------------------------------------------------------------------
+
+
+def chi_squared(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return chi squared (n_frequencies, n_harmonics + 1) of series with 0, 1, ... harmonics, and their numbers fitted.
+
+    Every band has a series of its own, of fewer harmonics where it has few points.
+    """
+    chi2, numbers = np.zeros((len(frequency), n_harmonics + 1)), np.zeros(n_harmonics + 1)
+    for band in curve.by_band():
+        most = int(np.clip((len(band.time) / PER_NUMBER - 1) / 2, 0, n_harmonics))
+        orders = np.arange(n_harmonics + 1).clip(max=most)
+        centred = band.value - np.average(band.value, weights=band.weight)
+        _, explained = _solve(band._replace(value=centred), frequency, most)
+        cumulated = np.cumsum(explained, axis=1)[:, 2 * orders]
+        chi2 += band.weight @ centred**2 - cumulated
+        numbers += 1 + 2 * orders
+    return chi2, numbers
+
+
+def _solve(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of a series at each frequency, and by how much each lowers chi squared beyond those before."""
+    design = _design(np.multiply.outer(frequency, curve.time), n_harmonics)  # (F, n, P)
+    weighted = design * curve.weight[:, None]
+    ridge = RIDGE * curve.weight.sum() * np.eye(design.shape[2])
+    factor = np.linalg.cholesky(weighted.swapaxes(1, 2) @ design + ridge)
+    half = np.linalg.solve(factor, weighted.swapaxes(1, 2) @ curve.value[:, None])[..., 0]  # (F, P)
+    return np.linalg.solve(factor.swapaxes(1, 2), half[..., None])[..., 0], half**2
+
+
+def _design(turns: np.ndarray, n_harmonics: int) -> np.ndarray:
+    """Return 1, and cosine and sine of 1, 2, ... times an angle in turns, along a last axis."""
+    angle = 2 * np.pi * turns[..., None] * np.arange(1, n_harmonics + 1)
+    pairs = np.stack([np.cos(angle), np.sin(angle)], -1).reshape(*turns.shape, -1)
+    return np.concatenate([np.ones((*turns.shape, 1)), pairs], -1)
+
+
+def extreme_phase(curve: Curve, period: float, n_harmonics: int, largest: bool) -> float:
+    """Return the phase, of time 0, where the series that all bands share is largest, or least.
+
+    Each band is brought to one level and amplitude; the number of harmonics is that of the least criterion.
+    """
+    curve = _levelled(curve)
+    frequency = np.array([1 / period])
+    most = int(np.clip((len(curve.time) / PER_NUMBER - 1) / 2, 1, n_harmonics))
+    _, order = _best(curve, frequency, most)
+    (series,), _ = _solve(curve, frequency, order)
+    phase = np.arange(N_PHASES) / N_PHASES
+    shape = _design(phase, order) @ series
+    return float(phase[np.argmax(shape if largest else -shape)])
+
+
+def _levelled(curve: Curve) -> Curve:
+    """Return a curve whose bands have the same level and spread, as one band."""
+    value, weight = curve.value.copy(), curve.weight.copy()
+    for b in np.unique(curve.band):
+        rows = curve.band == b
+        spread = robust_spread(value[rows]) or 1.0
+        value[rows] = (value[rows] - np.median(value[rows])) / spread
+        weight[rows] *= spread**2
+    return Curve(curve.time, value, weight, np.full(len(value), ""))

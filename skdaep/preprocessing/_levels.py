@@ -1,0 +1,223 @@
+"""Level and scale taken out of the measured value: those of all training objects, or of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+
+from ..exceptions import TableError
+from ._base import Points, TableTransformer
+from ._values import DIMENSIONLESS
+
+
+class _Levelled(TableTransformer):
+    """Subtract a level and divide by a scale, of each band or of all, of each object or of all.
+
+    A subclass says which by `_by_band` and `_of_object`, how they are found by `_statistic`, and the keys in meta that
+    hold those of an object by `_stems`.
+    """
+
+    def units_after(self):
+        return self.units_ | DIMENSIONLESS
+
+    def forward(self, points):
+        if not self._of_object:
+            statistics = self.statistics_
+        else:
+            statistics = self._statistics(points.value, self._group(points), self._groups(points))
+            names = dict(chain(*(zip(self._names(g), pair, strict=True) for g, pair in statistics.items())))
+            points = points.remember(**names)
+        level, scale = self._of_each(points, statistics)
+        with np.errstate(over="ignore"):  # a point of infinite error has no weight
+            return replace(points, value=(points.value - level) / scale, error=points.error / scale)
+
+    def backward(self, points):
+        if not self._of_object:
+            statistics = self.statistics_
+        else:
+            names = {group: self._names(group) for group in self._groups(points)}
+            statistics = {group: tuple(map(points.recall, pair)) for group, pair in names.items()}
+            points = points.forget(*chain(*names.values()))
+        level, scale = self._of_each(points, statistics)
+        # Transposed, so that a column of draws has its points last too.
+        return replace(points, value=(points.value.T * scale + level).T, error=(points.error.T * scale).T)
+
+    def _names(self, group: str) -> tuple[str, str]:
+        """Return the keys in meta of level and scale."""
+        level, scale = self._stems
+        return (f"{level}_{group}", f"{scale}_{group}") if group else (level, scale)
+
+    def _group(self, points: Points) -> np.ndarray:
+        """Return the group of each point, one of all where bands do not count."""
+        return points.band if self._by_band else np.full(len(points.band), "")
+
+    def _groups(self, points: Points) -> set[str]:
+        return set(self._group(points).tolist()) - ({""} if self._by_band else set())
+
+    def _of_each(self, points: Points, statistics: dict) -> tuple[np.ndarray, np.ndarray]:
+        """Return level and scale of each point's group."""
+        for group in self._groups(points) - set(statistics):
+            which = f" in band {group!r}" if group else ""
+            whose = points.where if self._of_object else "Fit"
+            raise TableError(f"{whose} saw no value{which}, but {points.where} has such points; remove them.")
+        none = (np.nan, np.nan)
+        return np.array([statistics.get(group, none) for group in self._group(points).tolist()]).T
+
+    def _statistics(
+        self, value: np.ndarray, group: np.ndarray, groups: Iterable[str]
+    ) -> dict[str, tuple[float, float]]:
+        """Return level and scale of the observed values of each group that has any."""
+        values = {g: value[np.isfinite(value) & (group == g)] for g in sorted(groups)}
+        return {g: self._statistic(v) for g, v in values.items() if len(v)}
+
+
+class ZScore(_Levelled):
+    r"""Subtract the mean of the values and divide by their standard deviation.
+
+    :math:`v \to (v - \mu) / s` and :math:`\sigma \to \sigma / s`, where :math:`\mu` and :math:`s` are those of all
+    observed points of the training objects. The result has no unit. Where values do not vary, :math:`s = 1`.
+
+    Parameters
+    ----------
+    per_band : bool, default=False
+        Whether every band has a mean and deviation of its own. A point without a band then becomes "not observed", and
+        a band that was not seen in fit is an error.
+    per_object : bool, default=False
+        Whether every object has its own, which go into its meta as ``zscore_mean`` and ``zscore_scale`` (followed by
+        ``_`` and the band with `per_band`): for the way back, and for an encoder's ``metadata``.
+    key : str, default="zscore"
+        What those names in meta start with.
+    value, band, error : str or None, default=None
+        Columns. None: found by their customary names.
+
+    Attributes
+    ----------
+    columns_, units_ : dict
+        Columns, and their units in fit, by role.
+    statistics_ : dict
+        Mean and standard deviation by band, "" being all; empty with `per_object`.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from skdaep.preprocessing import ZScore
+    >>> X = [Table({"time": [1.0, 2.0], "mag": [18.0, 22.0]})]
+    >>> Z = ZScore(per_object=True).fit_transform(X)
+    >>> Z[0]["mag"].tolist(), Z[0].meta
+    ([-1.0, 1.0], {'zscore_mean': 20.0, 'zscore_scale': 2.0})
+    """
+
+    def __init__(self, *, per_band=False, per_object=False, key="zscore", value=None, band=None, error=None):
+        self.per_band = per_band
+        self.per_object = per_object
+        self.key = key
+        self.value = value
+        self.band = band
+        self.error = error
+
+    def required_roles(self):
+        return ("band",) if self.per_band else ()
+
+    @property
+    def _by_band(self) -> bool:
+        return self.per_band
+
+    @property
+    def _of_object(self) -> bool:
+        return self.per_object
+
+    @property
+    def _stems(self) -> tuple[str, str]:
+        return f"{self.key}_mean", f"{self.key}_scale"
+
+    def learn(self, points: list[Points]):
+        self.statistics_ = {}
+        if not self._of_object:
+            value, group = (np.concatenate(x) for x in zip(*((p.value, self._group(p)) for p in points), strict=True))
+            self.statistics_ = self._statistics(value, group, set().union(*map(self._groups, points)))
+
+    def _statistic(self, value):
+        return _mean_and_spread(value)
+
+
+class Standardize(_Levelled):
+    r"""Subtract the median of each object and divide by its amplitude, band by band, so that its shape is left.
+
+    :math:`v \to (v - m) / a` and :math:`\sigma \to \sigma / a`, where m is the median of the object's observed values
+    in a band and a half of what lies between their 5th and 95th percentile, 1 where they do not vary. Both go into the
+    meta, in the unit of fit: for the way back, for `MetaFeatures` and for an encoder's ``metadata``. The result has no
+    unit. A point without a band, where others have one, becomes "not observed".
+
+    Parameters
+    ----------
+    per_band : bool, default=True
+        Whether every band has a level and an amplitude of its own, rather than each object.
+    level, amplitude : str, default="level", "amplitude"
+        Keys in meta, followed by ``_`` and the band where there are bands.
+    value, band, error : str or None, default=None
+        Columns. None: found by their customary names; a table without bands has one.
+
+    Attributes
+    ----------
+    columns_, units_ : dict
+        Columns, and their units in fit, by role.
+
+    See Also
+    --------
+    ZScore : Mean and standard deviation, of all objects or of each.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from skdaep.preprocessing import Standardize
+    >>> X = [Table({"time": [1.0, 2.0, 3.0], "mag": [18.0, 20.0, 22.0]})]
+    >>> Z = Standardize().fit_transform(X)
+    >>> Z[0]["mag"].round(2).tolist(), {key: round(number, 2) for key, number in Z[0].meta.items()}
+    ([-1.11, 0.0, 1.11], {'level': 20.0, 'amplitude': 1.8})
+    """
+
+    _of_object = True
+
+    def __init__(self, *, per_band=True, level="level", amplitude="amplitude", value=None, band=None, error=None):
+        self.per_band = per_band
+        self.level = level
+        self.amplitude = amplitude
+        self.value = value
+        self.band = band
+        self.error = error
+
+    def check_parameters(self):
+        if self.level == self.amplitude:
+            raise ValueError(f"Standardize(level={self.level!r}, amplitude={self.amplitude!r}): two keys are needed.")
+
+    @property
+    def _by_band(self) -> bool:
+        return self.per_band and "band" in self.columns_
+
+    @property
+    def _stems(self) -> tuple[str, str]:
+        return self.level, self.amplitude
+
+    def _statistic(self, value):
+        return _median_and_amplitude(value)
+
+
+def _mean_and_spread(value: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation, 1 where all that varies is the last bits."""
+    unit = np.ldexp(1.0, int(np.frexp(np.abs(value).max())[1]) - 1)  # a power of two: no digit is lost
+    value = value / unit  # so that no square overflows or vanishes
+    spread = value.std()
+    scale = float(unit * spread)
+    varies = spread > 1e-12 and scale > np.finfo(float).tiny
+    return float(unit * value.mean()), scale if varies else 1.0
+
+
+def _median_and_amplitude(value: np.ndarray) -> tuple[float, float]:
+    """Return median and half the range of the middle nine tenths; 1 where they are alike."""
+    low, level, high = np.quantile(value, [0.05, 0.5, 0.95])
+    amplitude = high / 2 - low / 2
+    varies = amplitude > max(1e-12 * np.abs(value).max(), np.finfo(float).tiny)
+    return float(level), float(amplitude) if varies else 1.0

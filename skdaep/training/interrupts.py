@@ -1,0 +1,39 @@
+"""Signals that wait until a step is done."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what batch systems send before they kill
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[list[int]]:
+    """Within, a first Ctrl-C or SIGTERM is only noted in the list yielded; a second one is a KeyboardInterrupt.
+
+    What handled them before does so again afterwards. Only the main thread can be told of signals: elsewhere, and
+    where they are ignored, nothing changes.
+    """
+    noted: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        if len(noted) > 1:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    taken = [number for number, handler in before.items() if handler not in (None, signal.SIG_IGN)]
+    try:
+        for number in taken:
+            signal.signal(number, note)
+        yield noted
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])

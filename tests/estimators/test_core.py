@@ -1,0 +1,112 @@
+"""``core="linear"`` as a user has it: training begins with functional PCA, and all the rest is as without."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+import skdaep
+from skdaep import DAEPEncoder, FunctionalPCA, Image, Photometry
+
+SMALL = {
+    "core": "linear",
+    "bottleneck_length": 2,
+    "bottleneck_dim": 2,
+    "model_dim": 16,
+    "n_heads": 2,
+    "n_encoder_layers": 1,
+    "n_decoder_layers": 1,
+    "n_sampling_steps": 5,
+    "max_iter": 4,
+    "random_state": 0,
+    "device": "cpu",
+}
+
+
+def light_curve(i):
+    rng = np.random.default_rng([5, i])
+    n = int(rng.integers(10, 30))
+    time, band = np.sort(rng.uniform(0, 10, n)), rng.choice(["g", "r"], n)
+    mag = 18 + rng.normal() * np.sin(time) + rng.normal() * (band == "g") + 0.1 * rng.normal(size=n)
+    return Table({"time": time, "mag": mag, "band": band, "mag_err": rng.uniform(0.05, 0.2, n)})
+
+
+CURVES = [light_curve(i) for i in range(60)]
+PICTURES = np.random.default_rng(0).normal(size=(40, 8, 8)).cumsum(1).cumsum(2)
+
+
+def make(**changes):
+    return DAEPEncoder(Photometry(), **SMALL | changes)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return make().fit(CURVES)
+
+
+@pytest.mark.parametrize(
+    ("modality", "X", "weigh"), [(Photometry(), CURVES, True), (Image(patch_size=4), PICTURES, False)]
+)
+def test_where_training_only_harms_it_is_functional_pca_of_equal_size(modality, X, weigh):
+    rough = SMALL | {"learning_rate_init": 3.0, "solver": "adamw"}
+    ruined = DAEPEncoder(modality, **rough, error_weighting=weigh).fit(X)
+    pca = FunctionalPCA(modality, n_components=4, error_weighting=weigh, random_state=0).fit(X)
+    assert ruined.best_loss_ == ruined.history_[0]["validation_loss"] < ruined.history_[-1]["validation_loss"]
+    assert ruined.score(X) == pytest.approx(pca.score(X), rel=1e-4)
+    distances = [np.linalg.norm(Z[:, None] - Z, axis=2) for Z in (ruined.transform(X), pca.transform(X))]
+    assert np.corrcoef(distances[0].ravel(), distances[1].ravel())[0, 1] > 0.8
+
+
+def test_validation_never_ends_above_the_start(fitted):
+    start, *steps = fitted.history_
+    assert start["iteration"] == 0 and "loss" not in start
+    assert fitted.best_loss_ == min(r["validation_loss"] for r in fitted.history_)
+    assert fitted.n_iter_ == steps[-1]["iteration"] == 4
+    assert "loss" in steps[-1]
+
+
+def test_training_adds_what_is_not_linear():
+    X = np.array([np.tanh(4 * np.sin(np.linspace(0, 6, 30) + shift)) for shift in np.linspace(0, 6, 200)])
+    short = SMALL | {"bottleneck_length": 1, "max_iter": 150}
+    trained = DAEPEncoder(**short).fit(X)
+    assert trained.score(X) > 0.8 * FunctionalPCA(n_components=2, random_state=0).fit(X).score(X)
+
+
+def test_files_and_pickles_hold_the_core(fitted, tmp_path):
+    fitted.save(tmp_path / "model.safetensors")
+    for other in (skdaep.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(fitted))):
+        assert other.core == "linear"
+        np.testing.assert_array_equal(other.transform(CURVES), fitted.transform(CURVES))
+        for one, two in zip(*(e.reconstruct(CURVES, output="arrays") for e in (other, fitted)), strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_a_warm_start_keeps_the_core(fitted):
+    warm = copy.deepcopy(fitted).set_params(warm_start=True, learning_rate_init=1e-9).fit(CURVES[:30])
+    np.testing.assert_allclose(warm.transform(CURVES), fitted.transform(CURVES), atol=1e-5)
+    with pytest.raises(ValueError, match="warm_start=True.*core was 'linear' in the fit before and is None now"):
+        warm.set_params(core=None).fit(CURVES)
+
+
+def test_draws_priors_and_correlation_work(fitted):
+    (draws,) = fitted.reconstruct(CURVES[:1], n_draws=3, output="arrays")
+    assert draws.shape == (len(CURVES[0]), 3) and np.isfinite(draws).all() and draws.std(1).all()
+    assert set(fitted.noise_correlation_) == set(fitted.modalities_)
+    copy.deepcopy(fitted).fit_prior(CURVES, max_iter=5).sample(2)
+
+
+def test_seeds_decide_all(fitted):
+    np.testing.assert_array_equal(make().fit(CURVES).transform(CURVES), fitted.transform(CURVES))
+
+
+def test_it_learns_without_objects_held_out():
+    encoder = make(early_stopping=False).fit(CURVES)
+    assert [r["iteration"] for r in encoder.history_] == [4]
+
+
+@pytest.mark.parametrize("prediction", ["v", "epsilon"])
+def test_other_predictions_are_refused(prediction):
+    with pytest.raises(ValueError, match='use prediction="x0"'):
+        make(prediction=prediction).fit(CURVES)
