@@ -3,6 +3,7 @@
 `UnimodalEncoder`, `MultimodalEncoder`, `multimodal` and `documented` are for those who write one.
 """
 
+from ._base import ESTIMATORS
 from ._beta_vae import BetaVAEEncoder
 from ._contrastive import ContrastiveNeighbors
 from ._daep import DAEPEncoder
@@ -18,6 +19,7 @@ from ._parameters import NOT_NEGATIVE, POSITIVE, SHARE
 from ._unimodal import UnimodalEncoder
 
 __all__ = [
+    "ESTIMATORS",
     "NOT_NEGATIVE",
     "POSITIVE",
     "SHARE",

@@ -60,7 +60,7 @@ def both(modality, objects):
 
 CURVES = both(Sequence(), [table(i) for i in range(80)])
 IMAGES = both(Image(patch_size=4), np.random.default_rng(0).normal(size=(30, 8, 8)).cumsum(1).cumsum(2))
-KINDS = pytest.mark.parametrize("pca, objective, batch", [CURVES, IMAGES], ids=["curves", "images"])
+KINDS = pytest.mark.parametrize(("pca", "objective", "batch"), [CURVES, IMAGES], ids=["curves", "images"])
 
 
 def generator(seed=0):
@@ -184,7 +184,7 @@ def test_points_of_a_plane_are_refused_as_by_functional_pca():
     rows = [(t, w, np.sin(w) + t) for t in times for w in wavelengths]
     series = Table(rows=rows, names=["time", "wavelength", "flux"])
     modality, store = learned(SpectralSeries(), [series, series])
-    with pytest.raises(ValueError, match='core="linear" takes points on a line or images .* use core=None'):
+    with pytest.raises(ValueError, match=r'core="linear" takes points on a line or images .* use core=None'):
         assembled(modality).prepare({NAME: modality}, {NAME: store}, None, 0)
 
 
