@@ -311,7 +311,7 @@ def test_clone_pickle_and_file(fitted, X, tmp_path):
     options = dict(modality="light curve", n_draws=2, output="arrays")
     Z, draws = fitted.transform(X), fitted.reconstruct(X, **options)
     before = pickle.dumps(fitted)
-    assert b"torch" not in before
+    assert b"torch." not in before
     fitted.save(tmp_path / "model")
     for other in (pickle.loads(before), skdaep.load(tmp_path / "model"), copy.deepcopy(fitted)):
         np.testing.assert_array_equal(other.transform(X), Z)

@@ -9,8 +9,9 @@ from astropy import units as u
 from astropy.table import Table
 
 from ..exceptions import TableError
-from ._cache import hub_files, local_copy
+from ._cache import local_copy
 from ._files import objects_in, parquet_file, positive
+from ._hub import hub_files
 
 REPOSITORY = "AstroMLCore/AstroM3Processed"
 SUBSETS, SEEDS, SPLITS = ("full", "sub50", "sub25", "sub10"), (42, 0, 66, 12, 123), ("train", "validation", "test")

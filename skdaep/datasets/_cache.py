@@ -7,32 +7,27 @@ both are needed here.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import re
 import sys
 import time
 import warnings
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from http.client import HTTPException
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urljoin, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ..exceptions import DatasetError, UnverifiedDownloadWarning
 from ..storage import replacing
 
-HUB = "https://huggingface.co"
 N_TRIES = 3
 DELAY = 1.0  # seconds before the second try, doubled before each further one
 TIMEOUT = 60.0  # seconds without a byte
 CHUNK = 2**20
-MOST_PAGES = 10_000  # of a listing, a thousand files each
+FAILURES = (URLError, TimeoutError, ConnectionError, HTTPException)  # of a network
 
 
 class Remote(NamedTuple):
@@ -114,7 +109,7 @@ def local_copy(remote: Remote, data_home=None, download: bool = True) -> Path:
     elif download:
         _download(remote, path)
     else:
-        raise DatasetError(_by_hand(remote, path, "and download=False"))
+        raise DatasetError(by_hand(remote, path, "and download=False"))
     return path
 
 
@@ -123,13 +118,13 @@ def _verify(path: Path, remote: Remote) -> None:
         raise DatasetError(
             f"{path} has {n_bytes} bytes, not the {remote.size} published. Delete it to have it downloaded again."
         )
-    digest, record = _sha256(path), _record(path)
+    digest, record = sha256_of(path), _record(path)
     if remote.sha256 is not None:
         expected, source = remote.sha256, "the published checksum"
     elif record.exists():
         expected, source = record.read_text().partition(" ")[0], f"what it was when first seen ({record.name})"
     else:
-        return _remember(path, digest)
+        return remember(path, digest)
     if digest != expected:
         raise DatasetError(
             f"{path} has sha256 {digest}, which is not {source}, {expected}. Delete it to have it downloaded again."
@@ -140,16 +135,16 @@ def _record(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 
 
-def _remember(path: Path, digest: str) -> None:
+def remember(path: Path, digest: str) -> None:
     _record(path).write_text(f"{digest}  {path.name}\n")  # as sha256sum writes and checks it
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _by_hand(remote: Remote, path: Path, reason: str) -> str:
+def by_hand(remote: Remote, path: Path, reason: str) -> str:
     size = "" if remote.size is None else f" ({_readable(remote.size)})"
     return (
         f"{path.name}{size} is not in {path.parent} {reason}. Download {remote.url} where there is a network and put "
@@ -172,19 +167,19 @@ def _download(remote: Remote, path: Path) -> None:
     """Put a verified file at `path`, or nothing at all."""
     try:
         with in_the_making(path) as part:
-            _transfer(remote, part)
+            transfer(remote, part)
             if remote.held_to not in (None, n_bytes := part.stat().st_size):
                 raise DatasetError(f"{remote.url} gave {n_bytes} bytes, but {remote.size} are published; not kept.")
-            digest = _sha256(part)
+            digest = sha256_of(part)
             if remote.sha256 not in (None, digest):
                 raise DatasetError(
                     f"{remote.url} gave a file with sha256 {digest}, but {remote.sha256} is published. It was not "
                     "kept: the transfer was disturbed, or the archive has changed (then delete its .listing.json)."
                 )
-    except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
-        raise DatasetError(_by_hand(remote, path, f"and could not be downloaded: {_cause(error)}")) from error
+    except FAILURES as error:
+        raise DatasetError(by_hand(remote, path, f"and could not be downloaded: {cause(error)}")) from error
     if remote.sha256 is None:
-        _remember(path, digest)
+        remember(path, digest)
         warnings.warn(
             f"No checksum is published of {remote.url}: what came, with sha256 {digest}, is taken for the file from "
             "now on. Compare it with what others have.",
@@ -201,11 +196,11 @@ def in_the_making(path: Path):
         yield part
 
 
-def _cause(error: Exception) -> str:
+def cause(error: Exception) -> str:
     return str(getattr(error, "reason", "") or error or type(error).__name__)
 
 
-def _transfer(remote: Remote, part: Path):
+def transfer(remote: Remote, part: Path):
     """Write the content to `part`, taking up again where an earlier try was cut off; return the answer's headers."""
     tag = None
     for tries_left in reversed(range(N_TRIES)):
@@ -220,7 +215,7 @@ def _transfer(remote: Remote, part: Path):
                 tag = None if tag is None or tag.startswith("W/") else tag
                 _receive(answer, part, remote.held_to)
                 return answer.headers
-        except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
+        except FAILURES as error:
             refused = isinstance(error, HTTPError) and error.code < 500 and error.code != 429
             if refused or not tries_left:
                 raise
@@ -274,86 +269,3 @@ def _progress(url: str, start: int, total: int | None):
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(PurePosixPath(url.partition("?")[0]).name, total=total, completed=start)
         yield lambda n: bar.advance(task, n)
-
-
-# --- the Hugging Face hub ---------------------------------------------------------------------------
-
-
-def hub_files(
-    repository: str, pattern: str, folder: str = "", data_home=None, download: bool = True, suffixes=(".parquet",)
-) -> list[Remote]:
-    """Return the files of a data set on the hub whose paths match a pattern, with the checksums that the hub states.
-
-    The listing is kept as ``.listing.json``: later calls need no network and mean the same files.
-    """
-    place = f"huggingface/{repository}/{folder}".rstrip("/")
-    tree = f"{HUB}/api/datasets/{repository}/tree/main/{folder}".rstrip("/") + "?recursive=true"
-    remote = Remote(tree, f"{place}/.listing.json")
-    listing = get_data_home(data_home) / remote.path
-    if download and not listing.exists():
-        _download_pages(remote, listing)
-    listing = local_copy(remote, data_home, download)
-    files = {
-        entry["path"]: entry
-        for entry in _entries(listing, f"Delete {listing} to renew it: it")
-        if entry["type"] == "file"
-    }
-    found = sorted(path for path in files if path.endswith(suffixes) and fnmatchcase(path, pattern))
-    if not found:
-        some = ", ".join(sorted(files)[:10]) or "no files"
-        raise DatasetError(f"{repository} has no file that matches {pattern!r} (it has {len(files)}: {some}, ...).")
-    return [_on_hub(repository, files[path]) for path in found]
-
-
-def _download_pages(remote: Remote, path: Path) -> None:
-    """Put a listing at `path`, with the entries of all its pages; each names the next in its header ``Link``."""
-    url, seen, entries = remote.url, set(), []
-    try:
-        with in_the_making(path) as part:
-            while url:
-                if url in seen or len(seen) == MOST_PAGES:
-                    raise DatasetError(f"The listing {remote.url} has no end: page {url} after {len(seen)} others.")
-                seen.add(url)
-                headers = _transfer(remote._replace(url=url), part)
-                entries += _entries(part, f"What came from {url}")
-                url = _next_page(url, headers.get_all("Link", []))
-            part.write_text(json.dumps(entries))
-    except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
-        raise DatasetError(_by_hand(remote, path, f"and could not be downloaded: {_cause(error)}")) from error
-    _remember(path, _sha256(path))
-
-
-def _next_page(url: str, links: list[str]) -> str | None:
-    """Return the address in a ``Link: <address>; rel="next"``, which must be of the same archive."""
-    found = [m for link in links for m in re.findall(r'<([^<>]*)>[^<>]*;\s*rel="?next"?', link)]
-    if not found:
-        return None
-    there = urljoin(url, found[0])
-    if urlsplit(there)[:2] != urlsplit(url)[:2]:
-        raise DatasetError(f"The listing {url} goes on at {there}, which is another archive's.")
-    return there
-
-
-def _entries(listing: Path, where: str) -> list[dict]:
-    """Return the entries of a listing; DatasetError if it is none."""
-    try:
-        entries = json.loads(listing.read_text())
-        for entry in entries:
-            lfs = entry.get("lfs") or {}
-            sizes = [x["size"] for x in (entry, lfs) if x.get("size") is not None]
-            if not isinstance(entry["path"], str) or not isinstance(entry["type"], str):
-                raise TypeError(f"path {entry['path']!r} of type {entry['type']!r}")
-            if not all(type(size) is int and size >= 0 for size in sizes) or len(set(sizes)) > 1:
-                raise TypeError(f"{entry['path']!r} has sizes {sizes}")
-            if lfs and not re.fullmatch("(sha256:)?[0-9a-f]{64}", lfs["oid"]):
-                raise ValueError(f"{entry['path']!r} has the checksum {lfs['oid']!r}")
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise DatasetError(f"{where} is not a listing of the hub ({error!r}).") from error
-    return entries
-
-
-def _on_hub(repository: str, entry: dict) -> Remote:
-    path = entry["path"]
-    sha256 = (entry.get("lfs") or {}).get("oid", "").removeprefix("sha256:") or None  # small files have none
-    url = f"{HUB}/datasets/{repository}/resolve/main/{quote(path)}"
-    return Remote(url, f"huggingface/{repository}/{path}", sha256, entry.get("size"))

@@ -11,8 +11,9 @@ from astropy.table import Table
 
 from .. import tables
 from ..exceptions import TableError
-from ._cache import hub_files, local_copy
+from ._cache import local_copy
 from ._files import objects_in, positive
+from ._hub import hub_files
 
 WAVELENGTH = ("lambda", "wavelength", "wave")
 FLUX = ("flux", "pdcsap_flux", "kspsap_flux", "psf_flux", "array")  # the middle three: Kepler, TESS-QLP, TESS-TGLC

@@ -15,13 +15,13 @@ PACKAGES = ("torch", "numpy", "scikit-learn", "astropy")
 
 def environment(device: str) -> dict[str, str | int | None]:
     """Return what a file notes of the fit; the commit is None where the package was installed from an archive."""
-    from .. import __version__
+    import skdaep
 
     kind = torch.device(device)
     name = torch.cuda.get_device_name(kind) if kind.type == "cuda" else platform.machine()
     versions = {package: metadata.version(package) for package in PACKAGES}
     return {
-        **{"skdaep": __version__, "commit": _commit(), "python": platform.python_version(), **versions},
+        **{"skdaep": skdaep.__version__, "commit": _commit(), "python": platform.python_version(), **versions},
         **{"system": platform.system(), "device": f"{device} ({name})", "threads": torch.get_num_threads()},
     }
 

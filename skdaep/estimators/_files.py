@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from ..exceptions import CorruptModelError, DeviceError
+from ..modalities import Modality
 from ..model import Model, checks, files
 from ..model.hints import check
 from ..model.state import from_json, of_another_name, to_json
@@ -86,7 +88,8 @@ def load(path, *, device=None, key=None):
 
 def _check(estimator) -> None:
     """Raise ValueError or TypeError if parameters, what `fit` noted and the model do not go together."""
-    estimator._validate_params()
+    with warnings.catch_warnings(action="ignore"):  # what they warn of, `fit` has said
+        estimator._validate_params()
     model = estimator.model_
     if type(model) is not estimator.model_class or model.objective is not estimator.objective_class:
         raise ValueError(f"{type(model).__name__} of {model.objective.__name__} in {type(estimator).__name__}")
@@ -98,6 +101,7 @@ def _check(estimator) -> None:
     noted = {k: v for k, v in vars(estimator).items() if k in NOTED}
     for name, value in noted.items():
         check(value, NOTED[name], name)
+    check(noted["_architecture"]["modalities"], dict[str, Modality], "_architecture['modalities']")
     # rows of an array are all as long as the grid
     columns = {len(m.grid()) for m in model.modalities.values() if m.takes_rows and m.learned.arrays}
     stated = {noted[k] for k in ["n_features_in_"] if k in noted}

@@ -168,8 +168,10 @@ def _having(estimator: BaseEncoder, name: str, objects: list[dict]) -> tuple[lis
 
 def _check_resumes(estimator: BaseEncoder, architecture: dict[str, Any]) -> None:
     """Raise ValueError if the weights of the fit before are those of other networks."""
+    # A parameter that is younger than the fit had its default there.
+    defaults = {k: p.default for k, p in inspect.signature(type(estimator)).parameters.items()}
     for name, value in architecture.items():
-        if value != (was := estimator._architecture[name]):
+        if value != (was := (defaults | estimator._architecture)[name]):
             raise ValueError(
                 f"warm_start=True cannot continue: {name} was {was!r} in the fit before and is {value!r} now. "
                 "Restore it or set warm_start=False."

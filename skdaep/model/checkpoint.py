@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..exceptions import CheckpointWarning, CorruptModelError
 from . import files
+from .state import from_json, to_json
 
 KIND = "checkpoint"
 
@@ -117,7 +118,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         return content["identity"], _restored(content["state"], arrays)
     except CorruptModelError as error:
         raise CorruptModelError(f"{error} Give checkpoint= another path, or delete the file to begin anew.") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # a forged file can go wrong in any way
         raise CorruptModelError(
             f"{path} holds no state of a training: {error!r}. Delete the file to begin anew."
         ) from error
@@ -149,7 +150,7 @@ def _plain(x: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:
         each = [_plain(v, f"{name}/{i}", arrays) for i, v in enumerate(x)]
         return {"tuple": each} if isinstance(x, tuple) else each
     if x is None or isinstance(x, (bool, int, float, str)):
-        return x
+        return to_json(x)
     raise TypeError(f"A checkpoint cannot hold {name}, a {type(x).__name__}.")
 
 
@@ -162,6 +163,8 @@ def _restored(x: Any, arrays: dict[str, NDArray[Any]]) -> Any:
     ((kind, content),) = x.items()
     if kind == "tensor":
         return torch.from_numpy(arrays[content]).clone()  # in memory of torch's own, aligned as ever
+    if kind == "float":
+        return from_json(x)
     if kind == "tuple":
         return tuple(_restored(v, arrays) for v in content)
     return {k: _restored(v, arrays) for k, v in content}

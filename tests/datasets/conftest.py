@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from skdaep.datasets import _cache
+from skdaep.datasets import _cache, _hub
 
 
 class Archive(ThreadingHTTPServer):
@@ -67,7 +67,7 @@ def archive(monkeypatch):
     with Archive() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        monkeypatch.setattr(_cache, "HUB", server.url)
+        monkeypatch.setattr(_hub, "HUB", server.url)
         yield server
         server.shutdown()
         thread.join()

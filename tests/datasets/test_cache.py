@@ -14,7 +14,8 @@ import pytest
 
 from skdaep import DatasetError, UnverifiedDownloadWarning, storage
 from skdaep.datasets import _cache, get_data_home
-from skdaep.datasets._cache import Remote, hub_files, local_copy
+from skdaep.datasets._cache import Remote, local_copy
+from skdaep.datasets._hub import hub_files
 
 CONTENT = np.random.default_rng(0).bytes(2**20 + 17)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
