@@ -1,4 +1,4 @@
-"""Data to try things on: simulated supernovae, which need no network, and readers of public archives.
+"""Data to try things on: simulated supernovae and variable stars, which need no network, and readers of archives.
 
 The ``fetch_*`` functions download a file once and hold it to its checksum ever after; they need the extra "data",
 ``pip install skdaep[data]``, and `fetch_lightkurve` the extra "lightkurve".
@@ -10,6 +10,7 @@ from ._galaxy10 import fetch_galaxy10
 from ._lightkurve import fetch_lightkurve
 from ._multimodal_universe import fetch_multimodal_universe, load_multimodal_universe
 from ._simulate import SimulatedTruth, make_supernova_light_curves, make_supernova_spectra
+from ._simulate_stars import make_variable_stars
 
 __all__ = [
     "SimulatedTruth",
@@ -21,4 +22,5 @@ __all__ = [
     "load_multimodal_universe",
     "make_supernova_light_curves",
     "make_supernova_spectra",
+    "make_variable_stars",
 ]

@@ -9,10 +9,10 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
-from ._supernova import BANDS, CLASS_SHARES, CLASSES, LINES, draw_supernova
+from ._supernova import BANDS, CLASSES, LINES, draw_supernova
 
 SPECTRUM_RANGE = (3500.0, 8500.0)  # Angstrom, rest frame
-UNITS = {"wavelength": u.AA, "time": u.day, "mag": u.mag, "mag_err": u.mag}
+UNITS = {"wavelength": u.AA, "time": u.day, "mjd": u.day, "mag": u.mag, "mag_err": u.mag}
 N_HELD_OUT = 100
 NIGHTS = np.arange(-20.0, 101.0)  # days of the observer from maximum
 BAND_NAMES = np.array(list(BANDS))
@@ -39,6 +39,7 @@ class SimulatedTruth(NamedTuple):
     --------
     make_supernova_spectra : Simulate spectra.
     make_supernova_light_curves : Simulate two-band light curves.
+    make_variable_stars : Simulate unfolded light curves of periodic stars.
 
     Examples
     --------
@@ -120,7 +121,7 @@ def make_supernova_spectra(n_objects=1000, *, random_state=None, return_truth=Fa
     >>> X[0]["wavelength"].unit
     Unit("Angstrom")
     """
-    return _simulate(_observe_spectrum, 1, n_objects, random_state, return_truth)
+    return simulate(_observe_spectrum, 1, n_objects, random_state, return_truth, draw_supernova, _parameters)
 
 
 def make_supernova_light_curves(n_objects=1000, *, random_state=None, return_truth=False):
@@ -182,27 +183,27 @@ def make_supernova_light_curves(n_objects=1000, *, random_state=None, return_tru
     >>> sorted(X[0].meta)
     ['mjd_peak', 'object_id', 'redshift']
     """
-    return _simulate(_observe_light_curve, 2, n_objects, random_state, return_truth)
+    return simulate(_observe_light_curve, 2, n_objects, random_state, return_truth, draw_supernova, _parameters)
 
 
-def _simulate(observe, stream, n_objects, random_state, return_truth):
-    """Draw each object from a stream of its own; what differs between the simulators is `observe`."""
+def simulate(observe, stream, n_objects, random_state, return_truth, draw, describe):
+    """Draw each object from a stream of its own, and observe it; `describe` gives a row of the table of parameters."""
     if not isinstance(n_objects, Integral) or n_objects < 0:
         raise ValueError(f"n_objects must be an integer >= 0, got {n_objects!r}.")
     seed = _seed(random_state)
     tables, labels, held_out, measured, parameters = [], [], [], [], []
     for i in range(n_objects):
-        supernova = draw_supernova(np.random.default_rng([seed, i, 0]))
+        source = draw(np.random.default_rng([seed, i, 0]))
         meta = {"object_id": f"SIM{i:06d}"}
         rng = np.random.default_rng([seed, i, stream])
-        columns, values, elsewhere, more = observe(supernova, rng, return_truth)
+        columns, values, elsewhere, more = observe(source, rng, return_truth)
         tables.append(_table(columns, meta | more))
-        labels.append(supernova.label)
+        labels.append(source.label)
         if return_truth:
             held_out.append(_table(elsewhere, meta | more))
             measured.append(values)
-            parameters.append(_parameters(supernova, meta | more))
-    y = np.array(labels, dtype=f"<U{max(map(len, CLASS_SHARES))}")
+            parameters.append(describe(source, meta | more))
+    y = np.array(labels, dtype="<U4")
     if not return_truth:
         return tables, y
     return tables, y, SimulatedTruth(held_out, measured, Table(parameters))
