@@ -128,13 +128,13 @@ def _estimator(path, content: dict[str, Any], device: str | None):
 def _fitted(estimator, version: int, arrays: dict[str, np.ndarray], content: dict[str, Any]) -> dict[str, Any]:
     """Return what was fitted, by the name of the attribute."""
     noted = from_json(content["fitted"])
+    noted["_architecture"] = architecture_of(estimator, {}) | noted["_architecture"]  # parameters newer than the file
     if version == 1:
         return _fitted_of_format_1(estimator, arrays, noted)
     if unknown := noted.keys() - NOTED.keys():
         raise ValueError(f"it notes {', '.join(sorted(unknown))}")
     if missing := NEEDED - noted.keys():
         raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-    noted["_architecture"] = architecture_of(estimator, {}) | noted["_architecture"]  # parameters newer than the file
     return noted | {"model_": Model.from_state(arrays, content["model"])}
 
 

@@ -78,6 +78,10 @@ class LinearCore(NoCore):
         Its head starts at zero.
     """
 
+    rotation: Tensor
+    entries: FactorAnalysis
+    basis: FactorAnalysis
+
     def __init__(self, autoencoder: Autoencoder):
         super().__init__(autoencoder)
         (self.name,) = autoencoder.decoded
@@ -89,10 +93,6 @@ class LinearCore(NoCore):
         self.coefficients = nn.Sequential(nn.Linear(n, WIDTH), nn.GELU(), nn.Linear(WIDTH, self.n_factors))
         silence(self.coefficients)
         silence(autoencoder.heads[self.name])
-
-    rotation: Tensor
-    entries: FactorAnalysis
-    basis: FactorAnalysis
 
     def learn(
         self,
