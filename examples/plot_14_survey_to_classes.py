@@ -3,8 +3,8 @@ From a survey's CSV to classes
 ==============================
 
 A survey's file holds times and magnitudes, in two bands, of stars whose period nobody has measured. Three steps make
-shapes of them: find the period, fold by it, take level and amplitude out. The encoder describes the shapes, and what the
-steps found stands beside its numbers: period, amplitudes, colour. No class is seen until the last line.
+shapes of them: find the period, fold by it, take level and amplitude out. The encoder describes the shapes, and what
+the steps found stands beside its numbers: period, amplitudes, colour. No class is seen until the last lines.
 """
 
 # %%
@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import ConfusionMatrixDisplay, f1_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
 from skdaep import DAEPEncoder, Photometry
 from skdaep.datasets import make_variable_stars
@@ -28,9 +28,9 @@ from skdaep.preprocessing import FindPeriod, MetaFeatures, PhaseFold, Standardiz
 # %%
 # The file
 # --------
-# One row per measurement, simulated: RR Lyrae of two kinds, delta Scuti, Cepheids, Miras, detached (EA) and contact (EW)
-# binaries, observed at night over three seasons.
-stars, y, truth = make_variable_stars(240, random_state=0, return_truth=True)
+# One row per measurement, simulated: RR Lyrae of two kinds, delta Scuti, Cepheids, Miras, detached (EA) and contact
+# (EW) binaries, observed at night over three seasons.
+stars, y, truth = make_variable_stars(140, random_state=0, return_truth=True)
 for star in stars:
     star["object_id"] = star.meta.pop("object_id")
 folder = tempfile.TemporaryDirectory()
@@ -49,8 +49,8 @@ print(f"{len(X)} stars, {len(survey)} points")
 # %%
 # Three steps
 # -----------
-# Where a pulsating star is brightest, or a binary fully lit, its period begins: the cycles of all stars of a kind then
-# fall on one another. Shapes describe no level: ``Standardize`` moves it into the meta of each Table.
+# Phase 0 is where the fitted series is faintest, as in mid-eclipse: the cycles of all stars of a kind then fall on one
+# another. Shapes describe no level: ``Standardize`` moves it into the meta of each Table.
 steps = make_pipeline(
     FindPeriod(min_period=0.06, n_harmonics=5),
     PhaseFold(epoch="faintest"),
@@ -96,3 +96,32 @@ print(F_train.shape, ", ".join(features.get_feature_names_out()[-6:]))
 # %%
 # Stars seen by the encoder for the first time, folded: points, and the curve that their six numbers stand for. Two
 # cycles are drawn; the curve closes.
+decoded = features.transformer_list[0][1].reconstruct(Z_test)
+shown = [int(np.flatnonzero(y_test == label)[0]) for label in np.unique(y)]
+fig, axes = plt.subplots(2, 4, figsize=(11, 5), sharex=True, layout="constrained")
+for ax, i in zip(axes.flat, shown, strict=False):
+    for band, color in (("g", "C2"), ("r", "C3")):
+        own = np.flatnonzero(Z_test[i]["band"] == band)
+        own = own[np.argsort(Z_test[i]["mjd"][own])]
+        phase = np.asarray(Z_test[i]["mjd"][own])
+        twice = np.concatenate([phase + turn for turn in (0, 1)])
+        ax.plot(twice, np.tile(Z_test[i]["mag"][own], 2), ".", ms=2, color=color, alpha=0.5)
+        ax.plot(twice, np.tile(decoded[i]["mag"][own], 2), "-", lw=1, color=color)
+    ax.set(title=f"{y_test[i]}, {Z_test[i].meta['period']:.3g} d")
+    ax.invert_yaxis()
+axes.flat[-1].axis("off")
+fig.supxlabel("phase")
+fig.supylabel("standardised magnitude")
+
+# %%
+# Classes
+# -------
+# Shape and meta each know something; a linear classifier on both knows most. Of 140 stars more cannot be had: the row
+# and column of a class hold eight stars.
+columns = {"shape": slice(0, 6), "meta": slice(6, None), "both": slice(None)}
+for name, own in columns.items():
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(F_train[:, own], y_train)
+    score = f1_score(y_test, classifier.predict(F_test[:, own]), average="macro")
+    print(f"{name:>6}: macro F1 {score:.2f}")
+ConfusionMatrixDisplay.from_predictions(y_test, classifier.predict(F_test), colorbar=False)
+plt.show()
