@@ -7,14 +7,14 @@ import numpy as np
 from ._simulate import N_HELD_OUT, simulate
 from ._variable_star import START, VariableStar, draw_star
 
-SEASONS, SEASON = 4, 200.0  # years of observation, and days of each in which the field is up at night
+SEASONS, SEASON = 3, 200.0  # years of observation, and days of each in which the field is up at night
 BANDS = np.array(["g", "r"])
 
 
 def make_variable_stars(n_objects=500, *, random_state=None, return_truth=False):
     r"""Simulate unfolded two-band light curves of periodic variable stars of seven classes.
 
-    Each object has 80 to 200 points in g and r over four seasons of 200 days, at night from one place: so that
+    Each object has 80 to 200 points in g and r over three seasons of 200 days, at night from one place: so that
     frequencies a cycle per day apart are hard to tell. Classes are equally frequent.
 
     Parameters
