@@ -61,7 +61,8 @@ def test_where_training_only_harms_it_is_functional_pca_of_equal_size(modality, 
 
 def test_validation_never_ends_above_the_start(fitted):
     start, *steps = fitted.history_
-    assert start["iteration"] == 0 and "loss" not in start
+    assert start["iteration"] == 0
+    assert "loss" not in start
     assert fitted.best_loss_ == min(r["validation_loss"] for r in fitted.history_)
     assert fitted.n_iter_ == steps[-1]["iteration"] == 4
     assert "loss" in steps[-1]
@@ -86,13 +87,15 @@ def test_files_and_pickles_hold_the_core(fitted, tmp_path):
 def test_a_warm_start_keeps_the_core(fitted):
     warm = copy.deepcopy(fitted).set_params(warm_start=True, learning_rate_init=1e-9).fit(CURVES[:30])
     np.testing.assert_allclose(warm.transform(CURVES), fitted.transform(CURVES), atol=1e-5)
-    with pytest.raises(ValueError, match="warm_start=True.*core was 'linear' in the fit before and is None now"):
+    with pytest.raises(ValueError, match=r"warm_start=True.*core was 'linear' in the fit before and is None now"):
         warm.set_params(core=None).fit(CURVES)
 
 
 def test_draws_priors_and_correlation_work(fitted):
     (draws,) = fitted.reconstruct(CURVES[:1], n_draws=3, output="arrays")
-    assert draws.shape == (len(CURVES[0]), 3) and np.isfinite(draws).all() and draws.std(1).all()
+    assert draws.shape == (len(CURVES[0]), 3)
+    assert np.isfinite(draws).all()
+    assert draws.std(1).all()
     assert set(fitted.noise_correlation_) == set(fitted.modalities_)
     copy.deepcopy(fitted).fit_prior(CURVES, max_iter=5).sample(2)
 

@@ -7,7 +7,6 @@ from astropy.table import Table
 
 from skdaep.linear import Points
 from skdaep.modalities import Image, Sequence, SpectralSeries
-from skdaep.nn.batch import Batch
 from skdaep.objectives import Denoising, FunctionalPCA
 
 NAME = "it"
@@ -60,7 +59,7 @@ def both(modality, objects):
 
 CURVES = both(Sequence(), [table(i) for i in range(80)])
 IMAGES = both(Image(patch_size=4), np.random.default_rng(0).normal(size=(30, 8, 8)).cumsum(1).cumsum(2))
-KINDS = pytest.mark.parametrize("pca, objective, batch", [CURVES, IMAGES], ids=["curves", "images"])
+KINDS = pytest.mark.parametrize(("pca", "objective", "batch"), [CURVES, IMAGES], ids=["curves", "images"])
 
 
 def generator(seed=0):
@@ -130,9 +129,8 @@ def test_the_loss_is_drawn_from_its_generator_alone():
 
 
 def test_every_weight_of_the_core_learns():
-    objective = assembled(learned(Sequence(), [table(i) for i in range(80)])[0])
-    objective.load_state_dict(objective.state_dict())
     modality, store = learned(Sequence(), [table(i) for i in range(80)])
+    objective = assembled(modality)
     objective.prepare({NAME: modality}, {NAME: store}, None, 0)
     with torch.no_grad():
         for parameter in objective.parameters():
@@ -175,7 +173,7 @@ def test_fewer_objects_than_entries_are_borne():
 @pytest.mark.parametrize("prediction", ["v", "epsilon"])
 def test_other_predictions_are_refused(prediction):
     modality, _ = learned(Sequence(), [table(0)])
-    with pytest.raises(ValueError, match=f'core=\'linear\'.*prediction=\'{prediction}\'.*use prediction="x0"'):
+    with pytest.raises(ValueError, match=f"core='linear'.*prediction='{prediction}'.*use prediction=\"x0\""):
         assembled(modality, prediction=prediction)
 
 
@@ -184,14 +182,14 @@ def test_points_of_a_plane_are_refused_as_by_functional_pca():
     rows = [(t, w, np.sin(w) + t) for t in times for w in wavelengths]
     series = Table(rows=rows, names=["time", "wavelength", "flux"])
     modality, store = learned(SpectralSeries(), [series, series])
-    with pytest.raises(ValueError, match='core="linear" takes points on a line or images .* use core=None'):
+    with pytest.raises(ValueError, match=r'core="linear" takes points on a line or images .* use core=None'):
         assembled(modality).prepare({NAME: modality}, {NAME: store}, None, 0)
 
 
 def test_without_a_core_nothing_is_added():
     modality, store = learned(Sequence(), [table(i) for i in range(4)])
     objective = assembled(modality, core=None)
-    batch: Batch = store.take(torch.arange(4))
+    batch = store.take(torch.arange(4))
     objective.prepare({NAME: modality}, {NAME: store}, None, 0)
     assert not [name for name in objective.state_dict() if name.startswith("core.")]
     assert torch.equal(objective.encode({NAME: batch}).mean, objective.autoencoder.encode({NAME: batch}))

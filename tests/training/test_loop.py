@@ -218,9 +218,11 @@ def test_the_start_is_kept_where_no_step_betters_it_and_has_a_record_of_its_own(
     history = run(objective, validation=lambda module: float(module.w.detach().norm()), keep_start=True)
     assert torch.equal(objective.w.detach(), torch.zeros(3))
     assert [record["iteration"] for record in history] == [0, 5, 10, 15, 20]
-    assert "loss" not in history[0] and history[0]["validation_loss"] == 0
+    assert "loss" not in history[0]
+    assert history[0]["validation_loss"] == 0
     history = run(objective, keep_start=True)  # nothing to choose by
-    assert objective.w.any() and history[0]["iteration"] == 5
+    assert objective.w.any()
+    assert history[0]["iteration"] == 5
 
 
 def test_validation_sees_the_average_and_not_the_weights():
