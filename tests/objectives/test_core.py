@@ -7,7 +7,6 @@ from astropy.table import Table
 
 from skdaep.linear import Points
 from skdaep.modalities import Image, Sequence, SpectralSeries
-from skdaep.nn.batch import Batch
 from skdaep.objectives import Denoising, FunctionalPCA
 
 NAME = "it"
@@ -130,9 +129,8 @@ def test_the_loss_is_drawn_from_its_generator_alone():
 
 
 def test_every_weight_of_the_core_learns():
-    objective = assembled(learned(Sequence(), [table(i) for i in range(80)])[0])
-    objective.load_state_dict(objective.state_dict())
     modality, store = learned(Sequence(), [table(i) for i in range(80)])
+    objective = assembled(modality)
     objective.prepare({NAME: modality}, {NAME: store}, None, 0)
     with torch.no_grad():
         for parameter in objective.parameters():
@@ -175,7 +173,7 @@ def test_fewer_objects_than_entries_are_borne():
 @pytest.mark.parametrize("prediction", ["v", "epsilon"])
 def test_other_predictions_are_refused(prediction):
     modality, _ = learned(Sequence(), [table(0)])
-    with pytest.raises(ValueError, match=f'core=\'linear\'.*prediction=\'{prediction}\'.*use prediction="x0"'):
+    with pytest.raises(ValueError, match=f"core='linear'.*prediction='{prediction}'.*use prediction=\"x0\""):
         assembled(modality, prediction=prediction)
 
 
@@ -191,7 +189,7 @@ def test_points_of_a_plane_are_refused_as_by_functional_pca():
 def test_without_a_core_nothing_is_added():
     modality, store = learned(Sequence(), [table(i) for i in range(4)])
     objective = assembled(modality, core=None)
-    batch: Batch = store.take(torch.arange(4))
+    batch = store.take(torch.arange(4))
     objective.prepare({NAME: modality}, {NAME: store}, None, 0)
     assert not [name for name in objective.state_dict() if name.startswith("core.")]
     assert torch.equal(objective.encode({NAME: batch}).mean, objective.autoencoder.encode({NAME: batch}))
