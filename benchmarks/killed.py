@@ -22,13 +22,13 @@ import skdaep
 from skdaep.datasets import make_supernova_light_curves, make_supernova_spectra
 
 NETWORKS = dict(model_dim=32, n_encoder_layers=2, batch_size=16, device="cpu")
-N_OBJECTS = 60
+N_OBJECTS, N_STEPS = 60, 100
 
 
 def cases():
     """Return estimator, kind of objects, further parameters and options of `fit`, by a name."""
     groups = np.repeat(np.arange(N_OBJECTS // 3), 3)
-    patience = {"n_iter_no_change": 3, "max_iter": 600, "learning_rate_init": 0.02}
+    patience = {"n_iter_no_change": 3, "max_iter": 300, "learning_rate_init": 0.02}
     return {
         "DAEP": ("DAEPEncoder", "spectra", {}, {}),
         "DAEP, early stopping": ("DAEPEncoder", "curves", patience, {}),
@@ -64,7 +64,7 @@ def objects_of(kind):
 def fit(case, seed, out, **checkpoint):
     """Fit, and write the weights."""
     name, kind, further, options = case
-    parameters = {"max_iter": 150} | NETWORKS | declared(kind) | further | checkpoint
+    parameters = {"max_iter": N_STEPS} | NETWORKS | declared(kind) | further | checkpoint
     start = time.perf_counter()
     estimator = getattr(skdaep, name)(**parameters, random_state=seed).fit(objects_of(kind), **options)
     seconds = time.perf_counter() - start

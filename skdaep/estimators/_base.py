@@ -271,7 +271,7 @@ class BaseEncoder(
         """Return scaled values as the user wants them."""
         arrays = [modality.unscale(v, record) for v, record in zip(values, records, strict=True)]
         if hasattr(self, "n_features_in_") or modality.stacks:
-            return np.stack(arrays).astype(np.float32)
+            return np.stack(arrays).astype(modality.dtype)
         if output == "arrays":
             return arrays
         return [modality.write(a, obj) for a, obj in zip(arrays, like, strict=True)]

@@ -40,7 +40,7 @@ batch_size : int, default=64
 max_points : int or None, default=256
     In each training step an object shows at most so many of its points, a new random subset every time. The
     encoder sees a random share of them; a decoder predicts a quarter of that number, at least 32. None: all
-    points. `transform` and decoding always use all.
+    points, but of an object held out at most 32,768. `transform` and decoding always use all.
 solver : {[solvers]}, default="muon"
     Optimiser.
     [solvers described]

@@ -46,6 +46,11 @@ class Modality(abc.ABC):
     #: of two location axes the column of the second, for each of whose values a display draws a curve along the first
     second_axis: str | None = None
 
+    @property
+    def dtype(self) -> type:
+        """Type of the arrays that values are returned in, where an array was given."""
+        return np.float32
+
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)
         storable(cls)

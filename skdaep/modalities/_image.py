@@ -19,6 +19,7 @@ from ._base import Modality
 from ._learned import EXTREME, Scaling, spoiler
 from ._reading import remedy
 from ._record import PLANE, Record, storable
+from ._spread import check_spread
 
 
 @storable
@@ -108,6 +109,7 @@ class Image(Modality):
         owner = np.repeat(np.arange(len(objects)), [np.isfinite(image).sum() for image in objects])
         if (i := spoiler(pixels, owner)) is not None:
             _refuse_extreme(objects[owner[i]], pixels[i], where[owner[i]])
+        check_spread(pixels, f"{where[0]} and the others: their pixels")
         shape = (height, width, *(channels or [1]))
         return replace(self, learned=LearnedImage(shape, bool(channels), Scaling.of(pixels), unit))
 
@@ -140,6 +142,10 @@ class Image(Modality):
             numbers=np.zeros(0, np.float32),
             labels=np.zeros(0, np.int64),
         )
+
+    @property
+    def dtype(self) -> type:
+        return self.learned.value.dtype
 
     def unscale(self, values: np.ndarray, record: Record) -> np.ndarray:
         """Return the image (H, W[, C][, n_draws]) of patches (L, P[, n_draws])."""

@@ -55,6 +55,11 @@ class Scaling:
         """Undo `forward`."""
         return x * self.scale + self.origin
 
+    @property
+    def dtype(self) -> type:
+        """Type of array that holds what `back` gives: float32 unless it would overflow, vanish or lose the spread."""
+        return np.float32 if 1e-30 < self.scale < 1e30 and abs(self.origin) < 1e4 * self.scale else np.float64
+
 
 @storable
 @dataclass(frozen=True)

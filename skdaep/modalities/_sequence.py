@@ -337,6 +337,10 @@ class Sequence(Modality):
 
     # --- writing ------------------------------------------------------------------------------------
 
+    @property
+    def dtype(self) -> type:
+        return self.learned.value.dtype
+
     def unscale(self, values: np.ndarray, record: Record) -> np.ndarray:
         """Return values (n_points[, n_draws]) in the units of fit and the order of the object's rows."""
         full = np.full((record.n_rows, *values.shape[1:]), np.nan)

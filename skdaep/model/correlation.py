@@ -5,27 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..diffusion.noise import Correlation
 from ..modalities import Modality, Record
-from ..nn.batch import Batch
+from ..nn.batch import POINTS, Batch
 from ..objectives import Objective
 from ..training import token_batches
-from .passes import collate, take, tokens_per_pass, total_lengths
+from .passes import TOKENS_PER_PASS, collate, take, tokens_per_pass, total_lengths
 
 #: objects from which it is learned, fewer where each costs many evaluations
 N_OBJECTS, N_OBJECTS_COSTLY = 128, 16
+#: fields of a record that hold an entry for each point
+PER_POINT = (*POINTS, "observed")
 
 
 @torch.inference_mode()
 def learn_correlation(
     module: Objective, modalities: dict[str, Modality], records: Sequence[dict[str, Record]], device: torch.device
 ) -> dict[str, Correlation]:
-    """Return the correlation by modality; white where points are denoised with regard to others, or stand on a grid."""
+    """Return the correlation by modality; white where points are denoised with regard to others, or stand on a grid.
+
+    Of an object of more points than a forward pass has on a CPU, 32,768, its first ones count, which are neighbours.
+    """
     records = records[: N_OBJECTS_COSTLY if module.n_point_draws else N_OBJECTS]
+    records = [{name: _first_points(record) for name, record in obj.items()} for obj in records]
     residuals: dict[str, list[Any]] = {name: [] for name in modalities}
     if module.free_correlation:
         stores = collate(modalities, records, device)
@@ -40,6 +47,13 @@ def learn_correlation(
         else Correlation()
         for name, modality in modalities.items()
     }
+
+
+def _first_points(record: Record) -> Record:
+    if len(record) <= TOKENS_PER_PASS:
+        return record
+    first = np.flatnonzero(record.observed)[:TOKENS_PER_PASS]
+    return record.replace(rows=None, **{name: getattr(record, name)[first] for name in PER_POINT})
 
 
 def _residuals(module: Objective, name: str, z: Tensor, batch: Batch) -> list[tuple[NDArray[Any], ...]]:

@@ -16,7 +16,7 @@ from ..nn.batch import Batch, Ragged
 from ..objectives import Objective
 from ..training import Checkpoint, autocast, generator_of, resolve_precision, token_batches, train
 from .model import Model
-from .passes import collate
+from .passes import TOKENS_PER_PASS, collate
 
 #: a record of training is an epoch, but at least so many steps
 STEPS_PER_RECORD = 50
@@ -179,18 +179,22 @@ class Batches:
 
 
 class Validation:
-    """The loss of held-out objects on the same points, at the same times and with the same noise every time."""
+    """The loss of held-out objects on the same points, at the same times and with the same noise every time.
+
+    An object shows at most as many points as a forward pass has on a CPU, 32,768, even if `max_points` is None.
+    """
 
     def __init__(
         self, stores: dict[str, Ragged], training: Training, seed: int, device: torch.device, dtype: torch.dtype
     ):
         self.seed, self.device, self.dtype = seed, device, dtype
-        lengths = _lengths(stores, training.max_points)
+        most = TOKENS_PER_PASS if training.max_points is None else training.max_points
+        lengths = _lengths(stores, most)
         generator = generator_of(seed, device)
         self.batches: list[dict[str, Batch]] = []
         for rows in token_batches(lengths, 4 * _budget(lengths, training.batch_size), None):
             index = torch.from_numpy(rows).to(device)
-            self.batches.append({k: s.subset(index, training.max_points, generator) for k, s in stores.items()})
+            self.batches.append({k: s.subset(index, most, generator) for k, s in stores.items()})
 
     def __call__(self, objective: Objective) -> float:
         """Return the mean loss."""
