@@ -56,16 +56,16 @@ class Sequence(Modality):
     resolution : float or None, default=None
         Finest scale along the location axis to be resolved, in its unit. None: a tenth of the spacings between
         neighbours of one band in the training objects are finer than it.
-    cycle : float or None, default=None
-        Where locations lie on a circle, as phases do, after how much they are the same again, in their unit: 1.0 makes
-        a phase of 0.99 the neighbour of 0.01. None: as the column says in its meta, which
-        `skdaep.preprocessing.PhaseFold` sees to; else they lie on a line. On a circle `resolution` is by default
-        the mean spacing of an object's points in a band.
     unknown : {"error", "ignore"}, default="error"
         What to do with a band or metadata label that was not seen in fit; ignored means its points are dropped,
         its metadata absent.
     prefer : tuple of str, default=()
         Columns, any case, that are taken where several have a customary name, as "mag" is in `Photometry`.
+    cycle : float or None, default=None
+        Where locations lie on a circle, as phases do, after how much they are the same again, in their unit: 1.0 makes
+        a phase of 0.99 the neighbour of 0.01. None: as the column says in its meta, which
+        `skdaep.preprocessing.PhaseFold` sees to; else they lie on a line. On a circle `resolution` is by default
+        the mean spacing of an object's points in a band.
     learned : Learned or None, default=None
         What `learn` found; not for the user to give.
 

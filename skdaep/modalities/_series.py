@@ -60,6 +60,8 @@ class SpectralSeries(Sequence):
         As in `Sequence`.
     prefer : tuple of str, default=("flux", "wavelength")
         As in `Sequence`.
+    cycle : None, default=None
+        None: a wavelength is no circle.
     learned : Learned or None, default=None
         What `learn` found; not for the user to give.
     epoch : str, default="time"

@@ -86,9 +86,14 @@ def find_period(curve: Curve, lowest: float, highest: float, n_harmonics: int) -
     near = step * np.arange(-OVERSAMPLING, OVERSAMPLING + 1) / 2  # half a peak to either side
     trial = (candidates[:, None] + near).ravel()
     trial = trial[(trial >= lowest) & (trial <= highest)]
-    best, order = _best(curve, trial, n_harmonics)
+    best, *_ = _best(curve, trial, n_harmonics)
     trial = best + near / (2 * OVERSAMPLING)
-    best, order = _best(curve, trial[(trial >= lowest) & (trial <= highest)], n_harmonics)
+    best, order, criterion = _best(curve, trial[(trial >= lowest) & (trial <= highest)], n_harmonics)
+    # Two unequal eclipses are told from two equal ones by as sharp a series of twice the period alone.
+    if best / 2 >= lowest:
+        half, more, less = _best(curve, np.array([best / 2]), 2 * n_harmonics)
+        if less < criterion:
+            best, order, n_harmonics = half, more, 2 * n_harmonics
     chi2, numbers = chi_squared(curve, np.array([best]), n_harmonics)
     total, constant = chi2[0, 0], len(curve.by_band())
     power = 1 - chi2[0, order] / total
@@ -138,8 +143,8 @@ def _peaks(x: np.ndarray, n: int) -> np.ndarray:
     return maxima[np.argsort(-x[maxima], kind="stable")[:n]]
 
 
-def _best(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[float, int]:
-    """Return frequency and number of harmonics of the least Bayesian information criterion."""
+def _best(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[float, int, float]:
+    """Return frequency, number of harmonics and value of the least Bayesian information criterion."""
     chi2, numbers = chi_squared(curve, frequency, n_harmonics)
     n = len(curve.time)
     criterion = n * np.log(np.maximum(chi2, 1e-12 * chi2[0, 0])) + np.log(n) * numbers
@@ -147,7 +152,7 @@ def _best(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[float,
     gain = -np.diff(chi2, axis=1)
     criterion[:, 1:][np.maximum.accumulate(gain, axis=1) > gain[:, :2].max(1)[:, None]] = np.inf
     row, order = np.unravel_index(np.argmin(criterion[:, 1:]), criterion[:, 1:].shape)
-    return float(frequency[row]), int(order) + 1
+    return float(frequency[row]), int(order) + 1, float(criterion[row, order + 1])
 
 
 # --- harmonic series --------------------------------------------------------------------------------
@@ -198,7 +203,7 @@ def extreme_phase(curve: Curve, period: float, n_harmonics: int, largest: bool) 
     curve = _levelled(curve)
     frequency = np.array([1 / period])
     most = int(np.clip((len(curve.time) / PER_NUMBER - 1) / 2, 1, n_harmonics))
-    _, order = _best(curve, frequency, most)
+    _, order, _ = _best(curve, frequency, most)
     (series,), _ = _solve(curve, frequency, order)
     phase = np.arange(N_PHASES) / N_PHASES
     shape = _design(phase, order) @ series

@@ -40,7 +40,8 @@ class FindPeriod(TableTransformer):
     max_period : float, Quantity or None, default=None
         Longest period. None: half of the time that the object was observed.
     n_harmonics : int, default=6
-        Most harmonics of a series; fewer where a band has less than three points for each number that is fitted.
+        Most harmonics of a series, twice as many where its period turns out to be the double; fewer where a band has
+        less than three points for each number that is fitted.
     key : str, default="period"
         Key in meta of the period; those of the others are ``log_<key>``, ``<key>_power`` and ``<key>_fap``.
     n_jobs : int or None, default=None
