@@ -1,6 +1,6 @@
 """Kill fits at random times, let them go on from their checkpoints, and compare them with fits left alone.
 
-    python benchmarks/killed.py [--kills 200] [--fits 20] [--every 0.5] [--minutes 60]
+    python -m benchmarks.killed [--kills 200] [--fits 20] [--every 0.5] [--minutes 60]
 
 Every fit runs in a process of its own, which is killed (``kill -9``) again and again until its share of the kills is
 used up, and then left to end. Written at the end: how many kills there were, whether all final weights are bitwise
