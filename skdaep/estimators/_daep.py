@@ -47,6 +47,11 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     noise is: that is correlated as what the point estimate left over of the objects held out (`noise_correlation_`),
     and a draw is a function that can be decoded anywhere. With hidden tokens noise is white and they do this.
 
+    With ``core="linear"`` [4]_ :math:`z = R\,(s / u + \gamma\,e(x))` and :math:`f = \mu + \sum_k u_k (R^T z)_k \phi_k
+    + \ldots`, with s the expected scores of functional PCA, :math:`u_k = \sqrt{\sigma_k \sigma_1}` of their standard
+    deviations, :math:`\mu` and :math:`\phi` mean and basis, R a rotation, and e the Perceiver encoder; its gate
+    :math:`\gamma` and what the decoder adds start at zero.
+
     The paper's setting is ``DAEPEncoder(prediction="epsilon", schedule="linear", sampler="ddim",
     n_sampling_steps=200, solver="adamw", learning_rate_init=2.5e-4, max_points=None, hidden_length=None)``; it needs
     far longer training.
@@ -57,6 +62,7 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
        arXiv:2510.20595, section 3.
     .. [2] Preechakul et al., "Diffusion Autoencoders", arXiv:2111.15640.
     .. [3] Jaegle et al., "Perceiver IO", arXiv:2107.14795.
+    .. [4] Tipping & Bishop, "Probabilistic principal component analysis", JRSS B 61, 611 (1999).
 
     Examples
     --------
