@@ -65,8 +65,8 @@ class CheckpointFile:
 
     @property
     def n_records(self) -> int:
-        """Number of records of training that are in the state to go on from."""
-        return 0 if self.state is None else len(self.state["history"])
+        """Number of records of training that are in the state to go on from, that of the start not counted."""
+        return 0 if self.state is None else sum(record["iteration"] > 0 for record in self.state["history"])
 
     def claim(self, seed: int, parameters: dict[str, str], *data: Any) -> None:
         """Say what is to be trained, on what data; from now on files say so.

@@ -86,7 +86,7 @@ def _check_state(arrays: Arrays, expected: dict[str, torch.Tensor], where: str) 
             raise ValueError(
                 f"{where}[{name!r}] is {array.dtype}{array.shape}, but the model needs {kind}{tuple(tensor.shape)}"
             )
-        if not np.isfinite(array).all() and name != "factors.typical_error":
+        if not np.isfinite(array).all() and not name.endswith(".typical_error"):
             raise ValueError(f"{where}[{name!r}] is not finite")
 
 

@@ -35,6 +35,7 @@ def write(
 
     The file takes the place of one that is there when it is complete.
     """
+    arrays = {k: np.asarray(v, order="C") for k, v in arrays.items()}  # safetensors writes memory as it lies
     text = json.dumps(content | {"sha256": {k: _sha256(v) for k, v in arrays.items()}}, allow_nan=False)
     header = {"format": str(FORMAT), "skdaep": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
     if key is not None:

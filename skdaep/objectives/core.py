@@ -55,6 +55,10 @@ class NoCore(nn.Module):
         """Learn from objects in closed form; return by modality how far values lie from what is then known."""
         return {}
 
+    def expected(self, modalities: dict[str, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return tensors on the meta device like those that `restore` must find, beside those of a fresh core."""
+        return {}
+
     def restore(self, state: dict[str, Tensor]) -> None:
         """Make room for a state, which says how large it is."""
 
@@ -115,6 +119,12 @@ class LinearCore(NoCore):
         unknown = torch.tensor(torch.nan, device=self.entries.noise.device)
         return {self.name: float(self.entries.noise_of(unknown).sqrt())}
 
+    def expected(self, modalities: dict[str, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return tensors like those of both factor models."""
+        modality = modalities[self.name]
+        entries = expected_factors(modality, self.n_entries, state, "entries.")
+        return entries | expected_factors(modality, self.n_factors, state, "basis.")
+
     def restore(self, state: dict[str, Tensor]) -> None:
         """Make the factors of a state."""
         self.entries, self.basis = (
@@ -161,6 +171,20 @@ def number_of_bands(modality: Any, what: str, instead: str) -> int:
             f"with {geometry.n_axes} axes; use {instead}."
         )
     return modality.separations().n_bands if geometry.separations else 1
+
+
+def expected_factors(modality: Any, n_components: int, state: dict[str, Tensor], start: str) -> dict[str, Tensor]:
+    """Return tensors like those of a factor model, its names beginning so; the state tells the nodes on a line."""
+    line = modality.geometry.separations
+    with torch.device("meta"):
+        *_, last = modality.head(1).parameters()
+    expected = FactorAnalysis.expected_state(
+        n_nodes=len(state[f"{start}nodes.location"]) if line else modality.n_points(None),
+        n_values=last.numel(),
+        n_components=n_components,
+        n_bands=modality.separations().n_bands if line else 1,
+    )
+    return {f"{start}{name}": tensor for name, tensor in expected.items()}
 
 
 def silence(network: nn.Module) -> None:

@@ -115,9 +115,23 @@ class Denoising(Objective):
     ) -> Self:
         """Return the objective of a state, that of its core included."""
         objective = cls.assembled(modalities, networks, options)
-        objective.core.restore({k.removeprefix("core."): v for k, v in state.items() if k.startswith("core.")})
+        objective.core.restore(_of_core(state))
         objective.load_state_dict(state)
         return objective
+
+    @classmethod
+    def expected_state(
+        cls,
+        modalities: dict[str, Any],
+        networks: dict[str, Any],
+        options: dict[str, Any],
+        state: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
+        """Return tensors like those of a state, that of its core included."""
+        with torch.device("meta"):
+            objective = cls.assembled(modalities, networks, options)
+        core = objective.core.expected(modalities, _of_core(state))
+        return objective.state_dict() | {f"core.{k}": v for k, v in core.items()}
 
     def prepare(
         self,
@@ -217,3 +231,8 @@ class Denoising(Objective):
         if noise is None:
             return denoise(torch.zeros_like(query.value), torch.ones((), device=z.device))
         return sample(denoise, self.schedule, noise, self.n_sampling_steps, self.sampler, self.start)
+
+
+def _of_core(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the part of a state that is its core's."""
+    return {k.removeprefix("core."): v for k, v in state.items() if k.startswith("core.")}

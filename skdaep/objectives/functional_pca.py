@@ -16,7 +16,7 @@ from torch import Tensor
 from ..linear import FactorAnalysis, Points, Posterior, fit, root_of
 from ..nn.batch import Batch, Ragged
 from ._base import Bottleneck, Experts, NextNoise, Objective
-from .core import number_of_bands
+from .core import expected_factors, number_of_bands
 
 
 class FunctionalPCA(Objective):
@@ -94,16 +94,7 @@ class FunctionalPCA(Objective):
     ) -> dict[str, Tensor]:
         """Return tensors like those of a state, from which the number of nodes on a line is taken."""
         (modality,) = modalities.values()
-        line = modality.geometry.separations
-        with torch.device("meta"):
-            *_, last = modality.head(1).parameters()
-        expected = FactorAnalysis.expected_state(
-            n_nodes=len(state["factors.nodes.location"]) if line else modality.n_points(None),
-            n_values=last.numel(),
-            n_components=networks["bottleneck_length"],
-            n_bands=modality.separations().n_bands if line else 1,
-        )
-        return {f"factors.{name}": tensor for name, tensor in expected.items()}
+        return expected_factors(modality, networks["bottleneck_length"], state, "factors.")
 
     def posterior(self, batches: dict[str, Batch]) -> Posterior:
         """Return the normal distribution of scores (B, K) given all points, with its covariance (B, K, K)."""

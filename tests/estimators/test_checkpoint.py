@@ -89,6 +89,17 @@ def test_a_fit_goes_on_to_the_same_end(make, objects, path, monkeypatch, options
     assert not path.exists()
 
 
+def test_a_fit_from_a_core_goes_on_to_the_same_end(X, path, monkeypatch, capsys):
+    small = {"model_dim": 8, "n_heads": 2, "bottleneck_length": 2, "bottleneck_dim": 2, "max_iter": 7}
+    options = small | {"core": "linear", "validation_fraction": 0.5, "random_state": 0, "device": "cpu", "verbose": 1}
+    whole = skdaep.DAEPEncoder(skdaep.Photometry(), **options).fit(X)
+    told = [line.partition("seconds")[0] for line in capsys.readouterr().out.splitlines()]
+    estimator = skdaep.DAEPEncoder(skdaep.Photometry(), **options, checkpoint=path, checkpoint_every=0)
+    killed_at(monkeypatch, estimator, X, 4)
+    assert_same_course(estimator.fit(X), whole)
+    assert [line.partition("seconds")[0] for line in capsys.readouterr().out.splitlines()] == told
+
+
 def test_a_checkpoint_changes_no_number(make, objects, path):
     estimator = make(max_iter=7, checkpoint=path, checkpoint_every=0).fit(objects)
     assert_same_course(estimator, make(max_iter=7).fit(objects))
