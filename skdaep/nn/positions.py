@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,8 +24,9 @@ class Sinusoids(nn.Module):
     def __init__(self, lowest: float, highest: float, n_frequencies: int, cycle: float | None = None):
         super().__init__()
         frequencies = torch.logspace(math.log10(lowest), math.log10(highest), n_frequencies)
-        if cycle is not None:
-            frequencies = (frequencies * cycle).round().clamp(min=1).unique() / cycle
+        if cycle is not None:  # counted without tensors, since on the meta device these hold no numbers
+            turns = cycle * np.geomspace(lowest, highest, n_frequencies)
+            frequencies = torch.tensor(sorted({max(1, round(n)) for n in turns.tolist()})) / cycle
         self.register_buffer("angular", 2 * math.pi * frequencies)
         self.width = 2 * len(frequencies)
 

@@ -182,7 +182,7 @@ def _zero_point(zero_point: float | str, unit: str | None, where: str) -> float:
         return float(zero_point)
     try:
         return float((1 * tables.unit_named(unit or "")).to_value(u.ABmag))
-    except (u.UnitConversionError, TypeError, ValueError):  # the last of units unknown to astropy
+    except (u.UnitsError, TypeError, ValueError):  # the last of units unknown to astropy
         has = "no unit" if unit is None else f"unit '{unit}'"
         raise TableError(
             f"{where} has {has}, which fixes no AB magnitude; use a flux per frequency (uJy) or a number as zero_point."

@@ -61,7 +61,7 @@ class Arcsinh(TableTransformer):
             return float(self.scale)
         try:
             return self.scale.to_value(self.units_["value"] or u.dimensionless_unscaled)
-        except u.UnitConversionError:
+        except (u.UnitsError, ValueError):
             unit = self.units_["value"]
             raise TableError(f"Arcsinh(scale={self.scale}) cannot be converted to the unit of fit, {unit!r}.") from None
 

@@ -196,7 +196,7 @@ def _errors_of_spectrum(spectrum, where: str) -> u.Quantity:
         error = (np.asarray(uncertainty.array, float) * unit) ** (1 / power)
     try:
         return error.to(spectrum.flux.unit)
-    except u.UnitConversionError:
+    except (u.UnitsError, ValueError):
         raise TableError(
             f"{where} has an uncertainty in '{unit}', which does not fit its flux in '{spectrum.flux.unit}'."
         ) from None

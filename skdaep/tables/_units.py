@@ -72,7 +72,7 @@ def convert(values, given: str | None, wanted: str | None, where: str, whose: st
         raise TableError(f"{where} has unit '{given}', but {whose} had none. Remove it, or add it there.")
     try:
         return unit_named(given).to(unit_named(wanted), values, equivalencies=u.spectral())
-    except ValueError:  # of units that astropy does not know it is no UnitConversionError
+    except (ValueError, u.UnitsError):  # that of units unknown to astropy, and of functions of units
         raise TableError(f"{where} has unit '{given}', which cannot be converted to '{wanted}' of {whose}.") from None
 
 
