@@ -1,5 +1,7 @@
 """astropy's own magnitudes are the truth."""
 
+import importlib
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -120,3 +122,11 @@ def test_what_is_the_one_is_not_taken_for_the_other(step, name, unit, message):
     x = Table({"time": [0.0, 1.0], name: Column([1.0, 2.0], unit=unit)})
     with pytest.raises(TableError, match=message):
         step.set_params(value=name).fit([x])
+
+
+def test_units_are_refused_after_cosmology_is_imported():
+    """It enables equivalencies, with which astropy's error is another one."""
+    importlib.import_module("astropy.cosmology")
+    spectrum = Table({"time": [1.0], "flux": [2.0] * u.Unit("erg / (s cm2 AA)"), "flux_err": [1.0]})
+    with pytest.raises(TableError, match="fixes no AB magnitude"):
+        FluxToMagnitude().fit([spectrum])
