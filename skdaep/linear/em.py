@@ -175,7 +175,7 @@ class EM:
         self.unweighted = nodes.evidence(points, self.places)
         self.roughness = nodes.roughness()
         self.n_values = float(self.unweighted.n_values.sum())
-        self.least_noise = LEAST_NOISE * float(self.unweighted.square.sum()) / self.n_values or LEAST_NOISE
+        self.least_noise = LEAST_NOISE * float(self.unweighted.square.sum()) / max(self.n_values, 1) or LEAST_NOISE
 
     def start(self, n_components: int, generator: torch.Generator) -> State:
         """Return the most likely model of completed curves, which that of curves on a common grid is."""

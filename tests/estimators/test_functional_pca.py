@@ -105,6 +105,13 @@ def test_objects_that_are_all_alike_have_codes_of_nought():
     np.testing.assert_allclose(pca.reconstruct(np.ones((3, 5))), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("seed", [10, 14, 22])  # with these no point of the held-out objects gives scores
+def test_held_out_objects_of_two_points(seed):
+    X = np.random.default_rng(0).normal(size=(10, 2))
+    pca = FunctionalPCA(n_components=1, random_state=seed).fit(X)
+    assert np.isfinite(pca.reconstruct(X)).all()
+
+
 def test_metadata_are_not_used_and_that_is_said():
     with pytest.warns(UserWarning, match="no use of metadata .phase."):
         FunctionalPCA(Sequence("flux", metadata=("phase",)), n_components=2).fit(
