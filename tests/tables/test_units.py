@@ -208,9 +208,7 @@ def test_logarithms_of_wavelength_are_read_as_wavelengths(name, unit, factor):
     modality = Sequence(location=name).learn([table])
     linear = Sequence(location="w").learn([Table({"w": factor * WAVELENGTH, "flux": table["flux"]})])
     assert modality.learned.location.scale == pytest.approx(linear.learned.location.scale)
-    np.testing.assert_allclose(
-        modality.read(table, "X[0]").location, (WAVELENGTH - 6000) / WAVELENGTH.std(), atol=1e-5
-    )
+    np.testing.assert_allclose(modality.read(table, "X[0]").location, (WAVELENGTH - 6000) / WAVELENGTH.std(), atol=1e-5)
     grid = modality.grid()
     assert grid[name].unit == ("nm" if factor == 0.1 else "Angstrom")
     np.testing.assert_allclose(modality.read(grid, "grid", values=False).location[[0, -1]], [-1.6, 1.6], atol=0.1)
