@@ -130,14 +130,17 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.wanted, self.anchors = [], set()
-        self.heads, self.in_head = [], False  # of each head the texts of its cells
+        self.heads, self.in_head = [], False  # of the first head of each table the texts of its cells
+        self.before_head = False  # in a table; those of astropy have units and types as further heads, with empty cells
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         """Note a tag."""
-        if tag == "thead":
+        if tag == "table":
+            self.before_head = True
+        elif tag == "thead" and self.before_head:
             self.heads.append([])
-            self.in_head = True
+            self.in_head, self.before_head = True, False
         elif tag == "th" and self.in_head:
             self.heads[-1].append("")
         attrs = dict(attrs)
