@@ -129,11 +129,5 @@ def _of(key: str) -> str:
     return name.rpartition(", ")[0] if name.endswith(" min") else name
 
 
-def document() -> list[str]:
-    """Return the lines of the tables that there are, for the page of the paper's."""
-    found = [json.loads((FOLDER / f"{n}.json").read_text()) for n in DEFAULT if (FOLDER / f"{n}.json").exists()]
-    return [line for result in found for line in (table(result), "")]
-
-
 if __name__ == "__main__":
     main()
