@@ -1,4 +1,4 @@
-"""Forged model files, whose checksums are right: refused or harmless, at no cost to speak of."""
+"""Forged models and checkpoints, whose checksums are right: refused or harmless, at no cost to speak of."""
 
 import hashlib
 import json
@@ -16,7 +16,8 @@ with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(Path(__file__).parents[2])
     from benchmarks import forged
 
-N_ROUNDS, N_PER_ROUND = 10, 50
+N_ROUNDS, N_PER_ROUND = 10, 42
+N_CHECKPOINTS = 80
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +25,32 @@ def honest(tmp_path_factory):
     return forged.honest(tmp_path_factory.mktemp("honest"))
 
 
-@pytest.mark.parametrize("number", range(N_ROUNDS))
-def test_a_forged_file_is_refused_or_harmless(honest, number, tmp_path):
-    """If this fails, ``forged(path, np.random.default_rng([1, i]))`` gives the file."""
-    for i in range(number * N_PER_ROUND, (number + 1) * N_PER_ROUND):
-        path, objects = honest[i % len(honest)]
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    return forged.honest_checkpoints(tmp_path_factory.mktemp("checkpoints"))
+
+
+def assert_refused_or_harmless(files, numbers, folder):
+    for i in numbers:
+        path, objects = files[i % len(files)]
         data, change = forged.forged(path, np.random.default_rng([1, i]))
-        (tmp_path / "forged").write_bytes(data)
-        found = forged.outcome(tmp_path / "forged", objects)
+        found = forged.outcome(forged.put(data, path, folder), objects)
         assert found in ("refused", "harmless"), f"{i}, {path.name}: {change}"
 
 
-def test_an_honest_file_is_harmless(honest):
-    assert {forged.outcome(*each) for each in honest} == {"harmless"}
+@pytest.mark.parametrize("number", range(N_ROUNDS))
+def test_a_forged_file_is_refused_or_harmless(honest, number, tmp_path):
+    """If this fails, ``forged(path, np.random.default_rng([1, i]))`` gives the file."""
+    assert_refused_or_harmless(honest, range(number * N_PER_ROUND, (number + 1) * N_PER_ROUND), tmp_path)
+
+
+def test_a_forged_checkpoint_is_refused_or_harmless(checkpoints, tmp_path):
+    assert_refused_or_harmless(checkpoints, range(N_CHECKPOINTS), tmp_path)
+
+
+def test_an_honest_file_is_harmless(honest, checkpoints, tmp_path):
+    each = [*honest, *checkpoints]
+    assert {forged.outcome(forged.put(p.read_bytes(), p, tmp_path), use) for p, use in each} == {"harmless"}
 
 
 # --- by name ----------------------------------------------------------------------------------------
