@@ -57,11 +57,11 @@ def forged(path: Path, rng: np.random.Generator) -> tuple[bytes, str]:
     content = json.loads(about["skdaep"])
     changes = [_change(content, arrays, rng) for _ in range(rng.choice([1, 1, 1, 2, 3]))]
     content["sha256"] = {k: _sha256(v) for k, v in arrays.items()}
-    text = json.dumps(content)
-    if rng.random() < 0.03:
-        text, changes = _by_text(text, rng), [*changes, "text"]
-    about |= {"skdaep": text, "sha256": hashlib.sha256(text.encode(errors="replace")).hexdigest()}
     try:
+        text = json.dumps(content)
+        if rng.random() < 0.03:
+            text, changes = _by_text(text, rng), [*changes, "text"]
+        about |= {"skdaep": text, "sha256": hashlib.sha256(text.encode(errors="replace")).hexdigest()}
         return safetensors.numpy.save(arrays, metadata=about), "; ".join(changes)
     except Exception:  # what cannot be written is no file
         return forged(path, rng)
