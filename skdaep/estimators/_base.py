@@ -149,7 +149,8 @@ class BaseEncoder(
         DivergenceError
             If training meets a loss that is not finite; the message names the objects of the batch.
         """
-        self._become(learn(self, X, y, groups))
+        with checkpoint_of(self) as checkpoint:
+            self._become(learn(self, X, y, groups, checkpoint))
         return self
 
     def _become(self, fitted: dict[str, Any]) -> None:
@@ -340,13 +341,11 @@ class BaseEncoder(
         if isinstance(max_iter, bool) or not (isinstance(max_iter, Integral) and max_iter >= 1):
             raise ValueError(f"max_iter={max_iter!r}: a positive int is needed.")
         Z = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
-        checkpoint = checkpoint_of(self, ".prior")
-        if checkpoint is not None:
-            checkpoint.claim(model.seed, in_words(self, fit_prior_max_iter=max_iter), model.weights, Z)
-        model, history = model.with_prior(Z, max_iter, checkpoint)
-        vars(self).update(model_=model, prior_history_=history)  # both or, if Ctrl-C comes now, neither
-        if checkpoint is not None:
-            checkpoint.remove()
+        with checkpoint_of(self, ".prior") as checkpoint:
+            if checkpoint is not None:
+                checkpoint.claim(model.seed, in_words(self, fit_prior_max_iter=max_iter), model.weights, Z)
+            model, history = model.with_prior(Z, max_iter, checkpoint)
+            vars(self).update(model_=model, prior_history_=history)  # both or, if Ctrl-C comes now, neither
         return self
 
     def _new_codes(self, n_objects, random_state) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import re
@@ -25,15 +26,14 @@ if TYPE_CHECKING:
     from ._base import BaseEncoder
 
 
-def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
-    """Return the attributes of an estimator that was fitted to X."""
+def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | None) -> dict[str, Any]:
+    """Return the attributes of an estimator that was fitted to X; `checkpoint` keeps the state of that, if any."""
     if "n_heads" in estimator.get_params(deep=False) and estimator.model_dim % estimator.n_heads:
         raise ValueError(f"model_dim={estimator.model_dim} is not divisible by n_heads={estimator.n_heads}.")
     resolve_device(estimator.device)  # an unknown one is refused before anything is read
     before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
     declared = estimator._declarations()
     objects, columns = estimator._objects_of_fit(X, before.modalities if before else None)
-    checkpoint = checkpoint_of(estimator)
     seed = _seed(estimator, checkpoint)
     parts = split(estimator, len(objects), groups, seed)
     modalities = before.modalities if before else _learned(estimator, declared, objects)
@@ -68,8 +68,6 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
         model, history = train_model(model, records, parts, training, progress, checkpoint)
     fitted = noted | {"model_": _finished(estimator, model, records, parts)} | _told_by(history)
     progress.end(fitted)
-    if checkpoint is not None:
-        checkpoint.remove()
     return fitted
 
 
@@ -79,10 +77,12 @@ def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
     return {"history_": history, "n_iter_": history[-1]["iteration"], "best_loss_": best}
 
 
-def checkpoint_of(estimator: BaseEncoder, suffix: str = "") -> CheckpointFile | None:
-    """Return where the state of training is kept, if anywhere."""
+def checkpoint_of(estimator: BaseEncoder, suffix: str = "") -> contextlib.AbstractContextManager[CheckpointFile | None]:
+    """Return a context that yields where the state of training is kept, if anywhere."""
     path = getattr(estimator, "checkpoint", None)  # not where nothing is trained
-    return None if path is None else CheckpointFile(os.fspath(path) + suffix, estimator.checkpoint_every)
+    if path is None:
+        return contextlib.nullcontext()
+    return CheckpointFile.held(os.fspath(path) + suffix, estimator.checkpoint_every)
 
 
 def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:

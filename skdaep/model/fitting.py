@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from ..modalities import Modality, Record
 from ..nn.batch import Batch, Ragged
 from ..objectives import Objective
-from ..training import Checkpoint, autocast, generator_of, resolve_precision, token_batches, train
+from ..training import (
+    Checkpoint,
+    autocast,
+    check_like,
+    check_whole,
+    generator_of,
+    resolve_precision,
+    restore_rng,
+    token_batches,
+    train,
+)
 from .model import Model
 from .passes import TOKENS_PER_PASS, collate
 
@@ -167,9 +177,11 @@ class Batches:
         return {"rng": self.shuffled_from, "n_given": self.n_given, "generator": self.generator.get_state()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on as from a state."""
-        self.rng.bit_generator.state = state["rng"]
+        """Go on as from a state; ValueError, TypeError or KeyError if it is none of these batches."""
+        restore_rng(self.rng, state["rng"])
         self._begin_epoch()
+        check_whole(state["n_given"], 0, len(self.epoch), "n_given")
+        check_like(state["generator"], self.generator.get_state(), "generator")
         self.n_given = state["n_given"]
         self.generator.set_state(state["generator"])
 
