@@ -9,7 +9,6 @@ import warnings
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from ..diffusion.noise import Correlation
@@ -18,15 +17,13 @@ from ..modalities import Modality, Record
 from ..model import CheckpointFile, Model, Training, solve_model, train_model
 from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
+from ._advice import LEAST, TELLING, warn_if_short, warn_of_levels
 from ._callbacks import FitProgress
 from ._environment import environment
 from ._split import split
 
 if TYPE_CHECKING:
     from ._base import BaseEncoder
-
-#: records of a fit that tell whether it has converged, and the share of the validation loss that its last third may gain
-TELLING, GAIN = 3, 0.05
 
 
 def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
@@ -70,32 +67,16 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
         training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
         progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
         model, history = train_model(model, records, parts, training, progress, checkpoint)
-        _warn_if_short(history, estimator.max_iter)
+        warn_if_short(history, estimator.max_iter)
     held_out = parts.validation if len(parts.validation) else parts.train
     fitted = noted | {"model_": _with_correlation(model, [records[i] for i in held_out])} | _told_by(history)
     progress.end(fitted)
     if checkpoint is not None:
         checkpoint.remove()
+    if estimator.objective_class.in_closed_form or len(history) >= TELLING:
+        looked_at = held_out if len(held_out) >= LEAST else range(len(records))
+        warn_of_levels(fitted["model_"], [records[i] for i in looked_at])
     return fitted
-
-
-def _warn_if_short(history: list[dict[str, Any]], max_iter: int) -> None:
-    """Warn if validation loss fell to the last step of a fit by more than a converged fit's does.
-
-    Fits of fewer than `TELLING` records tell nothing, nor do those that were stopped before.
-    """
-    losses = [r["validation_loss"] for r in history if "validation_loss" in r]
-    if len(losses) < TELLING or history[-1]["iteration"] < max_iter:
-        return
-    before, best = min(losses[: round(len(losses) * 2 / 3)]), min(losses)
-    if before - best > GAIN * before:
-        warnings.warn(
-            f"After max_iter={max_iter} steps training has not converged: the last third of them lowered the "
-            f"validation loss by {(before - best) / before:.0%}. Double max_iter until score on objects held out stops "
-            "improving.",
-            ConvergenceWarning,
-            stacklevel=6,
-        )
 
 
 def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:

@@ -188,6 +188,15 @@ class Sequence(Modality):
         return tables.Columns(*(getattr(self, role) for role in tables.Columns._fields))
 
     @property
+    def is_over_time(self) -> bool:
+        """Whether locations are times and no phases, as the unit says or else the name."""
+        return (
+            self.columns is not None
+            and self.cycle is None
+            and tables.says_time(self.location, self.learned.units[self.location])
+        )
+
+    @property
     def place_columns(self) -> tuple[str, ...]:
         """The columns that say where a value was measured."""
         return tuple(c for c in (self.location, self.band) if c is not None)
