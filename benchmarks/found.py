@@ -1,18 +1,20 @@
 """Classes of stars whose periods the package has found, no catalogue: codes, meta and features made by hand.
 
 ``python -m benchmarks.found CRTS-FOUND S82-FOUND SPCC-FOUND``, or the same names given to ``benchmarks.paper_tables``.
-`FindPeriod`, `PhaseFold` and `Standardize` make shapes of light curves, `DAEPEncoder` and `FunctionalPCA` make codes of
-these. The probes are those of the protocols: ten splits of the test objects, 30 % for training, once by logistic
-regression, once by a forest of 300 trees. Supernovae of SPCC have no period: the encoder reads what that of ``SPCC`` does.
+`FindPeriod`, `PhaseFold` and `Standardize` make shapes of light curves, `DAEPEncoder` and `FunctionalPCA` make codes
+of these. The probes are those of the protocols: ten splits of the test objects, 30 % for training, once by logistic
+regression, once by a forest of 300 trees. Supernovae of SPCC have no period: the encoder reads what that of ``SPCC``
+does.
 
 Features made by hand are the 20 of ``_baselines`` (CRTS; the period is that of their own periodogram) and `FEATURES` of
-the package ``light-curve``, by band. Test objects are all there are; of the training objects `N_TRAIN` are drawn, since a
-search for the periods of all CRTS takes about 40 minutes of one core. Periods found are kept in the benchmarks' cache.
+the package ``light-curve``, by band. Test objects are all there are; of the training objects `N_TRAIN` are drawn, since
+a search for the periods of all CRTS takes about 40 minutes of one core. Periods are kept in the benchmarks' cache.
 """
 
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +42,12 @@ FEATURES = (
     *("Amplitude", "AndersonDarlingNormal", "BeyondNStd", "Cusum", "Eta", "EtaE", "InterPercentileRange", "Kurtosis"),
     *("LinearTrend", "MaximumSlope", "Median", "MedianAbsoluteDeviation", "MedianBufferRangePercentage"),
     *("PercentAmplitude", "ReducedChi2", "Skew", "StandardDeviation", "StetsonK", "WeightedMean"),
+)
+READING = (
+    "Classes without a catalogue, ``python -m benchmarks.found``: periods by FindPeriod, phases by PhaseFold, level "
+    "and amplitude by Standardize; supernovae (SPCC) have no period. The table has what the same probe reads from "
+    "codes, from what the steps left in meta, from features made by hand, and from these side by side: by logistic "
+    "regression, and by a forest."
 )
 CLASSIFIERS = {"linear": None, "forest": RandomForestClassifier(300, random_state=0)}
 COLUMNS = {
@@ -92,22 +100,31 @@ def run(name: str, options) -> None:
     sets["meta"] = MetaFeatures(found.keys, fill="median").fit(found.train).transform(found.test)
     sets |= by_hand(found)
     rows = {label: probed(features, found.raw.labels("test")) for label, features in combined(sets).items()}
-    n = f"{len(found.train)} / {len(found.test)}"
-    _report.write(
-        f"paper_tables/{name}{options.name or ''}",
-        {
-            "protocol": name,
-            "data_sha256": found.raw.sha256,
-            "n_objects": [len(found.train), len(found.test)],
-            "keys": found.keys,
-            "settings": {label: _report.settings(e) for label, e in encoders.items()},
-            "n_iter": encoders["daep"].n_iter_,
-            "cpu_seconds": seconds,
-            "history": encoders["daep"].history_[::5],
-            "rows": rows,
-        },
-        _report.table(rows, COLUMNS, f"{name} ({n} objects), test", "features"),
-    )
+    result = {
+        "protocol": name,
+        "data_sha256": found.raw.sha256,
+        "n_objects": [len(found.train), len(found.test)],
+        "keys": found.keys,
+        "settings": {label: _report.settings(e) for label, e in encoders.items()},
+        "n_iter": encoders["daep"].n_iter_,
+        "cpu_seconds": seconds,
+        "history": encoders["daep"].history_,
+        "rows": rows,
+    }
+    _report.write(f"paper_tables/{name}{options.name or ''}", result, table(result))
+
+
+def table(result: dict) -> str:
+    """Return the rst table of one protocol."""
+    n = " / ".join(map(str, result["n_objects"]))
+    return _report.table(result["rows"], COLUMNS, f"{result['protocol']} ({n} objects), test", "features")
+
+
+def section() -> list[str]:
+    """Return the lines of the page of results, with the tables of all protocols that have results."""
+    paths = [_report.RESULTS / "paper_tables" / f"{name}.json" for name in PROTOCOLS]
+    tables = [line for path in paths if path.exists() for line in (table(json.loads(path.read_text())), "")]
+    return ["Periods found", "-------------", "", *textwrap.wrap(READING, 110), "", *tables] if tables else []
 
 
 def n_numbers(settings: dict) -> int:
@@ -142,7 +159,7 @@ def by_hand(found: Found) -> dict[str, np.ndarray]:
 
 
 def light_curve_features(data: Data) -> np.ndarray:
-    """Return those of the package light-curve in each band; the median of the others where a band has too few points."""
+    """Return those of the package light-curve in each band, the median over objects where a band has too few points."""
     import light_curve
 
     extract = light_curve.Extractor(*(getattr(light_curve, name)() for name in FEATURES))
@@ -181,10 +198,10 @@ def supernovae(options) -> Found:
     """Return supernovae as they are, with the level and amplitude of each band in meta."""
     data = _protocols.spcc().limited(options.limit)
     names = {"value": data.value, "error": data.error, "band": "band"}
-    known = Standardize(**names).fit_transform(data.train), Standardize(**names).fit_transform(data.test)
+    step = Standardize(**names).fit(data.train)
     train, test = (
-        [Table(t, meta=k.meta) for t, k in zip(part, with_levels, strict=True)]
-        for part, with_levels in zip((data.train, data.test), known, strict=True)
+        [Table(t, meta=known.meta) for t, known in zip(part, step.transform(part), strict=True)]
+        for part in (data.train, data.test)
     )
     return Found(data, train, test, Sequence(location="time", **names), of_bands("griz"), {})
 

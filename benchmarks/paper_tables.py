@@ -25,7 +25,7 @@ from sklearn.manifold import TSNE
 
 from skdaep import BetaVAEEncoder, DAEPEncoder, FunctionalPCA, Image, MAEPEncoder, Sequence, load
 
-from . import _baselines, _data, _protocols, _report, _scores, figures, paper_settings
+from . import _baselines, _data, _protocols, _report, _scores, figures, found, paper_settings
 
 FOLDER = _report.RESULTS / "paper_tables"
 DOC = _data.ROOT / "doc" / "paper_tables.rst"
@@ -66,7 +66,7 @@ def main(arguments=None) -> None:
         torch.set_num_threads(options.threads)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in options.protocols:
-        run(name, options)
+        (found.run if name in found.PROTOCOLS else run)(name, options)
     if not options.suffix:
         DOC.parent.mkdir(exist_ok=True)
         DOC.write_text(document())
@@ -198,7 +198,7 @@ def document() -> str:
             for kind in ("reconstructions", "tsne"):
                 if (FOLDER / f"{name}_{kind}.png").exists():
                     lines += [f".. figure:: ../benchmarks/results/paper_tables/{name}_{kind}.png", ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, *found.section()])
 
 
 def picture(name: str, data) -> None:
