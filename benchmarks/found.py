@@ -7,8 +7,8 @@ regression, once by a forest of 300 trees. Supernovae of SPCC have no period: th
 does.
 
 Features made by hand are the 20 of ``_baselines`` (CRTS; the period is that of their own periodogram) and `FEATURES` of
-the package ``light-curve``, by band. Test objects are all there are; of the training objects `N_TRAIN` are drawn, since
-a search for the periods of all CRTS takes about 40 minutes of one core. Periods are kept in the benchmarks' cache.
+the package ``light-curve``, by band. Of each split at most `N_OBJECTS` are drawn by the seed, since a search for the
+periods of all CRTS takes about an hour of one core; ``--whole`` takes all. Periods are kept in the benchmarks' cache.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import json
 import textwrap
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from inspect import getsource
 
@@ -33,7 +33,7 @@ from skdaep.preprocessing import FindPeriod, MetaFeatures, PhaseFold, Standardiz
 from . import _baselines, _protocols, _report, _scores
 from ._data import CACHE, N_JOBS, Data
 
-N_TRAIN = 1000
+N_OBJECTS = {"train": 1000, "test": 1800}
 N_PER_FILE = 100  # objects whose periods are kept together
 #: what FindPeriod leaves in meta
 PERIOD = ("period", "log_period", "period_power", "period_fap")
@@ -75,6 +75,7 @@ def main(arguments=None) -> None:
     """Find, fit, probe, write."""
     parser = _report.parser(__doc__)
     parser.add_argument("protocols", nargs="*", default=list(PROTOCOLS), metavar="PROTOCOL")
+    parser.add_argument("--whole", action="store_true", help="take all objects, not some drawn by the seed")
     options = parser.parse_args(arguments)
     for name in options.protocols:
         run(name, options)
@@ -184,19 +185,31 @@ def features_of(data: Data, table: Table, band: str, extract) -> np.ndarray:
 
 def folded(read: Callable[[], Data], levels: tuple[str, ...], epoch: str, options, **settings) -> Found:
     """Return variables folded by the period found, levels and amplitudes taken out."""
-    data = read().limited(options.limit)
-    chosen = np.sort(np.random.default_rng(options.seed).permutation(len(data.train))[:N_TRAIN])
+    data = drawn(read(), options)
     names = {"location": "time", "value": "mag", "error": "mag_err"}
     steps = make_pipeline(PhaseFold(epoch=epoch, **names), Standardize(value="mag", error="mag_err"))
-    train = steps.fit_transform(with_periods(data, [data.train[i] for i in chosen], names))
+    train = steps.fit_transform(with_periods(data, data.train, names))
     test = steps.transform(with_periods(data, data.test, names))
     modality = Sequence(**names, band="band" if "band" in test[0].colnames else None)
     return Found(data, train, test, modality, ("log_period", "period_power", *levels), settings)
 
 
+def drawn(data: Data, options) -> Data:
+    """Return a protocol with so many of its objects as are wanted."""
+    if options.whole:
+        return data
+    parts = {}
+    for split, n in N_OBJECTS.items():
+        objects = getattr(data, split)
+        chosen = np.sort(np.random.default_rng(options.seed).permutation(len(objects))[: options.limit or n])
+        parts[split] = [objects[i] for i in chosen]
+    return replace(data, **parts)
+
+
 def supernovae(options) -> Found:
     """Return supernovae as they are, with the level and amplitude of each band in meta."""
-    data = _protocols.spcc().limited(options.limit)
+    data = _protocols.spcc()
+    data = data if options.limit is None else drawn(data, options)
     names = {"value": data.value, "error": data.error, "band": "band"}
     step = Standardize(**names).fit(data.train)
     train, test = (

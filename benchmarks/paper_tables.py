@@ -61,6 +61,7 @@ def main(arguments=None) -> None:
     parser.add_argument("--methods", nargs="*", help="rows; all of the protocol")
     parser.add_argument("--again", action="store_true", help="fit although there is a result")
     parser.add_argument("--suffix", default="", help="added to the names of results, for settings compared with others")
+    parser.add_argument("--whole", action="store_true", help="of protocols whose periods are found, take all objects")
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
