@@ -25,7 +25,7 @@ from sklearn.manifold import TSNE
 
 from skdaep import BetaVAEEncoder, DAEPEncoder, FunctionalPCA, Image, MAEPEncoder, Sequence, load
 
-from . import _baselines, _data, _protocols, _report, _scores, figures, paper_settings
+from . import _baselines, _data, _protocols, _report, _scores, figures, found, paper_settings
 
 FOLDER = _report.RESULTS / "paper_tables"
 DOC = _data.ROOT / "doc" / "paper_tables.rst"
@@ -92,12 +92,13 @@ def main(arguments=None) -> None:
     parser.add_argument("--methods", nargs="*", help="rows; all of the protocol")
     parser.add_argument("--again", action="store_true", help="fit although there is a result")
     parser.add_argument("--suffix", default="", help="added to the names of results, for settings compared with others")
+    parser.add_argument("--whole", action="store_true", help="of protocols whose periods are found, take all objects")
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in options.protocols:
-        run(name, options)
+        (found.run if name in found.PROTOCOLS else run)(name, options)
     if not options.suffix:
         DOC.parent.mkdir(exist_ok=True)
         DOC.write_text(document())
@@ -222,7 +223,8 @@ def document() -> str:
             reading = figures.filled(paper_settings.READING.get(name, ""), result)
             lines += [name, "-" * len(name), "", textwrap.fill(f"{ABOUT[name]} {n}", 110), "", tables(result), ""]
             lines += [textwrap.fill(reading, 110), ""] if reading else []
-    return "\n".join(lines + BUDGETS + [f".. include:: ../benchmarks/results/budgets/{n}.txt\n" for n in budgeted()])
+    lines += BUDGETS + [f".. include:: ../benchmarks/results/budgets/{n}.txt\n" for n in budgeted()]
+    return "\n".join([*lines, *found.section()])
 
 
 def budgeted() -> list[str]:

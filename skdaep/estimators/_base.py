@@ -71,7 +71,7 @@ class BaseEncoder(
     error_weighting: Bool = False
     early_stopping: Bool = True
     validation_fraction: Annotated[float, SHARE] = 0.1
-    n_iter_no_change: PositiveInt = 30
+    n_iter_no_change: Annotated[int | str, POSITIVE_INT, StrOptions({"auto"})] = "auto"
     warm_start: Bool = False
     checkpoint: Annotated[str | os.PathLike | None, str, os.PathLike, None] = None
     checkpoint_every: Annotated[float, NOT_NEGATIVE] = 60.0

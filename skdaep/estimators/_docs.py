@@ -39,7 +39,9 @@ isometric : bool, default=False
     their weights). Reconstructions stay as they are. Nearest neighbours and clusters gain; a linear probe does where
     the classes show in what is large, and loses where they are told by small details (:doc:`/guide/bottleneck`).
 max_iter : int, default=1000
-    Number of gradient steps.
+    Number of gradient steps. The learning rate falls to nothing over them, so every loss curve flattens in the end.
+    Where the validation loss still fell by more than 5 % in the last third, a ConvergenceWarning says so: double
+    `max_iter` until `score` on objects held out stops improving.
 batch_size : int, default=64
     Objects per batch, if they are of median length; longer objects come in smaller batches.
 max_points : int or None, default=256
@@ -62,8 +64,8 @@ early_stopping : bool, default=True
     fallen for `n_iter_no_change` records of `history_`.
 validation_fraction : float, default=0.1
     Share of the objects held out, whole groups if `fit` is given groups.
-n_iter_no_change : int, default=30
-    See `early_stopping`.
+n_iter_no_change : int or "auto", default="auto"
+    See `early_stopping`. "auto" is a quarter of the records of a fit of `max_iter` steps, at least 5.
 warm_start : bool, default=False
     Whether `fit` starts from the weights and scaling of the previous fit. `history_`, the optimiser and the learning
     rate start anew, so the loss may rise at first, and one long fit learns more than several short ones. To continue

@@ -18,6 +18,7 @@ from ..modalities import Modality, Record
 from ..model import CheckpointFile, Model, Split, Training, solve_model, train_model
 from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
+from ._advice import LEAST, TELLING, warn_if_short, warn_of_levels
 from ._callbacks import FitProgress
 from ._environment import environment
 from ._split import split
@@ -66,8 +67,13 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
         training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
         progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
         model, history = train_model(model, records, parts, training, progress, checkpoint)
+        warn_if_short(history, estimator.max_iter)
     fitted = noted | {"model_": _finished(estimator, model, records, parts)} | _told_by(history)
     progress.end(fitted)
+    if estimator.objective_class.in_closed_form or len(history) >= TELLING:
+        held_out = parts.validation if len(parts.validation) else parts.train
+        looked_at = held_out if len(held_out) >= LEAST else range(len(records))
+        warn_of_levels(fitted["model_"], [records[i] for i in looked_at])
     return fitted
 
 

@@ -43,6 +43,8 @@ class Modality(abc.ABC):
     takes_rows = False
     #: whether decoded objects have one shape, so that many are given as one array
     stacks = False
+    #: whether locations are times, along which what varies may come again: not phases
+    is_over_time = False
     #: of two location axes the column of the second, for each of whose values a display draws a curve along the first
     second_axis: str | None = None
 

@@ -55,7 +55,8 @@ class Sequence(Modality):
         they have one, or labels; absent where unknown.
     resolution : float or None, default=None
         Finest scale along the location axis to be resolved, in its unit. None: a tenth of the spacings between
-        neighbours of one band in the training objects are finer than it.
+        neighbours of one band in the training objects are finer than it; but where points come in clusters, as those
+        of one night do, a tenth of an object's mean spacing.
     unknown : {"error", "ignore"}, default="error"
         What to do with a band or metadata label that was not seen in fit; ignored means its points are dropped,
         its metadata absent.
@@ -150,7 +151,7 @@ class Sequence(Modality):
             value=value_scaling,
             location=scaling,
             bands=bands,
-            resolution=scaled_resolution(self.resolution, axis.spacings, scaling.scale, axis.extent),
+            resolution=scaled_resolution(self.resolution, axis.finest, scaling.scale, axis.extent),
             extent=axis.extent,
             **learn_metadata(objects, where, self.metadata)._asdict(),
             grid=axis.grid if not arrays else (("", tuple(range(len(objects[0])))),),
@@ -186,6 +187,15 @@ class Sequence(Modality):
     @property
     def _roles(self) -> tables.Columns:
         return tables.Columns(*(getattr(self, role) for role in tables.Columns._fields))
+
+    @property
+    def is_over_time(self) -> bool:
+        """Whether locations are times and no phases, as the unit says or else the name."""
+        return (
+            self.columns is not None
+            and self.cycle is None
+            and tables.says_time(self.location, self.learned.units[self.location])
+        )
 
     @property
     def place_columns(self) -> tuple[str, ...]:

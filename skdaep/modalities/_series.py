@@ -14,7 +14,7 @@ from .. import tables
 from ..exceptions import TableError
 from ..nn.batch import Batch
 from ..nn.positions import NumberEmbedding, frequency_range
-from ._learned import Scaling, demand_positive
+from ._learned import Scaling, demand_positive, finest
 from ._reading import remedy
 from ._record import Geometry, Record, Separations, storable
 from ._sequence import Sequence
@@ -114,9 +114,9 @@ class SpectralSeries(Sequence):
         if not len(seen):
             raise TableError(f"X has no finite '{self.epoch}'.")
         scaling = Scaling.of(seen, np.median(seen))
-        gaps = np.concatenate([np.diff(np.unique(scaling.forward(x[np.isfinite(x)]))) for x in each])
+        owner = np.repeat(np.arange(len(each)), [np.isfinite(x).sum() for x in each])
         extent = float(np.ptp(scaling.forward(seen))) or 1.0
-        resolution = float(np.quantile(gaps, 0.1)) if len(gaps) else extent
+        resolution = finest(scaling.forward(seen), owner) or extent
         grid = tuple(np.linspace(*np.quantile(seen, [0.01, 0.99]), N_EPOCHS).tolist())
         return replace(new, epochs=LearnedEpochs(unit, scaling, resolution, extent, grid))
 

@@ -30,6 +30,9 @@ from .passes import TOKENS_PER_PASS, collate
 
 #: a record of training is an epoch, but at least so many steps
 STEPS_PER_RECORD = 50
+#: Records without a better validation loss after which training stops: a share of those of a whole fit, at least so
+#: many. At the full learning rate long fits go on after as much as a tenth of their steps.
+PATIENCE, LEAST_PATIENCE = 0.25, 5
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Training:
     solver: str
     learning_rate_init: float
     weight_decay: float
-    n_iter_no_change: int
+    n_iter_no_change: int | str
     precision: str
 
     def steps_per_record(self, n_objects: int) -> int:
@@ -60,6 +63,12 @@ class Training:
     def n_records(self, n_objects: int) -> int:
         """Return the number of records if nothing stops training."""
         return math.ceil(self.max_iter / self.steps_per_record(n_objects))
+
+    def patience(self, n_objects: int) -> int:
+        """Return the number of records without a better validation loss after which training stops."""
+        if self.n_iter_no_change != "auto":
+            return int(self.n_iter_no_change)
+        return max(LEAST_PATIENCE, math.ceil(PATIENCE * self.n_records(n_objects)))
 
 
 def train_model(
@@ -105,7 +114,7 @@ def train_model(
         steps_per_record=training.steps_per_record(len(split.train)),
         validation=validation,
         keep_start=objective.starts_solved,
-        n_iter_no_change=training.n_iter_no_change,
+        n_iter_no_change=training.patience(len(split.train)),
         solver=training.solver,
         learning_rate_init=training.learning_rate_init,
         weight_decay=training.weight_decay,
