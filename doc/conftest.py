@@ -7,7 +7,9 @@ import pytest
 collect_ignore = ["conf.py", "_build", "auto_examples", "generated"]
 
 #: page -> the package that it is about
-ABOUT = {"lightkurve.rst": "lightkurve", "specutils.rst": "specutils", "sncosmo.rst": "sncosmo"}
+ABOUT = {"lightkurve.rst": "lightkurve", "specutils.rst": "specutils", "sncosmo.rst": "sncosmo"} | {
+    "onnx.rst": "onnxruntime"
+}
 
 
 def pytest_itemcollected(item):
