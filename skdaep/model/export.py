@@ -30,6 +30,8 @@ class Encoding(nn.Module):
     Of several modalities, inputs are called ``name.input``, and ``name.present`` (B,) tells who has one.
     """
 
+    inlets: nn.ModuleList
+
     def __init__(self, objective: Objective, inlets: dict[str, Inlet]):
         super().__init__()
         self.objective, self.names, self.several = objective, list(inlets), len(inlets) > 1
@@ -68,7 +70,7 @@ def write(path: str | os.PathLike[str], model: Model, about: dict[str, Any]) -> 
     module = encoding(model)
     inputs = {k: _described(x) for k, x in module.inputs.items()}
     with replacing(path) as temporary, torch.no_grad(), _silently():
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             module,
             tuple(_example(x) for x in module.inputs.values()),
             dynamo=True,
@@ -86,7 +88,7 @@ def _described(x: Input) -> dict[str, Any]:
 
 
 def _example(x: Input) -> Tensor:
-    return torch.zeros([EXAMPLE.get(axis, axis) for axis in x.axes], dtype=x.dtype)
+    return torch.zeros([axis if isinstance(axis, int) else EXAMPLE[axis] for axis in x.axes], dtype=x.dtype)
 
 
 def _free_axes(name: str, x: Input) -> dict[int, str]:
