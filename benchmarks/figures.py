@@ -39,7 +39,7 @@ def _row_of_guide(name: str, row: str) -> str:
 
 
 def _weighted(protocol: str, score: str) -> str:
-    rows = ("daep", "daep, points weighted by error")
+    rows = ("daep, core=None", "daep, points weighted by error")
     return " to ".join(f"{{paper_tables/{protocol}|rows|{row}|{score}}}" for row in rows)
 
 
@@ -72,7 +72,7 @@ PAGES = {
         "{sn_spectra_augmented|validation|error_mean:.3f}.",
         "ZTF-LC: {paper_tables/ZTF-LC|n_objects|2:,} test supernovae, 4 numbers each), "
         "{paper_tables/ZTF-LC|rows|daep|n_iter:,} gradient steps each",
-        f"``DAEPEncoder`` 2 x 2 **{_ZTF % 'daep'}**",
+        f"``DAEPEncoder`` 2 x 2 **{_ZTF % 'daep, core=None'}**",
         f"``MAEPEncoder``, 30 % hidden {_ZTF % 'maep 30 %'}",
         f"``MAEPEncoder``, 75 % hidden {_ZTF % 'maep 75 %'}",
         "template shifted to the object's level by band "
@@ -89,7 +89,7 @@ PAGES = {
     "doc/guide/bottleneck.rst": [
         *(_row_of_guide(f"PCA, {n}", f"PCA {n}") for n in (4, 8, 16, 32)),
         _row_of_guide("`DAEPEncoder`, 16", _DAEP),
-        f"2 x 2 numbers leave {_ZTF % 'daep'} mag",
+        f"2 x 2 numbers leave {_ZTF % 'daep, core=None'} mag",
         "the spectra above took {sn_spectra|times|n_iter:,}",
         "each of the {sn_spectra|n_objects|0:,} supernova spectra, and {sn_spectra_augmented|times|n_iter:,} steps "
         "instead of {sn_spectra|times|n_iter:,}, bring the error from "
@@ -116,7 +116,8 @@ PAGES = {
     ],
     "doc/guide/probing.rst": [
         "an accuracy of {paper_tables/SpeX|yardsticks|PCA 4|accuracy:.3f} where `DAEPEncoder` has "
-        "{paper_tables/SpeX|rows|daep|accuracy:.3f} +- {paper_tables/SpeX|rows|daep|accuracy_sd:.3f}",
+        "{paper_tables/SpeX|rows|daep, core=None|accuracy:.3f} +- "
+        "{paper_tables/SpeX|rows|daep, core=None|accuracy_sd:.3f}",
     ],
     "doc/guide/reconstruction.rst": [
         "was {sn_spectra|draws|coherence|ratio of standard deviations:.2f} times that of the data after "

@@ -33,6 +33,7 @@ DEFAULT = ("ZTF-LC", "SPCC", "CRTS", "CRTS-FOLDED", "S82-FOLDED", "SpeX", "LONG"
 #: row -> (estimator, its own parameters)
 METHODS = {
     "daep": (DAEPEncoder, {}),
+    "daep, core=None": (DAEPEncoder, {"core": None}),
     "maep 75 %": (MAEPEncoder, {"mask_ratio": 0.75}),
     "maep 30 %": (MAEPEncoder, {"mask_ratio": 0.3}),
     "beta-VAE": (BetaVAEEncoder, {"beta": 0.1}),
@@ -49,6 +50,16 @@ COLUMNS = {
     "minutes": "minutes",
     "commit": "commit",
 }
+#: head of the tables of ``benchmarks.budgets``
+BUDGETS = [
+    "After some minutes of one core",
+    "------------------------------",
+    "",
+    "Made by ``python -m benchmarks.budgets``. Minutes are of CPU time of the whole ``fit``, closed form included, on",
+    "one thread of a machine with other users; steps were chosen beforehand to fill 1, 5 or 20 of them. Errors and",
+    "probe are as in the tables above, of the same test objects. Rows of fewer training objects are of the first ones.",
+    "",
+]
 N_PICTURED = 4
 #: share of the points that maep's decoder is given in the column "10 % seen", as in the paper
 SEEN = 0.1
@@ -186,7 +197,8 @@ def document() -> str:
         "the test objects, ten stratified splits; its spread is the standard deviation over splits. All decoders are",
         'given the bottleneck alone; under "10 % seen" that of maep has a tenth of the object\'s points beside it, as',
         "in the paper (blank where no model of the row was kept). Functional PCA is solved in closed form, by steps of",
-        "expectation and maximisation. Rows below it are daep, changed as they say.",
+        "expectation and maximisation; daep begins with it, but for ``core=None``. Rows below it are daep without a",
+        "core, changed as they say.",
         "",
     ]
     for name in DEFAULT:
@@ -198,7 +210,12 @@ def document() -> str:
             for kind in ("reconstructions", "tsne"):
                 if (FOLDER / f"{name}_{kind}.png").exists():
                     lines += [f".. figure:: ../benchmarks/results/paper_tables/{name}_{kind}.png", ""]
-    return "\n".join(lines)
+    return "\n".join(lines + BUDGETS + [f".. include:: ../benchmarks/results/budgets/{n}.txt\n" for n in budgeted()])
+
+
+def budgeted() -> list[str]:
+    """Return the protocols that ``python -m benchmarks.budgets`` has tables of."""
+    return [name for name in DEFAULT if (_report.RESULTS / "budgets" / f"{name}.txt").exists()]
 
 
 def picture(name: str, data) -> None:

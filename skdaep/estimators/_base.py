@@ -61,6 +61,7 @@ class BaseEncoder(
     hidden_length: Annotated[int | str | None, POSITIVE_INT, StrOptions({"auto"}), None] = "auto"
     encoder_hidden_length: Annotated[int | None, POSITIVE_INT, None] = None
     share_weights: Bool = False
+    isometric: Bool = False
     max_iter: PositiveInt = 1000
     batch_size: PositiveInt = 64
     max_points: Annotated[int | None, POSITIVE_INT, None] = 256

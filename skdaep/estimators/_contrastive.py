@@ -13,7 +13,9 @@ from ._parameters import NOT_NEGATIVE
 
 
 @documented
-class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidden_length", "error_weighting")):
+class ContrastiveNeighbors(
+    MultimodalEncoder, without=("n_decoder_layers", "hidden_length", "error_weighting", "isometric")
+):
     r"""Encode several modalities into one space by contrast, and answer with measurements of the nearest object of fit.
 
     The encoder is that of `MultimodalDAEP`, but reads each modality alone, and is trained so that the encodings of one

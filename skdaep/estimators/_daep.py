@@ -22,11 +22,12 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     modality : Modality, default=None
         What holds what: `Spectrum`, `Photometry`, `Sequence` for anything else on a line, `Image`. None finds the
         columns by their customary names and uses no metadata.
-    core : {"linear"} or None, default=None
-        What training starts from. None: nothing is known (the paper's). "linear": the objects of fit give in seconds
-        the scores and the basis of `FunctionalPCA` of equal size; the bottleneck are those scores, rotated, and
-        training adds what is not linear, to them and to what they decode to. On the validation loss it is never worse
-        than it began. With ``prediction="x0"`` only, for points on a line and images.
+    core : {"auto", "linear"} or None, default="auto"
+        What training starts from. "linear": the objects of fit give in seconds the scores and the basis of
+        `FunctionalPCA` of equal size; the bottleneck are those scores, scaled and rotated, and training adds what is
+        not linear, to them and to what they decode to. The weights with the lowest absolute error of validation
+        objects are kept, and the start is among them. With ``prediction="x0"`` only, for points on a line and images.
+        None: nothing is known (the paper's). "auto": "linear" where that can be, else None.
     [denoising parameters]
     [shared parameters]
 
@@ -77,4 +78,4 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     ['wavelength', 'flux']
     """
 
-    core: Annotated[str | None, StrOptions({"linear"}), None] = None
+    core: Annotated[str | None, StrOptions({"auto", "linear"}), None] = "auto"

@@ -33,6 +33,11 @@ encoder_hidden_length : int or None, default=[encoder_hidden_length]
     Number of hidden tokens between the points of a modality and the bottleneck queries; None: there are none.
 share_weights : bool, default=False
     Whether all blocks of the encoder share their weights.
+isometric : bool, default=False
+    Whether codes are mapped, after training, to where distances mean something: then |z - z'| is, for neighbours, the
+    root mean square distance of what they decode to, in scaled units per point (of several modalities the mean by
+    their weights). Reconstructions stay as they are. Nearest neighbours and clusters gain; a linear probe does where
+    the classes show in what is large, and loses where they are told by small details (:doc:`/guide/bottleneck`).
 max_iter : int, default=1000
     Number of gradient steps.
 batch_size : int, default=64
@@ -120,7 +125,8 @@ bottleneck_shape_ : tuple of int
     ``(bottleneck_length, bottleneck_dim)``, the shape of one row of `transform` before it is flattened.
 history_ : list of dict
     One record per epoch, or per 50 steps where an epoch is shorter: iteration, loss, validation_loss,
-    learning_rate, seconds. With a `core` the first is of the start, without a loss.
+    learning_rate, seconds. With a `core` the first is of the start, without a loss, and validation_loss is the mean
+    absolute error of the point estimate.
 n_iter_ : int
     Gradient steps taken.
 environment_ : dict

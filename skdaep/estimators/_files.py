@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from dataclasses import replace
@@ -25,6 +26,8 @@ NOTED = {
     "_sklearn_output_config": dict[str, Literal["default", "pandas", "polars"]],
 }
 NEEDED = {"history_", "n_iter_", "best_loss_", "_architecture"}
+#: what files stand for that are older than a parameter, where that is not its default now
+OLDER: dict[str, Any] = {"core": None, "isometric": False}
 #: parts of a description
 PARTS = {1: {"class", "parameters", "fitted"}, 2: {"class", "parameters", "fitted", "model"}}
 
@@ -129,7 +132,9 @@ def _estimator(path, content: dict[str, Any], device: str | None):
         getattr(skdaep, own)  # which enters it in the registry
     if name not in ESTIMATORS:
         raise CorruptModelError(f"{path}: unknown estimator {name!r}; import the module that defines it.")
-    estimator = ESTIMATORS[name](**from_json(content["parameters"]))
+    kind = ESTIMATORS[name]
+    older = {k: v for k, v in OLDER.items() if k in inspect.signature(kind).parameters}
+    estimator = kind(**older | from_json(content["parameters"]))
     return estimator if device is None else estimator.set_params(device=device)
 
 

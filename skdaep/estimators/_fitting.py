@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from ..diffusion.noise import Correlation
 from ..exceptions import InterruptedTrainingWarning
 from ..modalities import Modality, Record
-from ..model import CheckpointFile, Model, Training, solve_model, train_model
+from ..model import CheckpointFile, Model, Split, Training, solve_model, train_model
 from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
 from ._callbacks import FitProgress
@@ -66,8 +66,7 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
         training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
         progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
         model, history = train_model(model, records, parts, training, progress, checkpoint)
-    held_out = parts.validation if len(parts.validation) else parts.train
-    fitted = noted | {"model_": _with_correlation(model, [records[i] for i in held_out])} | _told_by(history)
+    fitted = noted | {"model_": _finished(estimator, model, records, parts)} | _told_by(history)
     progress.end(fitted)
     if checkpoint is not None:
         checkpoint.remove()
@@ -178,12 +177,17 @@ def _check_resumes(estimator: BaseEncoder, architecture: dict[str, Any]) -> None
             )
 
 
-def _with_correlation(model: Model, held_out: list[dict[str, Record]]) -> Model:
+def _finished(estimator: BaseEncoder, model: Model, records: list[dict[str, Record]], parts: Split) -> Model:
+    """Return the model with what is learned from it, once it is trained."""
+    held_out = parts.validation if len(parts.validation) else parts.train
     try:
-        return model.with_correlation(held_out)
+        if getattr(estimator, "isometric", False):  # not where nothing is decoded, or distances mean that already
+            model = model.isometric([records[i] for i in parts.train])
+        return model.with_correlation([records[i] for i in held_out])
     except KeyboardInterrupt:
         warnings.warn(
-            "Interrupted after training; the model is kept, but draws will have white noise.",
+            "Interrupted after training; the model is kept, but draws will have white noise, and codes may not be "
+            "isometric.",
             InterruptedTrainingWarning,
             stacklevel=6,
         )

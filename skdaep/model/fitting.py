@@ -201,5 +201,5 @@ class Validation:
         generator = generator_of(self.seed, self.device)
         objective.eval()
         with torch.inference_mode(), autocast(self.device, self.dtype):
-            losses = [objective.loss(batch, generator)["loss"] for batch in self.batches]
+            losses = [objective.held_out_loss(batch, generator) for batch in self.batches]
         return torch.cat(losses).mean().item()

@@ -228,6 +228,10 @@ class Objective(nn.Module):
         """
         raise NotImplementedError
 
+    def held_out_loss(self, batches: dict[str, Batch], generator: torch.Generator) -> Tensor:
+        """Return what chooses the best weights, per object held out (B,)."""
+        return self.loss(batches, generator)["loss"]
+
     def decode(
         self,
         name: str,

@@ -32,6 +32,8 @@ from ..nn.batch import Batch, Ragged
 #: The larger basis has four factors for each entry of the code, but at most so many more: its time grows as their
 #: square, and what comes after is close to noise in all sets that it was tried on.
 MORE_FACTORS = 32
+#: Steps of expectation and maximisation for the larger basis, which need not be the likeliest one.
+STEPS = 10
 #: Width of the network that gives its coefficients.
 WIDTH = 128
 #: Least standard deviation of a score, as a share of that of the values: beyond the rank of the data scores are 0.
@@ -114,7 +116,8 @@ class LinearCore(NoCore):
         }
         points = Points.of(stores[self.name])
         self.entries, history = fit(points, self.n_entries, **options, generator=torch.Generator().manual_seed(seed))
-        options |= {"smoothness": _smoothness(history), "generator": torch.Generator().manual_seed(seed)}
+        again = torch.Generator().manual_seed(seed)
+        options |= {"smoothness": _smoothness(history), "max_iter": STEPS, "generator": again}
         self.basis, _ = fit(points, self.n_factors, **options)
         unknown = torch.tensor(torch.nan, device=self.entries.noise.device)
         return {self.name: float(self.entries.noise_of(unknown).sqrt())}
@@ -163,10 +166,23 @@ class LinearCore(NoCore):
 CORES: dict[str | None, type[NoCore]] = {None: NoCore, "linear": LinearCore}
 
 
+def chosen(core: str | None, prediction: str, modalities: dict[str, Any]) -> str | None:
+    """Return the core that is named or, of "auto", the linear one where it can serve."""
+    if core != "auto":
+        return core
+    serves = prediction == "x0" and len(modalities) == 1 and all(_has_curves(m) for m in modalities.values())
+    return "linear" if serves else None
+
+
+def _has_curves(modality: Any) -> bool:
+    """Return whether objects are functions on a line, or images of one size."""
+    return not modality.geometry.separations or modality.geometry.n_axes == 1
+
+
 def number_of_bands(modality: Any, what: str, instead: str) -> int:
     """Return how many mean curves objects of a modality have; ValueError if `what` cannot take it."""
     geometry = modality.geometry
-    if geometry.separations and geometry.n_axes > 1:
+    if not _has_curves(modality):
         raise ValueError(
             f"{what} takes points on a line or images of one size, not points of a {geometry.name} "
             f"with {geometry.n_axes} axes; use {instead}."
