@@ -24,7 +24,7 @@ from ..registry import register
 from ..training import SOLVERS, undisturbed
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
-from ._files import save
+from ._files import export_onnx, save
 from ._fitting import checkpoint_of, in_words, learn, network_parameters, settings_of
 from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, Bool, PositiveInt, declare, parameters
 
@@ -383,6 +383,35 @@ class BaseEncoder(
         """
         check_is_fitted(self)
         save(self, path, ESTIMATORS, key)
+
+    @undisturbed()
+    def export_onnx(self, path):
+        """Write the encoder as an ONNX graph, which gives what `transform` gives without torch or skdaep.
+
+        Scaling in float64 is part of the graph; columns, units and labels stand as JSON in its metadata ``skdaep``.
+        An object that `transform` refuses has a row of NaN. Needs the extra ``onnx``.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, by custom ``*.onnx``. Written whole or not at all.
+
+        Raises
+        ------
+        ImportError
+            If ``onnx`` or ``onnxscript`` is missing.
+        NotImplementedError
+            If a modality of your own has no `inlet`.
+
+        See Also
+        --------
+        save : Write the whole estimator, to be fitted on or decoded with.
+
+        Notes
+        -----
+        :doc:`/guide/onnx` tells what the inputs are and reads such a file in ten lines.
+        """
+        export_onnx(self, self._ready(), path)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "model_")

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..exceptions import CorruptModelError, DeviceError
 from ..modalities import Modality
-from ..model import Model, checks, files
+from ..model import Model, checks, export, files
 from ..model.hints import check
 from ..model.state import from_json, of_another_name, to_json
 from ..training import undisturbed
@@ -43,6 +43,14 @@ def save(estimator, path, registry: dict[str, type], key: str | bytes | None) ->
     description = {"class": kind.__name__, "parameters": to_json(parameters), "fitted": to_json(noted), "model": model}
     _check(estimator)  # what `load` would refuse is not written
     files.write(path, arrays, description, key)
+
+
+def export_onnx(estimator, model: Model, path) -> None:
+    """Write the encoder of a fitted estimator as an ONNX graph."""
+    import skdaep
+
+    about = {"skdaep": skdaep.__version__, "estimator": type(estimator).__name__}
+    export.write(path, model, about | {"output": estimator.get_feature_names_out().tolist()})
 
 
 @undisturbed()

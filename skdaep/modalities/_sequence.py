@@ -17,6 +17,7 @@ from .. import tables
 from ..exceptions import TableError
 from ._base import Modality
 from ._find import find_columns, find_cycle
+from ._inlet import Inlet, SequenceInlet
 from ._learned import EXTREME, Learned, Scaling, circle, line, spoiler
 from ._metadata import learn_metadata, read_metadata, typical_meta
 from ._outliers import range_of, warn_of_sentinels, warn_out_of_range
@@ -389,6 +390,10 @@ class Sequence(Modality):
     @property
     def _scaled_cycle(self) -> float | None:
         return None if self.cycle is None else self.cycle / self.learned.location.scale
+
+    def inlet(self) -> Inlet:
+        """Return a module from arrays of columns to a batch."""
+        return SequenceInlet(self) if type(self).read_all is Sequence.read_all else Modality.inlet(self)
 
     def tokenizer(self, model_dim: int) -> SequenceTokenizer:
         """Return a new tokenizer."""

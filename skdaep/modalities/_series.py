@@ -14,6 +14,8 @@ from .. import tables
 from ..exceptions import TableError
 from ..nn.batch import Batch
 from ..nn.positions import NumberEmbedding, frequency_range
+from ._base import Modality
+from ._inlet import Inlet, SeriesInlet
 from ._learned import Scaling, demand_positive, finest
 from ._reading import remedy
 from ._record import Geometry, Record, Separations, storable
@@ -170,6 +172,10 @@ class SpectralSeries(Sequence):
         """Return the separations along both axes."""
         (finest, longest, n_bands, _), epochs = super().separations(), self.epochs
         return Separations((*finest, epochs.resolution), (*longest, epochs.extent), n_bands)
+
+    def inlet(self) -> Inlet:
+        """Return a module from arrays of columns to a batch."""
+        return SeriesInlet(self) if type(self).read_all is SpectralSeries.read_all else Modality.inlet(self)
 
     def tokenizer(self, model_dim: int) -> SeriesTokenizer:
         """Return a new tokenizer."""
