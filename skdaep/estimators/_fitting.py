@@ -6,15 +6,19 @@ import inspect
 import os
 import re
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn.utils import check_random_state
 
 from ..diffusion.noise import Correlation
 from ..exceptions import InterruptedTrainingWarning
-from ..modalities import Modality, Record
+from ..modalities import Modality, Objects, Record
 from ..model import CheckpointFile, Model, Training, solve_model, train_model
+from ..model.correlation import N_OBJECTS
+from ..model.stores import arrays_of, has, records_of
 from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
 from ._callbacks import FitProgress
@@ -44,12 +48,13 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     if before:
         _check_resumes(estimator, architecture)
         model = model.with_weights(before.live())
-    records = model.read(objects, lambda i, name: estimator._name_in_errors("X", i, name))
-    estimator._check_split(objects, parts, before is not None)
-    model = estimator._prepared(model, records)
+    stores = estimator._stores(model, objects)
+    del objects  # with the Tables that were made of X
+    estimator._check_split(has(stores), parts, before is not None)
+    model = estimator._prepared(model, stores)
     n_done = 0
     if checkpoint is not None:
-        checkpoint.claim(seed, in_words(estimator), model.modalities, model.weights, records, parts)
+        checkpoint.claim(seed, in_words(estimator), model.modalities, model.weights, arrays_of(stores), parts)
         n_done = checkpoint.n_records
 
     noted = columns | {"_architecture": architecture, "environment_": environment(model.device)}
@@ -60,14 +65,15 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
 
     if estimator.objective_class.in_closed_form:
         progress = FitProgress(estimator, 0, X, y, fitted_so_far)
-        model, history = solve_model(model, records, parts)
+        model, history = solve_model(model, stores, parts)
         progress.tell(history)
     else:
         training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
         progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
-        model, history = train_model(model, records, parts, training, progress, checkpoint)
+        model, history = train_model(model, stores, parts, training, progress, checkpoint)
     held_out = parts.validation if len(parts.validation) else parts.train
-    fitted = noted | {"model_": _with_correlation(model, [records[i] for i in held_out])} | _told_by(history)
+    held_out = records_of(stores, held_out[:N_OBJECTS])
+    fitted = noted | {"model_": _with_correlation(model, held_out)} | _told_by(history)
     progress.end(fitted)
     if checkpoint is not None:
         checkpoint.remove()
@@ -149,21 +155,34 @@ def _options(estimator: BaseEncoder, modalities: dict[str, Modality]) -> dict[st
     return options
 
 
-def _learned(estimator: BaseEncoder, declared: dict[str, Modality], objects: list[dict]) -> dict[str, Modality]:
+def _learned(estimator: BaseEncoder, declared: dict[str, Modality], objects: Objects) -> dict[str, Modality]:
     """Return the modalities completed with what the objects show."""
     return {name: modality.learn(*_having(estimator, name, objects)) for name, modality in declared.items()}
 
 
-def _check_errors(estimator: BaseEncoder, objects: list[dict], modalities: dict[str, Modality]) -> None:
+def _check_errors(estimator: BaseEncoder, objects: Objects, modalities: dict[str, Modality]) -> None:
     """Raise TableError if some objects lack the errors that others have."""
     for name, modality in modalities.items():
         modality.check_errors(*_having(estimator, name, objects))
 
 
-def _having(estimator: BaseEncoder, name: str, objects: list[dict]) -> tuple[list, list[str]]:
+def _having(estimator: BaseEncoder, name: str, objects: Objects) -> tuple[Sequence, Sequence[str]]:
     """Return a modality of the objects that have it, and what each is called in errors."""
-    having = [i for i, o in enumerate(objects) if name in o]
-    return [objects[i][name] for i in having], [estimator._name_in_errors("X", i, name) for i in having]
+    having, own = objects.having(name)
+    return own, _Names(lambda i: estimator._name_in_errors("X", i, name), having)
+
+
+class _Names(Sequence):
+    """What objects are called in errors, which is put into words only where it is asked for."""
+
+    def __init__(self, name_of: Callable[[int], str], which: np.ndarray):
+        self.name_of, self.which = name_of, which
+
+    def __len__(self):
+        return len(self.which)
+
+    def __getitem__(self, i):
+        return _Names(self.name_of, self.which[i]) if isinstance(i, slice) else self.name_of(int(self.which[i]))
 
 
 def _check_resumes(estimator: BaseEncoder, architecture: dict[str, Any]) -> None:

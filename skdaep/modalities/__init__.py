@@ -1,5 +1,6 @@
 """Modalities: the translator between tables, arrays, batches and tokens. OPEN: one file per geometry."""
 
+from ..tables import Objects
 from ._base import Modality, Tokenizer
 from ._image import Image
 from ._outliers import warned_once
@@ -15,6 +16,7 @@ __all__ = [
     "Geometry",
     "Image",
     "Modality",
+    "Objects",
     "Photometry",
     "Record",
     "Separations",

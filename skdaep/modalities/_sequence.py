@@ -97,6 +97,7 @@ class Sequence(Modality):
 
     geometry = LINE
     takes_rows = True
+    takes_tables = True
 
     def objects(self, X, name: str) -> Iterator[Table]:
         """Yield the Tables of X."""

@@ -236,6 +236,10 @@ class Objects(Sequence):
         i = range(len(self))[i]
         return {name: part[i] for name, part in self.parts.items() if name not in self.present or self.present[name][i]}
 
+    def has(self, name: str) -> np.ndarray:
+        """Return which objects have a modality."""
+        return self.present.get(name, np.ones(len(self), bool))
+
     def having(self, name: str) -> tuple[np.ndarray, Sequence]:
         """Return which objects have a modality, and what they have of it."""
         if name not in self.parts:
@@ -245,13 +249,3 @@ class Objects(Sequence):
             return np.arange(len(part)), part
         which = np.flatnonzero(there)
         return which, part[which] if isinstance(part, FlatTables) else [part[i] for i in which]
-
-    def up_to(self, n: int) -> Iterator[tuple[int, Objects]]:
-        """Yield the number of the first, and objects, as many at a time as have so many points together."""
-        lengths = [n_points(part) for part in self.parts.values()]
-        total = np.cumsum(np.sum(lengths, axis=0))
-        start = 0
-        while start < len(self):
-            end = 1 + int(np.searchsorted(total, n + (total[start - 1] if start else 0)))
-            yield start, self[start:end]
-            start = end

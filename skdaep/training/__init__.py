@@ -1,6 +1,6 @@
 """Training: `train` runs anything with a `.loss`; batches, devices and precision beside it. Closed."""
 
-from .batches import token_batches
+from .batches import portions, token_batches
 from .loop import SOLVERS, Checkpoint, train
 from .runtime import autocast, generator_of, resolve_device, resolve_precision, seeded, undisturbed
 
@@ -9,6 +9,7 @@ __all__ = [
     "Checkpoint",
     "autocast",
     "generator_of",
+    "portions",
     "resolve_device",
     "resolve_precision",
     "seeded",
