@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 from astropy.table import Table
 
+from ..exceptions import TableError
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -72,6 +74,40 @@ class FlatTables(Sequence):
     units: Mapping = field(default_factory=dict)
     meta: Mapping = field(default_factory=dict)
     marks: Mapping = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tables: Iterable[Table]) -> FlatTables:
+        """Return Tables of the same columns as columns of all their points; none of the Tables is kept.
+
+        Raises
+        ------
+        TableError
+            If columns or units of a Table are not those of the first.
+        """
+        parts: dict[str, list] = {}
+        units, marks, metas, lengths = {}, {}, [], []
+        for i, table in enumerate(tables):
+            own = {name: str(c.unit) for name, c in table.columns.items() if getattr(c, "unit", None) is not None}
+            if i == 0:
+                parts, units = {name: [] for name in table.colnames}, own
+                marks = {name: dict(c.info.meta) for name, c in table.columns.items() if c.info.meta}
+            if own != units or parts.keys() != set(table.colnames):
+                raise TableError(f"Object {i} has other columns or units than the first; these stay a list of Tables.")
+            for name, cells in parts.items():
+                column = table.columns[name]
+                cells.append(column.value if hasattr(column, "value") else np.ma.array(column))
+            metas.append(dict(table.meta))
+            lengths.append(len(table))
+        ends = np.cumsum(lengths, dtype=np.intp)
+        keys = dict.fromkeys(key for meta in metas for key in meta)
+        return cls(
+            columns={name: _joined(cells) for name, cells in parts.items()},
+            starts=ends - lengths,
+            ends=ends,
+            units=units,
+            meta={key: _of_all([meta.get(key) for meta in metas]) for key in keys},
+            marks=marks,
+        )
 
     def __len__(self):
         return len(self.starts)
@@ -163,6 +199,25 @@ def _item(value):
     if value is np.ma.masked or (isinstance(value, str) and value == ""):
         return None
     return value.item() if isinstance(value, np.generic) and value.dtype.kind not in "mM" else value
+
+
+def _joined(cells: list):
+    """Return cells end to end: text as Labels, masked only where some are."""
+    values = np.ma.concatenate(cells)
+    if values.dtype.kind == "U" and values.mask is np.ma.nomask:
+        names, codes = np.unique(values.data, return_inverse=True)
+        return Labels(codes.astype(np.min_scalar_type(len(names))), np.append(names, ""))
+    return values if any(np.ma.isMaskedArray(c) and c.mask is not np.ma.nomask for c in cells) else values.data
+
+
+def _of_all(values: list) -> np.ma.MaskedArray | Labels:
+    """Return what objects have of a key, None where it is absent."""
+    absent = [value is None for value in values]
+    if all(isinstance(value, (bool, int, float, np.number)) for value in values if value is not None):
+        return masked(np.array([np.nan if value is None else value for value in values]), absent)
+    column = np.empty(len(values), object)
+    column[:] = values
+    return masked(column, absent)
 
 
 def masked(values: np.ndarray, absent=False) -> np.ma.MaskedArray:
