@@ -77,6 +77,18 @@ def _seconds(method: str) -> str:
     return f"{{cross_modality/SALT3|fits|{method}|history|-1|seconds:.1f/60}}"
 
 
+def _scales_of_codes() -> str:
+    """Return the table of the guide."""
+    kinds = {"supernovae": "SN-SPEC", "stars": "LONG", "dwarfs": "SpeX"}
+    codes = {"{}: s": "s", "s / sigma^(1/2), R": "s / sigma^(1/2), R", "s, R: isometric": "s, R (isometric)"}
+    return " ".join(
+        f"{name.format(kind)} {{code_scales|rows|{protocol}|{code}|f1:.3f}} "
+        f"{{code_scales|rows|{protocol}|{code}|neighbors:.3f}}"
+        for kind, protocol in kinds.items()
+        for name, code in codes.items()
+    )
+
+
 _DAEP = "DAEP 4 x 4"
 _ZTF = "{paper_tables/ZTF-LC|rows|%s|error_in_units:.3f}"
 _SALT3 = "cross_modality/SALT3|rows|%s|spectrum|all"
@@ -181,6 +193,7 @@ PAGES = {
     "doc/guide/bottleneck.rst": [
         *(_row_of_guide(f"PCA, {n}", f"PCA {n}") for n in (4, 8, 16, 32)),
         _row_of_guide("`DAEPEncoder`, 16", _DAEP),
+        _scales_of_codes(),
         f"2 x 2 numbers leave {_ZTF % 'daep, core=None'} mag",
         "the spectra above took {sn_spectra|times|n_iter:,}.",
         "each of the {sn_spectra|n_objects|0:,} supernova spectra, and {sn_spectra_augmented|times|n_iter:,} steps "
