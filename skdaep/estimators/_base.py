@@ -136,25 +136,25 @@ class BaseEncoder(
         Parameters
         ----------
         X : list of Table, array of shape (n_objects, n_points), images, or list of dict
-            One Table per object. In an array a row is a regularly sampled object, NaN is "not observed". With several
-            modalities one dict per object. Meta-estimators that index arrays (bagging) need a column of Tables, an
-            object array of shape (n_objects, 1).
+            One Table per object. In an array, a row is a regularly sampled object, and NaN means not observed. With
+            several modalities, one dict per object. Meta-estimators that index arrays (bagging) need a column of
+            Tables, an object array of shape (n_objects, 1).
         y : object, default=None
             Ignored.
         groups : array-like of shape (n_objects,), default=None
-            Objects of one group stay on one side of the validation split.
+            Objects of one group stay on the same side of the validation split.
 
         Returns
         -------
         self : object
-            The fitted estimator. After an exception it is as it was before.
+            The fitted estimator. If an exception is raised, it is unchanged.
 
         Raises
         ------
         TableError
             If an object cannot be used; the message names it and the column.
         DivergenceError
-            If training meets a loss that is not finite; the message names the objects of the batch.
+            If the loss is not finite; the message names the objects of the batch.
         """
         with checkpoint_of(self) as checkpoint:
             self._become(learn(self, X, y, groups, checkpoint))
@@ -203,13 +203,13 @@ class BaseEncoder(
     def transform(self, X):
         """Encode objects.
 
-        They are read and encoded some at a time, and only their codes are kept: X may be a sequence that makes its
-        Tables when they are asked for, from files say.
+        Objects are read and encoded in portions, and only their codes stay in memory. So X may be a sequence that makes
+        its Tables on demand, for example from files.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit.
+            Objects of the same kind as in fit.
 
         Returns
         -------
@@ -222,14 +222,14 @@ class BaseEncoder(
 
     @undisturbed()
     def score(self, X, y=None):
-        """Return minus the mean over objects of each one's mean absolute reconstruction error, in scaled units.
+        """Return minus the mean absolute reconstruction error in scaled units, averaged over objects.
 
-        With several modalities an object's error is the mean over those that it has.
+        With several modalities, the error of an object is the mean over the modalities that it has.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit.
+            Objects of the same kind as in fit.
         y : object, default=None
             Ignored.
 
@@ -336,17 +336,17 @@ class BaseEncoder(
     @available_if(_makes_new_objects)
     @undisturbed()
     def fit_prior(self, X, *, max_iter=2000):
-        """Learn how the bottlenecks of objects are distributed, for `sample`.
+        """Learn the distribution of bottlenecks, for `sample`.
 
-        A small diffusion model on z [1]_; it takes seconds. A tenth of the objects decides when to stop, so that the
-        prior does not learn the training objects by heart.
+        This trains a small diffusion model on z [1]_ and takes seconds. A tenth of the objects decides when to stop, so
+        that the prior does not memorise the training objects.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit, usually the same.
+            Objects of the same kind as in fit, usually the same objects.
         max_iter : int, default=2000
-            Number of gradient steps, at most.
+            Largest number of gradient steps.
 
         Returns
         -------
@@ -387,22 +387,21 @@ class BaseEncoder(
 
     @undisturbed()
     def save(self, path, *, key=None):
-        """Write the fitted estimator to one file: safetensors, with everything else as JSON in its header.
+        """Write the fitted estimator to one file in safetensors format, with everything else as JSON in its header.
 
         Parameters
         ----------
         path : str or Path
-            The file, by custom ``*.safetensors``. Written whole or not at all; one that is there keeps its mode and, if
-            that is permitted, its owner, and a symbolic link is written through.
+            The file, usually ``*.safetensors``. It is written completely or not at all. An existing file keeps its mode
+            and, if permitted, its owner. Symbolic links are followed.
         key : str or bytes, default=None
-            A secret to sign the file with (HMAC-SHA256): ``load(path, key=...)`` then tells whether it was written by
-            someone who knows it.
+            A secret that signs the file (HMAC-SHA256). ``load(path, key=...)`` then verifies that the writer knew it.
 
         Raises
         ------
         TypeError
-            If a parameter cannot be written as JSON, such as a RandomState, or if the name of the estimator, its
-            objective or a modality belongs to another class.
+            If a parameter cannot be written as JSON, such as a RandomState, or if another class has the name of the
+            estimator, its objective or a modality.
         OSError
             If `path` is a folder, a device or the like.
         """

@@ -121,7 +121,7 @@ n_sampling_steps : int, default=20
 
 #: the order in which parameters are described: most used, architecture, training, decoding, device
 GROUPS = (
-    "modality modalities bottleneck_length max_iter model_dim max_points",
+    "modality modalities bottleneck_length bottleneck_dim max_iter model_dim max_points",
     "n_heads n_encoder_layers n_decoder_layers hidden_length encoder_hidden_length share_weights mixer_self_attention",
     "drop_modality modality_weights batch_size solver learning_rate_init weight_decay error_weighting early_stopping "
     "validation_fraction n_iter_no_change warm_start checkpoint checkpoint_every prediction schedule",
@@ -211,11 +211,12 @@ def documented(cls):
         return cls
     cls.__doc__ = inspect.cleandoc(cls.__doc__) + "\n"
     signature = inspect.signature(cls).parameters
+    own = re.findall(r"^(\w+) :", PARAMETERS_SECTION.search(cls.__doc__)[2], re.MULTILINE)
     parts = {
         "[modalities]": MODALITIES,
         "[late mixing]": LATE_MIXING,
         "[denoising parameters]": _with_options(DENOISING),
-        "[shared parameters]": _of(signature, _with_options(PARAMETERS)),
+        "[shared parameters]": _of(signature.keys() - set(own), _with_options(PARAMETERS)),
         "[shared attributes]": ATTRIBUTES + (PRIOR_ATTRIBUTES if cls.objective_class.has_decoder else ""),
         "[raises]": RAISES,
         "[encoder_hidden_length]": str(getattr(signature.get("encoder_hidden_length"), "default", None)),
@@ -231,7 +232,7 @@ def _ordered(section: str) -> str:
     rank = {name: i for i, name in enumerate(" * ".join([GROUPS[0], " ".join(GROUPS[1:])]).split())}
     entries = re.split(r"\n(?=\S)", section.strip("\n"))
     entries.sort(key=lambda entry: rank.get(re.match(r"\w+", entry)[0], rank["*"]))
-    return "\n".join(entries) + "\n\n"
+    return "\n".join(entries) + "\n"
 
 
 def multimodal_docstring(cls, own: list[str]) -> str | None:

@@ -44,10 +44,10 @@ class LearnedEpochs:
 
 @dataclass(frozen=True)
 class SpectralSeries(Sequence):
-    """Declare a modality of spectra at several epochs of one object, in one Table: a row for each wavelength and epoch.
+    """Declare a modality of spectra at several epochs of one object in one Table, one row per wavelength and epoch.
 
-    It is a `Sequence` whose locations have a second continuous axis. Epochs need not have the same wavelengths, nor
-    objects the same epochs; both axes can be decoded anywhere.
+    It is a `Sequence` whose locations have a second continuous axis. Epochs may have different wavelengths, and objects
+    different epochs. Both axes can be decoded anywhere.
 
     Parameters
     ----------
@@ -64,11 +64,11 @@ class SpectralSeries(Sequence):
     cycle : None, default=None
         None: a wavelength is no circle.
     learned : Learned or None, default=None
-        What `learn` found; not for the user to give.
+        What `learn` found. Do not set it yourself.
     epoch : str, default="time"
         Column of the second axis.
     epochs : LearnedEpochs or None, default=None
-        What `learn` found of it; not for the user to give.
+        What `learn` found of it. Do not set it yourself.
 
     Examples
     --------
