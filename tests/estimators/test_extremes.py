@@ -78,7 +78,7 @@ def test_objects_held_out_count_with_a_bounded_number_of_points(make, X, monkeyp
 
     def noting(self, *arguments):
         init(self, *arguments)
-        seen.extend(batch.lengths.max().item() for batches in self.batches for batch in batches.values())
+        seen.extend(batch.lengths.max().item() for batches in self.batches() for batch in batches.values())
 
     monkeypatch.setattr(fitting.Validation, "__init__", noting)
     make(max_points=None).fit(X)
