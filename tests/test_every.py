@@ -25,7 +25,7 @@ from skdaep.estimators import _fitting
 from skdaep.estimators._split import split
 from skdaep.exceptions import DivergenceError, InterruptedTrainingWarning
 from skdaep.model import Training
-from skdaep.model.fitting import Validation
+from skdaep.model.fitting import Objects, Validation
 from skdaep.model.passes import collate
 
 ESTIMATORS = (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL)
@@ -189,7 +189,7 @@ def test_early_stopping_restores_the_best_weights(make, objects, monkeypatch):
 def test_validation_has_the_same_noise_every_time(fresh, objects):
     stores = collate(fresh.modalities_, fresh.model_.read(list(fresh._stream(objects))), torch.device("cpu"))
     training = Training(**{f.name: getattr(fresh, f.name) for f in fields(Training)})
-    validation = Validation(stores, training, 1, torch.device("cpu"), torch.float32)
+    validation = Validation(Objects(stores, None), training, 1, torch.device("cpu"), torch.float32)
     assert validation(fresh.model_.live()) == validation(fresh.model_.live())
 
 

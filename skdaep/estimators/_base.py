@@ -26,7 +26,8 @@ from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
 from ._files import save
 from ._fitting import checkpoint_of, in_words, learn, network_parameters, settings_of
-from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, Bool, PositiveInt, declare, parameters
+from ._labels import PredictorMixin
+from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, WEIGHT, Bool, PositiveInt, declare, parameters
 
 #: points that are read, encoded and decoded before the next objects are looked at, on a CPU
 POINTS_PER_CHUNK = 4 * TOKENS_PER_PASS
@@ -37,7 +38,12 @@ ESTIMATORS: dict[str, type] = {}
 @parameters
 @dataclass_transform(kw_only_default=True)
 class BaseEncoder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=abc.ABCMeta
+    PredictorMixin,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    metaclass=abc.ABCMeta,
 ):
     """Shared by the encoders. Inside, an object is a dict of its modalities; a unimodal one has a single entry.
 
@@ -61,6 +67,7 @@ class BaseEncoder(
     hidden_length: Annotated[int | str | None, POSITIVE_INT, StrOptions({"auto"}), None] = "auto"
     encoder_hidden_length: Annotated[int | None, POSITIVE_INT, None] = None
     share_weights: Bool = False
+    supervised_weight: Annotated[float, WEIGHT] = 0.0
     max_iter: PositiveInt = 1000
     batch_size: PositiveInt = 64
     max_points: Annotated[int | None, POSITIVE_INT, None] = 256
@@ -131,8 +138,9 @@ class BaseEncoder(
             One Table per object. In an array a row is a regularly sampled object, NaN is "not observed". With several
             modalities one dict per object. Meta-estimators that index arrays (bagging) need a column of Tables, an
             object array of shape (n_objects, 1).
-        y : object, default=None
-            Ignored.
+        y : array-like of shape (n_objects,) or (n_objects, n_targets), Table or data frame, default=None
+            Labels, read only with `supervised_weight` above 0, and needed then: numbers, NaN where unknown, or classes
+            (text, truth values, whole numbers), None where unknown. Without a weight they are not looked at.
         groups : array-like of shape (n_objects,), default=None
             Objects of one group stay on one side of the validation split.
 
@@ -147,6 +155,8 @@ class BaseEncoder(
             If an object cannot be used; the message names it and the column.
         DivergenceError
             If training meets a loss that is not finite; the message names the objects of the batch.
+        ValueError
+            If there are no labels to learn from, and `supervised_weight` is above 0.
         """
         self._become(learn(self, X, y, groups))
         return self
@@ -215,21 +225,25 @@ class BaseEncoder(
     def score(self, X, y=None):
         """Return minus the mean over objects of each one's mean absolute reconstruction error, in scaled units.
 
-        With several modalities an object's error is the mean over those that it has.
+        With several modalities an object's error is the mean over those that it has. Of an encoder that was fitted to
+        labels, and given some, it is the score of its predictions instead: R^2, the mean over targets, or the share of
+        classes that are right, among the objects with a label. So a grid search on ``fit(X, y)`` chooses by those.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
             Objects of the kind seen in fit.
-        y : object, default=None
-            Ignored.
+        y : array-like, Table or data frame, default=None
+            Labels as in `fit`; ignored if `fit` was given none.
 
         Returns
         -------
         score : float
-            At most 0; larger is better.
+            At most 0, or 1 for labels; larger is better. NaN if no object has a label.
         """
         model = self._ready()
+        if model.targets is not None and y is not None:
+            return self._score_of_labels(model, X, y)
         return -float(np.mean(np.concatenate([model.errors(records) for _, _, records in self._chunks(model, X)])))
 
     def _chunks(self, model: Model, X) -> Iterator[tuple[int, list[dict], list[dict[str, Record]]]]:
@@ -391,6 +405,8 @@ class BaseEncoder(
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.target_tags.required = bool(getattr(self, "supervised_weight", 0))
+        tags.target_tags.multi_output = True
         return tags
 
 

@@ -33,6 +33,11 @@ encoder_hidden_length : int or None, default=[encoder_hidden_length]
     Number of hidden tokens between the points of a modality and the bottleneck queries; None: there are none.
 share_weights : bool, default=False
     Whether all blocks of the encoder share their weights.
+supervised_weight : float, default=0.0
+    Weight w, from 0 to 1, of the labels y of `fit` in the loss (1 - w) L + w L_labels, L being the loss without. A
+    linear head reads them from the bottleneck: quantiles of numbers, probabilities of classes (:doc:`/guide/labels`).
+    Objects without a label count in L alone; `transform` takes no labels. 0: y is not looked at, and nothing is
+    predicted; 1: labels alone, so that what codes decode to no longer says anything.
 max_iter : int, default=1000
     Number of gradient steps.
 batch_size : int, default=64
@@ -132,6 +137,10 @@ device_ : str
 noise_correlation_ : dict
     By modality, how the noise of draws is correlated along the location; not at all where draws need no noise, or
     hidden tokens let points meet.
+classes_ : ndarray
+    Classes in the order of `predict_proba`; only after a fit to classes.
+quantiles_ : ndarray
+    Levels of `predict_quantiles`; only after a fit to numbers.
 n_features_in_ : int
     Number of columns; only if X was an array.
 feature_names_in_ : ndarray of str

@@ -9,6 +9,7 @@ import warnings
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn.utils import check_random_state
 
 from ..diffusion.noise import Correlation
@@ -19,6 +20,7 @@ from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
 from ._callbacks import FitProgress
 from ._environment import environment
+from ._labels import check_labelled, targets_of
 from ._split import split
 
 if TYPE_CHECKING:
@@ -29,6 +31,12 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     """Return the attributes of an estimator that was fitted to X."""
     if "n_heads" in estimator.get_params(deep=False) and estimator.model_dim % estimator.n_heads:
         raise ValueError(f"model_dim={estimator.model_dim} is not divisible by n_heads={estimator.n_heads}.")
+    supervised = getattr(estimator, "supervised_weight", 0) > 0
+    if supervised and y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None: with "
+            f"supervised_weight={estimator.supervised_weight:g} it learns from labels. Pass some, or set it to 0."
+        )
     resolve_device(estimator.device)  # an unknown one is refused before anything is read
     before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
     declared = estimator._declarations()
@@ -41,6 +49,12 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
         _check_errors(estimator, objects, modalities)
     architecture = architecture_of(estimator, declared)
     model = new_model(estimator, modalities, seed)
+    labels = None
+    if supervised:
+        targets, values = targets_of(y, objects)
+        model = model.to_predict(targets, before)
+        labels = model.targets.standardised(values)
+        check_labelled(labels, parts)
     if before:
         _check_resumes(estimator, architecture)
         model = model.with_weights(before.live())
@@ -49,7 +63,8 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     model = estimator._prepared(model, records)
     n_done = 0
     if checkpoint is not None:
-        checkpoint.claim(seed, in_words(estimator), model.modalities, model.weights, records, parts)
+        known = (model.modalities, model.weights, model.targets, model.head, labels)
+        checkpoint.claim(seed, in_words(estimator), *known, records, parts, groups)
         n_done = checkpoint.n_records
 
     noted = columns | {"_architecture": architecture, "environment_": environment(model.device)}
@@ -65,7 +80,8 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     else:
         training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
         progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
-        model, history = train_model(model, records, parts, training, progress, checkpoint)
+        places = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        model, history = train_model(model, records, parts, training, progress, checkpoint, labels, places)
     held_out = parts.validation if len(parts.validation) else parts.train
     fitted = noted | {"model_": _with_correlation(model, [records[i] for i in held_out])} | _told_by(history)
     progress.end(fitted)

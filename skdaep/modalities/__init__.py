@@ -2,7 +2,7 @@
 
 from ._base import Modality, Tokenizer
 from ._image import Image
-from ._outliers import warned_once
+from ._outliers import warn_of_sentinels, warned_once
 from ._presets import Photometry, Spectrum
 from ._record import LINE, PLANE, STORABLE, Geometry, Record, Separations, storable
 from ._sequence import Sequence
@@ -23,5 +23,6 @@ __all__ = [
     "Spectrum",
     "Tokenizer",
     "storable",
+    "warn_of_sentinels",
     "warned_once",
 ]

@@ -40,6 +40,7 @@ def check(model: Model) -> None:
     _check_state(model.weights, expected, "weights")
     if model.prior is not None:
         _check_state(model.prior, prior.expected_state(int(np.prod(model.bottleneck_shape))), "prior")
+    _check_head(model)
     for name, correlation in model.correlation.items():
         _check_correlation(correlation, model.modalities[name])
     model.check_own()
@@ -90,6 +91,14 @@ def _check_state(arrays: Arrays, expected: dict[str, torch.Tensor], where: str) 
             raise ValueError(f"{where}[{name!r}] is not finite")
 
 
+def _check_head(model: Model) -> None:
+    if (model.targets is None) != (model.head is None):
+        raise ValueError("targets without a head, or a head without targets")
+    if model.targets is not None and model.head is not None:
+        model.targets.check()
+        _check_state(model.head, model.targets.expected_state(int(np.prod(model.bottleneck_shape))), "head")
+
+
 def _check_correlation(correlation: Correlation, modality: Modality) -> None:
     if not correlation.scales:
         return
@@ -111,7 +120,8 @@ def trial(model: Model) -> None:
         )
     z = model.encode([shown]).mean
     decoded = [model.decode(name, z, [query])[0] for name, query in queries.items()]
-    if not all(np.isfinite(x).all() for x in (z, *decoded)):
+    answers = [] if model.targets is None else [model.predict([shown])]
+    if not all(np.isfinite(x).all() for x in (z, *decoded, *answers)):
         raise ValueError("what it gives is not finite")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 
 from ..modalities import Modality, Record
 from ..nn.batch import Batch, Ragged
-from ..objectives import Objective
+from ..objectives import Labelled, Objective, Supervised
 from ..training import Checkpoint, autocast, generator_of, resolve_precision, token_batches, train
 from .model import Model
 from .passes import TOKENS_PER_PASS, collate
 
 #: a record of training is an epoch, but at least so many steps
 STEPS_PER_RECORD = 50
+
+
+Trained = Objective | Supervised
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Training:
     weight_decay: float
     n_iter_no_change: int
     precision: str
+    supervised_weight: float = 0.0
 
     def steps_per_record(self, n_objects: int) -> int:
         """Return the steps between two records when training on so many objects."""
@@ -57,8 +61,10 @@ def train_model(
     records: Sequence[dict[str, Record]],
     split: Split,
     training: Training,
-    on_epoch_end: Callable[[dict[str, Any], Objective], bool] = lambda record, module: False,
+    on_epoch_end: Callable[[dict[str, Any], Trained], bool] = lambda record, module: False,
     checkpoint: Checkpoint | None = None,
+    labels: NDArray[Any] | None = None,
+    groups: NDArray[Any] | None = None,
 ) -> tuple[Model, list[dict[str, Any]]]:
     """Return a trained model and the records of its training, which starts from the weights of `model`.
 
@@ -76,20 +82,35 @@ def train_model(
         Called with each record and the module with averaged weights; True stops training.
     checkpoint : Checkpoint or None
         Where the state of training is kept, and may come from.
+    labels : ndarray of float32, shape (n_objects, n_targets), or None
+        What the head of `model` is to predict, standardised, NaN where unknown.
+    groups : ndarray of int, shape (n_objects,), or None
+        Which objects are of one thing; None: each for itself.
     """
     device = torch.device(model.device)
     dtype = resolve_precision(training.precision, device, training=True)
-    stores = collate(model.modalities, [records[i] for i in split.train], device)
-    objective, held_out, validation = model.revived(), None, None
-    if len(split.validation):
-        held_out = collate(model.modalities, [records[i] for i in split.validation], device)
+    groups = np.arange(len(records)) if groups is None else groups
+
+    def take(rows: NDArray[Any]) -> Objects:
+        stores = collate(model.modalities, [records[i] for i in rows], device)
+        own = torch.from_numpy(groups[rows])
+        stores = {name: store.grouped(own) for name, store in stores.items()}
+        return Objects(stores, None if labels is None else torch.from_numpy(labels[rows]).to(device))
+
+    shown, held_out = take(split.train), take(split.validation) if len(split.validation) else None
+    objective, validation = model.revived(), None
+    if held_out is not None:
         validation = Validation(held_out, training, model.seed + 1, device, dtype)
     if not model.weights:  # a fresh fit
-        objective.prepare(model.modalities, stores, held_out, model.seed)
+        objective.prepare(model.modalities, shown.stores, held_out and held_out.stores, model.seed)
         objective.to(device)
+    objective.begin()
+    trained: Trained = objective
+    if labels is not None:
+        trained = Supervised(objective, model.revived_head(), training.supervised_weight)
     history = train(
-        objective,
-        Batches(model.modalities, stores, split.train, training, model.seed, device),
+        trained,
+        Batches(model.modalities, shown, split.train, training, model.seed, device),
         max_iter=int(training.max_iter),
         generator=generator_of(model.seed, device),
         steps_per_record=training.steps_per_record(len(split.train)),
@@ -103,7 +124,18 @@ def train_model(
         on_epoch_end=on_epoch_end,
         checkpoint=checkpoint,
     )
-    return model.with_weights(objective.eval()), history
+    return model.with_weights(trained.eval()), history
+
+
+class Objects(NamedTuple):
+    """The points of objects by modality, and their labels, if those are learned, on a device."""
+
+    stores: dict[str, Ragged]
+    labels: torch.Tensor | None
+
+    def batch(self, index: torch.Tensor, batches: dict[str, Batch]) -> dict[str, Batch] | Labelled:
+        """Return batches of the objects of `index` as their loss takes them."""
+        return batches if self.labels is None else Labelled(batches, self.labels[index])
 
 
 def _lengths(stores: dict[str, Ragged], max_points: int | None) -> NDArray[Any]:
@@ -133,15 +165,15 @@ class Batches:
     def __init__(
         self,
         modalities: dict[str, Modality],
-        stores: dict[str, Ragged],
+        objects: Objects,
         names: NDArray[Any],
         training: Training,
         seed: int,
         device: torch.device,
     ):
-        self.modalities, self.stores, self.names, self.device = modalities, stores, names, device
+        self.modalities, self.objects, self.names, self.device = modalities, objects, names, device
         self.max_points = training.max_points
-        self.lengths = _lengths(stores, self.max_points)
+        self.lengths = _lengths(objects.stores, self.max_points)
         self.budget = _budget(self.lengths, training.batch_size)
         self.rng = np.random.default_rng([seed, 1])
         self.generator = generator_of(seed + 2, device)
@@ -151,16 +183,17 @@ class Batches:
         self.shuffled_from, self.n_given = self.rng.bit_generator.state, 0
         self.epoch = list(token_batches(self.lengths, self.budget, self.rng))
 
-    def __iter__(self) -> Iterator[tuple[dict[str, Batch], list[int]]]:
+    def __iter__(self) -> Iterator[tuple[dict[str, Batch] | Labelled, list[int]]]:
         return self
 
-    def __next__(self) -> tuple[dict[str, Batch], list[int]]:
+    def __next__(self) -> tuple[dict[str, Batch] | Labelled, list[int]]:
         if self.n_given == len(self.epoch):
             self._begin_epoch()
         index = self.epoch[self.n_given]
         self.n_given += 1
         on_device = torch.from_numpy(index).to(self.device)
-        return {k: self._batch(k, on_device) for k in self.stores}, self.names[index].tolist()
+        batches = {k: self._batch(k, on_device) for k in self.objects.stores}
+        return self.objects.batch(on_device, batches), self.names[index].tolist()
 
     def state(self) -> dict[str, Any]:
         """Return what the batches to come depend on."""
@@ -174,7 +207,7 @@ class Batches:
         self.generator.set_state(state["generator"])
 
     def _batch(self, name: str, index: torch.Tensor) -> Batch:
-        batch = self.stores[name].subset(index, self.max_points, self.generator)
+        batch = self.objects.stores[name].subset(index, self.max_points, self.generator)
         return self.modalities[name].augment(batch, self.generator)
 
 
@@ -184,19 +217,18 @@ class Validation:
     An object shows at most as many points as a forward pass has on a CPU, 32,768, even if `max_points` is None.
     """
 
-    def __init__(
-        self, stores: dict[str, Ragged], training: Training, seed: int, device: torch.device, dtype: torch.dtype
-    ):
+    def __init__(self, objects: Objects, training: Training, seed: int, device: torch.device, dtype: torch.dtype):
         self.seed, self.device, self.dtype = seed, device, dtype
         most = TOKENS_PER_PASS if training.max_points is None else training.max_points
-        lengths = _lengths(stores, most)
+        lengths = _lengths(objects.stores, most)
         generator = generator_of(seed, device)
-        self.batches: list[dict[str, Batch]] = []
+        self.batches: list[dict[str, Batch] | Labelled] = []
         for rows in token_batches(lengths, 4 * _budget(lengths, training.batch_size), None):
             index = torch.from_numpy(rows).to(device)
-            self.batches.append({k: s.subset(index, most, generator) for k, s in stores.items()})
+            batches = {k: s.subset(index, most, generator) for k, s in objects.stores.items()}
+            self.batches.append(objects.batch(index, batches))
 
-    def __call__(self, objective: Objective) -> float:
+    def __call__(self, objective: Any) -> float:
         """Return the mean loss."""
         generator = generator_of(self.seed, self.device)
         objective.eval()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +27,7 @@ class Batch:
     n_points: Tensor  # (B,) number of points of the whole object, of which these may be a part
     numbers: Tensor  # (B, M) standardised metadata, NaN where absent
     labels: Tensor  # (B, C) index of the metadata label, -1 where absent
+    group: Tensor | None = None  # (B,) whose objects are of one thing, such as spectra of a star; no network sees it
 
     def __len__(self) -> int:
         return len(self.observed)
@@ -41,7 +44,7 @@ class Batch:
 
     def rows(self, index: Tensor) -> Batch:
         """Keep the objects of `index`."""
-        return Batch(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return self._each(lambda x: x[index])
 
     def replace(self, **changes: Tensor) -> Batch:
         """Return a copy with some fields exchanged."""
@@ -49,7 +52,11 @@ class Batch:
 
     def repeat(self, n: int) -> Batch:
         """Stack every object n times, the copies of one object side by side."""
-        return Batch(**{f.name: getattr(self, f.name).repeat_interleave(n, 0) for f in fields(self)})
+        return self._each(lambda x: x.repeat_interleave(n, 0))
+
+    def _each(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        own: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: function(x) for k, x in own.items() if x is not None})
 
     def first(self, counts: Tensor) -> Batch:
         """Keep the first `counts` (B,) points of each object."""
@@ -87,6 +94,7 @@ class Ragged:
     points: dict[str, Tensor]  # (n_points, ...) each, keys POINTS
     objects: dict[str, Tensor]  # (n_objects, ...) each, keys OBJECTS
     lengths: Tensor  # (n_objects,)
+    groups: Tensor | None = None  # (n_objects,) see `Batch`; None: each object for itself
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -102,7 +110,12 @@ class Ragged:
             {k: v.to(device) for k, v in self.points.items()},
             {k: v.to(device) for k, v in self.objects.items()},
             self.lengths.to(device),
+            None if self.groups is None else self.groups.to(device),
         )
+
+    def grouped(self, groups: Tensor) -> Ragged:
+        """Return a store whose objects are in groups (n_objects,)."""
+        return replace(self, groups=groups.to(self.lengths.device))
 
     def take(self, index: Tensor) -> Batch:
         """Pad the objects of `index` (B,) into a batch."""
@@ -128,4 +141,5 @@ class Ragged:
         at = (self.offsets[index, None] + within).masked_fill(padding, 0)
         cut = {k: blank(v[at], padding) for k, v in self.points.items()}
         whole = {"observed": ~padding, "n_points": self.lengths[index]}
+        whole["group"] = index if self.groups is None else self.groups[index]
         return Batch(**cut, **whole, **{k: v[index] for k, v in self.objects.items()})

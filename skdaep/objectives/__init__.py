@@ -6,18 +6,23 @@ from .denoising import Denoising
 from .functional_pca import FunctionalPCA
 from .masking import Masking
 from .mixture import MixtureOfExperts
+from .supervised import HEADS, QUANTILES, Labelled, Supervised
 from .variational import Variational
 
 __all__ = [
+    "HEADS",
     "OBJECTIVES",
+    "QUANTILES",
     "Bottleneck",
     "Contrastive",
     "Denoising",
     "Experts",
     "FunctionalPCA",
+    "Labelled",
     "Masking",
     "MixtureOfExperts",
     "Objective",
+    "Supervised",
     "Variational",
     "random_share",
 ]

@@ -181,6 +181,9 @@ class Objective(nn.Module):
     ) -> None:
         """Learn before the first step of a fresh fit what needs no steps; `of_state` restores it later."""
 
+    def begin(self) -> None:
+        """Forget what a fit before left beside weights; called at the start of each."""
+
     def prior_draw(self, noise: Tensor) -> Tensor:
         """Return codes (B, K, D) of new objects, given standard normal noise, where `has_prior`."""
         return noise
@@ -188,6 +191,10 @@ class Objective(nn.Module):
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return the bottleneck of batches by modality, from all their points."""
         return Bottleneck(self.autoencoder.encode(batches))
+
+    def features(self, batches: dict[str, Batch]) -> Tensor:
+        """Return what a head reads labels from (B, K D): the code, or what the code is a rotation of."""
+        return self.encode(batches).mean.flatten(1)
 
     def mean_and_scale(self, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
         """Return both parts (B, K, D) of the bottleneck of an objective with a posterior."""

@@ -33,6 +33,7 @@ from ._objects import as_objects, as_table, check_collection, each_object, is_nu
 from ._points import read_draws, read_errors, read_points
 from ._roles import ALIASES, ASK, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
 from ._rows import rows
+from ._targets import Labels, read_labels, write_labels
 from ._units import (
     CYCLE,
     MAGNITUDE,
@@ -60,6 +61,7 @@ __all__ = [
     "SURVEYS",
     "Columns",
     "FlatTables",
+    "Labels",
     "as_objects",
     "as_table",
     "bare",
@@ -94,6 +96,7 @@ __all__ = [
     "raw_metadata",
     "read_draws",
     "read_errors",
+    "read_labels",
     "read_points",
     "rows",
     "storage",
@@ -106,4 +109,5 @@ __all__ = [
     "unit_of_metadata",
     "values_of_metadata",
     "write",
+    "write_labels",
 ]
