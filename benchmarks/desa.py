@@ -47,7 +47,7 @@ def labels_run(weight: float, share: float, seed: int) -> dict:
     data = _data.sn_spectra()
     known = np.random.default_rng(seed).random(len(data.train)) < share
     y = np.where(known, data.labels("train").astype(object), None)
-    encoder = skdaep.DAEPEncoder(**LABELS, supervised_weight=weight, random_state=seed)
+    encoder = skdaep.DAEPEncoder(skdaep.Spectrum("log_flux"), **LABELS, supervised_weight=weight, random_state=seed)
     start = time.process_time()
     encoder.fit(data.train, y if weight else None)
     seconds = time.process_time() - start
