@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 from astropy import units
 from astropy.table import Table
+from scipy.optimize import linear_sum_assignment
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
-from scipy.optimize import linear_sum_assignment
 
 from skdaep import Sequence, Spectrum
 
@@ -125,7 +125,9 @@ def _on_few(Z: np.ndarray, data: Stars) -> dict[str, float]:
 def cluster_accuracy(Z: np.ndarray, teff: np.ndarray, n: int = 4) -> float:
     """Return how well as many clusters as quarters of the temperature agree with those, each matched to one."""
     quarter = np.searchsorted(np.quantile(teff, np.linspace(0, 1, n + 1)[1:-1]), teff)
-    return matched_accuracy(GaussianMixture(n, n_init=3, reg_covar=1e-4, random_state=0).fit_predict(_normal(Z)), quarter)
+    return matched_accuracy(
+        GaussianMixture(n, n_init=3, reg_covar=1e-4, random_state=0).fit_predict(_normal(Z)), quarter
+    )
 
 
 def _normal(Z: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ def cases():
         "DAEP, AdamW": ("DAEPEncoder", "spectra", {"solver": "adamw", "early_stopping": False}, {}),
         "MAEP": ("MAEPEncoder", "spectra", {}, {}),
         "VAE": ("BetaVAEEncoder", "curves", {}, {}),
-        "multimodal": ("MultimodalDAEP", "both", {"contrastive_weight": 0.1}, {}),
+        "multimodal": ("MultimodalDAEP", "both", {"alignment_weight": 0.1}, {}),
         "mixture": ("MixtureOfExpertsVAE", "both", {}, {}),
         "contrastive": ("ContrastiveNeighbors", "both", {"validation_fraction": 0.3}, {}),
         "images": ("DAEPEncoder", "images", {}, {}),

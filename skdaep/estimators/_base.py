@@ -121,6 +121,10 @@ class BaseEncoder(
         """Return the arguments of the networks."""
         return {k: getattr(self, k) for k in sorted(network_parameters(self))}
 
+    def _told(self) -> dict[str, Any]:
+        """Return the parameters as networks and objective are told of them."""
+        return self.get_params(deep=False)
+
     def _prepared(self, model: Model, records: list[dict[str, Record]]) -> Model:
         """Return the model with what else it keeps of the objects of fit."""
         return model

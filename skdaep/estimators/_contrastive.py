@@ -6,25 +6,27 @@ from typing import Annotated
 
 from ..exceptions import TableError
 from ..model import NeighborModel
-from ..objectives import Contrastive
+from ..objectives import ALIGNMENTS, Contrastive
+from ._compat import StrOptions
 from ._docs import documented
-from ._multimodal import MultimodalEncoder, held_out
+from ._multimodal import MultimodalEncoder, check_alignment_options, held_out
 from ._parameters import NOT_NEGATIVE
 
 
 @documented
 class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidden_length", "error_weighting")):
-    r"""Encode several modalities into one space by contrast, and answer with measurements of the nearest object of fit.
+    r"""Encode several modalities into one space, and answer with measurements of the nearest object of fit.
 
     The encoder is that of `MultimodalDAEP`, but reads each modality alone, and is trained so that the encodings of one
-    object's modalities point the same way, and those of different objects do not. There is no decoder: what is asked
-    of an object is answered with a measurement of its nearest neighbour among the objects of `fit`, all of which are
-    kept. `transform` gives the mean of the unit-length encodings of the modalities that an object has, brought to unit
-    length.
+    object's modalities agree, by contrast with other objects or otherwise. There is no decoder: what is asked of an
+    object is answered with a measurement of its nearest neighbour among the objects of `fit`, all of which are kept.
+    `transform` gives the mean of the encodings of the modalities that an object has. With "infonce" and "moco", which
+    look at directions alone, those are unit vectors, and so is their mean.
 
     Parameters
     ----------
     [modalities]
+    [alignment]
     metadata_tolerance : float, default=0.25
         Training objects may answer if their numerical metadata of the modality differ from those asked for by at most
         so many standard deviations of the training objects, and their labels not at all. If those are fewer than 10,
@@ -39,10 +41,13 @@ class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidd
 
     Notes
     -----
-    The loss is the symmetric InfoNCE with a learned temperature, among the objects of a batch that have both
-    modalities, and averaged over all pairs of modalities [1]_. Objects with the same values in one of the two, such as
-    epochs of one supernova that share its light curve, are no negatives of one another, as long as they have at most
-    `max_points` points; beyond that they are.
+    Losses are of the objects of a batch that have both modalities, at least two, and averaged over all pairs of
+    modalities; ``skdaep.objectives.ALIGNMENTS`` has their equations. "infonce", the default, is the symmetric one with
+    a learned temperature [1]_. Objects with the same values in one of the two, such as epochs of one supernova that
+    share its light curve, are no negatives of one another there, as long as they have at most `max_points` points;
+    beyond that they are. "moco" [3]_ has negatives from a queue, among them none of the same object or group of
+    ``fit(groups=)``. Its copy of the encoder lags by 1 / (1 - momentum) steps: fits of few thousand steps need
+    ``alignment_options={"momentum": 0.99}``. "vicreg" [4]_, "simsiam" [5]_ and "dual" [6]_ have no negatives.
 
     Neighbours are nearest by the cosine in the space of `transform`, among the training objects that have the modality
     asked for. A sequence is brought to the locations asked for by linear interpolation within each band, constant
@@ -58,6 +63,10 @@ class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidd
        section 2.3.
     .. [2] Shen & Gagliano, "Mixture-of-expert variational autoencoders for cross-modality embedding of type Ia
        supernova data", arXiv:2507.16817, where neighbours in a contrastive space are the rival.
+    .. [3] He et al., "Momentum contrast for unsupervised visual representation learning", arXiv:1911.05722.
+    .. [4] Bardes, Ponce & LeCun, "VICReg", arXiv:2105.04906.
+    .. [5] Chen & He, "Exploring simple siamese representation learning", arXiv:2011.10566.
+    .. [6] Kamai, Bronstein & Perets, "DESA", 2025; see `DualFormer`.
 
     Examples
     --------
@@ -79,10 +88,17 @@ class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidd
     model_class = NeighborModel
     _aligns = True
 
+    alignment: Annotated[str, StrOptions(set(ALIGNMENTS))] = "infonce"
+    alignment_options: Annotated[dict | None, dict, None] = None
     metadata_tolerance: Annotated[float, NOT_NEGATIVE] = 0.25
 
+    def _validate_params(self):
+        super()._validate_params()
+        if hasattr(self, "alignment"):
+            check_alignment_options(self.alignment, self.alignment_options)
+
     def _check_split(self, objects, split, resumes):
-        """Every modality is aligned with another, and validation says something: InfoNCE of one pair is nought."""
+        """Every modality is aligned with another, and validation says something: of one pair there is no loss."""
         super()._check_split(objects, split, resumes)
         pairs = [objects[i] for i in split.train if len(objects[i]) > 1]
         for modality in self._declarations():

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ..diffusion.process import PREDICTIONS
 from ..diffusion.samplers import SAMPLERS
 from ..diffusion.schedules import SCHEDULES
+from ..objectives import ALIGNMENTS
 from ..training import SOLVERS
 
 PARAMETERS = """\
@@ -93,6 +94,14 @@ modalities : dict
     Name -> `Photometry`, `Spectrum`, `Sequence` or `Image`. X is a list of dicts with these names; a modality that
     an object lacks is None or left out, in `fit` too. A modality of an object is one Table: of several epochs make
     several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
+"""
+
+ALIGNMENT = """\
+alignment : {[alignments]}, default="infonce"
+    What makes the encodings of an object's modalities agree.
+    [alignments described]
+alignment_options : dict, default=None
+    Of that alignment: [alignment options].
 """
 
 LATE_MIXING = """\
@@ -179,6 +188,7 @@ OPTIONS = {
     "solvers": {name: _summary(solver) for name, solver in SOLVERS.items()},
     "schedules": {name: _summary(schedule) for name, schedule in SCHEDULES.items()},
     "samplers": {name: _summary(sampler.step) for name, sampler in SAMPLERS.items()},
+    "alignments": {name: _summary(alignment) for name, alignment in ALIGNMENTS.items()},
     "predictions": {name: prediction.summary for name, prediction in PREDICTIONS.items()},
 }
 
@@ -190,7 +200,14 @@ def _with_options(text: str) -> str:
         described = " ".join(f'"{name}": {summary}' for name, summary in members.items())
         lines = textwrap.fill(described, 120, initial_indent="    ", subsequent_indent="    ")
         text = text.replace(f"    [{registry} described]", lines)
-    return text
+    return text.replace("[alignment options]", _alignment_options())
+
+
+def _alignment_options() -> str:
+    """Return the options of every alignment that has some, with their defaults."""
+    each = {name: ", ".join(f"{k}={v!r}" for k, v in cls.options().items()) for name, cls in sorted(ALIGNMENTS.items())}
+    told = "; ".join(f'{options} of "{name}"' for name, options in each.items() if options)
+    return textwrap.fill(told, 110, subsequent_indent="    ")
 
 
 def documented(cls):
@@ -204,6 +221,7 @@ def documented(cls):
     signature = inspect.signature(cls).parameters
     parts = {
         "[modalities]": MODALITIES,
+        "[alignment]": _with_options(ALIGNMENT),
         "[late mixing]": LATE_MIXING,
         "[denoising parameters]": _with_options(DENOISING),
         "[shared parameters]": _of(signature, _with_options(PARAMETERS)),

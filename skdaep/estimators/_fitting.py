@@ -144,7 +144,7 @@ def architecture_of(estimator: BaseEncoder, declared: dict[str, Modality]) -> di
     objective = estimator.objective_class
     names = objective.options() - objective.decoding_options - objective.training_options
     names |= network_parameters(estimator)
-    return {k: v for k, v in estimator.get_params(deep=False).items() if k in names} | {"modalities": declared}
+    return {k: v for k, v in estimator._told().items() if k in names} | {"modalities": declared}
 
 
 def network_parameters(estimator: BaseEncoder) -> frozenset[str]:
@@ -156,7 +156,7 @@ def network_parameters(estimator: BaseEncoder) -> frozenset[str]:
 def _options(estimator: BaseEncoder, modalities: dict[str, Modality]) -> dict[str, Any]:
     """Return the arguments of the objective: parameters of the same names, and what follows from others."""
     names = estimator.objective_class.options()
-    options = {k: v for k, v in estimator.get_params(deep=False).items() if k in names}
+    options = {k: v for k, v in estimator._told().items() if k in names}
     if estimator.objective_class.has_decoder and "n_queries" in names:
         options["n_queries"] = None if estimator.max_points is None else max(32, estimator.max_points // 4)
     if "typical_errors" in names and getattr(estimator, "error_weighting", False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
-from numbers import Real
+from numbers import Integral, Real
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality
 from ..model import Model, Split
+from ..objectives import ALIGNMENTS
 from ..training import undisturbed
 from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class
 from ._compat import Interval
@@ -272,6 +273,24 @@ def multimodal(cls: type[UnimodalEncoder], name: str) -> type[MultimodalEncoder]
     body |= {"objective_class": cls.objective_class, "model_class": cls.model_class}
     body |= {"__doc__": multimodal_docstring(cls, list(declared)), "__module__": sys._getframe(1).f_globals["__name__"]}
     return documented(type(name, (LateMixing, MultimodalEncoder), body))
+
+
+def check_alignment_options(alignment: str, options: dict | None) -> None:
+    """Raise ValueError if an alignment has no such option, or not of that value."""
+    known = ALIGNMENTS[alignment].options()
+    for name, value in (options or {}).items():
+        if name not in known:
+            choices = ", ".join(known) or "it has none"
+            raise ValueError(f"alignment_options[{name!r}] is no option of {alignment!r} ({choices}).")
+        default = known[name]
+        kind = str if isinstance(default, str) else Integral if isinstance(default, int) else Real
+        if (
+            not isinstance(value, kind)
+            or isinstance(value, bool)
+            or (kind is not str and not value >= (kind is Integral))
+        ):
+            needed = {str: "text", Integral: "a positive int", Real: "a number of at least 0"}[kind]
+            raise ValueError(f"alignment_options[{name!r}]={value!r}: {needed} is needed, such as {default!r}.")
 
 
 def _each(X, modalities: dict[str, Modality]) -> Iterator[dict]:

@@ -213,17 +213,7 @@ class Objective(nn.Module):
 
         Zeros stand where an object lacks a modality.
         """
-        present = torch.stack([batch.present for batch in batches.values()], 1)
-        alone = {}
-        for j, (name, batch) in enumerate(batches.items()):
-            rows = batch.present.nonzero()[:, 0]
-            if len(rows):
-                alone[j] = rows, self.autoencoder.encode({name: batch.rows(rows)}).float()
-        shape = next(iter(alone.values()))[1].shape[1:]
-        each = torch.zeros(*present.shape, *shape, device=present.device)
-        for j, (rows, z) in alone.items():
-            each[rows, j] = z
-        return each, present
+        return encode_each(self.autoencoder, batches)
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return named losses per object (B,), the one to be minimised under ``"loss"``.
@@ -289,6 +279,21 @@ class Objective(nn.Module):
             weight = weight / (1 + (query.error / typical).nan_to_num(1.0) ** 2)
         per_point = per_point.flatten(2).mean(2) if per_point.ndim > 2 else per_point
         return (per_point * weight).sum(1) / weight.sum(1).clamp(min=torch.finfo(weight.dtype).tiny)
+
+
+def encode_each(autoencoder: Autoencoder, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
+    """Return the encodings of each modality alone (B, M, K, D), 0 where there is none, and which there are (B, M)."""
+    present = torch.stack([batch.present for batch in batches.values()], 1)
+    alone = {}
+    for j, (name, batch) in enumerate(batches.items()):
+        rows = batch.present.nonzero()[:, 0]
+        if len(rows):
+            alone[j] = rows, autoencoder.encode({name: batch.rows(rows)}).float()
+    shape = next(iter(alone.values()))[1].shape[1:]
+    each = torch.zeros(*present.shape, *shape, device=present.device)
+    for j, (rows, z) in alone.items():
+        each[rows, j] = z
+    return each, present
 
 
 def random_share(batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
