@@ -22,7 +22,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
-from skdaep import Sequence, Spectrum
+from skdaep import ConformalRegressor, Sequence, Spectrum
 
 from ._data import SPLITS, raw_file
 
@@ -122,12 +122,32 @@ def _on_few(Z: np.ndarray, data: Stars) -> dict[str, float]:
     return scores
 
 
+def coverage(encoder, data: Stars) -> dict:
+    """Return which share of test labels 80 % intervals hold, as predicted and calibrated on validation stars.
+
+    By target: of all, and of the lower, middle and upper third of the labels.
+    """
+    X, y = data.objects["test"], data.labels["test"]
+    quantiles = encoder.predict_quantiles(X)  # (n, 5 targets, 5 levels)
+    conformal = ConformalRegressor(encoder, level=0.8)
+    conformal.fit(data.objects["validation"], data.labels["validation"], groups=data.stars["validation"])
+    ends = {"predicted": (quantiles[..., 0], quantiles[..., -1]), "calibrated": conformal.predict_interval(X)}
+    out: dict = {}
+    for kind, (low, high) in ends.items():
+        inside = (low <= y) & (y <= high)
+        out[kind] = {}
+        for j, name in enumerate(TARGETS):
+            known = np.flatnonzero(~np.isnan(y[:, j]))
+            thirds = np.array_split(known[y[known, j].argsort()], 3)
+            out[kind][name] = [float(inside[rows, j].mean()) for rows in (known, *thirds)]
+    return out
+
+
 def cluster_accuracy(Z: np.ndarray, teff: np.ndarray, n: int = 4) -> float:
     """Return how well as many clusters as quarters of the temperature agree with those, each matched to one."""
     quarter = np.searchsorted(np.quantile(teff, np.linspace(0, 1, n + 1)[1:-1]), teff)
-    return matched_accuracy(
-        GaussianMixture(n, n_init=3, reg_covar=1e-4, random_state=0).fit_predict(_normal(Z)), quarter
-    )
+    mixture = GaussianMixture(n, n_init=3, reg_covar=1e-4, random_state=0)
+    return matched_accuracy(mixture.fit_predict(_normal(Z)), quarter)
 
 
 def _normal(Z: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ _HOMES = {
     "SpectralSeries": "modalities",
     "Image": "modalities",
     "ConformalDraws": "calibration",
+    "ConformalRegressor": "calibration",
     "TableError": "exceptions",
     "DivergenceError": "exceptions",
     "DeviceError": "exceptions",

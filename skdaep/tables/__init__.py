@@ -33,7 +33,7 @@ from ._objects import as_objects, as_table, check_collection, each_object, is_nu
 from ._points import read_draws, read_errors, read_points
 from ._roles import ALIASES, ASK, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
 from ._rows import rows
-from ._targets import Labels, read_labels, write_labels
+from ._targets import Labels, plain_labels, read_labels, write_labels
 from ._units import (
     CYCLE,
     MAGNITUDE,
@@ -93,6 +93,7 @@ __all__ = [
     "numbers_or_draws",
     "owner_and_row",
     "plain",
+    "plain_labels",
     "raw_metadata",
     "read_draws",
     "read_errors",

@@ -75,6 +75,17 @@ def write_labels(values: np.ndarray, form: str, names: tuple[str, ...], units: t
     return nw.from_dict({k: cells[:, j] for j, k in enumerate(called)}, backend=form).to_native()
 
 
+def plain_labels(values, form: str, n: int) -> np.ndarray:
+    """Return what `write_labels` gave of n columns as numbers (n_objects, n, n_levels)."""
+    if form == "table":
+        values = np.stack([np.asarray(values[k]) for k in values.colnames], 1)
+    elif form not in ("array", "quantity"):
+        import narwhals as nw
+
+        values = nw.from_native(values).to_numpy()
+    return np.reshape(np.asarray(values), (len(values), n, -1))
+
+
 def _unit(x) -> str | None:
     return unit_of_column(x) if isinstance(x, (u.Quantity, Column)) else None
 
