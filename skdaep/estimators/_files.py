@@ -25,6 +25,8 @@ NOTED = {
     "_sklearn_output_config": dict[str, Literal["default", "pandas", "polars"]],
 }
 NEEDED = {"history_", "n_iter_", "best_loss_", "_architecture"}
+#: what parameters were called before
+RENAMED = {"contrastive_weight": "alignment_weight"}
 #: parts of a description
 PARTS = {1: {"class", "parameters", "fitted"}, 2: {"class", "parameters", "fitted", "model"}}
 
@@ -121,8 +123,13 @@ def _estimator(path, content: dict[str, Any], device: str | None):
         getattr(skdaep, own)  # which enters it in the registry
     if name not in ESTIMATORS:
         raise CorruptModelError(f"{path}: unknown estimator {name!r}; import the module that defines it.")
-    estimator = ESTIMATORS[name](**from_json(content["parameters"]))
+    estimator = ESTIMATORS[name](**_renamed(from_json(content["parameters"])))
     return estimator if device is None else estimator.set_params(device=device)
+
+
+def _renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters under the names that they have now."""
+    return {RENAMED[k] if k in RENAMED and v != "deprecated" else k: v for k, v in values.items()}
 
 
 def _fitted(estimator, version: int, arrays: dict[str, np.ndarray], content: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +142,8 @@ def _fitted(estimator, version: int, arrays: dict[str, np.ndarray], content: dic
         raise ValueError(f"it notes {', '.join(sorted(unknown))}")
     if missing := NEEDED - noted.keys():
         raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-    return noted | {"model_": Model.from_state(arrays, content["model"])}
+    options = {"dict": _renamed(content["model"]["options"]["dict"])}
+    return noted | {"model_": Model.from_state(arrays, content["model"] | {"options": options})}
 
 
 def _fitted_of_format_1(estimator, arrays: dict[str, np.ndarray], noted: dict[str, Any]) -> dict[str, Any]:
