@@ -8,7 +8,6 @@ encoder, bottleneck and width, and take equally many steps on equal batches.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 
 import numpy as np
@@ -17,10 +16,10 @@ from sklearn.metrics import f1_score
 
 import skdaep
 
-from . import _data, _desa_page, _report, _stars
+from . import _data, _report, _stars
+from ._desa_page import DOC, FOLDER, document
 from ._scores import object_errors, probe, summary
 
-FOLDER = _report.RESULTS / "desa"
 NETWORKS = {"model_dim": 32, "n_encoder_layers": 2, "n_decoder_layers": 2, "n_iter_no_change": 1000}
 LABELS = NETWORKS | {"max_iter": 400}
 STARS = NETWORKS | {"max_iter": 200, "max_points": 128}
@@ -47,7 +46,9 @@ def labels_run(weight: float, share: float, seed: int) -> dict:
     data = _data.sn_spectra()
     known = np.random.default_rng(seed).random(len(data.train)) < share
     y = np.where(known, data.labels("train").astype(object), None)
-    encoder = skdaep.DAEPEncoder(skdaep.Spectrum("log_flux"), **LABELS, supervised_weight=weight, random_state=seed)
+    encoder = skdaep.DAEPEncoder(
+        skdaep.Spectrum("log_flux"), core=None, **LABELS, supervised_weight=weight, random_state=seed
+    )
     start = time.process_time()
     encoder.fit(data.train, y if weight else None)
     seconds = time.process_time() - start
@@ -129,8 +130,8 @@ def main() -> None:
             print(name, flush=True)
             _report.write(f"desa/{name}", run(**options))
     if arguments.page:
-        results = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
-        _desa_page.write(results)
+        DOC.write_text(document())
+        print(f"written to {DOC}")
 
 
 if __name__ == "__main__":

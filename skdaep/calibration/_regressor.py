@@ -147,7 +147,7 @@ class ConformalRegressor(BaseEstimator):
         place = int(np.abs(share - self.level).argmin())
         return place, len(levels) - 1 - place
 
-    def _in_units_of_fit(self, labels: tables.Labels) -> list[np.ndarray]:
+    def _in_units_of_fit(self, labels: tables.LabelColumns) -> list[np.ndarray]:
         columns = zip(labels.columns, labels.units, self._targets().units, strict=True)
         return [tables.convert(column.astype(float), given, unit, "y") for column, given, unit in columns]
 

@@ -6,31 +6,34 @@ from typing import Annotated
 
 from ..exceptions import TableError
 from ..model import NeighborModel
+from ..model.stores import records_of
 from ..objectives import ALIGNMENTS, Contrastive
 from ._compat import StrOptions
 from ._docs import documented
-from ._multimodal import MultimodalEncoder, check_alignment_options, held_out
+from ._multimodal import MultimodalEncoder, check_alignment_options, held_out, n_modalities
 from ._parameters import NOT_NEGATIVE
 
 
 @documented
-class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidden_length", "error_weighting")):
-    r"""Encode several modalities into one space, and answer with measurements of the nearest object of fit.
+class ContrastiveNeighbors(
+    MultimodalEncoder, without=("n_decoder_layers", "hidden_length", "error_weighting", "isometric")
+):
+    r"""Encode several modalities into one space, and predict from the nearest training object.
 
-    The encoder is that of `MultimodalDAEP`, but reads each modality alone, and is trained so that the encodings of one
-    object's modalities agree, by contrast with other objects or otherwise. There is no decoder: what is asked of an
-    object is answered with a measurement of its nearest neighbour among the objects of `fit`, all of which are kept.
-    `transform` gives the mean of the encodings of the modalities that an object has. With "infonce" and "moco", which
-    look at directions alone, those are unit vectors, and so is their mean.
+    The encoder is that of `MultimodalDAEP`, but it reads each modality alone. Training makes the encodings of one
+    object's modalities agree, by contrast with other objects or otherwise (`alignment`). There is no decoder: a
+    prediction is a measurement of the nearest neighbour among the training objects, all of which are stored.
+    `transform` returns the mean of the encodings of an object's modalities. "infonce" and "moco" look at directions
+    alone: with them the encodings and their mean have unit length.
 
     Parameters
     ----------
     [modalities]
     [alignment]
     metadata_tolerance : float, default=0.25
-        Training objects may answer if their numerical metadata of the modality differ from those asked for by at most
-        so many standard deviations of the training objects, and their labels not at all. If those are fewer than 10,
-        the 10 nearest in metadata may. A label that no training object has with the others excludes none.
+        A training object may answer if its numerical metadata of the modality differ from the requested ones by at
+        most this many standard deviations, and its labels not at all. If fewer than 10 qualify, the 10 nearest in
+        metadata may answer. A label that no training object has together with the others excludes none.
     [shared parameters]
 
     Attributes
@@ -41,21 +44,21 @@ class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidd
 
     Notes
     -----
-    Losses are of the objects of a batch that have both modalities, at least two, and averaged over all pairs of
-    modalities; ``skdaep.objectives.ALIGNMENTS`` has their equations. "infonce", the default, is the symmetric one with
-    a learned temperature [1]_. Objects with the same values in one of the two, such as epochs of one supernova that
-    share its light curve, are no negatives of one another there, as long as they have at most `max_points` points;
-    beyond that they are. "moco" [3]_ has negatives from a queue, among them none of the same object or group of
-    ``fit(groups=)``. Its copy of the encoder lags by 1 / (1 - momentum) steps: fits of few thousand steps need
-    ``alignment_options={"momentum": 0.99}``. "vicreg" [4]_, "simsiam" [5]_ and "dual" [6]_ have no negatives.
+    A loss is over the objects of a batch that have both modalities, at least two, averaged over all pairs of
+    modalities; ``skdaep.objectives.ALIGNMENTS`` has the equations. "infonce", the default, is symmetric and has a
+    learned temperature [1]_. Objects with equal values in one of the two modalities, such as epochs of one supernova
+    that share its light curve, are not used as negatives of each other there if they have at most `max_points` points.
+    "moco" [3]_ takes negatives from a queue, but never the same object or one of its group (``fit(groups=)``). Its copy
+    of the encoder lags by 1 / (1 - momentum) steps: use ``alignment_options={"momentum": 0.99}`` for short fits.
+    "vicreg" [4]_, "simsiam" [5]_ and "dual" [6]_ have no negatives.
 
-    Neighbours are nearest by the cosine in the space of `transform`, among the training objects that have the modality
-    asked for. A sequence is brought to the locations asked for by linear interpolation within each band, constant
-    beyond its ends. Bands that a neighbour lacks, and patches of an image that it lacks, come from the next
-    one that has them. With ``n_draws=k`` the draws are the k nearest, in order. An object of `fit` is its own nearest
-    neighbour. Absent metadata of `at` are replaced by the training median or commonest label, as everywhere.
+    The nearest neighbour has the largest cosine in the space of `transform`, among the training objects that have the
+    requested modality. Sequences are interpolated linearly within each band, and are constant beyond their ends. If a
+    neighbour lacks a band or a patch of an image, it comes from the next neighbour that has it. With ``n_draws=k`` the
+    draws are the k nearest neighbours, in order. A training object is its own nearest neighbour. Metadata that `at`
+    lacks are replaced by the training median or the commonest label.
 
-    There are no new objects, hence neither `sample` nor `fit_prior`.
+    There is no prior, so there is neither `sample` nor `fit_prior`.
 
     References
     ----------
@@ -97,19 +100,19 @@ class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidd
         if hasattr(self, "alignment"):
             check_alignment_options(self.alignment, self.alignment_options)
 
-    def _check_split(self, objects, split, resumes):
+    def _check_split(self, has, split, resumes):
         """Every modality is aligned with another, and validation says something: of one pair there is no loss."""
-        super()._check_split(objects, split, resumes)
-        pairs = [objects[i] for i in split.train if len(objects[i]) > 1]
+        super()._check_split(has, split, resumes)
+        paired = n_modalities(has) > 1
         for modality in self._declarations():
-            if not any(modality in o for o in pairs):
+            if not (has[modality] & paired)[split.train].any():
                 raise TableError(f"No object to train on has {modality!r} beside another modality{held_out(split)}.")
-        n_pairs = sum(len(objects[i]) > 1 for i in split.validation)
+        n_pairs = int(paired[split.validation].sum())
         if len(split.validation) and n_pairs < 2:
             raise TableError(
                 f"Of {len(split.validation)} objects held out for validation {n_pairs} have two modalities; at least 2 "
                 f"must. Set early_stopping=False or a larger validation_fraction."
             )
 
-    def _prepared(self, model, records):
-        return model.remembering(records)
+    def _prepared(self, model, stores):
+        return model.remembering(records_of(stores, range(len(next(iter(stores.values()))))))

@@ -15,21 +15,21 @@ from ._parameters import NOT_NEGATIVE
 
 @documented
 class MultimodalDAEP(LateMixing, DenoisingParameters, MultimodalEncoder):
-    r"""Encode objects measured in several ways, any of which may be missing, with a diffusion autoencoder (daep).
+    r"""Encode objects with several modalities, any of which may be missing, with a diffusion autoencoder (daep).
 
-    Each modality has a tokenizer and a Perceiver encoder of its own, whose hidden tokens carry a learned embedding of
-    the modality; a mixer Perceiver reads those of all modalities that an object has into a few bottleneck tokens; each
-    modality has its own diffusion decoder. One modality can be decoded from any others.
+    Each modality has its own tokenizer and Perceiver encoder, whose hidden tokens carry a learned embedding of the
+    modality. A mixer Perceiver compresses the tokens of all modalities of an object into a few bottleneck tokens. Each
+    modality has its own diffusion decoder. Any modality can be decoded from any others.
 
     Parameters
     ----------
     [modalities]
     alignment_weight : float, default=0.0
-        Weight of a further loss by which the bottlenecks that each modality of an object gives alone agree. 0: none,
-        and none of its cost.
+        Weight of an additional loss that makes the bottlenecks of the single modalities of an object agree. 0 turns it
+        off, with its cost.
     [alignment]
     contrastive_weight : float, default="deprecated"
-        The name that `alignment_weight` had; it sets that, with ``alignment="infonce"``.
+        Former name of `alignment_weight`, with ``alignment="infonce"``.
     [late mixing]
     [denoising parameters]
     [shared parameters]

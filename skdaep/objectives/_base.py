@@ -222,6 +222,10 @@ class Objective(nn.Module):
         """
         raise NotImplementedError
 
+    def held_out_loss(self, batches: dict[str, Batch], generator: torch.Generator) -> Tensor:
+        """Return what chooses the best weights, per object held out (B,)."""
+        return self.loss(batches, generator)["loss"]
+
     def decode(
         self,
         name: str,
@@ -284,6 +288,9 @@ class Objective(nn.Module):
 def encode_each(autoencoder: Autoencoder, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
     """Return the encodings of each modality alone (B, M, K, D), 0 where there is none, and which there are (B, M)."""
     present = torch.stack([batch.present for batch in batches.values()], 1)
+    if torch.compiler.is_exporting():  # no choice of rows by data: what is absent is encoded, and left out
+        each = torch.stack([autoencoder.encode({name: batch}) for name, batch in batches.items()], 1)
+        return each.masked_fill(~present[:, :, None, None], 0), present
     alone = {}
     for j, (name, batch) in enumerate(batches.items()):
         rows = batch.present.nonzero()[:, 0]

@@ -15,7 +15,7 @@ unprepared: in training the views of a share of the objects, `drop_modality`, do
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,7 @@ class DualFormer(Contrastive):
         terms = {"duality_weight": duality_weight, "covariance_weight": covariance_weight}
         terms |= {"variance_weight": variance_weight}
         super().__init__(autoencoder, alignment="dual", alignment_options=terms | {"projection": projection}, **options)
+        self.turn: Tensor | None = None
         names = autoencoder.names
         self.blocks = nn.ModuleList(
             DualBlock(names, autoencoder.model_dim, autoencoder.n_heads, attention) for _ in range(n_dual_layers)
@@ -73,8 +74,18 @@ class DualFormer(Contrastive):
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return the same along the directions of the matrix."""
-        turned = self.features(batches) @ directions(cast(Dual, self.alignment).matrices[0])
-        return Bottleneck(turned.unflatten(1, self.autoencoder.code_shape))
+        directions = self.directions() if self.turn is None else self.turn
+        return Bottleneck((self.features(batches) @ directions).unflatten(1, self.autoencoder.code_shape))
+
+    def directions(self) -> Tensor:
+        """Return V (d, d)."""
+        return directions(cast(Dual, self.alignment).matrices[0].detach())
+
+    def train(self, mode: bool = True) -> Self:
+        """Begin or end training: then V is there once for all."""
+        super().train(mode)
+        self.turn = None if mode else self.directions()
+        return self
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the dual loss, per object; 0 for an object of one view."""

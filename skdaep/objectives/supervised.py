@@ -114,17 +114,24 @@ class Supervised(nn.Module):
         self.inner, self.head, self.weight = inner, head, weight
 
     def loss(self, labelled: Labelled, generator: torch.Generator) -> dict[str, Tensor]:
-        """Return the loss per object (B,) and its two parts; the head's is 0 for an object without labels.
-
-        It is multiplied by the number of objects over that of those with labels: its mean is the mean over those.
-        """
-        batches, target = labelled
-        losses = self.inner.loss(batches, generator)
-        known = (~target.isnan()).any(1).nonzero()[:, 0]
-        supervised = torch.zeros(len(target), device=target.device)
-        if len(known):
-            some = self.inner.some_modalities({k: batch.rows(known) for k, batch in batches.items()}, generator)
-            each = self.head.loss(self.inner.features(random_share(some, generator)), target[known])
-            supervised = supervised.index_add(0, known, each * (len(target) / len(known)))
+        """Return the loss per object (B,) and its two parts."""
+        losses = self.inner.loss(labelled.batches, generator)
+        supervised = self.of_labels(labelled, generator)
         total = (1 - self.weight) * losses["loss"] + self.weight * supervised
         return losses | {"loss": total, "unsupervised": losses["loss"], "supervised": supervised}
+
+    def held_out_loss(self, labelled: Labelled, generator: torch.Generator) -> Tensor:
+        """Return the mixture of what the inner objective is judged by and the head's loss, per object (B,)."""
+        inner = self.inner.held_out_loss(labelled.batches, generator)
+        return (1 - self.weight) * inner + self.weight * self.of_labels(labelled, generator)
+
+    def of_labels(self, labelled: Labelled, generator: torch.Generator) -> Tensor:
+        """Return the head's loss per object (B,), 0 for those without labels, whose mean is that over those with."""
+        batches, target = labelled
+        loss = torch.zeros(len(target), device=target.device)
+        known = (~target.isnan()).any(1).nonzero()[:, 0]
+        if not len(known):
+            return loss
+        some = self.inner.some_modalities({k: batch.rows(known) for k, batch in batches.items()}, generator)
+        each = self.head.loss(self.inner.features(random_share(some, generator)), target[known])
+        return loss.index_add(0, known, each * (len(target) / len(known)))

@@ -7,6 +7,7 @@ arrays in which NaN, and nothing else, means "not observed".
 from ._arrays import bare, floats
 from ._arrow import flattened, is_list, storage
 from ._columns import (
+    distinct_labels,
     first_duplicate,
     labels,
     labels_of,
@@ -17,13 +18,15 @@ from ._columns import (
     time_scale,
     write,
 )
-from ._flat import FlatTables
+from ._flat import FlatTables, Labels, Objects, n_points, of_each_label, unlike
 from ._long import from_long
 from ._metadata import (
     has_metadata,
     listed,
     metadata,
+    metadata_of,
     number_of_metadata,
+    numbers_of_metadata,
     raw_metadata,
     unit_of_metadata,
     values_of_metadata,
@@ -33,7 +36,7 @@ from ._objects import as_objects, as_table, check_collection, each_object, is_nu
 from ._points import read_draws, read_errors, read_points
 from ._roles import ALIASES, ASK, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
 from ._rows import rows
-from ._targets import Labels, plain_labels, read_labels, write_labels
+from ._targets import LabelColumns, plain_labels, read_labels, write_labels
 from ._units import (
     CYCLE,
     MAGNITUDE,
@@ -43,6 +46,7 @@ from ._units import (
     linear_unit,
     log_unit,
     plain,
+    says_time,
     unit_named,
     unit_of,
     unit_of_column,
@@ -61,7 +65,9 @@ __all__ = [
     "SURVEYS",
     "Columns",
     "FlatTables",
+    "LabelColumns",
     "Labels",
+    "Objects",
     "as_objects",
     "as_table",
     "bare",
@@ -69,6 +75,7 @@ __all__ = [
     "check_collection",
     "convert",
     "dex_of",
+    "distinct_labels",
     "each_object",
     "find_column",
     "first_duplicate",
@@ -87,10 +94,14 @@ __all__ = [
     "listed",
     "log_unit",
     "metadata",
+    "metadata_of",
+    "n_points",
     "number_of_metadata",
     "numbers",
     "numbers_of",
+    "numbers_of_metadata",
     "numbers_or_draws",
+    "of_each_label",
     "owner_and_row",
     "plain",
     "plain_labels",
@@ -100,6 +111,7 @@ __all__ = [
     "read_labels",
     "read_points",
     "rows",
+    "says_time",
     "storage",
     "time_scale",
     "unit_named",
@@ -108,6 +120,7 @@ __all__ = [
     "unit_of_error",
     "unit_of_ivar",
     "unit_of_metadata",
+    "unlike",
     "values_of_metadata",
     "write",
     "write_labels",

@@ -1,4 +1,4 @@
-"""Labels of objects, as users have them: arrays, Quantities, Tables, data frames, of numbers or classes."""
+"""LabelColumns of objects, as users have them: arrays, Quantities, Tables, data frames, of numbers or classes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ._units import unit_of_column
 MOST_CLASSES = 30
 
 
-class Labels(NamedTuple):
+class LabelColumns(NamedTuple):
     """Columns of numbers, NaN where unknown, or of classes, None where unknown."""
 
     columns: list[np.ndarray]  # (n,) of float64 or of objects
@@ -29,7 +29,7 @@ class Labels(NamedTuple):
     flat: bool  # whether y had the shape (n,)
 
 
-def read_labels(y) -> Labels:
+def read_labels(y) -> LabelColumns:
     """Return labels (n,) or (n, t) of an array, list, Quantity, Table or data frame.
 
     Raises
@@ -40,7 +40,7 @@ def read_labels(y) -> Labels:
     if isinstance(y, Table):
         names = tuple(y.colnames)
         columns = [_cells(y[k], f"y[{k!r}]") for k in names]
-        return Labels(columns, "table", names, tuple(_unit(y[k]) for k in names), False)
+        return LabelColumns(columns, "table", names, tuple(_unit(y[k]) for k in names), False)
     if (names := names_of(y)) is not None:
         return _of_frame(y, tuple(map(str, names)))
     if hasattr(y, "to_list") and not isinstance(y, np.ndarray):  # a column of a data frame
@@ -51,9 +51,9 @@ def read_labels(y) -> Labels:
     if len(shape) not in (1, 2) or shape[-1] == 0:
         raise TableError(f"y has shape {shape}; (n_objects,) or (n_objects, n_targets) is needed.")
     if len(shape) == 1:
-        return Labels([_cells(y, "y")], form, (), (unit,), True)
+        return LabelColumns([_cells(y, "y")], form, (), (unit,), True)
     y = y if isinstance(y, np.ndarray) else np.asarray(y, dtype=object)
-    return Labels([_cells(y[:, j], f"y[:, {j}]") for j in range(shape[1])], form, (), (unit,) * shape[1], False)
+    return LabelColumns([_cells(y[:, j], f"y[:, {j}]") for j in range(shape[1])], form, (), (unit,) * shape[1], False)
 
 
 def write_labels(values: np.ndarray, form: str, names: tuple[str, ...], units: tuple[str | None, ...], levels=()):
@@ -90,12 +90,12 @@ def _unit(x) -> str | None:
     return unit_of_column(x) if isinstance(x, (u.Quantity, Column)) else None
 
 
-def _of_frame(y, names: tuple[str, ...]) -> Labels:
+def _of_frame(y, names: tuple[str, ...]) -> LabelColumns:
     import narwhals as nw
 
     frame = nw.from_native(y)
     columns = [_cells(_of_series(frame[name]), f"y[{name!r}]") for name in frame.columns]
-    return Labels(columns, frame.implementation.value, names, (None,) * len(names), False)
+    return LabelColumns(columns, frame.implementation.value, names, (None,) * len(names), False)
 
 
 def _of_series(series) -> np.ndarray:
