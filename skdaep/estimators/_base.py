@@ -29,7 +29,8 @@ from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
 from ._files import export_onnx, save
 from ._fitting import checkpoint_of, in_words, learn, network_parameters, settings_of
-from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, Bool, PositiveInt, declare, parameters
+from ._labels import PredictorMixin
+from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, WEIGHT, Bool, PositiveInt, declare, parameters
 
 #: points that are read, encoded and decoded before the next objects are looked at, on a CPU
 POINTS_PER_CHUNK = 4 * TOKENS_PER_PASS
@@ -40,7 +41,12 @@ ESTIMATORS: dict[str, type] = {}
 @parameters
 @dataclass_transform(kw_only_default=True)
 class BaseEncoder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=abc.ABCMeta
+    PredictorMixin,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    metaclass=abc.ABCMeta,
 ):
     """Shared by the encoders. Inside, an object is a dict of its modalities; a unimodal one has a single entry.
 
@@ -65,6 +71,7 @@ class BaseEncoder(
     encoder_hidden_length: Annotated[int | None, POSITIVE_INT, None] = None
     share_weights: Bool = False
     isometric: Bool = False
+    supervised_weight: Annotated[float, WEIGHT] = 0.0
     max_iter: PositiveInt = 1000
     batch_size: PositiveInt = 64
     max_points: Annotated[int | None, POSITIVE_INT, None] = 256
@@ -122,6 +129,10 @@ class BaseEncoder(
         """Return the arguments of the networks."""
         return {k: getattr(self, k) for k in sorted(network_parameters(self))}
 
+    def _told(self) -> dict[str, Any]:
+        """Return the parameters as networks and objective are told of them."""
+        return self.get_params(deep=False)
+
     def _prepared(self, model: Model, stores: Stores) -> Model:
         """Return the model with what else it keeps of the objects of fit."""
         return model
@@ -139,8 +150,9 @@ class BaseEncoder(
             One Table per object. In an array, a row is a regularly sampled object, and NaN means not observed. With
             several modalities, one dict per object. Meta-estimators that index arrays (bagging) need a column of
             Tables, an object array of shape (n_objects, 1).
-        y : object, default=None
-            Ignored.
+        y : array-like of shape (n_objects,) or (n_objects, n_targets), Table or data frame, default=None
+            Labels, which are read only if `supervised_weight` is above 0: numbers, NaN where unknown, or classes (text,
+            truth values, whole numbers), None where unknown.
         groups : array-like of shape (n_objects,), default=None
             Objects of one group stay on the same side of the validation split.
 
@@ -155,6 +167,8 @@ class BaseEncoder(
             If an object cannot be used; the message names it and the column.
         DivergenceError
             If the loss is not finite; the message names the objects of the batch.
+        ValueError
+            If there are no labels to learn from, and `supervised_weight` is above 0.
         """
         with checkpoint_of(self) as checkpoint:
             self._become(learn(self, X, y, groups, checkpoint))
@@ -224,21 +238,25 @@ class BaseEncoder(
     def score(self, X, y=None):
         """Return minus the mean absolute reconstruction error in scaled units, averaged over objects.
 
-        With several modalities, the error of an object is the mean over the modalities that it has.
+        With several modalities, the error of an object is the mean over the modalities that it has. If the encoder was
+        fitted to labels and `y` is given, the score is that of its predictions instead: R^2, averaged over targets, or
+        the accuracy of classes, over the objects with a label. A grid search on ``fit(X, y)`` uses that one.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
             Objects of the same kind as in fit.
-        y : object, default=None
-            Ignored.
+        y : array-like, Table or data frame, default=None
+            Labels as in `fit`; ignored if `fit` had none.
 
         Returns
         -------
         score : float
-            At most 0; larger is better.
+            At most 0, or 1 for labels; larger is better. NaN if no object has a label.
         """
         model = self._ready()
+        if model.targets is not None and y is not None:
+            return self._score_of_labels(model, X, y)
         return -float(np.mean(np.concatenate([model.errors(records) for _, _, records in self._chunks(model, X)])))
 
     def _chunks(self, model: Model, X) -> Iterator[tuple[int, Objects, list[dict[str, Record]]]]:
@@ -444,6 +462,8 @@ class BaseEncoder(
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.target_tags.required = bool(getattr(self, "supervised_weight", 0))
+        tags.target_tags.multi_output = True
         return tags
 
 

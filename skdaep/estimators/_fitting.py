@@ -24,6 +24,7 @@ from ..training import resolve_device
 from ._advice import LEAST, TELLING, warn_if_short, warn_of_levels
 from ._callbacks import FitProgress
 from ._environment import environment
+from ._labels import check_labelled, targets_of
 from ._split import split
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
     """Return the attributes of an estimator that was fitted to X; `checkpoint` keeps the state of that, if any."""
     if "n_heads" in estimator.get_params(deep=False) and estimator.model_dim % estimator.n_heads:
         raise ValueError(f"model_dim={estimator.model_dim} is not divisible by n_heads={estimator.n_heads}.")
+    supervised = getattr(estimator, "supervised_weight", 0) > 0
+    if supervised and y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None: with "
+            f"supervised_weight={estimator.supervised_weight:g} it learns from labels. Pass some, or set it to 0."
+        )
     resolve_device(estimator.device)  # an unknown one is refused before anything is read
     before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
     declared = estimator._declarations()
@@ -48,6 +55,12 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
         _check_errors(estimator, objects, modalities)
     architecture = architecture_of(estimator, declared)
     model = new_model(estimator, modalities, seed)
+    labels = None
+    if supervised:
+        targets, values = targets_of(y, objects)
+        model = model.to_predict(targets, before)
+        labels = model.targets.standardised(values)
+        check_labelled(labels, parts)
     if before:
         _check_resumes(estimator, architecture)
         model = model.with_weights(before.live())
@@ -57,7 +70,8 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
     model = estimator._prepared(model, stores)
     n_done = 0
     if checkpoint is not None:
-        checkpoint.claim(seed, in_words(estimator), model.modalities, model.weights, arrays_of(stores), parts)
+        known = (model.modalities, model.weights, model.targets, model.head, labels)
+        checkpoint.claim(seed, in_words(estimator), *known, arrays_of(stores), parts, groups)
         n_done = checkpoint.n_records
 
     noted = columns | {"_architecture": architecture, "environment_": environment(model.device)}
@@ -73,7 +87,8 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
     else:
         training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
         progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
-        model, history = train_model(model, stores, parts, training, progress, checkpoint)
+        places = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        model, history = train_model(model, stores, parts, training, progress, checkpoint, labels, places)
         warn_if_short(history, estimator.max_iter)
     fitted = noted | {"model_": _finished(estimator, model, stores, parts)} | _told_by(history)
     progress.end(fitted)
@@ -139,7 +154,7 @@ def architecture_of(estimator: BaseEncoder, declared: dict[str, Modality]) -> di
     objective = estimator.objective_class
     names = objective.options() - objective.decoding_options - objective.training_options
     names |= network_parameters(estimator)
-    return {k: v for k, v in estimator.get_params(deep=False).items() if k in names} | {"modalities": declared}
+    return {k: v for k, v in estimator._told().items() if k in names} | {"modalities": declared}
 
 
 def network_parameters(estimator: BaseEncoder) -> frozenset[str]:
@@ -151,7 +166,7 @@ def network_parameters(estimator: BaseEncoder) -> frozenset[str]:
 def _options(estimator: BaseEncoder, modalities: dict[str, Modality]) -> dict[str, Any]:
     """Return the arguments of the objective: parameters of the same names, and what follows from others."""
     names = estimator.objective_class.options()
-    options = {k: v for k, v in estimator.get_params(deep=False).items() if k in names}
+    options = {k: v for k, v in estimator._told().items() if k in names}
     if estimator.objective_class.has_decoder and "n_queries" in names:
         options["n_queries"] = None if estimator.max_points is None else max(32, estimator.max_points // 4)
     if "typical_errors" in names and getattr(estimator, "error_weighting", False):

@@ -192,7 +192,7 @@ def _differences(was: dict[str, Any], now: dict[str, Any]) -> str:
     if was["seed"] != now["seed"]:
         found.append("random_state was another")
     if not found and was["data"] != now["data"]:
-        found.append("X or groups (with warm_start the fit before) are others")
+        found.append("y, X or groups (with warm_start the fit before) are others")
     return "; ".join(found)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +27,7 @@ class Batch:
     n_points: Tensor  # (B,) number of points of the whole object, of which these may be a part
     numbers: Tensor  # (B, M) standardised metadata, NaN where absent
     labels: Tensor  # (B, C) index of the metadata label, -1 where absent
+    group: Tensor | None = None  # (B,) whose objects are of one thing, such as spectra of a star; no network sees it
 
     def __len__(self) -> int:
         return len(self.observed)
@@ -41,11 +44,11 @@ class Batch:
 
     def to(self, device: str | torch.device) -> Batch:
         """Move every tensor to a device."""
-        return Batch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        return self._each(lambda x: x.to(device))
 
     def rows(self, index: Tensor) -> Batch:
         """Keep the objects of `index`."""
-        return Batch(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return self._each(lambda x: x[index])
 
     def replace(self, **changes: Tensor) -> Batch:
         """Return a copy with some fields exchanged."""
@@ -53,7 +56,11 @@ class Batch:
 
     def repeat(self, n: int) -> Batch:
         """Stack every object n times, the copies of one object side by side."""
-        return Batch(**{f.name: getattr(self, f.name).repeat_interleave(n, 0) for f in fields(self)})
+        return self._each(lambda x: x.repeat_interleave(n, 0))
+
+    def _each(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        own: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: function(x) for k, x in own.items() if x is not None})
 
     def first(self, counts: Tensor) -> Batch:
         """Keep the first `counts` (B,) points of each object."""
@@ -95,6 +102,7 @@ class Ragged:
     objects: dict[str, Tensor]  # (n_objects, ...) each, keys OBJECTS
     lengths: Tensor  # (n_objects,)
     mapped: bool = False  # whether the points are in a file, from where batches of them are taken as they are needed
+    groups: Tensor | None = None  # (n_objects,) see `Batch`; None: each object for itself
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -110,7 +118,12 @@ class Ragged:
             {k: v.to(device) for k, v in self.points.items()},
             {k: v.to(device) for k, v in self.objects.items()},
             self.lengths.to(device),
+            groups=None if self.groups is None else self.groups.to(device),
         )
+
+    def grouped(self, groups: Tensor) -> Ragged:
+        """Return a store whose objects are in groups (n_objects,)."""
+        return replace(self, groups=groups.to(self.lengths.device))
 
     def some(self, index: Tensor) -> Ragged:
         """Copy the objects of `index` (B,)."""
@@ -145,4 +158,5 @@ class Ragged:
         cut = {k: blank(v[at], padding) for k, v in self.points.items()}
         cut["band"] = cut["band"].long()
         whole = {"observed": ~padding, "n_points": self.lengths[index]}
+        whole["group"] = index if self.groups is None else self.groups[index]
         return Batch(**cut, **whole, **{k: v[index] for k, v in self.objects.items()})

@@ -181,6 +181,9 @@ class Objective(nn.Module):
     ) -> None:
         """Learn before the first step of a fresh fit what needs no steps; `of_state` restores it later."""
 
+    def begin(self) -> None:
+        """Forget what a fit before left beside weights; called at the start of each."""
+
     def prior_draw(self, noise: Tensor) -> Tensor:
         """Return codes (B, K, D) of new objects, given standard normal noise, where `has_prior`."""
         return noise
@@ -188,6 +191,10 @@ class Objective(nn.Module):
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return the bottleneck of batches by modality, from all their points."""
         return Bottleneck(self.autoencoder.encode(batches))
+
+    def features(self, batches: dict[str, Batch]) -> Tensor:
+        """Return what a head reads labels from (B, K D): the code, or what the code is a rotation of."""
+        return self.encode(batches).mean.flatten(1)
 
     def mean_and_scale(self, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
         """Return both parts (B, K, D) of the bottleneck of an objective with a posterior."""
@@ -206,20 +213,7 @@ class Objective(nn.Module):
 
         Zeros stand where an object lacks a modality.
         """
-        present = torch.stack([batch.present for batch in batches.values()], 1)
-        if torch.compiler.is_exporting():  # no choice of rows by data: what is absent is encoded, and left out
-            each = torch.stack([self.autoencoder.encode({name: batch}) for name, batch in batches.items()], 1)
-            return each.masked_fill(~present[:, :, None, None], 0), present
-        alone = {}
-        for j, (name, batch) in enumerate(batches.items()):
-            rows = batch.present.nonzero()[:, 0]
-            if len(rows):
-                alone[j] = rows, self.autoencoder.encode({name: batch.rows(rows)}).float()
-        shape = next(iter(alone.values()))[1].shape[1:]
-        each = torch.zeros(*present.shape, *shape, device=present.device)
-        for j, (rows, z) in alone.items():
-            each[rows, j] = z
-        return each, present
+        return encode_each(self.autoencoder, batches)
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return named losses per object (B,), the one to be minimised under ``"loss"``.
@@ -289,6 +283,24 @@ class Objective(nn.Module):
             weight = weight / (1 + (query.error / typical).nan_to_num(1.0) ** 2)
         per_point = per_point.flatten(2).mean(2) if per_point.ndim > 2 else per_point
         return (per_point * weight).sum(1) / weight.sum(1).clamp(min=torch.finfo(weight.dtype).tiny)
+
+
+def encode_each(autoencoder: Autoencoder, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
+    """Return the encodings of each modality alone (B, M, K, D), 0 where there is none, and which there are (B, M)."""
+    present = torch.stack([batch.present for batch in batches.values()], 1)
+    if torch.compiler.is_exporting():  # no choice of rows by data: what is absent is encoded, and left out
+        each = torch.stack([autoencoder.encode({name: batch}) for name, batch in batches.items()], 1)
+        return each.masked_fill(~present[:, :, None, None], 0), present
+    alone = {}
+    for j, (name, batch) in enumerate(batches.items()):
+        rows = batch.present.nonzero()[:, 0]
+        if len(rows):
+            alone[j] = rows, autoencoder.encode({name: batch.rows(rows)}).float()
+    shape = next(iter(alone.values()))[1].shape[1:]
+    each = torch.zeros(*present.shape, *shape, device=present.device)
+    for j, (rows, z) in alone.items():
+        each[rows, j] = z
+    return each, present
 
 
 def random_share(batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:

@@ -24,7 +24,7 @@ from ..nn.batch import Batch, Ragged
 from ..nn.names import ModulesByName
 from ..nn.positions import NumberEmbedding
 from ._base import Bottleneck, NextNoise, Objective, random_share
-from .contrastive import Alignment
+from .alignments import ALIGNMENTS
 from .core import CORES, chosen, silence
 
 
@@ -66,8 +66,8 @@ class Condition(NamedTuple):
 class Denoising(Objective):
     """Predict "epsilon", "x0" or "v" from noisy values, their locations, z, metadata and diffusion time.
 
-    With `contrastive_weight` so many times the InfoNCE between the encodings of each modality alone is added. A `core`,
-    one of `CORES`, knows part of the answer in closed form; where it is "auto", `assembled` chooses it.
+    With `alignment_weight` so many times one of `ALIGNMENTS`, between the encodings of each modality alone, is added. A
+    `core`, one of `CORES`, knows part of the answer in closed form; where it is "auto", `assembled` chooses it.
     """
 
     draws = "noise"
@@ -83,7 +83,9 @@ class Denoising(Objective):
         schedule: str,
         sampler: str,
         n_sampling_steps: int,
-        contrastive_weight: float = 0.0,
+        alignment: str = "infonce",
+        alignment_weight: float = 0.0,
+        alignment_options: dict[str, Any] | None = None,
         core: str | None = None,
         **options: Any,
     ):
@@ -102,8 +104,9 @@ class Denoising(Objective):
         self.free_correlation = frozenset(k for k in autoencoder.decoded if autoencoder.decoders[k].hidden is None)
         # Dividing an epsilon-predictor's error by alpha near t = 1 ruins one step: average draws instead.
         self.n_point_draws = 8 if prediction == "epsilon" else 0
-        self.contrastive_weight = contrastive_weight
-        self.alignment = Alignment() if contrastive_weight else None
+        self.alignment_weight = alignment_weight
+        aligned = ALIGNMENTS[alignment]
+        self.alignment = aligned(autoencoder, **alignment_options or {}) if alignment_weight else None
 
     @classmethod
     def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Self:
@@ -151,6 +154,11 @@ class Denoising(Objective):
         for name, spread in self.core.learn(modalities, stores, held_out, weigh_errors, seed).items():
             self.spreads[name].start_at(spread)
 
+    def begin(self) -> None:
+        """Let the alignment begin anew."""
+        if self.alignment is not None:
+            self.alignment.begin()
+
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return the bottleneck of batches by modality, from all their points."""
         return Bottleneck(self.core.encode(self.autoencoder, batches))
@@ -177,7 +185,7 @@ class Denoising(Objective):
         if self.alignment is None:
             return {"loss": error}
         alignment = self.alignment(*self.encode_each(random_share(batches, generator)), batches)
-        return {"loss": error + self.contrastive_weight * alignment, "error": error, "alignment": alignment}
+        return {"loss": error + self.alignment_weight * alignment, "error": error, "alignment": alignment}
 
     def held_out_loss(self, batches: dict[str, Batch], generator: torch.Generator) -> Tensor:
         """Return the loss; with a core the mean absolute error of the point estimate from all points.
