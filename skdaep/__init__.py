@@ -18,7 +18,8 @@ MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors")
 #: encoders of one modality that are solved at once, not trained
 CLOSED_FORM = ("FunctionalPCA",)
 _HOMES = {
-    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load", "info"), "estimators"),
+    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load", "info", "pack"), "estimators"),
+    "Store": "model",
     "Sequence": "modalities",
     "Spectrum": "modalities",
     "Photometry": "modalities",
@@ -29,6 +30,7 @@ _HOMES = {
     "DivergenceError": "exceptions",
     "DeviceError": "exceptions",
     "CorruptModelError": "exceptions",
+    "CorruptStoreError": "exceptions",
     "DatasetError": "exceptions",
     "OutOfRangeWarning": "exceptions",
     "UnusedColumnWarning": "exceptions",

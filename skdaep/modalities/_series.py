@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+
 import numpy as np
 from astropy.table import Column, vstack
 from scipy.spatial import cKDTree
