@@ -20,6 +20,7 @@ CLOSED_FORM = ("FunctionalPCA",)
 _HOMES = {
     **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load", "info", "pack"), "estimators"),
     "Store": "model",
+    "encode_catalog": "catalogs",
     "Sequence": "modalities",
     "Spectrum": "modalities",
     "Photometry": "modalities",
