@@ -1,4 +1,4 @@
-"""Catalogues encoded partition by partition: the codes of `transform`, whatever partitions and bad objects there are."""
+"""Catalogues encoded by partition: the codes of `transform`, whatever partitions and bad objects they have."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
