@@ -18,7 +18,9 @@ MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors", "
 #: encoders of one modality that are solved at once, not trained
 CLOSED_FORM = ("FunctionalPCA",)
 _HOMES = {
-    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load", "info"), "estimators"),
+    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load", "info", "pack"), "estimators"),
+    "Store": "model",
+    "encode_catalog": "catalogs",
     "Sequence": "modalities",
     "Spectrum": "modalities",
     "Photometry": "modalities",
@@ -30,6 +32,7 @@ _HOMES = {
     "DivergenceError": "exceptions",
     "DeviceError": "exceptions",
     "CorruptModelError": "exceptions",
+    "CorruptStoreError": "exceptions",
     "DatasetError": "exceptions",
     "LevelOnlyWarning": "exceptions",
     "OutOfRangeWarning": "exceptions",

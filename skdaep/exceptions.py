@@ -34,6 +34,10 @@ class CorruptModelError(ValueError):
     """A model file is damaged, incomplete or of another format."""
 
 
+class CorruptStoreError(ValueError):
+    """A folder is no store of objects, or one that is incomplete, damaged or of another format."""
+
+
 class DatasetError(OSError):
     """A public data set is not available, or a file differs from what was published."""
 

@@ -16,6 +16,7 @@ from ._maep import MAEPEncoder
 from ._mixture import MixtureOfExpertsVAE
 from ._multimodal import MultimodalEncoder, multimodal
 from ._multimodal_daep import MultimodalDAEP
+from ._packing import pack
 from ._parameters import NOT_NEGATIVE, POSITIVE, SHARE
 from ._unimodal import UnimodalEncoder
 
@@ -39,4 +40,5 @@ __all__ = [
     "info",
     "load",
     "multimodal",
+    "pack",
 ]

@@ -16,10 +16,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from ..exceptions import TableError
 from ..modalities import Modality, Objects, Record, warned_once
-from ..model import Model, Split
-from ..model.passes import TOKENS_PER_PASS, capacity, collate
-from ..model.stores import Stores
+from ..model import Model, Split, Store
+from ..model.passes import TOKENS_PER_PASS, capacity, collate, total_lengths
+from ..model.stores import Stores, records_of
 from ..model.stores import joined as joined_stores
 from ..objectives import Objective
 from ..registry import register
@@ -28,7 +29,7 @@ from ..training import SOLVERS, portions, undisturbed
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
 from ._files import export_onnx, save
-from ._fitting import checkpoint_of, in_words, learn, network_parameters, settings_of
+from ._fitting import check_store, checkpoint_of, in_words, learn, network_parameters, settings_of
 from ._labels import PredictorMixin
 from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, WEIGHT, Bool, PositiveInt, declare, parameters
 
@@ -262,6 +263,11 @@ class BaseEncoder(
     def _chunks(self, model: Model, X) -> Iterator[tuple[int, Objects, list[dict[str, Record]]]]:
         """Yield the number of the first, objects and their records, so many at a time that memory does not grow."""
         most = POINTS_PER_CHUNK * capacity(torch.device(model.device))
+        if isinstance(X, Store):
+            check_store(self, X, model.modalities)
+            pieces = portions(total_lengths(X.stores), most)
+            yield from ((s.start, None, records_of(X.stores, range(s.start, s.stop))) for s in pieces)
+            return
         held = self._held(X)
         pieces = self._streamed(model, X, most) if held is None else _cut(model, held, most)
         yield from self._read_in_turn(model, pieces)
@@ -496,6 +502,14 @@ def refuse_class(name: str, modality) -> None:
     if callable(modality):
         called = getattr(modality, "__name__", modality)
         raise TypeError(f"{name} is {called}, not a modality; did you mean {called}()?")
+
+
+def refuse_store(X) -> None:
+    """Raise TableError where Tables are needed that a store has not."""
+    if isinstance(X, Store):
+        raise TableError(
+            f"{X} has no Tables to be written like; decode with inverse_transform(Z, at=...), or pass them."
+        )
 
 
 def check_places(at, n: int, of: str) -> None:

@@ -15,9 +15,9 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ..diffusion.noise import Correlation
-from ..exceptions import InterruptedTrainingWarning
+from ..exceptions import InterruptedTrainingWarning, TableError
 from ..modalities import Modality, Objects
-from ..model import CheckpointFile, Model, Split, Training, solve_model, train_model
+from ..model import CheckpointFile, Model, Split, Store, Training, solve_model, train_model
 from ..model.stores import Stores, arrays_of, has, records_of
 from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
@@ -47,10 +47,15 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
     resolve_device(estimator.device)  # an unknown one is refused before anything is read
     before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
     declared = estimator._declarations()
-    objects, columns = estimator._objects_of_fit(X, before.modalities if before else None)
+    stored = isinstance(X, Store)
+    if stored:
+        objects, columns = X, check_store(estimator, X, before.modalities if before else None)
+    else:
+        objects, columns = estimator._objects_of_fit(X, before.modalities if before else None)
     seed = _seed(estimator, checkpoint)
     parts = split(estimator, len(objects), groups, seed)
-    modalities = before.modalities if before else _learned(estimator, declared, objects)
+    known = before.modalities if before else X.modalities if stored else None
+    modalities = known or _learned(estimator, declared, objects)
     if getattr(estimator, "error_weighting", False):  # not where nothing is decoded
         _check_errors(estimator, objects, modalities)
     architecture = architecture_of(estimator, declared)
@@ -64,14 +69,15 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
     if before:
         _check_resumes(estimator, architecture)
         model = model.with_weights(before.live())
-    stores = estimator._stores(model, objects)
+    stores = X.stores if stored else estimator._stores(model, objects)
     del objects  # with the Tables that were made of X
     estimator._check_split(has(stores), parts, before is not None)
     model = estimator._prepared(model, stores)
     n_done = 0
     if checkpoint is not None:
+        data = X.checksums if stored else arrays_of(stores)
         known = (model.modalities, model.weights, model.targets, model.head, labels)
-        checkpoint.claim(seed, in_words(estimator), *known, arrays_of(stores), parts, groups)
+        checkpoint.claim(seed, in_words(estimator), *known, data, parts, groups)
         n_done = checkpoint.n_records
 
     noted = columns | {"_architecture": architecture, "environment_": environment(model.device)}
@@ -180,10 +186,32 @@ def _learned(estimator: BaseEncoder, declared: dict[str, Modality], objects: Obj
     return {name: modality.learn(*_having(estimator, name, objects)) for name, modality in declared.items()}
 
 
-def _check_errors(estimator: BaseEncoder, objects: Objects, modalities: dict[str, Modality]) -> None:
+def _check_errors(estimator: BaseEncoder, objects: Objects | Store, modalities: dict[str, Modality]) -> None:
     """Raise TableError if some objects lack the errors that others have."""
+    if isinstance(objects, Store):
+        for reason in objects.without_errors.values():
+            raise TableError(reason)
+        return
     for name, modality in modalities.items():
         modality.check_errors(*_having(estimator, name, objects))
+
+
+def check_store(estimator: BaseEncoder, store: Store, learned: dict[str, Modality] | None) -> dict[str, Any]:
+    """Return what scikit-learn notes of the columns of a store; TableError if the estimator wants another one."""
+    names, wanted = list(store.modalities), list(learned or estimator._declarations())
+    if names != wanted:
+        raise TableError(f"{store} holds {', '.join(names)}, but {type(estimator).__name__} wants {', '.join(wanted)}.")
+    if learned is not None and learned != store.modalities:
+        raise TableError(
+            f"{store} was packed with other columns, bands or scalings than those of fit; pack the objects with "
+            f"modality=encoder.modalities_{'' if len(names) > 1 else f'[{names[0]!r}]'}."
+        )
+    if learned is None and getattr(estimator, estimator._measured) is not None:
+        for name, declared in estimator._declarations().items():
+            if declared not in (store.declared[name], store.modalities[name]):
+                raise TableError(f"{store} was packed with {store.declared[name]}, but declared is {declared}.")
+    rows = [m for m in store.modalities.values() if m.takes_rows and m.learned.arrays]
+    return {"n_features_in_": len(rows[0].grid())} if rows else {}
 
 
 def _having(estimator: BaseEncoder, name: str, objects: Objects) -> tuple[Sequence, Sequence[str]]:
@@ -222,7 +250,8 @@ def _finished(estimator: BaseEncoder, model: Model, stores: Stores, parts: Split
     held_out = parts.validation if len(parts.validation) else parts.train
     try:
         if getattr(estimator, "isometric", False):  # not where nothing is decoded, or distances mean that already
-            model = model.isometric(records_of(stores, parts.train[:LOOKED_AT]))
+            some = np.random.default_rng(model.seed).permutation(parts.train)[:LOOKED_AT]
+            model = model.isometric(records_of(stores, some))
         return model.with_correlation(records_of(stores, held_out[:LOOKED_AT]))
     except KeyboardInterrupt:
         warnings.warn(

@@ -17,7 +17,7 @@ from ..modalities import Modality, Objects
 from ..model import Model, Split
 from ..objectives import ALIGNMENTS
 from ..training import undisturbed
-from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class
+from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class, refuse_store
 from ._compat import Interval
 from ._docs import documented, multimodal_docstring
 from ._parameters import POSITIVE_INT, Bool, parameters
@@ -169,6 +169,7 @@ class MultimodalEncoder(BaseEncoder):
         model = self._ready()
         check_output(output)
         self._check_draws(n_draws)
+        refuse_store(X)
         names, rebuilt = self._check_modality(modality), []
         _check_list_of_dicts(X, "X")
         like = None if at is None else self._like(at, modality, len(X), f"X holds {len(X)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -98,7 +98,7 @@ class Modality(abc.ABC):
         With ``values=False`` only what a decoder needs is read: locations, bands and metadata.
         """
 
-    def read_all(self, objects: list, where: list[str], values: bool = True) -> list[Record]:
+    def read_all(self, objects: Sequence, where: Sequence[str], values: bool = True) -> list[Record]:
         """Return what `read` does of each object."""
         return [self.read(obj, place, values) for obj, place in zip(objects, where, strict=True)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
@@ -165,8 +165,8 @@ class Objective(nn.Module):
         modalities: dict[str, Any],
         networks: dict[str, Any],
         options: dict[str, Any],
-        stores: dict[str, Ragged],
-        held_out: dict[str, Ragged] | None,
+        stores: Mapping[str, Ragged],
+        held_out: Mapping[str, Ragged] | None,
         seed: int,
     ) -> tuple[Objective, list[dict[str, Any]]]:
         """Return the objective of stores by modality and the records of its fit, where `in_closed_form`."""
@@ -175,8 +175,8 @@ class Objective(nn.Module):
     def prepare(
         self,
         modalities: dict[str, Any],
-        stores: dict[str, Ragged],
-        held_out: dict[str, Ragged] | None,
+        stores: Mapping[str, Ragged],
+        held_out: Mapping[str, Ragged] | None,
         seed: int,
     ) -> None:
         """Learn before the first step of a fresh fit what needs no steps; `of_state` restores it later."""

@@ -18,7 +18,7 @@ are close to noise. R shares their variance among all entries, so that standardi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,8 +49,8 @@ class NoCore(nn.Module):
     def learn(
         self,
         modalities: dict[str, Any],
-        stores: dict[str, Ragged],
-        held_out: dict[str, Ragged] | None,
+        stores: Mapping[str, Ragged],
+        held_out: Mapping[str, Ragged] | None,
         weigh_errors: bool,
         seed: int,
     ) -> dict[str, float]:
@@ -103,8 +103,8 @@ class LinearCore(NoCore):
     def learn(
         self,
         modalities: dict[str, Any],
-        stores: dict[str, Ragged],
-        held_out: dict[str, Ragged] | None,
+        stores: Mapping[str, Ragged],
+        held_out: Mapping[str, Ragged] | None,
         weigh_errors: bool,
         seed: int,
     ) -> dict[str, float]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -145,8 +146,8 @@ class Denoising(Objective):
     def prepare(
         self,
         modalities: dict[str, Any],
-        stores: dict[str, Ragged],
-        held_out: dict[str, Ragged] | None,
+        stores: Mapping[str, Ragged],
+        held_out: Mapping[str, Ragged] | None,
         seed: int,
     ) -> None:
         """Learn the core, and let spreads begin at what it leaves over."""

@@ -8,6 +8,7 @@ they decode to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import torch
@@ -50,8 +51,8 @@ class FunctionalPCA(Objective):
         modalities: dict[str, Any],
         networks: dict[str, Any],
         options: dict[str, Any],
-        stores: dict[str, Ragged],
-        held_out: dict[str, Ragged] | None,
+        stores: Mapping[str, Ragged],
+        held_out: Mapping[str, Ragged] | None,
         seed: int,
     ) -> tuple[FunctionalPCA, list[dict[str, Any]]]:
         """Return the objective of stores by modality, of which there is one, and the history of its fit."""

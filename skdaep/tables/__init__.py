@@ -31,7 +31,7 @@ from ._metadata import (
     unit_of_metadata,
     values_of_metadata,
 )
-from ._nested import from_nested
+from ._nested import fields_of, from_nested
 from ._objects import as_objects, as_table, check_collection, each_object, is_numeric, is_tabular
 from ._points import read_draws, read_errors, read_points
 from ._roles import ALIASES, ASK, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
@@ -77,6 +77,7 @@ __all__ = [
     "dex_of",
     "distinct_labels",
     "each_object",
+    "fields_of",
     "find_column",
     "first_duplicate",
     "flattened",
