@@ -28,6 +28,7 @@ _HOMES = {
     "TableError": "exceptions",
     "DivergenceError": "exceptions",
     "DeviceError": "exceptions",
+    "RankError": "exceptions",
     "CorruptModelError": "exceptions",
     "DatasetError": "exceptions",
     "OutOfRangeWarning": "exceptions",

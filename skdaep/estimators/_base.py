@@ -21,7 +21,7 @@ from ..model import Model, Split
 from ..model.passes import TOKENS_PER_PASS, capacity
 from ..objectives import Objective
 from ..registry import register
-from ..training import SOLVERS, undisturbed
+from ..training import SOLVERS, Ranks, is_first, undisturbed
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
 from ._files import export_onnx, save
@@ -340,7 +340,7 @@ class BaseEncoder(
         if isinstance(max_iter, bool) or not (isinstance(max_iter, Integral) and max_iter >= 1):
             raise ValueError(f"max_iter={max_iter!r}: a positive int is needed.")
         Z = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
-        checkpoint = checkpoint_of(self, ".prior")
+        checkpoint = checkpoint_of(self, Ranks(), ".prior") if is_first() else None
         if checkpoint is not None:
             checkpoint.claim(model.seed, in_words(self, fit_prior_max_iter=max_iter), model.weights, Z)
         model, history = model.with_prior(Z, max_iter, checkpoint)
@@ -374,6 +374,10 @@ class BaseEncoder(
             A secret to sign the file with (HMAC-SHA256): ``load(path, key=...)`` then tells whether it was written by
             someone who knows it.
 
+        Notes
+        -----
+        Of several processes (:doc:`/guide/gpu`) the first one writes, and the others do not wait for it.
+
         Raises
         ------
         TypeError
@@ -383,7 +387,8 @@ class BaseEncoder(
             If `path` is a folder, a device or the like.
         """
         check_is_fitted(self)
-        save(self, path, ESTIMATORS, key)
+        if is_first():
+            save(self, path, ESTIMATORS, key)
 
     @undisturbed()
     def export_onnx(self, path):
@@ -412,7 +417,9 @@ class BaseEncoder(
         -----
         :doc:`/guide/onnx` tells what the inputs are and reads such a file in ten lines.
         """
-        export_onnx(self, self._ready(), path)
+        model = self._ready()
+        if is_first():
+            export_onnx(self, model, path)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "model_")

@@ -14,9 +14,18 @@ from sklearn.utils import check_random_state
 from ..diffusion.noise import Correlation
 from ..exceptions import InterruptedTrainingWarning
 from ..modalities import Modality, Record
-from ..model import CheckpointFile, Model, Split, Training, solve_model, train_model
+from ..model import (
+    CheckpointFile,
+    CheckpointOfFirst,
+    Model,
+    Split,
+    Training,
+    content_digest,
+    solve_model,
+    train_model,
+)
 from ..nn.autoencoder import Autoencoder
-from ..training import resolve_device
+from ..training import Ranks, join, ranks_on, resolve_device, several
 from ._callbacks import FitProgress
 from ._environment import environment
 from ._split import split
@@ -29,12 +38,13 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     """Return the attributes of an estimator that was fitted to X."""
     if "n_heads" in estimator.get_params(deep=False) and estimator.model_dim % estimator.n_heads:
         raise ValueError(f"model_dim={estimator.model_dim} is not divisible by n_heads={estimator.n_heads}.")
-    resolve_device(estimator.device)  # an unknown one is refused before anything is read
+    join()
+    ranks = ranks_on(resolve_device(estimator.device))  # an unknown one is refused before anything is read
     before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
     declared = estimator._declarations()
     objects, columns = estimator._objects_of_fit(X, before.modalities if before else None)
-    checkpoint = checkpoint_of(estimator)
-    seed = _seed(estimator, checkpoint)
+    checkpoint = checkpoint_of(estimator, ranks)
+    seed = ranks.first(_seed(estimator, checkpoint))
     parts = split(estimator, len(objects), groups, seed)
     modalities = before.modalities if before else _learned(estimator, declared, objects)
     if getattr(estimator, "error_weighting", False):  # not where nothing is decoded
@@ -48,8 +58,12 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     estimator._check_split(objects, parts, before is not None)
     model = estimator._prepared(model, records)
     n_done = 0
+    if ranks.count > 1:
+        ranks.check_same(content_digest([in_words(estimator), model.modalities, model.weights, records, parts]))
     if checkpoint is not None:
-        checkpoint.claim(seed, in_words(estimator), model.modalities, model.weights, records, parts)
+        checkpoint.claim(
+            seed, in_words(estimator, processes=ranks.count), model.modalities, model.weights, records, parts
+        )
         n_done = checkpoint.n_records
 
     noted = columns | {"_architecture": architecture, "environment_": environment(model.device)}
@@ -64,9 +78,11 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
         progress.tell(history)
     else:
         training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
-        progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
-        model, history = train_model(model, records, parts, training, progress, checkpoint)
-    fitted = noted | {"model_": _finished(estimator, model, records, parts)} | _told_by(history)
+        n_records = training.n_records(len(parts.train), ranks.count) - n_done
+        progress = FitProgress(estimator, n_records, X, y, fitted_so_far)
+        model, history = train_model(model, records, parts, training, progress, checkpoint, ranks)
+    model, history = ranks.first((_finished(estimator, model, records, parts), history))
+    fitted = noted | {"model_": model.using(**settings_of(estimator))} | _told_by(history)
     progress.end(fitted)
     if checkpoint is not None:
         checkpoint.remove()
@@ -79,10 +95,15 @@ def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
     return {"history_": history, "n_iter_": history[-1]["iteration"], "best_loss_": best}
 
 
-def checkpoint_of(estimator: BaseEncoder, suffix: str = "") -> CheckpointFile | None:
+def checkpoint_of(estimator: BaseEncoder, ranks: Ranks, suffix: str = "") -> CheckpointFile | None:
     """Return where the state of training is kept, if anywhere."""
     path = getattr(estimator, "checkpoint", None)  # not where nothing is trained
-    return None if path is None else CheckpointFile(os.fspath(path) + suffix, estimator.checkpoint_every)
+    if path is None:
+        return None
+    path = os.fspath(path) + suffix
+    file = None if ranks.rank else CheckpointFile(path, estimator.checkpoint_every)
+    identity, state = ranks.first(None if file is None else (file.identity, file.state))
+    return file or CheckpointOfFirst(path, identity, state)
 
 
 def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:
@@ -91,7 +112,8 @@ def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:
 
     apart = {"checkpoint", "checkpoint_every", "random_state", "verbose"}
     found = {k: v for k, v in estimator.get_params(deep=False).items() if k not in apart}
-    found |= {"device": str(resolve_device(estimator.device))} | further
+    device = resolve_device(estimator.device)
+    found |= {"device": device.type if several() else str(device)} | further  # each of several has one of its own
     words = {k: re.sub(r" at 0x\w+", "", repr(v)) for k, v in found.items()}  # of functions: not where they lie
     return {"estimator": type(estimator).__name__, "skdaep": skdaep.__version__} | words
 

@@ -6,9 +6,20 @@ fit, ``fitting`` trains and ``checkpoint`` keeps the state of that, ``state`` an
 scikit-learn, no astropy.
 """
 
-from .checkpoint import CheckpointFile
+from .checkpoint import CheckpointFile, CheckpointOfFirst, content_digest
 from .fitting import Split, Training, solve_model, train_model
 from .model import Codes, Model
 from .neighbors import NeighborModel
 
-__all__ = ["CheckpointFile", "Codes", "Model", "NeighborModel", "Split", "Training", "solve_model", "train_model"]
+__all__ = [
+    "CheckpointFile",
+    "CheckpointOfFirst",
+    "Codes",
+    "Model",
+    "NeighborModel",
+    "Split",
+    "Training",
+    "content_digest",
+    "solve_model",
+    "train_model",
+]

@@ -109,6 +109,31 @@ class CheckpointFile:
             self.path.unlink(missing_ok=True)
 
 
+class CheckpointOfFirst(CheckpointFile):
+    """The checkpoint of another process than the first one, which alone reads and writes the file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for errors.
+    identity, state : dict
+        What the first process found in it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], identity: dict[str, Any], state: dict[str, Any] | None):
+        self.path, self.done, self.identity, self.state = Path(path), False, identity, state
+
+    def due(self) -> bool:
+        """Return False: the first process tells when."""
+        return False
+
+    def keep(self, state: dict[str, Any]) -> None:
+        """Leave it to the first process."""
+
+    def remove(self) -> None:
+        """Leave it to the first process."""
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return identity and state."""
     try:

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..exceptions import RankError
 from ..modalities import Modality, Record
 from ..nn.batch import Batch, Ragged
 from ..objectives import Objective
-from ..training import Checkpoint, autocast, generator_of, resolve_precision, token_batches, train
+from ..training import Checkpoint, Ranks, autocast, generator_of, resolve_precision, token_batches, train
 from .model import Model
 from .passes import TOKENS_PER_PASS, collate
 
@@ -43,13 +44,13 @@ class Training:
     n_iter_no_change: int
     precision: str
 
-    def steps_per_record(self, n_objects: int) -> int:
-        """Return the steps between two records when training on so many objects."""
-        return int(min(max(STEPS_PER_RECORD, math.ceil(n_objects / self.batch_size)), self.max_iter))
+    def steps_per_record(self, n_objects: int, n_ranks: int = 1) -> int:
+        """Return the steps between two records when so many processes train on so many objects."""
+        return int(min(max(STEPS_PER_RECORD, math.ceil(n_objects / self.batch_size / n_ranks)), self.max_iter))
 
-    def n_records(self, n_objects: int) -> int:
+    def n_records(self, n_objects: int, n_ranks: int = 1) -> int:
         """Return the number of records if nothing stops training."""
-        return math.ceil(self.max_iter / self.steps_per_record(n_objects))
+        return math.ceil(self.max_iter / self.steps_per_record(n_objects, n_ranks))
 
 
 def train_model(
@@ -59,6 +60,7 @@ def train_model(
     training: Training,
     on_epoch_end: Callable[[dict[str, Any], Objective], bool] = lambda record, module: False,
     checkpoint: Checkpoint | None = None,
+    ranks: Ranks | None = None,
 ) -> tuple[Model, list[dict[str, Any]]]:
     """Return a trained model and the records of its training, which starts from the weights of `model`.
 
@@ -76,7 +78,10 @@ def train_model(
         Called with each record and the module with averaged weights; True stops training.
     checkpoint : Checkpoint or None
         Where the state of training is kept, and may come from.
+    ranks : Ranks or None
+        The processes that train the model, each with every so-manieth batch.
     """
+    ranks = ranks or Ranks()
     device = torch.device(model.device)
     dtype = resolve_precision(training.precision, device, training=True)
     stores = collate(model.modalities, [records[i] for i in split.train], device)
@@ -89,10 +94,10 @@ def train_model(
         objective.to(device)
     history = train(
         objective,
-        Batches(model.modalities, stores, split.train, training, model.seed, device),
+        Batches(model.modalities, stores, split.train, training, model.seed, device, ranks),
         max_iter=int(training.max_iter),
-        generator=generator_of(model.seed, device),
-        steps_per_record=training.steps_per_record(len(split.train)),
+        generator=generator_of(_seed_of(model.seed, ranks), device),
+        steps_per_record=training.steps_per_record(len(split.train), ranks.count),
         validation=validation,
         keep_start=objective.starts_solved,
         n_iter_no_change=training.n_iter_no_change,
@@ -102,8 +107,14 @@ def train_model(
         precision=lambda: autocast(device, dtype),
         on_epoch_end=on_epoch_end,
         checkpoint=checkpoint,
+        ranks=ranks,
     )
     return model.with_weights(objective.eval()), history
+
+
+def _seed_of(seed: int, ranks: Ranks) -> int:
+    """Return a seed that no other process has; the first has the seed itself."""
+    return seed + (ranks.rank << 32)
 
 
 def _lengths(stores: dict[str, Ragged], max_points: int | None) -> NDArray[Any]:
@@ -128,7 +139,10 @@ def solve_model(model: Model, records: Sequence[dict[str, Record]], split: Split
 
 
 class Batches:
-    """Endless epochs of training batches, each a new shuffle and new random subsets of points."""
+    """Endless epochs of training batches, each a new shuffle and new random subsets of points.
+
+    Of several processes, all of which shuffle alike, each gets every so-manieth batch.
+    """
 
     def __init__(
         self,
@@ -138,14 +152,22 @@ class Batches:
         training: Training,
         seed: int,
         device: torch.device,
+        ranks: Ranks | None = None,
     ):
         self.modalities, self.stores, self.names, self.device = modalities, stores, names, device
+        self.ranks = ranks or Ranks()
         self.max_points = training.max_points
         self.lengths = _lengths(stores, self.max_points)
         self.budget = _budget(self.lengths, training.batch_size)
         self.rng = np.random.default_rng([seed, 1])
-        self.generator = generator_of(seed + 2, device)
+        self.generator = generator_of(_seed_of(seed + 2, self.ranks), device)
         self._begin_epoch()
+        if self.ranks.count > len(self.epoch):
+            raise RankError(
+                f"{self.ranks.count} processes, but the {len(names)} objects to train on make {len(self.epoch)} "
+                f"batches of batch_size={training.batch_size}: some would have nothing to do. Start fewer processes, "
+                f"or make batch_size smaller."
+            )
 
     def _begin_epoch(self) -> None:
         self.shuffled_from, self.n_given = self.rng.bit_generator.state, 0
@@ -155,12 +177,15 @@ class Batches:
         return self
 
     def __next__(self) -> tuple[dict[str, Batch], list[int]]:
-        if self.n_given == len(self.epoch):
-            self._begin_epoch()
-        index = self.epoch[self.n_given]
-        self.n_given += 1
+        index = [self._next() for _ in range(self.ranks.count)][self.ranks.rank]
         on_device = torch.from_numpy(index).to(self.device)
         return {k: self._batch(k, on_device) for k in self.stores}, self.names[index].tolist()
+
+    def _next(self) -> NDArray[Any]:
+        if self.n_given == len(self.epoch):
+            self._begin_epoch()
+        self.n_given += 1
+        return self.epoch[self.n_given - 1]
 
     def state(self) -> dict[str, Any]:
         """Return what the batches to come depend on."""

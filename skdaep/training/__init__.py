@@ -2,16 +2,22 @@
 
 from .batches import token_batches
 from .loop import SOLVERS, Checkpoint, train
+from .ranks import Ranks, is_first, join, ranks_on, several
 from .runtime import autocast, generator_of, resolve_device, resolve_precision, seeded, undisturbed
 
 __all__ = [
     "SOLVERS",
     "Checkpoint",
+    "Ranks",
     "autocast",
     "generator_of",
+    "is_first",
+    "join",
+    "ranks_on",
     "resolve_device",
     "resolve_precision",
     "seeded",
+    "several",
     "token_batches",
     "train",
     "undisturbed",
