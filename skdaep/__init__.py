@@ -31,6 +31,7 @@ _HOMES = {
     "RankError": "exceptions",
     "CorruptModelError": "exceptions",
     "DatasetError": "exceptions",
+    "LevelOnlyWarning": "exceptions",
     "OutOfRangeWarning": "exceptions",
     "UnusedColumnWarning": "exceptions",
     "UnverifiedDownloadWarning": "exceptions",

@@ -31,6 +31,7 @@ ROOMS = {
     "calibration": {"exceptions", "tables", "metrics"},
     "plotting": {"exceptions", "tables", "metrics"},
     "datasets": {"exceptions", "storage", "tables"},
+    "__main__": {"skdaep", "exceptions", "storage", "tables"},
     "estimators": {
         *("skdaep", "registry", "exceptions", "tables", "modalities", "nn", "diffusion", "objectives", "training"),
         *("model", "metrics"),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from sklearn.callback import CallbackSupportMixin
-
 from ..training import is_first
+from ._compat import CallbackSupportMixin
 
 __all__ = ["CallbackSupportMixin", "FitProgress"]
 

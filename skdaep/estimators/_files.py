@@ -57,17 +57,17 @@ def export_onnx(estimator, model: Model, path) -> None:
 def load(path, *, device=None, key=None):
     """Read an estimator written by its ``save``; nothing in the file is ever executed.
 
-    Checksums tell damage, not fraud: whoever forges a file writes its checksums, too. What a forged file can do is to
-    give wrong numbers; it can neither run code nor take more memory than its size warrants. A `key` tells who wrote it.
+    Checksums detect damage but not forgery. A forged file can give wrong numbers, but it can neither run code nor take
+    more memory than its size justifies. A `key` verifies who wrote the file.
 
     Parameters
     ----------
     path : str or Path
         The file.
     device : str, default=None
-        Replaces the estimator's parameter `device`, for a model trained where there was another one.
+        Device to use instead of the estimator's own, for a model that was trained on another machine.
     key : str or bytes, default=None
-        The secret given to ``save``. A file that was not signed with it is refused before anything in it is looked at.
+        The secret given to ``save``. A file that was not signed with it is refused before anything else is read.
 
     Returns
     -------
@@ -77,8 +77,8 @@ def load(path, *, device=None, key=None):
     Raises
     ------
     CorruptModelError
-        If the file is damaged, incomplete, of another format, not signed with `key`, or says what cannot be; the
-        message says where.
+        If the file is damaged, incomplete, inconsistent, of another format, or not signed with `key`. The message says
+        where.
     DeviceError
         If the model's device does not exist on this machine.
     """

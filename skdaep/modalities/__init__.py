@@ -1,5 +1,6 @@
 """Modalities: the translator between tables, arrays, batches and tokens. OPEN: one file per geometry."""
 
+from ..tables import Objects
 from ._base import Modality, Tokenizer
 from ._image import Image
 from ._inlet import Inlet, Input
@@ -18,6 +19,7 @@ __all__ = [
     "Inlet",
     "Input",
     "Modality",
+    "Objects",
     "Photometry",
     "Record",
     "Separations",

@@ -42,8 +42,12 @@ class Modality(abc.ABC):
     geometry: ClassVar[Geometry]
     #: whether rows of a 2-D array are objects too
     takes_rows = False
+    #: whether objects are Tables, which may come as `FlatTables`
+    takes_tables = False
     #: whether decoded objects have one shape, so that many are given as one array
     stacks = False
+    #: whether locations are times, along which what varies may come again: not phases
+    is_over_time = False
     #: of two location axes the column of the second, for each of whose values a display draws a curve along the first
     second_axis: str | None = None
 
@@ -108,6 +112,7 @@ class Modality(abc.ABC):
             observed = np.concatenate([r.observed for r in records])
             points = {k: v[observed] for k, v in points.items()}
             lengths = np.bincount(np.repeat(np.arange(len(records)), lengths)[observed], minlength=len(records))
+        points["band"] = points["band"].astype(np.uint8 if self.n_bands <= 256 else np.int64)
         return Ragged(
             {k: torch.from_numpy(v) for k, v in points.items()},
             {k: torch.from_numpy(np.array([getattr(r, k) for r in records])) for k in OBJECTS},
@@ -146,6 +151,11 @@ class Modality(abc.ABC):
     @abc.abstractmethod
     def grid(self) -> Any:
         """Return the object without values on which `inverse_transform` decodes by default."""
+
+    @property
+    def n_bands(self) -> int:
+        """Number of bands seen in fit, 1 where there are none."""
+        return self.separations().n_bands if self.geometry.separations else 1
 
     def typical_error(self) -> float | None:
         """Return the median measurement error in scaled values; None if there are none."""

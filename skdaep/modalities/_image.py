@@ -42,18 +42,19 @@ class LearnedImage:
 class Image(Modality):
     """Declare a modality of images of one size: arrays ``(n, H, W)`` or ``(n, H, W, C)``, or a list of them.
 
-    A point is a square patch. A patch with a pixel that is NaN (or masked, in an `~astropy.nddata.NDData`) is not
-    observed. The unit of the first image, if it has one, is that of fit: others are converted to it, images without one
-    are in it already, and what is decoded are plain arrays in it. The uncertainty of an NDData is not used.
+    A point is a square patch. A patch with a NaN pixel (or a masked one, in an `~astropy.nddata.NDData`) is not
+    observed. The unit of the first image, if it has one, is that of fit. Other images are converted to it, and images
+    without a unit are assumed to be in it. Decoded images are plain arrays in it. The uncertainty of an NDData is not
+    used.
 
     Parameters
     ----------
     patch_size : int, default=4
-        Side of a patch in pixels; must divide height and width.
+        Side length of a patch in pixels; must divide height and width.
     flips : bool, default=True
-        Whether training shows each image at random as it is or mirrored left to right, top to bottom or both.
+        Whether training mirrors images at random: left to right, top to bottom, both or not.
     learned : LearnedImage or None, default=None
-        What `learn` found; not for the user to give.
+        What `learn` found. Do not set it yourself.
 
     Examples
     --------

@@ -19,7 +19,6 @@ from skdaep.estimators._split import split
 from skdaep.exceptions import RankError
 from skdaep.model import Training
 from skdaep.model.fitting import Batches, _seed_of
-from skdaep.model.passes import collate
 from skdaep.training import Ranks, generator_of, train
 
 SCRIPT = Path(__file__).with_name("two_ranks.py")
@@ -80,16 +79,17 @@ def test_the_losses_are_those_of_one_process_with_both_batches(run):
     _, (found, _), _, _ = run
     X = np.random.default_rng(0).normal(size=(20, 12)).cumsum(1)
     small = dict(core=None, model_dim=16, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, batch_size=4)
+    small |= {"solver": "adamw", "n_iter_no_change": 100}
     encoder = skdaep.DAEPEncoder(**small, max_iter=1, random_state=0).fit(X)
     model, cpu = encoder.model_, torch.device("cpu")
-    records = model.read([{"sequence": x} for x in X])
+    objects, _ = encoder._objects_of_fit(X, None)
     kept = split(encoder, 20, None, model.seed)
     training = Training(**{f.name: getattr(encoder, f.name) for f in fields(Training)})
-    stores = collate(model.modalities, [records[i] for i in kept.train], cpu)
+    stores = encoder._stores(model, objects)
     batches = [Batches(model.modalities, stores, kept.train, training, model.seed, cpu, Rank(i)) for i in range(2)]
     both = Both(model.build(), [generator_of(_seed_of(model.seed, Rank(i)), cpu) for i in range(2)])
     pairs = (((a, b), [*m, *n]) for (a, m), (b, n) in zip(*batches, strict=True))
-    history = train(both, pairs, max_iter=20, generator=generator_of(0, cpu), steps_per_record=1)
+    history = train(both, pairs, max_iter=20, generator=generator_of(0, cpu), steps_per_record=1, solver="adamw")
     losses = [[record["loss"] for record in h] for h in (history, found["whole"]["history"])]
     assert len(losses[0]) == len(losses[1]) == 20
     np.testing.assert_allclose(*losses, rtol=0, atol=1e-4)
@@ -102,14 +102,14 @@ def test_the_first_process_writes_files_and_tells_of_progress(run):
 
 
 def test_all_stop_together_when_one_is_interrupted_and_go_on_from_one_checkpoint(run):
-    _, found, _, _ = run
+    folder, found, _, _ = run
     assert found[0]["interrupted"] == found[1]["interrupted"]
     assert 0 < found[0]["interrupted"]["n_iter"] < 20
     assert "Training interrupted after" in found[0]["interrupted"]["said"][0]
     for each in found:
         assert each["kept"] > 0
         assert each["resumed"] == found[0]["whole"]
-    assert not found[1]["checkpoint_left"]
+    assert not (folder / "fit.ckpt").exists()
 
 
 def test_a_loss_that_is_not_finite_in_one_is_an_error_in_all(run):
