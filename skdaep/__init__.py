@@ -31,6 +31,7 @@ _HOMES = {
     "TableError": "exceptions",
     "DivergenceError": "exceptions",
     "DeviceError": "exceptions",
+    "RankError": "exceptions",
     "CorruptModelError": "exceptions",
     "CorruptStoreError": "exceptions",
     "DatasetError": "exceptions",

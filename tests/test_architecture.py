@@ -32,6 +32,7 @@ ROOMS = {
     "catalogs": {"exceptions", "tables", "training", "estimators"},
     "plotting": {"exceptions", "tables", "metrics"},
     "datasets": {"exceptions", "storage", "tables"},
+    "__main__": {"skdaep", "exceptions", "storage", "tables"},
     "estimators": {
         *("skdaep", "registry", "exceptions", "tables", "modalities", "nn", "diffusion", "objectives", "training"),
         *("model", "metrics"),

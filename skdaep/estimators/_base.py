@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from numbers import Integral
@@ -25,11 +26,11 @@ from ..model.stores import joined as joined_stores
 from ..objectives import Objective
 from ..registry import register
 from ..tables import FlatTables
-from ..training import SOLVERS, portions, undisturbed
+from ..training import SOLVERS, Ranks, is_first, portions, undisturbed
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
 from ._files import export_onnx, save
-from ._fitting import check_store, checkpoint_of, in_words, learn, network_parameters, settings_of
+from ._fitting import check_store, checkpoint_of, in_words, learn, network_parameters, ranks_of, settings_of
 from ._labels import PredictorMixin
 from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, WEIGHT, Bool, PositiveInt, declare, parameters
 
@@ -171,8 +172,9 @@ class BaseEncoder(
         ValueError
             If there are no labels to learn from, and `supervised_weight` is above 0.
         """
-        with checkpoint_of(self) as checkpoint:
-            self._become(learn(self, X, y, groups, checkpoint))
+        ranks = ranks_of(self)  # an unknown device is refused before anything is read
+        with checkpoint_of(self, ranks) as checkpoint:
+            self._become(learn(self, X, y, groups, checkpoint, ranks))
         return self
 
     def _become(self, fitted: dict[str, Any]) -> None:
@@ -390,7 +392,9 @@ class BaseEncoder(
         if isinstance(max_iter, bool) or not (isinstance(max_iter, Integral) and max_iter >= 1):
             raise ValueError(f"max_iter={max_iter!r}: a positive int is needed.")
         Z = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
-        with checkpoint_of(self, ".prior") as checkpoint:
+        # With several processes each learns the same, and the first one keeps the state.
+        keeping = checkpoint_of(self, Ranks(), ".prior") if is_first() else contextlib.nullcontext()
+        with keeping as checkpoint:
             if checkpoint is not None:
                 checkpoint.claim(model.seed, in_words(self, fit_prior_max_iter=max_iter), model.weights, Z)
             model, history = model.with_prior(Z, max_iter, checkpoint)
@@ -421,6 +425,10 @@ class BaseEncoder(
         key : str or bytes, default=None
             A secret that signs the file (HMAC-SHA256). ``load(path, key=...)`` then verifies that the writer knew it.
 
+        Notes
+        -----
+        Of several processes (:doc:`/guide/gpu`) the first one writes, and the others do not wait for it.
+
         Raises
         ------
         TypeError
@@ -430,7 +438,8 @@ class BaseEncoder(
             If `path` is a folder, a device or the like.
         """
         check_is_fitted(self)
-        save(self, path, ESTIMATORS, key)
+        if is_first():
+            save(self, path, ESTIMATORS, key)
 
     @undisturbed()
     def export_onnx(self, path):
@@ -459,7 +468,9 @@ class BaseEncoder(
         -----
         :doc:`/guide/onnx` tells what the inputs are and reads such a file in ten lines.
         """
-        export_onnx(self, self._ready(), path)
+        model = self._ready()
+        if is_first():
+            export_onnx(self, model, path)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "model_")

@@ -7,7 +7,7 @@ import inspect
 import os
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,20 @@ from sklearn.utils import check_random_state
 from ..diffusion.noise import Correlation
 from ..exceptions import InterruptedTrainingWarning, TableError
 from ..modalities import Modality, Objects
-from ..model import CheckpointFile, Model, Split, Store, Training, solve_model, train_model
+from ..model import (
+    CheckpointFile,
+    CheckpointOfFirst,
+    Model,
+    Split,
+    Store,
+    Training,
+    content_digest,
+    solve_model,
+    train_model,
+)
 from ..model.stores import Stores, arrays_of, has, records_of
 from ..nn.autoencoder import Autoencoder
-from ..training import resolve_device
+from ..training import Ranks, join, ranks_on, resolve_device, several
 from ._advice import LEAST, TELLING, warn_if_short, warn_of_levels
 from ._callbacks import FitProgress
 from ._environment import environment
@@ -34,7 +44,7 @@ if TYPE_CHECKING:
 LOOKED_AT = 1024
 
 
-def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | None) -> dict[str, Any]:
+def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | None, ranks: Ranks) -> dict[str, Any]:
     """Return the attributes of an estimator that was fitted to X; `checkpoint` keeps the state of that, if any."""
     if "n_heads" in estimator.get_params(deep=False) and estimator.model_dim % estimator.n_heads:
         raise ValueError(f"model_dim={estimator.model_dim} is not divisible by n_heads={estimator.n_heads}.")
@@ -44,7 +54,6 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
             f"{type(estimator).__name__} requires y to be passed, but the target y is None: with "
             f"supervised_weight={estimator.supervised_weight:g} it learns from labels. Pass some, or set it to 0."
         )
-    resolve_device(estimator.device)  # an unknown one is refused before anything is read
     before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
     declared = estimator._declarations()
     stored = isinstance(X, Store)
@@ -52,7 +61,7 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
         objects, columns = X, check_store(estimator, X, before.modalities if before else None)
     else:
         objects, columns = estimator._objects_of_fit(X, before.modalities if before else None)
-    seed = _seed(estimator, checkpoint)
+    seed = ranks.first(_seed(estimator, checkpoint))
     parts = split(estimator, len(objects), groups, seed)
     known = before.modalities if before else X.modalities if stored else None
     modalities = known or _learned(estimator, declared, objects)
@@ -74,10 +83,13 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
     estimator._check_split(has(stores), parts, before is not None)
     model = estimator._prepared(model, stores)
     n_done = 0
+    data = (model.modalities, model.weights, model.targets, model.head, labels)
+    data = (*data, X.checksums if stored else arrays_of(stores), parts, groups)
+    if ranks.count > 1:
+        ranks.check_same(content_digest([in_words(estimator), *data]))
     if checkpoint is not None:
-        data = X.checksums if stored else arrays_of(stores)
-        known = (model.modalities, model.weights, model.targets, model.head, labels)
-        checkpoint.claim(seed, in_words(estimator), *known, data, parts, groups)
+        words = in_words(estimator, processes=ranks.count)
+        checkpoint.claim(seed, words, *data)
         n_done = checkpoint.n_records
 
     noted = columns | {"_architecture": architecture, "environment_": environment(model.device)}
@@ -92,11 +104,13 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
         progress.tell(history)
     else:
         training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
-        progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
+        n_records = training.n_records(len(parts.train), ranks.count) - n_done
+        progress = FitProgress(estimator, n_records, X, y, fitted_so_far)
         places = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-        model, history = train_model(model, stores, parts, training, progress, checkpoint, labels, places)
+        model, history = train_model(model, stores, parts, training, progress, checkpoint, labels, places, ranks)
         warn_if_short(history, estimator.max_iter)
-    fitted = noted | {"model_": _finished(estimator, model, stores, parts)} | _told_by(history)
+    model, history = ranks.first((_finished(estimator, model, stores, parts), history))
+    fitted = noted | {"model_": model.using(**settings_of(estimator))} | _told_by(history)
     progress.end(fitted)
     if estimator.objective_class.in_closed_form or len(history) >= TELLING:
         others = parts.validation if len(parts.validation) >= LEAST else np.append(parts.validation, parts.train)
@@ -110,12 +124,24 @@ def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
     return {"history_": history, "n_iter_": history[-1]["iteration"], "best_loss_": best}
 
 
-def checkpoint_of(estimator: BaseEncoder, suffix: str = "") -> contextlib.AbstractContextManager[CheckpointFile | None]:
-    """Return a context that yields where the state of training is kept, if anywhere."""
+def ranks_of(estimator: BaseEncoder) -> Ranks:
+    """Return the processes that fit the estimator, of which `torchrun` may have started this one."""
+    join()
+    return ranks_on(resolve_device(estimator.device))
+
+
+@contextlib.contextmanager
+def checkpoint_of(estimator: BaseEncoder, ranks: Ranks, suffix: str = "") -> Iterator[CheckpointFile | None]:
+    """Yield where the state of training is kept, if anywhere; the first process alone reads and writes the file."""
     path = getattr(estimator, "checkpoint", None)  # not where nothing is trained
     if path is None:
-        return contextlib.nullcontext()
-    return CheckpointFile.held(os.fspath(path) + suffix, estimator.checkpoint_every)
+        yield None
+    elif ranks.rank:
+        yield CheckpointOfFirst(os.fspath(path), *ranks.first(None))
+    else:
+        with CheckpointFile.held(os.fspath(path) + suffix, estimator.checkpoint_every) as checkpoint:
+            ranks.first((checkpoint.identity, checkpoint.state, checkpoint.n_records))
+            yield checkpoint
 
 
 def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:
@@ -124,7 +150,8 @@ def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:
 
     apart = {"checkpoint", "checkpoint_every", "random_state", "verbose"}
     found = {k: v for k, v in estimator.get_params(deep=False).items() if k not in apart}
-    found |= {"device": str(resolve_device(estimator.device))} | further
+    device = resolve_device(estimator.device)
+    found |= {"device": device.type if several() else str(device)} | further  # each of several has one of its own
     words = {k: re.sub(r" at 0x\w+", "", repr(v)) for k, v in found.items()}  # of functions: not where they lie
     return {"estimator": type(estimator).__name__, "skdaep": skdaep.__version__} | words
 

@@ -7,7 +7,7 @@ fit, ``stores`` and ``folder`` hold what was read, ``fitting`` trains and ``chec
 scikit-learn, no astropy.
 """
 
-from .checkpoint import CheckpointFile
+from .checkpoint import CheckpointFile, CheckpointOfFirst, content_digest
 from .fitting import Split, Training, solve_model, train_model
 from .folder import Store
 from .model import Codes, Model
@@ -15,12 +15,14 @@ from .neighbors import NeighborModel
 
 __all__ = [
     "CheckpointFile",
+    "CheckpointOfFirst",
     "Codes",
     "Model",
     "NeighborModel",
     "Split",
     "Store",
     "Training",
+    "content_digest",
     "solve_model",
     "train_model",
 ]

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..exceptions import RankError
 from ..modalities import Modality
 from ..nn.batch import Batch
 from ..objectives import Labelled, Objective, Supervised
 from ..training import (
     Checkpoint,
+    Ranks,
     autocast,
     check_like,
     check_whole,
@@ -61,19 +63,19 @@ class Training:
     precision: str
     supervised_weight: float = 0.0
 
-    def steps_per_record(self, n_objects: int) -> int:
-        """Return the steps between two records when training on so many objects."""
-        return int(min(max(STEPS_PER_RECORD, math.ceil(n_objects / self.batch_size)), self.max_iter))
+    def steps_per_record(self, n_objects: int, n_ranks: int = 1) -> int:
+        """Return the steps between two records when so many processes train on so many objects."""
+        return int(min(max(STEPS_PER_RECORD, math.ceil(n_objects / self.batch_size / n_ranks)), self.max_iter))
 
-    def n_records(self, n_objects: int) -> int:
+    def n_records(self, n_objects: int, n_ranks: int = 1) -> int:
         """Return the number of records if nothing stops training."""
-        return math.ceil(self.max_iter / self.steps_per_record(n_objects))
+        return math.ceil(self.max_iter / self.steps_per_record(n_objects, n_ranks))
 
-    def patience(self, n_objects: int) -> int:
+    def patience(self, n_objects: int, n_ranks: int = 1) -> int:
         """Return the number of records without a better validation loss after which training stops."""
         if self.n_iter_no_change != "auto":
             return int(self.n_iter_no_change)
-        return max(LEAST_PATIENCE, math.ceil(PATIENCE * self.n_records(n_objects)))
+        return max(LEAST_PATIENCE, math.ceil(PATIENCE * self.n_records(n_objects, n_ranks)))
 
 
 def train_model(
@@ -85,6 +87,7 @@ def train_model(
     checkpoint: Checkpoint | None = None,
     labels: NDArray[Any] | None = None,
     groups: NDArray[Any] | None = None,
+    ranks: Ranks | None = None,
 ) -> tuple[Model, list[dict[str, Any]]]:
     """Return a trained model and the records of its training, which starts from the weights of `model`.
 
@@ -107,7 +110,10 @@ def train_model(
         What the head of `model` is to predict, standardised, NaN where unknown.
     groups : ndarray of int, shape (n_objects,), or None
         Which objects are of one thing; None: each for itself.
+    ranks : Ranks or None
+        The processes that train the model, each with every so-manieth batch.
     """
+    ranks = ranks or Ranks()
     device = torch.device(model.device)
     dtype = resolve_precision(training.precision, device, training=True)
     groups = np.arange(len(next(iter(stores.values())))) if groups is None else groups
@@ -127,19 +133,20 @@ def train_model(
         trained = Supervised(objective, model.revived_head(), training.supervised_weight)
     history = train(
         trained,
-        Batches(model.modalities, stores, split.train, training, model.seed, device, known),
+        Batches(model.modalities, stores, split.train, training, model.seed, device, known, ranks),
         max_iter=int(training.max_iter),
-        generator=generator_of(model.seed, device),
-        steps_per_record=training.steps_per_record(len(split.train)),
+        generator=generator_of(_seed_of(model.seed, ranks), device),
+        steps_per_record=training.steps_per_record(len(split.train), ranks.count),
         validation=validation,
         keep_start=objective.starts_solved,
-        n_iter_no_change=training.patience(len(split.train)),
+        n_iter_no_change=training.patience(len(split.train), ranks.count),
         solver=training.solver,
         learning_rate_init=training.learning_rate_init,
         weight_decay=training.weight_decay,
         precision=lambda: autocast(device, dtype),
         on_epoch_end=on_epoch_end,
         checkpoint=checkpoint,
+        ranks=ranks,
     )
     return model.with_weights(trained.eval()), history
 
@@ -149,6 +156,11 @@ def with_labels(
 ) -> dict[str, Batch] | Labelled:
     """Return batches of the objects of `names` as their loss takes them: with labels, if those are learned."""
     return batches if labels is None else Labelled(batches, labels[torch.from_numpy(names).to(labels.device)])
+
+
+def _seed_of(seed: int, ranks: Ranks) -> int:
+    """Return a seed that no other process has; the first has the seed itself."""
+    return seed + (ranks.rank << 32)
 
 
 def home_of(stores: Stores) -> torch.device:
@@ -179,7 +191,8 @@ def solve_model(model: Model, stores: Stores, split: Split) -> tuple[Model, list
 class Batches:
     """Endless epochs of training batches, each a new shuffle and new random subsets of points.
 
-    Of the objects of `stores` those of `names` are trained on.
+    Of the objects of `stores` those of `names` are trained on. Of several processes, all of which shuffle alike, each
+    gets every so-manieth batch.
     """
 
     def __init__(
@@ -191,14 +204,22 @@ class Batches:
         seed: int,
         device: torch.device,
         labels: torch.Tensor | None = None,
+        ranks: Ranks | None = None,
     ):
         self.modalities, self.stores, self.names, self.device = modalities, stores, names, device
-        self.max_points, self.home, self.labels = training.max_points, home_of(stores), labels
+        self.labels, self.ranks = labels, ranks or Ranks()
+        self.max_points, self.home = training.max_points, home_of(stores)
         self.lengths = _lengths(stores, self.max_points)[names]
         self.budget = _budget(self.lengths, training.batch_size)
         self.rng = np.random.default_rng([seed, 1])
-        self.generator = generator_of(seed + 2, self.home)
+        self.generator = generator_of(_seed_of(seed + 2, self.ranks), self.home)
         self._begin_epoch()
+        if self.ranks.count > len(self.epoch):
+            raise RankError(
+                f"{self.ranks.count} processes, but the {len(names)} objects to train on make {len(self.epoch)} "
+                f"batches of batch_size={training.batch_size}: some would have nothing to do. Start fewer processes, "
+                f"or make batch_size smaller."
+            )
 
     def _begin_epoch(self) -> None:
         self.shuffled_from, self.n_given = self.rng.bit_generator.state, 0
@@ -208,13 +229,16 @@ class Batches:
         return self
 
     def __next__(self) -> tuple[dict[str, Batch] | Labelled, list[int]]:
-        if self.n_given == len(self.epoch):
-            self._begin_epoch()
-        names = self.names[self.epoch[self.n_given]]
-        self.n_given += 1
+        names = self.names[[self._next() for _ in range(self.ranks.count)][self.ranks.rank]]
         index = torch.from_numpy(names).to(self.home)
         batches = {k: self._batch(k, index) for k in self.stores}
         return with_labels(batches, self.labels, names), names.tolist()
+
+    def _next(self) -> NDArray[Any]:
+        if self.n_given == len(self.epoch):
+            self._begin_epoch()
+        self.n_given += 1
+        return self.epoch[self.n_given - 1]
 
     def state(self) -> dict[str, Any]:
         """Return what the batches to come depend on."""

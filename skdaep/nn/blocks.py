@@ -79,7 +79,7 @@ def where_needed(observed: Tensor) -> Tensor | None:
 
     An exported graph cannot branch on what is observed: it always has the mask.
     """
-    return observed if torch.compiler.is_exporting() or not observed.all() else None
+    return observed if torch.compiler.is_compiling() or not observed.all() else None
 
 
 class FeedForward(nn.Sequential):

@@ -95,7 +95,7 @@ class PerceiverEncoder(nn.Module):
         x, seen = self.norms[name](tokens), observed  # (B, L, W), once for all blocks
         if self.first is not None:
             reader, norm, present = self.first[name], self.first_norms[name], observed.any(1)
-            if torch.compiler.is_exporting():  # no choice of rows by data: who lacks it reads padding, for nothing
+            if torch.compiler.is_compiling():  # no choice of rows by data: who lacks it reads padding, for nothing
                 x = norm(reader(x, observed | ~present[:, None])).masked_fill(~present[:, None, None], 0)
             elif present.all():
                 x = norm(reader(x, observed))  # (B, H, W)

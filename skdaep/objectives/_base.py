@@ -288,7 +288,7 @@ class Objective(nn.Module):
 def encode_each(autoencoder: Autoencoder, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
     """Return the encodings of each modality alone (B, M, K, D), 0 where there is none, and which there are (B, M)."""
     present = torch.stack([batch.present for batch in batches.values()], 1)
-    if torch.compiler.is_exporting():  # no choice of rows by data: what is absent is encoded, and left out
+    if torch.compiler.is_compiling():  # no choice of rows by data: what is absent is encoded, and left out
         each = torch.stack([autoencoder.encode({name: batch}) for name, batch in batches.items()], 1)
         return each.masked_fill(~present[:, :, None, None], 0), present
     alone = {}

@@ -142,7 +142,7 @@ class LinearCore(NoCore):
     ) -> Tensor:
         """Return scores plus the gated correction by the Perceiver, which sees the scores as one more token."""
         batch = batches[self.name]
-        points = batch if torch.compiler.is_exporting() else Points.of(batch)
+        points = batch if torch.compiler.is_compiling() else Points.of(batch)
         further = self.token(_scores(self.basis, points, generator) / _deviations(self.basis))
         learned = autoencoder.encode(batches, {self.name: further[:, None]})
         z = _scores(self.entries, points, generator) / self._unit() + self.gate * learned.flatten(1)
