@@ -10,12 +10,14 @@ import warnings
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
 from ..diffusion.noise import Correlation
 from ..exceptions import InterruptedTrainingWarning
 from ..modalities import Modality, Record
-from ..model import CheckpointFile, Model, Training, solve_model, train_model
+from ..model import CheckpointFile, Model, Training, check_memory, solve_model, train_model
 from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
 from ._callbacks import FitProgress
@@ -44,6 +46,9 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
     if before:
         _check_resumes(estimator, architecture)
         model = model.with_weights(before.live())
+    training = training_of(estimator)
+    lengths = np.array([[m.n_points(o[k]) if k in o else 0 for k, m in modalities.items()] for o in objects])
+    check_memory(modalities, lengths, model.shapes(), training, torch.device(model.device))
     records = model.read(objects, lambda i, name: estimator._name_in_errors("X", i, name))
     estimator._check_split(objects, parts, before is not None)
     model = estimator._prepared(model, records)
@@ -58,12 +63,11 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
         so_far = model.with_weights(module)  # a copy: training goes on changing that module
         return noted | {"model_": so_far} | _told_by(history)
 
-    if estimator.objective_class.in_closed_form:
+    if training is None:
         progress = FitProgress(estimator, 0, X, y, fitted_so_far)
         model, history = solve_model(model, records, parts)
         progress.tell(history)
     else:
-        training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
         progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
         model, history = train_model(model, records, parts, training, progress, checkpoint)
     held_out = parts.validation if len(parts.validation) else parts.train
@@ -76,6 +80,13 @@ def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what an estimator tells of its training."""
     best = min(r["validation_loss"] if "validation_loss" in r else r["loss"] for r in history)
     return {"history_": history, "n_iter_": history[-1]["iteration"], "best_loss_": best}
+
+
+def training_of(estimator: BaseEncoder) -> Training | None:
+    """Return how the networks are trained; None if the objective is solved in closed form."""
+    if estimator.objective_class.in_closed_form:
+        return None
+    return Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
 
 
 def checkpoint_of(estimator: BaseEncoder, suffix: str = "") -> contextlib.AbstractContextManager[CheckpointFile | None]:

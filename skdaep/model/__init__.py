@@ -2,13 +2,24 @@
 
 ``model`` has the model itself, made of its parts: ``passes`` runs the networks over many objects, ``draws`` says where
 randomness comes from, ``correlation`` and ``prior`` are learned after training, ``neighbors`` answers from objects of
-fit, ``fitting`` trains and ``checkpoint`` keeps the state of that, ``state`` and ``files`` keep models. No
-scikit-learn, no astropy.
+fit, ``memory`` tells whether a fit has room, ``fitting`` trains, ``checkpoint`` keeps the state of that, ``state`` and
+``files`` keep models. No scikit-learn, no astropy.
 """
 
 from .checkpoint import CheckpointFile
 from .fitting import Split, Training, solve_model, train_model
+from .memory import check_memory
 from .model import Codes, Model
 from .neighbors import NeighborModel
 
-__all__ = ["CheckpointFile", "Codes", "Model", "NeighborModel", "Split", "Training", "solve_model", "train_model"]
+__all__ = [
+    "CheckpointFile",
+    "Codes",
+    "Model",
+    "NeighborModel",
+    "Split",
+    "Training",
+    "check_memory",
+    "solve_model",
+    "train_model",
+]
