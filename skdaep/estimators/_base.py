@@ -147,6 +147,10 @@ class BaseEncoder(
             If an object cannot be used; the message names it and the column.
         DivergenceError
             If training meets a loss that is not finite; the message names the objects of the batch.
+        MemoryError
+            If objects or a step of training have no room in memory; the message says what to lower.
+        CorruptModelError, BlockingIOError
+            If the file of `checkpoint` is damaged, or in use by another fit.
         """
         with checkpoint_of(self) as checkpoint:
             self._become(learn(self, X, y, groups, checkpoint))
