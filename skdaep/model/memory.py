@@ -90,7 +90,8 @@ def _advice(objects: float, step: float, training: Training | None) -> str:
 
 
 def _gib(n_bytes: float) -> str:
-    return f"{n_bytes / 2**30:.3g} GiB"
+    n = n_bytes / 2**30
+    return f"{n:.3g} GiB" if n < 1000 else f"{n:,.0f} GiB"
 
 
 # --- what is free -----------------------------------------------------------------------------------
