@@ -41,6 +41,8 @@ def check(model: Model) -> None:
     _check_state(model.weights, expected, "weights")
     if model.prior is not None:
         _check_state(model.prior, prior.expected_state(int(np.prod(model.bottleneck_shape))), "prior")
+    if model.isometry is not None:
+        _check_isometry(model.isometry, int(np.prod(model.bottleneck_shape)))
     for name, correlation in model.correlation.items():
         _check_correlation(correlation, model.modalities[name])
     model.check_own()
@@ -89,6 +91,15 @@ def _check_state(arrays: Arrays, expected: dict[str, torch.Tensor], where: str) 
             )
         if not np.isfinite(array).all() and not name.endswith(".typical_error"):
             raise ValueError(f"{where}[{name!r}] is not finite")
+
+
+def _check_isometry(isometry: Arrays, size: int) -> None:
+    """Hold the map of codes and its inverse to their shapes, and to being inverse to each other."""
+    with torch.device("meta"):
+        expected = dict.fromkeys(("forward", "back"), torch.empty(size, size, dtype=torch.float64))
+    _check_state(isometry, expected, "isometry")
+    if not np.allclose(isometry["forward"] @ isometry["back"], np.eye(size), atol=1e-6):
+        raise ValueError("the maps of codes are not inverse to each other")
 
 
 def _check_correlation(correlation: Correlation, modality: Modality) -> None:

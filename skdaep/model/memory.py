@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from ..modalities import Modality
-from ..nn.batch import POINTS
 from .fitting import Training
+from .model import Model
 
 #: numbers that a training step keeps of a point for each one of `model_dim`, by block of decoder and encoder;
 #: measured, and rounded down
@@ -27,46 +27,36 @@ GROUPS = {
 }
 
 
-def check_memory(
-    modalities: dict[str, Modality],
-    lengths: NDArray[Any],
-    shapes: dict[str, Any],
-    training: Training | None,
-    device: torch.device,
-) -> None:
+def check_memory(model: Model, lengths: NDArray[Any], training: Training | None) -> None:
     """Raise MemoryError if a fit cannot go into memory; what is reckoned is less than it takes.
 
     Parameters
     ----------
-    modalities : dict
-        Name -> `Modality`, completed by its `learn`.
+    model : Model
+        What is to be trained.
     lengths : ndarray of int, shape (n_objects, n_modalities)
         Points of each object.
-    shapes : dict
-        Arguments of the networks, `hidden_length` by modality.
     training : Training or None
-        How they are trained; None: in closed form.
-    device : torch.device
-        Where.
+        How; None: in closed form.
     """
-    records, stores = (lengths.sum(0) @ sizes for sizes in zip(*map(_sizes, modalities.values()), strict=True))
-    step = 0.0 if training is None else _of_a_step(lengths, shapes, training, device)
-    on_device = device.type != "cpu"
-    for needed, place in [(records + (0 if on_device else stores + step), "cpu"), (stores + step, str(device))]:
+    device = torch.device(model.device)
+    points = float(lengths.sum(0) @ [_size(modality) for modality in model.modalities.values()])
+    step = 0.0 if training is None else _of_a_step(lengths, model.shapes(), training, device)
+    needed = {"cpu": points, str(device): points + step}  # points are read here and moved there
+    for place, n_bytes in needed.items():
         free = free_memory(torch.device(place))
-        if needed > free:
+        if n_bytes > free:
             raise MemoryError(
-                f"This fit needs more than {_gib(needed)} of memory on {place}, of which {_gib(free)} are free: "
-                f"{_gib(records + stores)} for {lengths.sum():,} points of {len(lengths):,} objects, and {_gib(step)} "
-                f"for a step of training. {_advice(records + stores, step, training)}"
+                f"This fit needs more than {_gib(n_bytes)} of memory on {place}, of which {_gib(free)} are free: "
+                f"{_gib(points)} for {lengths.sum():,} points of {len(lengths):,} objects, and {_gib(step)} for a step "
+                f"of training. {_advice(points, step, training)}"
             )
 
 
-def _sizes(modality: Modality) -> tuple[int, int]:
-    """Return the bytes that a point takes in a record, and in the store that batches are cut from."""
-    like = modality.absent()
-    store = sum(getattr(like, name).itemsize * math.prod(getattr(like, name).shape[1:]) for name in POINTS)
-    return store + like.observed.itemsize + np.dtype(np.intp).itemsize, store  # a record knows the user's row
+def _size(modality: Modality) -> int:
+    """Return the bytes that a point takes in the store that batches are cut from."""
+    store = modality.collate([modality.absent()])
+    return sum(tensor.itemsize * math.prod(tensor.shape[1:]) for tensor in store.points.values())
 
 
 def _of_a_step(lengths: NDArray[Any], shapes: dict[str, Any], training: Training, device: torch.device) -> float:

@@ -349,6 +349,7 @@ def test_killed_processes_lose_nothing(tmp_path):
                 np.testing.assert_array_equal(one[key], other[key], err_msg=f"{name} {key}")
 
 
+@pytest.mark.callbacks
 def test_without_a_checkpoint_signals_are_left_alone(make, objects):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

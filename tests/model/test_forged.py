@@ -110,7 +110,10 @@ def correlation(content):
         (lambda c, a: c["fitted"]["dict"].update(x={"array": ["a" * 10**5, *[""] * 10**4], "dtype": "U"}), "too large"),
         (lambda c, a: c["fitted"]["dict"].update(x={"array": [1], "dtype": "V8"}), "V8"),
         (lambda c, a: c["fitted"]["dict"].update(x={"array": [1], "dtype": "f4,("}), "describes no model"),
-        (lambda c, a: a.update({k: np.full_like(v, np.nan) for k, v in a.items()}), "not finite"),
+        (
+            lambda c, a: a.update({k: np.full_like(v, np.nan) for k, v in a.items() if v.dtype.kind == "f"}),
+            "not finite",
+        ),
         (lambda c, a: a.update({k: v.astype(np.float64) for k, v in a.items()}), "float64"),
         (lambda c, a: a.update(other=np.zeros(3)), "other"),
     ],

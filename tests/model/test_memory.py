@@ -53,9 +53,10 @@ def complaint(n_objects, n_points, **parameters):
     """Return what a fit of rows is told where nothing is free."""
     modality = skdaep.Sequence().learn(list(np.arange(4.0).reshape(2, 2)), ["a", "b"])
     training = skdaep.model.Training(**{"max_iter": 1, "batch_size": 64, "max_points": 256} | OPTIONS | parameters)
-    shapes = {"model_dim": 64, "n_encoder_layers": 4, "n_decoder_layers": 4}
+    networks = {"model_dim": 64, "n_encoder_layers": 4, "n_decoder_layers": 4}
+    model = skdaep.model.Model({"x": modality}, skdaep.DAEPEncoder.objective_class, networks, {}, 0)
     with pytest.raises(MemoryError) as error:
-        memory.check_memory({"x": modality}, np.full((n_objects, 1), n_points), shapes, training, CPU)
+        memory.check_memory(model, np.full((n_objects, 1), n_points), training)
     return str(error.value)
 
 
@@ -68,8 +69,7 @@ def test_what_to_lower_is_what_takes_the_memory(monkeypatch):
     assert "10,000,000,000 points of 1,000,000 objects" in many
     assert "fewer objects, or bin" in many
     assert "Lower max_points or batch_size (batch_size=64, max_points=None), or model_dim" in long
-    # 4 bytes each of value, location and error and 8 of the band; in records one more and the row
-    assert f"{10**10 * (20 + 29) / 2**30:.3g} GiB for" in many
+    assert f"{10**10 * 13 / 2**30:.3g} GiB for" in many  # 4 bytes each of value, location and error, one of the band
 
 
 # --- what is free -----------------------------------------------------------------------------------
