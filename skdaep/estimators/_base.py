@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ..exceptions import TableError
 from ..modalities import Modality, Objects, Record, warned_once
-from ..model import Model, Split, Store
+from ..model import Model, Split, Store, check_memory
 from ..model.passes import TOKENS_PER_PASS, capacity, collate, total_lengths
 from ..model.stores import Stores, records_of
 from ..model.stores import joined as joined_stores
@@ -30,7 +30,16 @@ from ..training import SOLVERS, Ranks, is_first, portions, undisturbed
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
 from ._files import export_onnx, save
-from ._fitting import check_store, checkpoint_of, in_words, learn, network_parameters, ranks_of, settings_of
+from ._fitting import (
+    check_store,
+    checkpoint_of,
+    in_words,
+    learn,
+    network_parameters,
+    ranks_of,
+    settings_of,
+    training_of,
+)
 from ._labels import PredictorMixin
 from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, WEIGHT, Bool, PositiveInt, declare, parameters
 
@@ -171,6 +180,10 @@ class BaseEncoder(
             If the loss is not finite; the message names the objects of the batch.
         ValueError
             If there are no labels to learn from, and `supervised_weight` is above 0.
+        MemoryError
+            If the objects or a training step do not fit into memory; the message says what to lower.
+        CorruptModelError, BlockingIOError
+            If the file of `checkpoint` is damaged, or in use by another fit.
         """
         ranks = ranks_of(self)  # an unknown device is refused before anything is read
         with checkpoint_of(self, ranks) as checkpoint:
@@ -298,6 +311,7 @@ class BaseEncoder(
     def _stores(self, model: Model, objects: Objects) -> Stores:
         """Return the stores of objects, which are read some at a time: their Tables and records are not held."""
         sizes = {name: _lengths(model, objects, name) for name in model.modalities}
+        check_memory(model, np.stack(list(sizes.values()), 1), training_of(self))
         pieces = _cut(model, objects, POINTS_PER_CHUNK)
         parts = (collate(model.modalities, records, "cpu") for *_, records in self._read_in_turn(model, pieces))
         return joined_stores(parts, {name: int(n.sum()) for name, n in sizes.items()}, len(objects))

@@ -78,6 +78,7 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
     if before:
         _check_resumes(estimator, architecture)
         model = model.with_weights(before.live())
+    training = training_of(estimator)
     stores = X.stores if stored else estimator._stores(model, objects)
     del objects  # with the Tables that were made of X
     estimator._check_split(has(stores), parts, before is not None)
@@ -98,12 +99,11 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
         so_far = model.with_weights(module)  # a copy: training goes on changing that module
         return noted | {"model_": so_far} | _told_by(history)
 
-    if estimator.objective_class.in_closed_form:
+    if training is None:
         progress = FitProgress(estimator, 0, X, y, fitted_so_far)
         model, history = solve_model(model, stores, parts)
         progress.tell(history)
     else:
-        training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
         n_records = training.n_records(len(parts.train), ranks.count) - n_done
         progress = FitProgress(estimator, n_records, X, y, fitted_so_far)
         places = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -128,6 +128,13 @@ def ranks_of(estimator: BaseEncoder) -> Ranks:
     """Return the processes that fit the estimator, of which `torchrun` may have started this one."""
     join()
     return ranks_on(resolve_device(estimator.device))
+
+
+def training_of(estimator: BaseEncoder) -> Training | None:
+    """Return how the networks are trained; None if the objective is solved in closed form."""
+    if estimator.objective_class.in_closed_form:
+        return None
+    return Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
 
 
 @contextlib.contextmanager

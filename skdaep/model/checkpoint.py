@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..exceptions import CheckpointWarning, CorruptModelError
-from ..storage import LockedError, locked
+from ..storage import LockedError, locked, regular
 from ..training import check_whole
 from . import files
 from .hints import check
@@ -67,11 +67,12 @@ class CheckpointFile:
 
         Raises
         ------
-        FileNotFoundError, PermissionError
+        OSError
             If no file can be written there: better now than after a minute.
         BlockingIOError
             If another training holds it.
         """
+        regular(path)
         folder = Path(path).parent
         if not folder.is_dir():
             raise FileNotFoundError(f"checkpoint={str(path)!r}: there is no folder {str(folder)!r}.")
@@ -185,6 +186,8 @@ def _as_corrupt(path: Path) -> Iterator[None]:
     advice = "Give checkpoint= another path, or delete the file to begin anew."
     try:
         yield
+    except OSError:  # it cannot be read, whatever it holds
+        raise
     except CorruptModelError as error:
         raise CorruptModelError(f"{error} {advice}") from error
     except Exception as error:
