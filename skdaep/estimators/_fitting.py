@@ -17,7 +17,7 @@ from ..modalities import Modality, Record
 from ..model import CheckpointFile, Model, Training, solve_model, train_model
 from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
-from ._advice import LEAST, TELLING, warn_if_short, warn_of_levels
+from ._advice import LEAST, LEAST_STEPS, warn_if_short, warn_of_levels
 from ._callbacks import FitProgress
 from ._environment import environment
 from ._split import split
@@ -73,7 +73,7 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     progress.end(fitted)
     if checkpoint is not None:
         checkpoint.remove()
-    if estimator.objective_class.in_closed_form or len(history) >= TELLING:
+    if estimator.objective_class.in_closed_form or fitted["n_iter_"] >= LEAST_STEPS:
         looked_at = held_out if len(held_out) >= LEAST else range(len(records))
         warn_of_levels(fitted["model_"], [records[i] for i in looked_at])
     return fitted
