@@ -11,7 +11,6 @@ import sklearn
 import skops.io
 import torch
 from sklearn.base import clone
-from sklearn.callback import ProgressBar
 from sklearn.ensemble import BaggingClassifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -304,6 +303,7 @@ def test_interrupted_before_the_first_step_leaves_things_as_they_were(fresh, obj
     np.testing.assert_array_equal(estimator.transform(objects), before)
 
 
+@pytest.mark.callbacks
 def test_interrupted_in_a_callback_keeps_the_model(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     estimator = make(max_iter=8).set_callbacks(Watcher(interrupt_at=2))
@@ -343,6 +343,7 @@ class Watcher:
         return len(self.records) == self.stop_at
 
 
+@pytest.mark.callbacks
 def test_a_callback_sees_every_record(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     watcher = Watcher()
@@ -356,12 +357,14 @@ def test_a_callback_sees_every_record(make, objects, monkeypatch):
     assert_differ(watcher.codes[0], watcher.codes[-1])
 
 
+@pytest.mark.callbacks
 def test_a_callback_can_stop_the_fit(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     estimator = make(max_iter=10).set_callbacks(Watcher(stop_at=2)).fit(objects)
     assert estimator.n_iter_ == 4
 
 
+@pytest.mark.callbacks
 def test_the_estimator_a_callback_gets_stays_what_it_was(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     watcher = Watcher(stop_at=1)
@@ -372,12 +375,18 @@ def test_the_estimator_a_callback_gets_stays_what_it_was(make, objects, monkeypa
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(kept)).transform(objects), code)
 
 
+@pytest.mark.callbacks
 def test_progress_bar(make, objects, capsys):
+    from sklearn.callback import ProgressBar
+
     make().set_callbacks(ProgressBar()).fit(objects)
     assert "100%" in capsys.readouterr().out
 
 
+@pytest.mark.callbacks
 def test_progress_bar_of_a_search_reaches_the_encoder(make, objects, capsys):
+    from sklearn.callback import ProgressBar
+
     search = GridSearchCV(make(), {"bottleneck_dim": [1]}, cv=ONE_SPLIT).set_callbacks(
         ProgressBar(max_propagation_depth=None)
     )

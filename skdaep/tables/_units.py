@@ -32,7 +32,11 @@ def unit_of_column(column) -> str | None:
     """Return the unit of a column or Quantity as a string; "d" of a Time, which is read as MJD."""
     if is_time(column):
         return "d"
-    return None if column.unit is None else _to_string(column.unit)
+    if column.unit is None:
+        return None
+    if isinstance(column.unit, u.UnrecognizedUnit):  # which astropy before 7 cannot hash
+        return column.unit.to_string()
+    return _to_string(column.unit)
 
 
 @lru_cache

@@ -5,10 +5,12 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from astropy.table import Table
 
 import skdaep
-from skdaep import DAEPEncoder, FunctionalPCA, Image, Photometry
+from skdaep import DAEPEncoder, FunctionalPCA, Image, Photometry, SpectralSeries
+from skdaep.model import passes
 
 SMALL = {
     "core": "linear",
@@ -108,6 +110,31 @@ def test_seeds_decide_all(fitted):
 def test_it_learns_without_objects_held_out():
     encoder = make(early_stopping=False).fit(CURVES)
     assert [r["iteration"] for r in encoder.history_] == [4]
+
+
+def test_by_default_there_is_one_where_it_can_serve():
+    assert DAEPEncoder().core == "auto"
+    rows = np.random.default_rng(0).normal(size=(30, 6))
+    tiny = SMALL | {"core": "auto", "max_iter": 1}
+    assert has_core(DAEPEncoder(**tiny).fit(rows))
+    assert not has_core(DAEPEncoder(**tiny, prediction="v").fit(rows))
+    times, wavelengths = np.arange(3.0), np.linspace(4000, 5000, 5)
+    points = [(t, w, np.sin(w) + t) for t in times for w in wavelengths]
+    plane = [Table(rows=points, names=["time", "wavelength", "flux"])] * 10
+    assert not has_core(DAEPEncoder(SpectralSeries(), **tiny).fit(plane))
+
+
+def has_core(encoder):
+    return any(name.startswith("core.") for name in encoder.model_.weights)
+
+
+def test_what_validation_chooses_by_is_the_error_of_the_point_estimate(fitted):
+    (name,) = fitted.modalities_
+    records = fitted.model_.read([{name: x} for x in CURVES])
+    batches = passes.take(fitted.model_.collate(records), np.arange(len(CURVES)))
+    with torch.no_grad():
+        errors = fitted.model_.live().held_out_loss(batches, None)
+    np.testing.assert_allclose(errors, fitted.model_.errors(records), rtol=1e-4)
 
 
 @pytest.mark.parametrize("prediction", ["v", "epsilon"])
