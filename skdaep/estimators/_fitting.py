@@ -31,7 +31,7 @@ from ..model import (
 from ..model.stores import Stores, arrays_of, has, records_of
 from ..nn.autoencoder import Autoencoder
 from ..training import Ranks, join, ranks_on, resolve_device, several
-from ._advice import LEAST, TELLING, warn_if_short, warn_of_levels
+from ._advice import LEAST, LEAST_STEPS, warn_if_short, warn_of_levels
 from ._callbacks import FitProgress
 from ._environment import environment
 from ._labels import check_labelled, targets_of
@@ -112,7 +112,7 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
     model, history = ranks.first((_finished(estimator, model, stores, parts), history))
     fitted = noted | {"model_": model.using(**settings_of(estimator))} | _told_by(history)
     progress.end(fitted)
-    if estimator.objective_class.in_closed_form or len(history) >= TELLING:
+    if estimator.objective_class.in_closed_form or fitted["n_iter_"] >= LEAST_STEPS:
         others = parts.validation if len(parts.validation) >= LEAST else np.append(parts.validation, parts.train)
         warn_of_levels(fitted["model_"], records_of(stores, others[:LOOKED_AT]))
     return fitted
