@@ -42,13 +42,13 @@ def _row_of_guide(name: str, row: str) -> str:
 
 
 def _weighted(protocol: str, score: str) -> str:
-    rows = ("daep", "daep, points weighted by error")
+    rows = ("daep, core=None", "daep, points weighted by error")
     return " to ".join(f"{{{protocol}|{row}|{score}}}" for row in rows)
 
 
 def _row_of_times(protocol: str, points: str = "") -> str:
     """A row of the table of fits: objects, points, steps, minutes, error."""
-    file, row = f"paper_tables/{protocol}", f"paper_tables/{protocol}|rows|daep"
+    file, row = f"paper_tables/{protocol}", f"paper_tables/{protocol}|rows|daep, core=None"
     points = points or f"{{protocols|rows|{protocol}|points|median:,.0f}}"
     return (
         f"{protocol} {{{file}|n_objects|0:,}} {points} {{{row}|n_iter:,}} {{{row}|minutes:.1f}} "
@@ -87,6 +87,18 @@ def _row_of_reading(kind: str) -> str:
     return f"| {kind} | {parts} |"
 
 
+def _scales_of_codes() -> str:
+    """Return the table of the guide."""
+    kinds = {"supernovae": "SN-SPEC", "stars": "LONG", "dwarfs": "SpeX"}
+    codes = {"{}: s": "s", "s / sigma^(1/2), R": "s / sigma^(1/2), R", "s, R: isometric": "s, R (isometric)"}
+    return " ".join(
+        f"{name.format(kind)} {{code_scales|rows|{protocol}|{code}|f1:.3f}} "
+        f"{{code_scales|rows|{protocol}|{code}|neighbors:.3f}}"
+        for kind, protocol in kinds.items()
+        for name, code in codes.items()
+    )
+
+
 _DAEP = "DAEP 4 x 4"
 _OPERATIONS = ("matrix products", "attention", "GELU", "norms", "sums and products of elements", "copies", "all else")
 _ZTF = "{paper_tables/ZTF-LC|rows|%s|error_in_units:.3f}"
@@ -118,9 +130,9 @@ PAGES = {
         "with copies it was {sn_spectra_augmented|validation_curve|0|error:.3f}, "
         "{sn_spectra_augmented|validation_curve|1|error:.3f} and {sn_spectra_augmented|validation|error_mean:.3f}.",
         "ZTF-LC: {paper_tables/ZTF-LC|n_objects|2:,} test supernovae, 4 numbers each, "
-        "{paper_tables/ZTF-LC|rows|daep|n_iter:,} gradient steps)",
+        "{paper_tables/ZTF-LC|rows|daep, core=None|n_iter:,} gradient steps)",
         f"``FunctionalPCA``, 4 components **{_ZTF % 'functional PCA'}**",
-        f"``DAEPEncoder`` 2 x 2 {_ZTF % 'daep'}",
+        f"``DAEPEncoder`` 2 x 2 {_ZTF % 'daep, core=None'}",
         f"``MAEPEncoder``, 30 % hidden {_ZTF % 'maep 30 %'}",
         f"``MAEPEncoder``, 75 % hidden {_ZTF % 'maep 75 %'}",
         "template shifted to the object's level by band "
@@ -144,29 +156,29 @@ PAGES = {
     ],
     "doc/guide/alternatives.rst": [
         "error of functional PCA is {SpeX|functional PCA|error_mean:.3f}, that of `DAEPEncoder` "
-        "{SpeX|daep|error_mean:.3f}; on stars (LONG) {LONG|functional PCA|error_mean:.3f} and "
-        "{LONG|daep|error_mean:.3f}",
+        "{SpeX|daep, core=None|error_mean:.3f}; on stars (LONG) {LONG|functional PCA|error_mean:.3f} and "
+        "{LONG|daep, core=None|error_mean:.3f}",
         "Macro F1 on SpeX is {SpeX|functional PCA|f1:.3f} from functional PCA and "
-        "{SpeX|daep|f1:.3f} from `DAEPEncoder`; on LONG {LONG|functional PCA|f1:.3f} and "
-        "{LONG|daep|f1:.3f}; on galaxies (IMAGE) {IMAGE|functional PCA|f1:.3f} and "
-        "{IMAGE|daep|f1:.3f}",
+        "{SpeX|daep, core=None|f1:.3f} from `DAEPEncoder`; on LONG {LONG|functional PCA|f1:.3f} and "
+        "{LONG|daep, core=None|f1:.3f}; on galaxies (IMAGE) {IMAGE|functional PCA|f1:.3f} and "
+        "{IMAGE|daep, core=None|f1:.3f}",
         "has a macro F1 of {paper_tables/CRTS-FOLDED|yardsticks|20 features, random forest|f1:.3f}, the features of "
-        "`DAEPEncoder` {CRTS-FOLDED|daep|f1:.3f}",
+        "`DAEPEncoder` {CRTS-FOLDED|daep, core=None|f1:.3f}",
     ],
     "doc/guide/choosing.rst": [
         "- a baseline - `FunctionalPCA` - {SN-SPEC|functional PCA|minutes:.1f}",
-        "- features, reconstructions, draws - `DAEPEncoder` - {SN-SPEC|daep|minutes:.1f}",
-        "- ``DAEPEncoder(hidden_length=32)`` - {LONG|daep|minutes:.1f}",
-        "- ``DAEPEncoder(Photometry())`` - {ZTF-LC|daep|minutes:.1f}",
-        "then `DAEPEncoder` - {CRTS-FOLDED|daep|minutes:.1f}",
-        "- ``DAEPEncoder(Image())`` - {IMAGE|daep|minutes:.1f}",
+        "- features, reconstructions, draws - `DAEPEncoder` - {SN-SPEC|daep, core=None|minutes:.1f}",
+        "- ``DAEPEncoder(hidden_length=32)`` - {LONG|daep, core=None|minutes:.1f}",
+        "- ``DAEPEncoder(Photometry())`` - {ZTF-LC|daep, core=None|minutes:.1f}",
+        "then `DAEPEncoder` - {CRTS-FOLDED|daep, core=None|minutes:.1f}",
+        "- ``DAEPEncoder(Image())`` - {IMAGE|daep, core=None|minutes:.1f}",
         "``reconstruct(context=)`` - {SN-SPEC|maep 30 %|minutes:.1f}",
         "- `BetaVAEEncoder` - {SN-SPEC|beta-VAE|minutes:.1f}",
         f"- `MultimodalDAEP` - {_seconds('daep')}",
         f"- `ContrastiveNeighbors` - {_seconds('contrastive')}",
-        "the errors are {LONG|functional PCA|error_mean:.3f} and {LONG|daep|error_mean:.3f}, in "
+        "the errors are {LONG|functional PCA|error_mean:.3f} and {LONG|daep, core=None|error_mean:.3f}, in "
         "favour of PCA, and the macro F1 of a linear classifier is {LONG|functional PCA|f1:.3f} and "
-        "{LONG|daep|f1:.3f}",
+        "{LONG|daep, core=None|f1:.3f}",
         "training sets of {paper_tables/S82-FOLDED|n_objects|0:,} to {paper_tables/CRTS-FOLDED|n_objects|0:,} objects",
     ],
     "doc/guide/time_and_size.rst": [
@@ -181,9 +193,9 @@ PAGES = {
         "reconstruct {throughput|rows|64 x 220: point|rate:,.0f}",
         "draw once {throughput|rows|64 x 220: draw|rate:,.0f}",
         *(_row_of_width(width) for width in (32, 64, 128, 256)),
-        "an error of {SpeX|daep, 128 wide|error_mean:.3f} instead of {SpeX|daep|error_mean:.3f} "
+        "an error of {SpeX|daep, 128 wide|error_mean:.3f} instead of {SpeX|daep, core=None|error_mean:.3f} "
         "on SpeX, {CRTS-FOLDED|daep, 128 wide|error_mean:.3f} instead of "
-        "{CRTS-FOLDED|daep|error_mean:.3f} on CRTS-FOLDED, and "
+        "{CRTS-FOLDED|daep, core=None|error_mean:.3f} on CRTS-FOLDED, and "
         "{LONG|daep, single stage, 128 wide, 1000 steps|error_mean:.3f} instead of "
         "{LONG|daep, single stage, 1000 steps|error_mean:.3f} on LONG",
         "a million light curves took {speed_objects|rows|1000000|peak:.0f} MiB beside the input, less than the codes "
@@ -208,7 +220,8 @@ PAGES = {
     "doc/guide/bottleneck.rst": [
         *(_row_of_guide(f"PCA, {n}", f"PCA {n}") for n in (4, 8, 16, 32)),
         _row_of_guide("`DAEPEncoder`, 16", _DAEP),
-        f"2 x 2 numbers leave {_ZTF % 'daep'} mag",
+        _scales_of_codes(),
+        f"2 x 2 numbers leave {_ZTF % 'daep, core=None'} mag",
         "the spectra above took {sn_spectra|times|n_iter:,}.",
         "each of the {sn_spectra|n_objects|0:,} supernova spectra, and {sn_spectra_augmented|times|n_iter:,} steps "
         "instead of {sn_spectra|times|n_iter:,}, lower the error from "
@@ -229,7 +242,7 @@ PAGES = {
     ],
     "doc/guide/probing.rst": [
         "an accuracy of {paper_tables/SpeX|yardsticks|PCA 4|accuracy:.3f}; `DAEPEncoder` has "
-        "{SpeX|daep|accuracy:.3f} +- {SpeX|daep|accuracy_sd:.3f}",
+        "{SpeX|daep, core=None|accuracy:.3f} +- {SpeX|daep, core=None|accuracy_sd:.3f}",
     ],
     "doc/guide/reconstruction.rst": [
         "was {sn_spectra|draws|coherence|ratio of standard deviations:.2f} times that of the data after "

@@ -25,7 +25,7 @@ from sklearn.manifold import TSNE
 
 from skdaep import BetaVAEEncoder, DAEPEncoder, FunctionalPCA, Image, MAEPEncoder, Sequence, load
 
-from . import _baselines, _data, _protocols, _report, _scores, figures, paper_settings
+from . import _baselines, _data, _protocols, _report, _scores, figures, found, paper_settings
 
 FOLDER = _report.RESULTS / "paper_tables"
 DOC = _data.ROOT / "doc" / "paper_tables.rst"
@@ -33,6 +33,7 @@ DEFAULT = ("ZTF-LC", "SPCC", "CRTS", "CRTS-FOLDED", "S82-FOLDED", "SpeX", "LONG"
 #: row -> (estimator, its own parameters)
 METHODS = {
     "daep": (DAEPEncoder, {}),
+    "daep, core=None": (DAEPEncoder, {"core": None}),
     "maep 75 %": (MAEPEncoder, {"mask_ratio": 0.75}),
     "maep 30 %": (MAEPEncoder, {"mask_ratio": 0.3}),
     "beta-VAE": (BetaVAEEncoder, {"beta": 0.1}),
@@ -53,6 +54,16 @@ ABOUT = {
     "IMAGE": "EFIGI galaxies; 64 x 64 pixels in three colours.",
     "SN-SPEC": "Spectra of supernovae in the rest frame; logarithm of the flux.",
 }
+#: head of the tables of ``benchmarks.budgets``
+BUDGETS = [
+    "After some minutes of one core",
+    "------------------------------",
+    "",
+    "Made by ``python -m benchmarks.budgets``. Minutes are of CPU time of the whole ``fit``, closed form included, on",
+    "one thread of a machine with other users; steps were chosen beforehand to fill 1, 5 or 20 of them. Errors and",
+    "probe are as in the tables above, of the same test objects. Rows of fewer training objects are of the first ones.",
+    "",
+]
 INTRODUCTION = """\
 Results on real data
 ====================
@@ -81,12 +92,13 @@ def main(arguments=None) -> None:
     parser.add_argument("--methods", nargs="*", help="rows; all of the protocol")
     parser.add_argument("--again", action="store_true", help="fit although there is a result")
     parser.add_argument("--suffix", default="", help="added to the names of results, for settings compared with others")
+    parser.add_argument("--whole", action="store_true", help="of protocols whose periods are found, take all objects")
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in options.protocols:
-        run(name, options)
+        (found.run if name in found.PROTOCOLS else run)(name, options)
     if not options.suffix:
         DOC.parent.mkdir(exist_ok=True)
         DOC.write_text(document())
@@ -211,7 +223,13 @@ def document() -> str:
             reading = figures.filled(paper_settings.READING.get(name, ""), result)
             lines += [name, "-" * len(name), "", textwrap.fill(f"{ABOUT[name]} {n}", 110), "", tables(result), ""]
             lines += [textwrap.fill(reading, 110), ""] if reading else []
-    return "\n".join(lines)
+    lines += BUDGETS + [f".. include:: ../benchmarks/results/budgets/{n}.txt\n" for n in budgeted()]
+    return "\n".join([*lines, *found.section()])
+
+
+def budgeted() -> list[str]:
+    """Return the protocols that ``python -m benchmarks.budgets`` has tables of."""
+    return [name for name in DEFAULT if (_report.RESULTS / "budgets" / f"{name}.txt").exists()]
 
 
 def picture(name: str, data) -> None:

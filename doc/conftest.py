@@ -12,6 +12,7 @@ NEEDS = {
     "lightkurve.rst": "lightkurve",
     "specutils.rst": "specutils",
     "sncosmo.rst": "sncosmo",
+    "onnx.rst": "onnxruntime",
 }
 
 

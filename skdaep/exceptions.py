@@ -46,6 +46,10 @@ class CheckpointWarning(UserWarning):
     """A checkpoint could not be written; training went on without."""
 
 
+class LevelOnlyWarning(UserWarning):
+    """A fit explains little of light curves but the level of each: unfolded periodic ones, or training too short."""
+
+
 class OutOfRangeWarning(UserWarning):
     """Numbers lie far outside the range of the others, or of fit: perhaps another unit, or a sentinel."""
 

@@ -19,6 +19,7 @@ TINY = dict(
     bottleneck_dim=2,
     hidden_length=4,
     n_components=4,
+    core=None,  # the default has tests of its own, in estimators/test_core.py
     n_sampling_steps=3,
     max_iter=2,
     batch_size=8,

@@ -12,7 +12,7 @@ import skops.io
 import torch
 from sklearn.base import clone
 from sklearn.ensemble import BaggingClassifier
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
@@ -183,6 +183,41 @@ def test_early_stopping_restores_the_best_weights(make, objects, monkeypatch):
     assert any(not torch.equal(seen[1][k], seen[3][k]) for k in seen[1])
     for name, value in estimator.model_.weights.items():
         np.testing.assert_array_equal(value, seen[1][name].numpy())
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """Fits have records of 2 steps, with validation losses as given; the last one stays."""
+    monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
+
+    def script(*losses):
+        left = list(losses)
+        monkeypatch.setattr(Validation, "__call__", lambda *_: left.pop(0) if len(left) > 1 else left[0])
+
+    return script
+
+
+def test_the_default_stops_after_a_quarter_in_vain(make, objects, scripted):
+    scripted(3.0, 1.0, 2.0)
+    assert make(max_iter=48).fit(objects).n_iter_ == 2 * (2 + 6)
+    scripted(3.0, 1.0, 2.0)
+    assert make(max_iter=20).fit(objects).n_iter_ == 2 * (2 + 5), "five records at least"
+
+
+def test_a_fit_that_was_still_gaining_says_so(make, objects, scripted):
+    scripted(3.0, 2.0, 2.0, 2.0, 1.95, 1.8)
+    with pytest.warns(ConvergenceWarning, match=r"max_iter=12 .* by 10%\. Double max_iter until score"):
+        make(max_iter=12).fit(objects)
+
+
+@pytest.mark.parametrize(
+    ("losses", "max_iter"),
+    [((3.0, 2.0, 2.0, 2.0, 1.95, 1.91), 12), ((3.0, 1.0), 4), ((3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0), 30)],
+    ids=["converged", "too short to tell", "stopped"],
+)
+def test_other_fits_do_not(make, objects, scripted, losses, max_iter):
+    scripted(*losses)
+    make(max_iter=max_iter).fit(objects)  # warnings are errors
 
 
 def test_validation_has_the_same_noise_every_time(fresh, objects):

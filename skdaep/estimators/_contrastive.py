@@ -6,14 +6,17 @@ from typing import Annotated
 
 from ..exceptions import TableError
 from ..model import NeighborModel
+from ..model.stores import records_of
 from ..objectives import Contrastive
 from ._docs import documented
-from ._multimodal import MultimodalEncoder, held_out
+from ._multimodal import MultimodalEncoder, held_out, n_modalities
 from ._parameters import NOT_NEGATIVE
 
 
 @documented
-class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidden_length", "error_weighting")):
+class ContrastiveNeighbors(
+    MultimodalEncoder, without=("n_decoder_layers", "hidden_length", "error_weighting", "isometric")
+):
     r"""Encode several modalities into one space by contrastive learning, and predict from the nearest training object.
 
     The encoder is that of `MultimodalDAEP`, but it reads each modality alone. Training makes the encodings of one
@@ -80,19 +83,19 @@ class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidd
 
     metadata_tolerance: Annotated[float, NOT_NEGATIVE] = 0.25
 
-    def _check_split(self, objects, split, resumes):
+    def _check_split(self, has, split, resumes):
         """Every modality is aligned with another, and validation says something: InfoNCE of one pair is nought."""
-        super()._check_split(objects, split, resumes)
-        pairs = [objects[i] for i in split.train if len(objects[i]) > 1]
+        super()._check_split(has, split, resumes)
+        paired = n_modalities(has) > 1
         for modality in self._declarations():
-            if not any(modality in o for o in pairs):
+            if not (has[modality] & paired)[split.train].any():
                 raise TableError(f"No object to train on has {modality!r} beside another modality{held_out(split)}.")
-        n_pairs = sum(len(objects[i]) > 1 for i in split.validation)
+        n_pairs = int(paired[split.validation].sum())
         if len(split.validation) and n_pairs < 2:
             raise TableError(
                 f"Of {len(split.validation)} objects held out for validation {n_pairs} have two modalities; at least 2 "
                 f"must. Set early_stopping=False or a larger validation_fraction."
             )
 
-    def _prepared(self, model, records):
-        return model.remembering(records)
+    def _prepared(self, model, stores):
+        return model.remembering(records_of(stores, range(len(next(iter(stores.values()))))))

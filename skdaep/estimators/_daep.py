@@ -22,11 +22,12 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     modality : Modality, default=None
         Which columns hold the value, location, band and error: `Spectrum`, `Photometry`, `Sequence` for anything else
         on a line, or `Image`. None finds the columns by their usual names and uses no metadata.
-    core : {"linear"} or None, default=None
-        What training starts from. None: nothing is known (the paper's). "linear": the objects of fit give in seconds
-        the scores and the basis of `FunctionalPCA` of equal size; the bottleneck are those scores, rotated, and
-        training adds what is not linear, to them and to what they decode to. On the validation loss it is never worse
-        than it began. With ``prediction="x0"`` only, for points on a line and images.
+    core : {"auto", "linear"} or None, default="auto"
+        What training starts from. "linear" starts from `FunctionalPCA` of equal size, which takes seconds: codes are
+        its scores, scaled and rotated, and training adds what is not linear, to the codes and to what they decode to.
+        The weights with the lowest absolute error on validation objects are kept, and the start is one of the
+        candidates. This needs ``prediction="x0"``, and points on a line or images. None starts from nothing, as the
+        paper does. "auto" is "linear" where that is possible, and None elsewhere.
     [denoising parameters]
     [shared parameters]
 
@@ -79,4 +80,4 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     ['wavelength', 'flux']
     """
 
-    core: Annotated[str | None, StrOptions({"linear"}), None] = None
+    core: Annotated[str | None, StrOptions({"auto", "linear"}), None] = "auto"

@@ -33,8 +33,15 @@ encoder_hidden_length : int or None, default=[encoder_hidden_length]
     Number of hidden tokens between the points of a modality and the bottleneck. None reads the points directly.
 share_weights : bool, default=False
     Whether all blocks of the encoder share their weights.
+isometric : bool, default=False
+    Whether codes are mapped, after training, to where distances mean something: then |z - z'| is, for neighbours, the
+    root mean square distance of what they decode to, in scaled units per point (of several modalities the mean by
+    their weights). Reconstructions stay as they are. Nearest neighbours and clusters gain; a linear probe does where
+    the classes show in what is large, and loses where they are told by small details (:doc:`/guide/bottleneck`).
 max_iter : int, default=1000
-    Number of gradient steps.
+    Number of gradient steps. The learning rate falls to nothing over them, so every loss curve flattens in the end.
+    Where the validation loss still fell by more than 5 % in the last third, a ConvergenceWarning says so: double
+    `max_iter` until `score` on objects held out stops improving.
 batch_size : int, default=64
     Objects per batch, if they are of median length; longer objects come in smaller batches.
 max_points : int or None, default=256
@@ -57,8 +64,8 @@ early_stopping : bool, default=True
     fallen for `n_iter_no_change` records of `history_`.
 validation_fraction : float, default=0.1
     Share of the objects held out, whole groups if `fit` is given groups.
-n_iter_no_change : int, default=30
-    See `early_stopping`.
+n_iter_no_change : int or "auto", default="auto"
+    See `early_stopping`. "auto" is a quarter of the records of a fit of `max_iter` steps, at least 5.
 warm_start : bool, default=False
     Whether `fit` starts from the weights and scaling of the previous fit. `history_`, the optimiser and the learning
     rate start anew, so the loss may rise at first, and one long fit learns more than several short ones. To continue
@@ -130,7 +137,8 @@ bottleneck_shape_ : tuple of int
     ``(bottleneck_length, bottleneck_dim)``, the shape of one row of `transform` before flattening.
 history_ : list of dict
     One record per epoch, or per 50 steps where an epoch is shorter: iteration, loss, validation_loss,
-    learning_rate, seconds. With a `core` the first is of the start, without a loss.
+    learning_rate, seconds. With a `core` the first is of the start, without a loss, and validation_loss is the mean
+    absolute error of the point estimate.
 n_iter_ : int
     Number of gradient steps taken.
 environment_ : dict

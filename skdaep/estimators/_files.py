@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from dataclasses import replace
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..exceptions import CorruptModelError, DeviceError
 from ..modalities import Modality
-from ..model import Model, checks, files
+from ..model import Model, checks, export, files
 from ..model.hints import check
 from ..model.state import from_json, of_another_name, to_json
 from ..training import undisturbed
@@ -25,6 +26,8 @@ NOTED = {
     "_sklearn_output_config": dict[str, Literal["default", "pandas", "polars"]],
 }
 NEEDED = {"history_", "n_iter_", "best_loss_", "_architecture"}
+#: what files stand for that are older than a parameter, where that is not its default now
+OLDER: dict[str, Any] = {"core": None, "isometric": False}
 #: parts of a description
 PARTS = {1: {"class", "parameters", "fitted"}, 2: {"class", "parameters", "fitted", "model"}}
 
@@ -40,6 +43,14 @@ def save(estimator, path, registry: dict[str, type], key: str | bytes | None) ->
     description = {"class": kind.__name__, "parameters": to_json(parameters), "fitted": to_json(noted), "model": model}
     _check(estimator)  # what `load` would refuse is not written
     files.write(path, arrays, description, key)
+
+
+def export_onnx(estimator, model: Model, path) -> None:
+    """Write the encoder of a fitted estimator as an ONNX graph."""
+    import skdaep
+
+    about = {"skdaep": skdaep.__version__, "estimator": type(estimator).__name__}
+    export.write(path, model, about | {"output": estimator.get_feature_names_out().tolist()})
 
 
 @undisturbed()
@@ -121,7 +132,9 @@ def _estimator(path, content: dict[str, Any], device: str | None):
         getattr(skdaep, own)  # which enters it in the registry
     if name not in ESTIMATORS:
         raise CorruptModelError(f"{path}: unknown estimator {name!r}; import the module that defines it.")
-    estimator = ESTIMATORS[name](**from_json(content["parameters"]))
+    kind = ESTIMATORS[name]
+    older = {k: v for k, v in OLDER.items() if k in inspect.signature(kind).parameters}
+    estimator = kind(**older | from_json(content["parameters"]))
     return estimator if device is None else estimator.set_params(device=device)
 
 

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .. import tables
 from ..exceptions import TableError
-from ..modalities import Modality
+from ..modalities import Modality, Objects
 from ..model import Model, Split
 from ..training import undisturbed
 from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class
@@ -64,23 +64,28 @@ class MultimodalEncoder(BaseEncoder):
     def _name_in_errors(self, X: str, i: int, modality: str) -> str:
         return f"{X}[{i}][{modality!r}]"
 
-    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[list[dict], dict[str, Any]]:
-        objects = list(at_least_one(_each(X, learned or self._declarations())))
+    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[Objects, dict[str, Any]]:
+        modalities = learned or self._declarations()
+        objects = _held(X, modalities)
+        if objects is None:
+            objects = Objects.listed(at_least_one(_each(X, modalities)), modalities)
         for name in self._declarations() if learned is None else ():
-            if not any(name in o for o in objects):
+            if not len(objects.having(name)[0]):
                 raise TableError(f"No object of X has {name!r}; remove it from modalities.")
         return objects, {}
 
-    def _check_split(self, objects: list[dict], split: Split, resumes: bool) -> None:
-        train = [objects[i] for i in split.train]
+    def _check_split(self, has: dict[str, np.ndarray], split: Split, resumes: bool) -> None:
         for modality in self._declarations() if not resumes else ():
-            if not any(modality in o for o in train):
+            if not has[modality][split.train].any():
                 raise TableError(f"No object to train on has {modality!r}{held_out(split)}.")
-        if self._aligns and not any(len(o) > 1 for o in train):
+        if self._aligns and not (n_modalities(has)[split.train] > 1).any():
             raise TableError(f"No object to train on has two modalities: there is nothing to align{held_out(split)}.")
 
     def _stream(self, X) -> Iterator[dict]:
         return _each(X, self.modalities_)
+
+    def _held(self, X) -> Objects | None:
+        return _held(X, self.modalities_)
 
     def _check_modality(self, modality: str | None) -> list[str]:
         if modality is not None and modality not in self.modalities_:
@@ -273,6 +278,27 @@ def multimodal(cls: type[UnimodalEncoder], name: str) -> type[MultimodalEncoder]
     body |= {"objective_class": cls.objective_class, "model_class": cls.model_class}
     body |= {"__doc__": multimodal_docstring(cls, list(declared)), "__module__": sys._getframe(1).f_globals["__name__"]}
     return documented(type(name, (LateMixing, MultimodalEncoder), body))
+
+
+def n_modalities(has: dict[str, np.ndarray]) -> np.ndarray:
+    """Return how many modalities each object has."""
+    return np.sum(list(has.values()), axis=0)
+
+
+def _held(X, modalities: dict[str, Modality]) -> Objects | None:
+    """Return X if it is `Objects` of those modalities."""
+    if not isinstance(X, Objects):
+        return None
+    if unknown := [name for name in X.parts if name not in modalities]:
+        raise TableError(f"X has {unknown[0]!r}, which is not among the modalities ({', '.join(modalities)}).")
+    for name, part in X.parts.items():
+        if not (modalities[name].takes_tables and isinstance(part, tables.FlatTables)):
+            return None
+    at_least_one(iter(range(len(X))))
+    none = np.flatnonzero(n_modalities({name: X.has(name) for name in X.parts}) == 0)
+    if len(none):
+        raise TableError(f"X[{none[0]}] has none of the modalities ({', '.join(modalities)}); remove the object.")
+    return X
 
 
 def _each(X, modalities: dict[str, Modality]) -> Iterator[dict]:

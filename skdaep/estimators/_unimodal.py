@@ -11,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from .. import tables
 from ..exceptions import TableError
-from ..modalities import Modality, Sequence
+from ..modalities import Modality, Objects, Sequence
 from ..training import undisturbed
 from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class
 
@@ -35,18 +35,22 @@ class UnimodalEncoder(BaseEncoder):
     def _name_in_errors(self, X: str, i: int, modality: str) -> str:
         return f"{X}[{i}]"
 
-    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[list[dict], dict[str, Any]]:
+    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[Objects, dict[str, Any]]:
+        (modality,) = (learned or self._declarations()).values()
+        if _is_flat(X, modality):
+            return _flat(X), {}
         if learned is not None:
-            return list(at_least_one(self._stream(X))), _columns(self)
-        (modality,) = self._declarations().values()
+            return _listed(self._each(X, "X")), _columns(self)
         if not _is_rows(X, modality):
-            return list(at_least_one({NAME: x} for x in modality.objects(X, "X"))), {}
+            return _listed(modality.objects(X, "X")), {}
         blank = type(self)(**self.get_params(deep=False))  # which notes what scikit-learn wants noted
-        rows = _checked_rows(blank, X, "X", reset=True)
-        return list(at_least_one({NAME: x} for x in rows)), _columns(blank)
+        return _listed(_checked_rows(blank, X, "X", reset=True)), _columns(blank)
 
     def _stream(self, X) -> Iterator[dict]:
         return ({NAME: x} for x in self._each(X, "X"))
+
+    def _held(self, X) -> Objects | None:
+        return _flat(X) if _is_flat(X, self.modalities_[NAME]) else None
 
     def _each(self, X, name: str) -> Iterable:
         """Return the objects of X, or its rows of numbers."""
@@ -120,7 +124,7 @@ class UnimodalEncoder(BaseEncoder):
         rebuilt = []
         for _, objects, records in self._chunks(model, X):
             values = model.reconstruct(records, NAME, n_draws=n_draws, context=context)
-            like, own = [o[NAME] for o in objects], [r[NAME] for r in records]
+            like, own = objects.parts[NAME], [r[NAME] for r in records]
             rebuilt.append(self._written(model.modalities[NAME], values, own, like, output))
         return joined(rebuilt)
 
@@ -157,6 +161,19 @@ class UnimodalEncoder(BaseEncoder):
             return Z
         like = self._like(at, n_objects, f"n_objects={n_objects}")
         return self._decoded(NAME, Z, like, None, output, drawn=True)
+
+
+def _is_flat(X, modality: Modality) -> bool:
+    return modality.takes_tables and isinstance(X, tables.FlatTables)
+
+
+def _flat(X: tables.FlatTables) -> Objects:
+    at_least_one(iter(X.starts[:1]))
+    return Objects({NAME: X})
+
+
+def _listed(X: Iterable) -> Objects:
+    return Objects({NAME: list(at_least_one(X))})
 
 
 def _is_rows(X, modality: Modality) -> bool:

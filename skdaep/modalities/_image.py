@@ -16,6 +16,7 @@ from ..exceptions import TableError
 from ..nn.batch import Batch
 from ..nn.positions import Sinusoids, frequency_range
 from ._base import Modality
+from ._inlet import ImageInlet, Inlet
 from ._learned import EXTREME, Scaling, spoiler
 from ._reading import remedy
 from ._record import PLANE, Record, storable
@@ -204,6 +205,10 @@ class Image(Modality):
             location[..., axis] *= torch.where(turn, -1.0, 1.0)[:, None]
         return batch.replace(value=value.flatten(2), location=location)
 
+    def inlet(self) -> Inlet:
+        """Return a module from images to a batch."""
+        return ImageInlet(self) if type(self).read is Image.read else Modality.inlet(self)
+
     def tokenizer(self, model_dim: int) -> ImageTokenizer:
         """Return a new tokenizer."""
         return ImageTokenizer(model_dim, self.patch_size, self.learned.shape[2], max(self._n_patches))
@@ -243,7 +248,7 @@ class ImageTokenizer(nn.Module):
     def context(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return no metadata tokens (B, 0, W), and which of them are present (B, 0)."""
         width = self.place[-1].out_features
-        return batch.value.new_zeros(len(batch), 0, width), batch.observed.new_zeros(len(batch), 0)
+        return batch.value.new_zeros(*batch.observed[:, :0].shape, width), batch.observed[:, :0]
 
 
 def _pixels(image, where: str) -> np.ndarray:

@@ -6,6 +6,9 @@ it does to one object in `forward` and `backward`; nothing else is needed for a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 import numpy as np
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
@@ -14,9 +17,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import tables
 from ..exceptions import TableError
+from ..tables import FlatTables
 from ._object import Points
 
 NUMBERS = ("value", "location", "error")
+#: roles of the columns that a step may change
+WRITTEN = (*NUMBERS, "ivar")
+#: objects of `FlatTables` of which Tables are made at once
+AT_ONCE = 1000
 
 
 class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -66,6 +74,8 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     #: what an error proposes where no point of an object is left
     remedy = ""
+    #: whether what becomes of a point depends on no other point and no metadata: `FlatTables` are then done at once
+    pointwise = False
 
     def check_parameters(self) -> None:
         """Raise an error if a parameter is invalid; called first in `fit`."""
@@ -223,7 +233,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         self._scale = None if where is None else tables.time_scale(objects[0][where])
         self.is_magnitude_ = self._says_magnitude(objects[0])
         self.units_out_ = self.units_after()
-        self.learn([self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(objects)])
+        self.learn(self._whole_or_each(objects))
         return self
 
     def transform(self, X):
@@ -237,14 +247,57 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Returns
         -------
         X : list of Table
-            New Tables (or QTables); the input is not changed.
+            New Tables (or QTables), or `FlatTables` if X was; the input is not changed.
         """
         check_is_fitted(self)
-        before = [self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(self._objects(X))]
-        pairs = zip(before, self.forward_all(before), strict=True)
-        magnitude = self.is_magnitude_after()
-        written = ((self._write(old, new, self.units_out_, magnitude, self.cycle_after()), new) for old, new in pairs)
-        return [self._cut(table, new) for table, new in written]
+        objects = self._objects(X)
+        if not isinstance(objects, FlatTables):
+            return self._transformed(objects)
+        if self.pointwise:
+            with suppress(TableError):  # which each object is then asked for
+                return self._transformed_at_once(objects)
+        starts = range(0, len(objects), AT_ONCE)
+        return FlatTables.of(t for start in starts for t in self._transformed(objects[start : start + AT_ONCE], start))
+
+    def _transformed(self, objects, start: int = 0) -> list[Table]:
+        before = [self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(objects, start)]
+        return [self._cut(*self._after(*pair)) for pair in zip(before, self.forward_all(before), strict=True)]
+
+    def _after(self, old: Points, new: Points) -> tuple[Table, Points]:
+        return self._write(old, new, self.units_out_, self.is_magnitude_after(), self.cycle_after()), new
+
+    # --- FlatTables ---------------------------------------------------------------------------------
+
+    def _whole_or_each(self, objects) -> list[Points]:
+        if isinstance(objects, FlatTables) and self.pointwise:
+            with suppress(TableError):
+                return [self._read_whole(objects)]
+        return [self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(objects)]
+
+    def _read_whole(self, objects: FlatTables) -> Points:
+        """Return the points of all objects as those of one."""
+        if (objects.lengths == 0).any():
+            raise TableError("an object is empty")
+        names = [name for name in self.columns_.values() if name in objects.columns]
+        return self._read(objects.whole(names), "X", self.units_)
+
+    def _transformed_at_once(self, objects: FlatTables) -> FlatTables:
+        table, new = self._after(old := self._read_whole(objects), self.forward(old))
+        changed = {n: c for n, c in table.columns.items() if n in (self.columns_.get(role) for role in WRITTEN)}
+        after = objects.changed(
+            {n: c.data for n, c in changed.items()},
+            {n: str(c.unit) for n, c in changed.items() if c.unit is not None},
+            {n: c.info.meta for n, c in changed.items() if c.info.meta},
+        )
+        keep, owner = self.points_kept(new), np.repeat(np.arange(len(objects)), objects.lengths)
+        if len(np.unique(owner[self._seen(new, keep)])) < len(objects):
+            raise TableError("an object has no point left")
+        return after if keep.all() else after.where(keep)
+
+    def _seen(self, points: Points, keep: np.ndarray) -> np.ndarray:
+        """Return which points are kept and observed."""
+        roles = [role for role in ("value", "location") if role in self.columns_]
+        return np.logical_and.reduce([keep, *(np.isfinite(getattr(points, role)) for role in roles)])
 
     def inverse_transform(self, X):
         """Return objects, perhaps decoded by an encoder, in the units and frame of fit.
@@ -305,7 +358,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     # --- reading ------------------------------------------------------------------------------------
 
-    def _objects(self, X) -> list[Table]:
+    def _objects(self, X) -> Sequence[Table]:
         if tables.is_numeric(X):
             raise TableError(f"X is an array of numbers; {self._name} needs a list of Tables.")
         return tables.as_objects(X)
@@ -408,11 +461,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     def _cut(self, table: Table, points: Points) -> Table:
         """Remove the points that the step does not keep; one that is observed must be left."""
         keep = self.points_kept(points)
-        seen = keep.copy()
-        for role in ("value", "location"):
-            if role in self.columns_:
-                seen &= np.isfinite(getattr(points, role))
-        if not seen.any():
+        if not self._seen(points, keep).any():
             raise TableError(f"{points.where} has no point left after {self._name}; {self.remedy}remove the object.")
         return table if keep.all() else table[keep]
 

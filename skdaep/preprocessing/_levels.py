@@ -20,6 +20,10 @@ class _Levelled(TableTransformer):
     hold those of an object by `_stems`.
     """
 
+    @property
+    def pointwise(self) -> bool:
+        return not self._of_object
+
     def units_after(self):
         return self.units_ | DIMENSIONLESS
 

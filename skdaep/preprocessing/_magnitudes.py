@@ -53,6 +53,7 @@ class FluxToMagnitude(TableTransformer):
     """
 
     remedy = "it has no positive flux: "
+    pointwise = True
 
     def __init__(self, zero_point="AB", *, value=None, error=None):
         self.zero_point = zero_point
@@ -114,6 +115,8 @@ class MagnitudeToFlux(TableTransformer):
     >>> MagnitudeToFlux(zero_point=25.0, unit=None).fit_transform(X)[0]["mag"].tolist()
     [1.0, 100.0]
     """
+
+    pointwise = True
 
     def __init__(self, zero_point="AB", *, unit="uJy", value=None, error=None):
         self.zero_point = zero_point

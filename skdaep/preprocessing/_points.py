@@ -53,6 +53,10 @@ class SignalToNoiseCut(TableTransformer):
         self.value = value
         self.error = error
 
+    @property
+    def pointwise(self) -> bool:
+        return self.min_points == 0
+
     def check_parameters(self):
         check_scalar(self.threshold, "threshold", Real, min_val=0)
         check_scalar(self.min_points, "min_points", Integral, min_val=0)

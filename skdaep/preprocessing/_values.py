@@ -44,6 +44,8 @@ class Arcsinh(TableTransformer):
     [-0.88, 0.0, 5.3]
     """
 
+    pointwise = True
+
     def __init__(self, scale=1.0, *, value=None, error=None):
         self.scale = scale
         self.value = value
@@ -105,6 +107,7 @@ class Log10(TableTransformer):
     """
 
     remedy = "it has no positive value: "
+    pointwise = True
 
     def __init__(self, *, value=None, error=None):
         self.value = value

@@ -111,6 +111,15 @@ def is_magnitude(name: str, unit: str | None, mark: bool | None = None) -> bool 
     return None if magnitude == flux else magnitude
 
 
+_TIMES = re.compile(r"time|date|jd")
+
+
+@lru_cache
+def says_time(name: str, unit: str | None) -> bool:
+    """Return whether a column holds times, as its unit says or else its name."""
+    return unit_named(unit).is_equivalent(u.s) if unit else _TIMES.search(plain(name)) is not None
+
+
 # --- logarithmic axes -------------------------------------------------------------------------------
 
 _LOG_WAVELENGTH = re.compile(r"log(10)?(lam|lambda|wave|wavelength)")

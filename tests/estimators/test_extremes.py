@@ -43,7 +43,7 @@ def test_a_spread_that_float32_cannot_resolve_comes_out_too(estimator_class, n_a
     X, modality = arrays(n_axes)
     rebuilt = estimator_of(estimator_class, modality).fit(1e6 + 0.1 * X).reconstruct(1e6 + 0.1 * X)
     plain = estimator_of(estimator_class, modality).fit(X).reconstruct(X)
-    np.testing.assert_allclose((rebuilt - 1e6) / 0.1, plain, atol=1e-3)
+    np.testing.assert_allclose((rebuilt - 1e6) / 0.1, plain, atol=3e-3)
 
 
 @pytest.mark.parametrize("factor", [1e-200, 1e-300, 1e200, 1e300])
