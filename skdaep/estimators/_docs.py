@@ -122,7 +122,8 @@ n_sampling_steps : int, default=20
 #: the order in which parameters are described: most used, architecture, training, decoding, device
 GROUPS = (
     "modality modalities bottleneck_length bottleneck_dim max_iter model_dim max_points",
-    "n_heads n_encoder_layers n_decoder_layers hidden_length encoder_hidden_length share_weights mixer_self_attention",
+    "n_heads n_encoder_layers n_decoder_layers hidden_length encoder_hidden_length share_weights isometric "
+    "mixer_self_attention",
     "drop_modality modality_weights batch_size solver learning_rate_init weight_decay error_weighting early_stopping "
     "validation_fraction n_iter_no_change warm_start checkpoint checkpoint_every prediction schedule",
     "sampler n_sampling_steps",
