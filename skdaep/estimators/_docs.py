@@ -34,14 +34,14 @@ encoder_hidden_length : int or None, default=[encoder_hidden_length]
 share_weights : bool, default=False
     Whether all blocks of the encoder share their weights.
 isometric : bool, default=False
-    Whether codes are mapped, after training, to where distances mean something: then |z - z'| is, for neighbours, the
-    root mean square distance of what they decode to, in scaled units per point (of several modalities the mean by
-    their weights). Reconstructions stay as they are. Nearest neighbours and clusters gain; a linear probe does where
-    the classes show in what is large, and loses where they are told by small details (:doc:`/guide/bottleneck`).
+    Whether to map codes after training so that |z - z'| is, for neighbours, the root mean square distance of the
+    decoded objects, in scaled units per point (for several modalities, the mean by their weights). Reconstructions do
+    not change. Nearest neighbours and clusters improve. A linear probe improves if classes differ in large features,
+    and gets worse if they differ in small details (:doc:`/guide/bottleneck`).
 max_iter : int, default=1000
-    Number of gradient steps. The learning rate falls to nothing over them, so every loss curve flattens in the end.
-    Where the validation loss still fell by more than 5 % in the last third, a ConvergenceWarning says so: double
-    `max_iter` until `score` on objects held out stops improving.
+    Number of gradient steps. The learning rate falls to zero over them, so every loss curve flattens at the end. If
+    the validation loss still fell by more than 5 % in the last third, a ConvergenceWarning says so: double `max_iter`
+    until `score` on held-out objects stops improving.
 batch_size : int, default=64
     Objects per batch, if they are of median length; longer objects come in smaller batches.
 max_points : int or None, default=256
