@@ -1,13 +1,13 @@
 """
-Light curves with bands: gaps filled, the end forecast
-======================================================
+Light curves with bands: fill gaps, forecast the end
+====================================================
 
-Type Ia, II and Ibc light curves in g and r, at random nights. Once encoded, a light curve can be decoded in any band
-at any time: where clouds were, and where the future is. Draws say how sure that is.
+Light curves of types Ia, II and Ibc in g and r, at random nights. An encoded light curve can be decoded in any band at
+any time: where clouds were, and in the future. Draws show how certain that is.
 """
 
 # %%
-# Each object is one Table, with a column for the band. The redshift is given to encoder and decoder as metadata.
+# Each object is one Table with a column for the band. Encoder and decoder are given the redshift as metadata.
 import matplotlib.pyplot as plt
 import numpy as np
 from astropy.table import Table, vstack
@@ -23,10 +23,10 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=150, random_
 X_train[0][:3]
 
 # %%
-# A gap needs nothing special: training hides points at random. A forecast does, for an encoder that has always seen
-# some of the last points does not know how little it knows without them. So all after day 35 becomes a modality of its
-# own, which `MultimodalDAEP` hides from the encoder now and then (``drop_modality``), and decodes from the rest. The
-# training is short, to be done in less than a minute on two cores.
+# A gap needs nothing special, because training hides points at random. A forecast does: an encoder that has always
+# seen some of the last points does not know how little it knows without them. So everything after day 35 becomes a
+# modality of its own, which `MultimodalDAEP` sometimes hides from the encoder (``drop_modality``) and decodes from the
+# rest. Training is short, to stay below a minute on two cores.
 END = 35
 
 
@@ -54,8 +54,7 @@ encoder = MultimodalDAEP(
 # %%
 # Hide measurements
 # -----------------
-# Of light curves that `fit` has not seen, hide all between days 8 and 20, and all after day 35. What is left is
-# encoded.
+# In light curves that `fit` has not seen, hide everything between days 8 and 20 and after day 35. Encode the rest.
 GAP = (8, 20)
 tests = []
 for table, label in zip(X_test, y_test, strict=True):
@@ -69,9 +68,9 @@ Z = encoder.transform([{"early": test["seen"]} for test in tests])
 # %%
 # Fill in
 # -------
-# Decode at all nights of one light curve of each type. Grey is what was hidden from the encoder; its points are shown
-# for comparison. Lines are medians of 100 draws, bands hold 68 and 95 % of them; a draw is a measurement as it may have
-# been, noise included.
+# Decode at all nights of one light curve of each type. The grey areas were hidden from the encoder; their points are
+# shown for comparison. Lines are medians of 100 draws, and bands contain 68 and 95 % of them. A draw is a possible
+# measurement, noise included.
 show = [next(i for i, test in enumerate(tests) if test["label"] == kind) for kind in ("Ia", "II", "Ibc")]
 measured = [tests[i]["whole"] for i in show]
 titles = [f"{tests[i]['label']}, $z$ = {tests[i]['whole'].meta['redshift']:.2f}" for i in show]
@@ -107,7 +106,7 @@ for column in display.axes_.T:
 # %%
 # How wrong, how sure
 # -------------------
-# The error, and the share of points inside the central 90 % of the draws, of all test objects: of what the encoder saw,
+# Errors, and the share of points inside the central 90 % of the draws, for all test objects: in what the encoder saw,
 # in the gap, and after the end. The width is that of the central 90 %.
 print(f"{'':10}{'error [mag]':>13}{'inside 90 %':>13}{'width [mag]':>13}")
 for name, modality in {"seen": "early", "gap": "early", "forecast": "late"}.items():
@@ -118,14 +117,14 @@ for name, modality in {"seen": "early", "gap": "early", "forecast": "late"}.item
     print(f"{name:10}{errors.mean():13.3f}{inside.coverage.mean():13.2f}{inside.width.mean():13.2f}")
 
 # %%
-# Gaps are filled as well as the rest, and of their measurements a little more than nine in ten are inside. The
-# forecast is worse, and its draws are no wider: too many measurements lie outside.
+# Gaps are filled as well as the rest, and slightly more than 90 % of their measurements are inside. The forecast is
+# worse, but its draws are no wider, so too many measurements lie outside.
 
 # %%
 # Mend the forecast
 # -----------------
-# `ConformalDraws` finds, from half of the test objects, by how much the draws must be stretched, and stretches those of
-# the other half.
+# `ConformalDraws` finds on half of the test objects how much the draws must be stretched, and stretches those of the
+# other half.
 half = len(tests) // 2
 calibration = ConformalDraws(level=0.9).fit(tables[:half], draws[:half])
 stretched = calibration.transform(draws[half:])
@@ -134,8 +133,9 @@ print(f"inside 90 %: {coverage(tables[half:], draws[half:]).coverage.mean():.2f}
 print(f"{coverage(tables[half:], stretched).coverage.mean():.2f} after")
 
 # %%
-# At all levels, and as the distribution of the measurements' ranks among the draws: above as decoded, below stretched.
-# One factor sets right the level that it was made for, 0.9; below that intervals hold more than they say.
+# Coverage at all levels, and the distribution of the ranks of the measurements among the draws: above as decoded,
+# below stretched. One factor is right for the level it was made for, 0.9. At lower levels the intervals contain more
+# points than stated.
 figure, axes = plt.subplots(2, 2, figsize=(7.6, 6.8), layout="constrained")
 for row, name, some in zip(axes, ("as decoded", "stretched"), (draws[half:], stretched), strict=True):
     CoverageDisplay.from_predictions(tables[half:], some, ax=row)

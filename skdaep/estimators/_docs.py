@@ -35,19 +35,19 @@ encoder_hidden_length : int or None, default=[encoder_hidden_length]
 share_weights : bool, default=False
     Whether all blocks of the encoder share their weights.
 isometric : bool, default=False
-    Whether codes are mapped, after training, to where distances mean something: then |z - z'| is, for neighbours, the
-    root mean square distance of what they decode to, in scaled units per point (of several modalities the mean by
-    their weights). Reconstructions stay as they are. Nearest neighbours and clusters gain; a linear probe does where
-    the classes show in what is large, and loses where they are told by small details (:doc:`/guide/bottleneck`).
+    Whether to map codes after training so that |z - z'| is, for neighbours, the root mean square distance of the
+    decoded objects, in scaled units per point (for several modalities, the mean by their weights). Reconstructions do
+    not change. Nearest neighbours and clusters improve. A linear probe improves if classes differ in large features,
+    and gets worse if they differ in small details (:doc:`/guide/bottleneck`).
 supervised_weight : float, default=0.0
     Weight w, from 0 to 1, of the labels y of `fit` in the loss (1 - w) L + w L_labels, where L is the loss without
     them. A linear head reads the labels from the bottleneck: quantiles of numbers, probabilities of classes
     (:doc:`/guide/labels`). Objects without a label count in L alone, and `transform` takes no labels. 0 does not look
     at y and predicts nothing. 1 uses labels alone: what codes decode to then means nothing.
 max_iter : int, default=1000
-    Number of gradient steps. The learning rate falls to nothing over them, so every loss curve flattens in the end.
-    Where the validation loss still fell by more than 5 % in the last third, a ConvergenceWarning says so: double
-    `max_iter` until `score` on objects held out stops improving.
+    Number of gradient steps. The learning rate falls to zero over them, so every loss curve flattens at the end. If
+    the validation loss still fell by more than 5 % in the last third, a ConvergenceWarning says so: double `max_iter`
+    until `score` on held-out objects stops improving.
 batch_size : int, default=64
     Objects per batch, if they are of median length; longer objects come in smaller batches.
 max_points : int or None, default=256
@@ -136,7 +136,8 @@ n_sampling_steps : int, default=20
 #: the order in which parameters are described: most used, architecture, training, decoding, device
 GROUPS = (
     "modality modalities bottleneck_length bottleneck_dim max_iter model_dim max_points",
-    "n_heads n_encoder_layers n_decoder_layers hidden_length encoder_hidden_length share_weights mixer_self_attention",
+    "n_heads n_encoder_layers n_decoder_layers hidden_length encoder_hidden_length share_weights isometric "
+    "mixer_self_attention",
     "drop_modality modality_weights batch_size solver learning_rate_init weight_decay error_weighting early_stopping "
     "validation_fraction n_iter_no_change warm_start checkpoint checkpoint_every prediction schedule",
     "sampler n_sampling_steps",

@@ -64,17 +64,17 @@ class Batch:
 
     def first(self, counts: Tensor) -> Batch:
         """Keep the first `counts` (B,) points of each object."""
-        return self._keep(self._up_to(counts).expand(len(self), -1), counts)
+        return self._points_at(self._up_to(counts).expand(len(self), -1), counts)
 
     def last(self, counts: Tensor) -> Batch:
         """Keep the last `counts` (B,) points of each object."""
-        return self._keep((self.lengths[:, None] - 1 - self._up_to(counts)).clamp(min=0), counts)
+        return self._points_at((self.lengths[:, None] - 1 - self._up_to(counts)).clamp(min=0), counts)
 
     def _up_to(self, counts: Tensor) -> Tensor:
         longest = min(int(counts.max()), self.observed.shape[1])
         return torch.arange(longest, device=counts.device)
 
-    def _keep(self, within: Tensor, counts: Tensor) -> Batch:
+    def _points_at(self, within: Tensor, counts: Tensor) -> Batch:
         padding = torch.arange(within.shape[1], device=counts.device) >= counts[:, None]
         row = torch.arange(len(self), device=counts.device)[:, None]
         padding = padding | ~self.observed[row, within]
@@ -82,9 +82,9 @@ class Batch:
         return self.replace(**cut, observed=~padding)
 
 
-def blank(x: Tensor, where: Tensor) -> Tensor:
-    """Put zeros where `where` (B, L) is True into x (B, L, ...)."""
-    return x.masked_fill(where.view(*where.shape, *[1] * (x.ndim - 2)), 0)
+def blank(x: Tensor, padding: Tensor) -> Tensor:
+    """Return x (B, L, ...) with zeros where `padding` (B, L) is True."""
+    return x.masked_fill(padding.view(*padding.shape, *[1] * (x.ndim - 2)), 0)
 
 
 POINTS = ("value", "location", "band", "error")
