@@ -30,6 +30,7 @@ _HOMES = {
     "DeviceError": "exceptions",
     "CorruptModelError": "exceptions",
     "DatasetError": "exceptions",
+    "LevelOnlyWarning": "exceptions",
     "OutOfRangeWarning": "exceptions",
     "UnusedColumnWarning": "exceptions",
     "UnverifiedDownloadWarning": "exceptions",

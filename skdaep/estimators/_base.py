@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from numbers import Integral
 from typing import Annotated, Any, ClassVar, dataclass_transform
 
@@ -16,15 +16,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ..modalities import Modality, Record, warned_once
+from ..modalities import Modality, Objects, Record, warned_once
 from ..model import Model, Split
-from ..model.passes import TOKENS_PER_PASS, capacity
+from ..model.passes import TOKENS_PER_PASS, capacity, collate
+from ..model.stores import Stores
+from ..model.stores import joined as joined_stores
 from ..objectives import Objective
 from ..registry import register
-from ..training import SOLVERS, undisturbed
+from ..tables import FlatTables
+from ..training import SOLVERS, portions, undisturbed
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
-from ._files import save
+from ._files import export_onnx, save
 from ._fitting import checkpoint_of, in_words, learn, network_parameters, settings_of
 from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, Bool, PositiveInt, declare, parameters
 
@@ -71,7 +74,7 @@ class BaseEncoder(
     error_weighting: Bool = False
     early_stopping: Bool = True
     validation_fraction: Annotated[float, SHARE] = 0.1
-    n_iter_no_change: PositiveInt = 30
+    n_iter_no_change: Annotated[int | str, POSITIVE_INT, StrOptions({"auto"})] = "auto"
     warm_start: Bool = False
     checkpoint: Annotated[str | os.PathLike | None, str, os.PathLike, None] = None
     checkpoint_every: Annotated[float, NOT_NEGATIVE] = 60.0
@@ -94,8 +97,8 @@ class BaseEncoder(
         """Return the modalities as declared, by name."""
 
     @abc.abstractmethod
-    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[list[dict], dict[str, Any]]:
-        """Return the objects to learn from, each by modality, and what scikit-learn notes of their columns.
+    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[Objects, dict[str, Any]]:
+        """Return the objects to learn from and what scikit-learn notes of their columns.
 
         `learned` are the modalities of the fit that this one goes on with, if it does.
         """
@@ -105,17 +108,21 @@ class BaseEncoder(
         """Yield the objects of X, each by modality."""
 
     @abc.abstractmethod
+    def _held(self, X) -> Objects | None:
+        """Return the objects of X if they are held in flat columns; None if they are to be streamed."""
+
+    @abc.abstractmethod
     def _name_in_errors(self, X: str, i: int, modality: str) -> str:
         """Return what the i-th object's modality is called in errors."""
 
-    def _check_split(self, objects: list[dict], split: Split, resumes: bool) -> None:
-        """Raise if too little is left to learn from without the objects held out."""
+    def _check_split(self, has: dict[str, np.ndarray], split: Split, resumes: bool) -> None:
+        """Raise if too little is left to learn from without the objects held out; `has` says by modality who has it."""
 
     def _networks(self) -> dict[str, Any]:
         """Return the arguments of the networks."""
         return {k: getattr(self, k) for k in sorted(network_parameters(self))}
 
-    def _prepared(self, model: Model, records: list[dict[str, Record]]) -> Model:
+    def _prepared(self, model: Model, stores: Stores) -> Model:
         """Return the model with what else it keeps of the objects of fit."""
         return model
 
@@ -129,27 +136,28 @@ class BaseEncoder(
         Parameters
         ----------
         X : list of Table, array of shape (n_objects, n_points), images, or list of dict
-            One Table per object. In an array a row is a regularly sampled object, NaN is "not observed". With several
-            modalities one dict per object. Meta-estimators that index arrays (bagging) need a column of Tables, an
-            object array of shape (n_objects, 1).
+            One Table per object. In an array, a row is a regularly sampled object, and NaN means not observed. With
+            several modalities, one dict per object. Meta-estimators that index arrays (bagging) need a column of
+            Tables, an object array of shape (n_objects, 1).
         y : object, default=None
             Ignored.
         groups : array-like of shape (n_objects,), default=None
-            Objects of one group stay on one side of the validation split.
+            Objects of one group stay on the same side of the validation split.
 
         Returns
         -------
         self : object
-            The fitted estimator. After an exception it is as it was before.
+            The fitted estimator. If an exception is raised, it is unchanged.
 
         Raises
         ------
         TableError
             If an object cannot be used; the message names it and the column.
         DivergenceError
-            If training meets a loss that is not finite; the message names the objects of the batch.
+            If the loss is not finite; the message names the objects of the batch.
         """
-        self._become(learn(self, X, y, groups))
+        with checkpoint_of(self) as checkpoint:
+            self._become(learn(self, X, y, groups, checkpoint))
         return self
 
     def _become(self, fitted: dict[str, Any]) -> None:
@@ -195,13 +203,13 @@ class BaseEncoder(
     def transform(self, X):
         """Encode objects.
 
-        They are read and encoded some at a time, and only their codes are kept: X may be a sequence that makes its
-        Tables when they are asked for, from files say.
+        Objects are read and encoded in portions, and only their codes stay in memory. So X may be a sequence that makes
+        its Tables on demand, for example from files.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit.
+            Objects of the same kind as in fit.
 
         Returns
         -------
@@ -214,14 +222,14 @@ class BaseEncoder(
 
     @undisturbed()
     def score(self, X, y=None):
-        """Return minus the mean over objects of each one's mean absolute reconstruction error, in scaled units.
+        """Return minus the mean absolute reconstruction error in scaled units, averaged over objects.
 
-        With several modalities an object's error is the mean over those that it has.
+        With several modalities, the error of an object is the mean over the modalities that it has.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit.
+            Objects of the same kind as in fit.
         y : object, default=None
             Ignored.
 
@@ -233,22 +241,40 @@ class BaseEncoder(
         model = self._ready()
         return -float(np.mean(np.concatenate([model.errors(records) for _, _, records in self._chunks(model, X)])))
 
-    def _chunks(self, model: Model, X) -> Iterator[tuple[int, list[dict], list[dict[str, Record]]]]:
+    def _chunks(self, model: Model, X) -> Iterator[tuple[int, Objects, list[dict[str, Record]]]]:
         """Yield the number of the first, objects and their records, so many at a time that memory does not grow."""
-        start, objects, n_points, said = 0, [], 0, set()
         most = POINTS_PER_CHUNK * capacity(torch.device(model.device))
+        held = self._held(X)
+        pieces = self._streamed(model, X, most) if held is None else _cut(model, held, most)
+        yield from self._read_in_turn(model, pieces)
+
+    def _streamed(self, model: Model, X, most: int) -> Iterator[Objects]:
+        objects, n_points = [], 0
         for obj in at_least_one(self._stream(X)):
             objects.append(obj)
             n_points += sum(model.modalities[name].n_points(part) for name, part in obj.items())
             if n_points >= most:
-                yield start, objects, self._read(model, objects, start, said)
-                start, objects, n_points = start + len(objects), [], 0
+                yield Objects.listed(objects, model.modalities)
+                objects, n_points = [], 0
         if objects:
-            yield start, objects, self._read(model, objects, start, said)
+            yield Objects.listed(objects, model.modalities)
 
-    def _read(self, model: Model, objects: list[dict], start: int, said: set) -> list[dict[str, Record]]:
-        with warned_once(said):
-            return model.read(objects, lambda i, name: self._name_in_errors("X", start + i, name))
+    def _read_in_turn(
+        self, model: Model, pieces: Iterable[Objects]
+    ) -> Iterator[tuple[int, Objects, list[dict[str, Record]]]]:
+        start, said = 0, set()
+        for objects in pieces:
+            with warned_once(said):
+                records = model.read(objects, lambda i, name, start=start: self._name_in_errors("X", start + i, name))
+            yield start, objects, records
+            start += len(objects)
+
+    def _stores(self, model: Model, objects: Objects) -> Stores:
+        """Return the stores of objects, which are read some at a time: their Tables and records are not held."""
+        sizes = {name: _lengths(model, objects, name) for name in model.modalities}
+        pieces = _cut(model, objects, POINTS_PER_CHUNK)
+        parts = (collate(model.modalities, records, "cpu") for *_, records in self._read_in_turn(model, pieces))
+        return joined_stores(parts, {name: int(n.sum()) for name, n in sizes.items()}, len(objects))
 
     # --- decoding -----------------------------------------------------------------------------------
 
@@ -310,17 +336,17 @@ class BaseEncoder(
     @available_if(_makes_new_objects)
     @undisturbed()
     def fit_prior(self, X, *, max_iter=2000):
-        """Learn how the bottlenecks of objects are distributed, for `sample`.
+        """Learn the distribution of bottlenecks, for `sample`.
 
-        A small diffusion model on z [1]_; it takes seconds. A tenth of the objects decides when to stop, so that the
-        prior does not learn the training objects by heart.
+        This trains a small diffusion model on z [1]_ and takes seconds. A tenth of the objects decides when to stop, so
+        that the prior does not memorise the training objects.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit, usually the same.
+            Objects of the same kind as in fit, usually the same objects.
         max_iter : int, default=2000
-            Number of gradient steps, at most.
+            Largest number of gradient steps.
 
         Returns
         -------
@@ -340,13 +366,11 @@ class BaseEncoder(
         if isinstance(max_iter, bool) or not (isinstance(max_iter, Integral) and max_iter >= 1):
             raise ValueError(f"max_iter={max_iter!r}: a positive int is needed.")
         Z = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
-        checkpoint = checkpoint_of(self, ".prior")
-        if checkpoint is not None:
-            checkpoint.claim(model.seed, in_words(self, fit_prior_max_iter=max_iter), model.weights, Z)
-        model, history = model.with_prior(Z, max_iter, checkpoint)
-        vars(self).update(model_=model, prior_history_=history)  # both or, if Ctrl-C comes now, neither
-        if checkpoint is not None:
-            checkpoint.remove()
+        with checkpoint_of(self, ".prior") as checkpoint:
+            if checkpoint is not None:
+                checkpoint.claim(model.seed, in_words(self, fit_prior_max_iter=max_iter), model.weights, Z)
+            model, history = model.with_prior(Z, max_iter, checkpoint)
+            vars(self).update(model_=model, prior_history_=history)  # both or, if Ctrl-C comes now, neither
         return self
 
     def _new_codes(self, n_objects, random_state) -> np.ndarray:
@@ -363,27 +387,55 @@ class BaseEncoder(
 
     @undisturbed()
     def save(self, path, *, key=None):
-        """Write the fitted estimator to one file: safetensors, with everything else as JSON in its header.
+        """Write the fitted estimator to one file in safetensors format, with everything else as JSON in its header.
 
         Parameters
         ----------
         path : str or Path
-            The file, by custom ``*.safetensors``. Written whole or not at all; one that is there keeps its mode and, if
-            that is permitted, its owner, and a symbolic link is written through.
+            The file, usually ``*.safetensors``. It is written completely or not at all. An existing file keeps its mode
+            and, if permitted, its owner. Symbolic links are followed.
         key : str or bytes, default=None
-            A secret to sign the file with (HMAC-SHA256): ``load(path, key=...)`` then tells whether it was written by
-            someone who knows it.
+            A secret that signs the file (HMAC-SHA256). ``load(path, key=...)`` then verifies that the writer knew it.
 
         Raises
         ------
         TypeError
-            If a parameter cannot be written as JSON, such as a RandomState, or if the name of the estimator, its
-            objective or a modality belongs to another class.
+            If a parameter cannot be written as JSON, such as a RandomState, or if another class has the name of the
+            estimator, its objective or a modality.
         OSError
             If `path` is a folder, a device or the like.
         """
         check_is_fitted(self)
         save(self, path, ESTIMATORS, key)
+
+    @undisturbed()
+    def export_onnx(self, path):
+        """Write the encoder as an ONNX graph, which gives what `transform` gives without torch or skdaep.
+
+        Scaling in float64 is part of the graph; columns, units and labels stand as JSON in its metadata ``skdaep``.
+        An object that `transform` refuses has a row of NaN. Needs the extra ``onnx``.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, by custom ``*.onnx``. Written whole or not at all.
+
+        Raises
+        ------
+        ImportError
+            If ``onnx`` or ``onnxscript`` is missing.
+        NotImplementedError
+            If a modality of your own has no `inlet`.
+
+        See Also
+        --------
+        save : Write the whole estimator, to be fitted on or decoded with.
+
+        Notes
+        -----
+        :doc:`/guide/onnx` tells what the inputs are and reads such a file in ten lines.
+        """
+        export_onnx(self, self._ready(), path)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "model_")
@@ -393,6 +445,20 @@ class BaseEncoder(
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _lengths(model: Model, objects: Objects, name: str) -> np.ndarray:
+    """Return the number of points that each object holds of a modality."""
+    lengths, (having, part) = np.zeros(len(objects), np.intp), objects.having(name)
+    flat = isinstance(part, FlatTables)
+    lengths[having] = part.lengths if flat else [model.modalities[name].n_points(obj) for obj in part]
+    return lengths
+
+
+def _cut(model: Model, objects: Objects, most: int) -> Iterator[Objects]:
+    """Yield objects some at a time."""
+    lengths = np.sum([_lengths(model, objects, name) for name in model.modalities], axis=0)
+    return (objects[piece] for piece in portions(lengths, most))
 
 
 def at_least_one(objects: Iterator) -> Iterator:

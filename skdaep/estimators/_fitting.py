@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import re
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn.utils import check_random_state
 
 from ..diffusion.noise import Correlation
 from ..exceptions import InterruptedTrainingWarning
-from ..modalities import Modality, Record
+from ..modalities import Modality, Objects
 from ..model import CheckpointFile, Model, Split, Training, solve_model, train_model
+from ..model.stores import Stores, arrays_of, has, records_of
 from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
+from ._advice import LEAST, TELLING, warn_if_short, warn_of_levels
 from ._callbacks import FitProgress
 from ._environment import environment
 from ._split import split
@@ -24,16 +29,18 @@ from ._split import split
 if TYPE_CHECKING:
     from ._base import BaseEncoder
 
+#: objects of which, at most, a trained model is asked what it makes
+LOOKED_AT = 1024
 
-def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
-    """Return the attributes of an estimator that was fitted to X."""
+
+def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | None) -> dict[str, Any]:
+    """Return the attributes of an estimator that was fitted to X; `checkpoint` keeps the state of that, if any."""
     if "n_heads" in estimator.get_params(deep=False) and estimator.model_dim % estimator.n_heads:
         raise ValueError(f"model_dim={estimator.model_dim} is not divisible by n_heads={estimator.n_heads}.")
     resolve_device(estimator.device)  # an unknown one is refused before anything is read
     before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
     declared = estimator._declarations()
     objects, columns = estimator._objects_of_fit(X, before.modalities if before else None)
-    checkpoint = checkpoint_of(estimator)
     seed = _seed(estimator, checkpoint)
     parts = split(estimator, len(objects), groups, seed)
     modalities = before.modalities if before else _learned(estimator, declared, objects)
@@ -44,12 +51,13 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
     if before:
         _check_resumes(estimator, architecture)
         model = model.with_weights(before.live())
-    records = model.read(objects, lambda i, name: estimator._name_in_errors("X", i, name))
-    estimator._check_split(objects, parts, before is not None)
-    model = estimator._prepared(model, records)
+    stores = estimator._stores(model, objects)
+    del objects  # with the Tables that were made of X
+    estimator._check_split(has(stores), parts, before is not None)
+    model = estimator._prepared(model, stores)
     n_done = 0
     if checkpoint is not None:
-        checkpoint.claim(seed, in_words(estimator), model.modalities, model.weights, records, parts)
+        checkpoint.claim(seed, in_words(estimator), model.modalities, model.weights, arrays_of(stores), parts)
         n_done = checkpoint.n_records
 
     noted = columns | {"_architecture": architecture, "environment_": environment(model.device)}
@@ -60,16 +68,18 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
 
     if estimator.objective_class.in_closed_form:
         progress = FitProgress(estimator, 0, X, y, fitted_so_far)
-        model, history = solve_model(model, records, parts)
+        model, history = solve_model(model, stores, parts)
         progress.tell(history)
     else:
         training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
         progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
-        model, history = train_model(model, records, parts, training, progress, checkpoint)
-    fitted = noted | {"model_": _finished(estimator, model, records, parts)} | _told_by(history)
+        model, history = train_model(model, stores, parts, training, progress, checkpoint)
+        warn_if_short(history, estimator.max_iter)
+    fitted = noted | {"model_": _finished(estimator, model, stores, parts)} | _told_by(history)
     progress.end(fitted)
-    if checkpoint is not None:
-        checkpoint.remove()
+    if estimator.objective_class.in_closed_form or len(history) >= TELLING:
+        others = parts.validation if len(parts.validation) >= LEAST else np.append(parts.validation, parts.train)
+        warn_of_levels(fitted["model_"], records_of(stores, others[:LOOKED_AT]))
     return fitted
 
 
@@ -79,10 +89,12 @@ def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
     return {"history_": history, "n_iter_": history[-1]["iteration"], "best_loss_": best}
 
 
-def checkpoint_of(estimator: BaseEncoder, suffix: str = "") -> CheckpointFile | None:
-    """Return where the state of training is kept, if anywhere."""
+def checkpoint_of(estimator: BaseEncoder, suffix: str = "") -> contextlib.AbstractContextManager[CheckpointFile | None]:
+    """Return a context that yields where the state of training is kept, if anywhere."""
     path = getattr(estimator, "checkpoint", None)  # not where nothing is trained
-    return None if path is None else CheckpointFile(os.fspath(path) + suffix, estimator.checkpoint_every)
+    if path is None:
+        return contextlib.nullcontext()
+    return CheckpointFile.held(os.fspath(path) + suffix, estimator.checkpoint_every)
 
 
 def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:
@@ -148,21 +160,34 @@ def _options(estimator: BaseEncoder, modalities: dict[str, Modality]) -> dict[st
     return options
 
 
-def _learned(estimator: BaseEncoder, declared: dict[str, Modality], objects: list[dict]) -> dict[str, Modality]:
+def _learned(estimator: BaseEncoder, declared: dict[str, Modality], objects: Objects) -> dict[str, Modality]:
     """Return the modalities completed with what the objects show."""
     return {name: modality.learn(*_having(estimator, name, objects)) for name, modality in declared.items()}
 
 
-def _check_errors(estimator: BaseEncoder, objects: list[dict], modalities: dict[str, Modality]) -> None:
+def _check_errors(estimator: BaseEncoder, objects: Objects, modalities: dict[str, Modality]) -> None:
     """Raise TableError if some objects lack the errors that others have."""
     for name, modality in modalities.items():
         modality.check_errors(*_having(estimator, name, objects))
 
 
-def _having(estimator: BaseEncoder, name: str, objects: list[dict]) -> tuple[list, list[str]]:
+def _having(estimator: BaseEncoder, name: str, objects: Objects) -> tuple[Sequence, Sequence[str]]:
     """Return a modality of the objects that have it, and what each is called in errors."""
-    having = [i for i, o in enumerate(objects) if name in o]
-    return [objects[i][name] for i in having], [estimator._name_in_errors("X", i, name) for i in having]
+    having, own = objects.having(name)
+    return own, _Names(lambda i: estimator._name_in_errors("X", i, name), having)
+
+
+class _Names(Sequence):
+    """What objects are called in errors, which is put into words only where it is asked for."""
+
+    def __init__(self, name_of: Callable[[int], str], which: np.ndarray):
+        self.name_of, self.which = name_of, which
+
+    def __len__(self):
+        return len(self.which)
+
+    def __getitem__(self, i):
+        return _Names(self.name_of, self.which[i]) if isinstance(i, slice) else self.name_of(int(self.which[i]))
 
 
 def _check_resumes(estimator: BaseEncoder, architecture: dict[str, Any]) -> None:
@@ -177,13 +202,13 @@ def _check_resumes(estimator: BaseEncoder, architecture: dict[str, Any]) -> None
             )
 
 
-def _finished(estimator: BaseEncoder, model: Model, records: list[dict[str, Record]], parts: Split) -> Model:
+def _finished(estimator: BaseEncoder, model: Model, stores: Stores, parts: Split) -> Model:
     """Return the model with what is learned from it, once it is trained."""
     held_out = parts.validation if len(parts.validation) else parts.train
     try:
         if getattr(estimator, "isometric", False):  # not where nothing is decoded, or distances mean that already
-            model = model.isometric([records[i] for i in parts.train])
-        return model.with_correlation([records[i] for i in held_out])
+            model = model.isometric(records_of(stores, parts.train[:LOOKED_AT]))
+        return model.with_correlation(records_of(stores, held_out[:LOOKED_AT]))
     except KeyboardInterrupt:
         warnings.warn(
             "Interrupted after training; the model is kept, but draws will have white noise, and codes may not be "

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .. import tables
 from ..exceptions import TableError
-from ..modalities import Modality
+from ..modalities import Modality, Objects
 from ..model import Model, Split
 from ..training import undisturbed
 from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class
@@ -64,23 +64,28 @@ class MultimodalEncoder(BaseEncoder):
     def _name_in_errors(self, X: str, i: int, modality: str) -> str:
         return f"{X}[{i}][{modality!r}]"
 
-    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[list[dict], dict[str, Any]]:
-        objects = list(at_least_one(_each(X, learned or self._declarations())))
+    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[Objects, dict[str, Any]]:
+        modalities = learned or self._declarations()
+        objects = _held(X, modalities)
+        if objects is None:
+            objects = Objects.listed(at_least_one(_each(X, modalities)), modalities)
         for name in self._declarations() if learned is None else ():
-            if not any(name in o for o in objects):
+            if not len(objects.having(name)[0]):
                 raise TableError(f"No object of X has {name!r}; remove it from modalities.")
         return objects, {}
 
-    def _check_split(self, objects: list[dict], split: Split, resumes: bool) -> None:
-        train = [objects[i] for i in split.train]
+    def _check_split(self, has: dict[str, np.ndarray], split: Split, resumes: bool) -> None:
         for modality in self._declarations() if not resumes else ():
-            if not any(modality in o for o in train):
+            if not has[modality][split.train].any():
                 raise TableError(f"No object to train on has {modality!r}{held_out(split)}.")
-        if self._aligns and not any(len(o) > 1 for o in train):
+        if self._aligns and not (n_modalities(has)[split.train] > 1).any():
             raise TableError(f"No object to train on has two modalities: there is nothing to align{held_out(split)}.")
 
     def _stream(self, X) -> Iterator[dict]:
         return _each(X, self.modalities_)
+
+    def _held(self, X) -> Objects | None:
+        return _held(X, self.modalities_)
 
     def _check_modality(self, modality: str | None) -> list[str]:
         if modality is not None and modality not in self.modalities_:
@@ -110,13 +115,14 @@ class MultimodalEncoder(BaseEncoder):
         Z : array of shape (n_objects, bottleneck_length * bottleneck_dim)
             What `transform` returned.
         modality : str, default=None
-            Which to decode; None: all, on the grids learned in fit.
+            Modality to decode. None decodes all, on the grids learned in fit.
         at : Table or list of Table, default=None
-            Where to decode `modality`, with what metadata; one Table stands for all. None: the grid learned in fit.
+            Where to decode `modality`, and with which metadata. A single Table is used for all objects. None decodes on
+            the grid learned in fit.
         n_draws : int, default=None
-            None gives the point estimate; a number gives so many draws along a further, last axis.
+            Number of draws, along an additional last axis. None returns the point estimate.
         output : {"tables", "arrays"}, default="tables"
-            Tables (images), or only arrays of values.
+            Whether to return Tables (or images), or only arrays of values.
 
         Returns
         -------
@@ -137,22 +143,22 @@ class MultimodalEncoder(BaseEncoder):
 
     @undisturbed()
     def reconstruct(self, X, *, modality=None, at=None, n_draws=None, output="tables"):
-        """Encode objects from the modalities that they have and decode them in one modality, or in those.
+        """Encode objects from the modalities that they have, and decode one modality or all that they have.
 
         Parameters
         ----------
         X : list of dict
-            Objects of the kind seen in fit; absent modalities are None or left out.
+            Objects of the same kind as in fit; absent modalities are None or left out.
         modality : str, default=None
-            Which to decode, whether an object has it or not; None: those that it has, at their own locations.
+            Modality to decode, whether an object has it or not. None decodes those that it has, at their own locations.
         at : Table or list of Table, default=None
-            Where to decode `modality`, with what metadata; one Table stands for all. Metadata that it lacks are the
-            median of fit, not those of the object. None: at an object's own locations, or on the grid learned in fit
-            if it lacks the modality.
+            Where to decode `modality`, and with which metadata. A single Table is used for all objects. Metadata that
+            it lacks are the median of fit, not those of the object. None decodes at an object's own locations, or on
+            the grid learned in fit if it lacks the modality.
         n_draws : int, default=None
-            None gives the point estimate; a number gives so many draws along a further, last axis.
+            Number of draws, along an additional last axis. None returns the point estimate.
         output : {"tables", "arrays"}, default="tables"
-            Tables (images), or only arrays of values.
+            Whether to return Tables (or images), or only arrays of values.
 
         Returns
         -------
@@ -206,25 +212,25 @@ class MultimodalEncoder(BaseEncoder):
         Parameters
         ----------
         n_objects : int, default=1
-            How many.
+            Number of new objects.
         modality : str, default=None
             As in `inverse_transform`.
         at : Table or list of Table, default=None
             As in `inverse_transform`.
         random_state : int, RandomState or None, default=None
-            None uses the seed of fit: the same objects every time.
+            Seed. None uses the seed of fit and returns the same objects every time.
         output : {"tables", "arrays", "bottlenecks"}, default="tables"
-            As in `inverse_transform`; "bottlenecks" leaves the drawn z undecoded.
+            As in `inverse_transform`; "bottlenecks" returns z without decoding it.
 
         Returns
         -------
         X : list of Table, list of ndarray, ndarray, or list of dict
-            As `inverse_transform` gives them; or z, of shape (n_objects, bottleneck_length * bottleneck_dim).
+            As from `inverse_transform`; or z, of shape (n_objects, bottleneck_length * bottleneck_dim).
 
         Raises
         ------
         NotFittedError
-            If there is no prior: `fit_prior` was not called, and the objective does not bring one.
+            If there is no prior, because `fit_prior` was not called and the objective has none.
         """
         check_output(output, "bottlenecks")
         Z = self._new_codes(n_objects, random_state)
@@ -239,17 +245,17 @@ class MultimodalEncoder(BaseEncoder):
 
 
 def multimodal(cls: type[UnimodalEncoder], name: str) -> type[MultimodalEncoder]:
-    """Return the form of an encoder of one modality that takes several, any of which may be missing.
+    """Make an encoder of several modalities, any of which may be missing, from an encoder of one modality.
 
-    It has the same objective and the same parameters, and those of modalities that meet late: `drop_modality`,
-    `modality_weights`, `mixer_self_attention`. An objective thus needs no second estimator where nothing differs.
+    It has the same objective and parameters, and in addition `drop_modality`, `modality_weights` and
+    `mixer_self_attention`. So an objective needs no second estimator.
 
     Parameters
     ----------
     cls : type
         A subclass of `UnimodalEncoder`.
     name : str
-        What the new class is called; pickling needs it to be the name that it is assigned to, in a module.
+        Name of the new class. For pickling, assign the class to this name in a module.
 
     Returns
     -------
@@ -272,6 +278,27 @@ def multimodal(cls: type[UnimodalEncoder], name: str) -> type[MultimodalEncoder]
     body |= {"objective_class": cls.objective_class, "model_class": cls.model_class}
     body |= {"__doc__": multimodal_docstring(cls, list(declared)), "__module__": sys._getframe(1).f_globals["__name__"]}
     return documented(type(name, (LateMixing, MultimodalEncoder), body))
+
+
+def n_modalities(has: dict[str, np.ndarray]) -> np.ndarray:
+    """Return how many modalities each object has."""
+    return np.sum(list(has.values()), axis=0)
+
+
+def _held(X, modalities: dict[str, Modality]) -> Objects | None:
+    """Return X if it is `Objects` of those modalities."""
+    if not isinstance(X, Objects):
+        return None
+    if unknown := [name for name in X.parts if name not in modalities]:
+        raise TableError(f"X has {unknown[0]!r}, which is not among the modalities ({', '.join(modalities)}).")
+    for name, part in X.parts.items():
+        if not (modalities[name].takes_tables and isinstance(part, tables.FlatTables)):
+            return None
+    at_least_one(iter(range(len(X))))
+    none = np.flatnonzero(n_modalities({name: X.has(name) for name in X.parts}) == 0)
+    if len(none):
+        raise TableError(f"X[{none[0]}] has none of the modalities ({', '.join(modalities)}); remove the object.")
+    return X
 
 
 def _each(X, modalities: dict[str, Modality]) -> Iterator[dict]:

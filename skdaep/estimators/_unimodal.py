@@ -11,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from .. import tables
 from ..exceptions import TableError
-from ..modalities import Modality, Sequence
+from ..modalities import Modality, Objects, Sequence
 from ..training import undisturbed
 from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class
 
@@ -35,18 +35,22 @@ class UnimodalEncoder(BaseEncoder):
     def _name_in_errors(self, X: str, i: int, modality: str) -> str:
         return f"{X}[{i}]"
 
-    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[list[dict], dict[str, Any]]:
+    def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[Objects, dict[str, Any]]:
+        (modality,) = (learned or self._declarations()).values()
+        if _is_flat(X, modality):
+            return _flat(X), {}
         if learned is not None:
-            return list(at_least_one(self._stream(X))), _columns(self)
-        (modality,) = self._declarations().values()
+            return _listed(self._each(X, "X")), _columns(self)
         if not _is_rows(X, modality):
-            return list(at_least_one({NAME: x} for x in modality.objects(X, "X"))), {}
+            return _listed(modality.objects(X, "X")), {}
         blank = type(self)(**self.get_params(deep=False))  # which notes what scikit-learn wants noted
-        rows = _checked_rows(blank, X, "X", reset=True)
-        return list(at_least_one({NAME: x} for x in rows)), _columns(blank)
+        return _listed(_checked_rows(blank, X, "X", reset=True)), _columns(blank)
 
     def _stream(self, X) -> Iterator[dict]:
         return ({NAME: x} for x in self._each(X, "X"))
+
+    def _held(self, X) -> Objects | None:
+        return _flat(X) if _is_flat(X, self.modalities_[NAME]) else None
 
     def _each(self, X, name: str) -> Iterable:
         """Return the objects of X, or its rows of numbers."""
@@ -75,18 +79,18 @@ class UnimodalEncoder(BaseEncoder):
         Z : array of shape (n_objects, bottleneck_length * bottleneck_dim)
             What `transform` returned.
         at : Table, list of Table, or array of shape (n_objects, n_points), default=None
-            Where to decode each object: locations, bands and metadata are read, values need not be there. Absent
-            metadata are replaced by the training median or commonest label. A single Table stands for all. None
-            decodes on a grid learned in fit.
+            Where to decode each object: its locations, bands and metadata are used; values are not needed. Missing
+            metadata are replaced by the training median or the commonest label. A single Table is used for all
+            objects. None decodes on a grid learned in fit.
         n_draws : int, default=None
-            None gives the point estimate; a number gives so many draws along a further, last axis.
+            Number of draws, along an additional last axis. None returns the point estimate.
         output : {"tables", "arrays"}, default="tables"
-            What to return for Tables: Tables, or only their arrays of values, which takes far less time.
+            Whether to return Tables, or only arrays of their values, which is much faster.
 
         Returns
         -------
         X : list of Table, list of ndarray, or ndarray of shape (n_objects, n_points[, n_draws])
-            Values in the units of fit. In a Table draws make the value column one of shape (n_points, n_draws).
+            Values in the units of fit. With draws, the value column of a Table has the shape (n_points, n_draws).
         """
         Z = self._checked_codes(Z)
         check_output(output)
@@ -95,12 +99,12 @@ class UnimodalEncoder(BaseEncoder):
 
     @undisturbed()
     def reconstruct(self, X, *, n_draws=None, output="tables"):
-        """Encode objects and decode them at their own locations, rows without a measurement included.
+        """Encode objects and decode them at their own locations, including rows without a measurement.
 
         Parameters
         ----------
         X : list of Table, or array of shape (n_objects, n_points)
-            Objects of the kind seen in fit.
+            Objects of the same kind as in fit.
         n_draws : int, default=None
             As in `inverse_transform`.
         output : {"tables", "arrays"}, default="tables"
@@ -120,7 +124,7 @@ class UnimodalEncoder(BaseEncoder):
         rebuilt = []
         for _, objects, records in self._chunks(model, X):
             values = model.reconstruct(records, NAME, n_draws=n_draws, context=context)
-            like, own = [o[NAME] for o in objects], [r[NAME] for r in records]
+            like, own = objects.parts[NAME], [r[NAME] for r in records]
             rebuilt.append(self._written(model.modalities[NAME], values, own, like, output))
         return joined(rebuilt)
 
@@ -132,24 +136,24 @@ class UnimodalEncoder(BaseEncoder):
         Parameters
         ----------
         n_objects : int, default=1
-            How many.
+            Number of new objects.
         at : Table, list of Table, or array of shape (n_objects, n_points), default=None
             As in `inverse_transform`.
         random_state : int, RandomState or None, default=None
-            None uses the seed of fit: the same objects every time.
+            Seed. None uses the seed of fit and returns the same objects every time.
         output : {"tables", "arrays", "bottlenecks"}, default="tables"
-            As in `inverse_transform`; "bottlenecks" leaves the drawn z undecoded.
+            As in `inverse_transform`; "bottlenecks" returns z without decoding it.
 
         Returns
         -------
         X : list of Table, list of ndarray, or ndarray
-            The objects, as `inverse_transform` gives them, with the scatter of the measurements where the decoder
-            draws; or z, of shape (n_objects, bottleneck_length * bottleneck_dim).
+            The objects as from `inverse_transform`, with the scatter of measurements if the decoder makes draws; or z,
+            of shape (n_objects, bottleneck_length * bottleneck_dim).
 
         Raises
         ------
         NotFittedError
-            If there is no prior: `fit_prior` was not called, and the objective does not bring one.
+            If there is no prior, because `fit_prior` was not called and the objective has none.
         """
         check_output(output, "bottlenecks")
         Z = self._new_codes(n_objects, random_state)
@@ -157,6 +161,19 @@ class UnimodalEncoder(BaseEncoder):
             return Z
         like = self._like(at, n_objects, f"n_objects={n_objects}")
         return self._decoded(NAME, Z, like, None, output, drawn=True)
+
+
+def _is_flat(X, modality: Modality) -> bool:
+    return modality.takes_tables and isinstance(X, tables.FlatTables)
+
+
+def _flat(X: tables.FlatTables) -> Objects:
+    at_least_one(iter(X.starts[:1]))
+    return Objects({NAME: X})
+
+
+def _listed(X: Iterable) -> Objects:
+    return Objects({NAME: list(at_least_one(X))})
 
 
 def _is_rows(X, modality: Modality) -> bool:

@@ -31,6 +31,7 @@ class Points:
         else:
             owner, place = objects.observed.nonzero(as_tuple=True)
             points = {k: getattr(objects, k)[owner, place] for k in POINTS}
+        points["band"] = points["band"].long()
         points["value"] = points["value"].flatten(1) if points["value"].ndim > 1 else points["value"][:, None]
         return cls(owner, **points, n_objects=len(objects))
 

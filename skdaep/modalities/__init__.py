@@ -1,7 +1,9 @@
 """Modalities: the translator between tables, arrays, batches and tokens. OPEN: one file per geometry."""
 
+from ..tables import Objects
 from ._base import Modality, Tokenizer
 from ._image import Image
+from ._inlet import Inlet, Input
 from ._outliers import warned_once
 from ._presets import Photometry, Spectrum
 from ._record import LINE, PLANE, STORABLE, Geometry, Record, Separations, storable
@@ -14,7 +16,10 @@ __all__ = [
     "STORABLE",
     "Geometry",
     "Image",
+    "Inlet",
+    "Input",
     "Modality",
+    "Objects",
     "Photometry",
     "Record",
     "Separations",

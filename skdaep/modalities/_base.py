@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..nn.batch import OBJECTS, POINTS, Batch, Ragged
 from ..tables import Columns
+from ._inlet import Inlet
 from ._record import Geometry, Record, Separations, storable
 
 
@@ -41,8 +42,12 @@ class Modality(abc.ABC):
     geometry: ClassVar[Geometry]
     #: whether rows of a 2-D array are objects too
     takes_rows = False
+    #: whether objects are Tables, which may come as `FlatTables`
+    takes_tables = False
     #: whether decoded objects have one shape, so that many are given as one array
     stacks = False
+    #: whether locations are times, along which what varies may come again: not phases
+    is_over_time = False
     #: of two location axes the column of the second, for each of whose values a display draws a curve along the first
     second_axis: str | None = None
 
@@ -107,6 +112,7 @@ class Modality(abc.ABC):
             observed = np.concatenate([r.observed for r in records])
             points = {k: v[observed] for k, v in points.items()}
             lengths = np.bincount(np.repeat(np.arange(len(records)), lengths)[observed], minlength=len(records))
+        points["band"] = points["band"].astype(np.uint8 if self.n_bands <= 256 else np.int64)
         return Ragged(
             {k: torch.from_numpy(v) for k, v in points.items()},
             {k: torch.from_numpy(np.array([getattr(r, k) for r in records])) for k in OBJECTS},
@@ -146,6 +152,11 @@ class Modality(abc.ABC):
     def grid(self) -> Any:
         """Return the object without values on which `inverse_transform` decodes by default."""
 
+    @property
+    def n_bands(self) -> int:
+        """Number of bands seen in fit, 1 where there are none."""
+        return self.separations().n_bands if self.geometry.separations else 1
+
     def typical_error(self) -> float | None:
         """Return the median measurement error in scaled values; None if there are none."""
         return None
@@ -153,6 +164,16 @@ class Modality(abc.ABC):
     def separations(self) -> Separations:
         """Return the separations of scaled locations; asked for only where the geometry says that there are any."""
         raise NotImplementedError(f"{type(self).__name__}: points of a {self.geometry.name} have no separations.")
+
+    def inlet(self) -> Inlet:
+        """Return a module from arrays of measurements to a batch, for an encoder that is exported.
+
+        Raises
+        ------
+        NotImplementedError
+            If there is none that reads as the modality does.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot be exported: it has no inlet() that reads as it does.")
 
     @abc.abstractmethod
     def tokenizer(self, model_dim: int) -> Any:

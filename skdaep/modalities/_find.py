@@ -20,8 +20,10 @@ def find_columns(declared: Any, objects: list[Table], where: list[str]) -> dict[
 
     `declared` has a column or None by role, and `prefer`.
     """
-    firsts = sorted({tuple(t.columns): i for i, t in reversed(list(enumerate(objects)))}.values())
-    unlike = {where[i]: objects[i] for i in firsts}
+    firsts: dict[tuple[str, ...], int] = {}
+    for i in tables.unlike(objects):
+        firsts.setdefault(tuple(objects[i].columns), i)
+    unlike = {where[i]: objects[i] for i in firsts.values()}
     names: dict[str, str | None] = {
         role: tables.find_column(objects[0], role, getattr(declared, role), where[0], prefer=declared.prefer)
         for role in ("value", "location")
@@ -38,8 +40,8 @@ def find_columns(declared: Any, objects: list[Table], where: list[str]) -> dict[
 
 def find_cycle(location: str, objects: list[Table], where: list[str]) -> float | None:
     """Return after how much locations are the same again, as the meta of their columns says; None if none does."""
-    columns = {place: t.columns[location] for t, place in zip(objects, where, strict=True) if location in t.columns}
-    marks = {place: (column.info.meta or {}).get(tables.CYCLE) for place, column in columns.items()}
+    having = {where[i]: t for i in tables.unlike(objects) if location in (t := objects[i]).columns}
+    marks = {place: (t.columns[location].info.meta or {}).get(tables.CYCLE) for place, t in having.items()}
     first = marks[where[0]]
     if odd := [place for place, mark in marks.items() if mark != first]:
         raise TableError(
@@ -79,13 +81,13 @@ def _check_distinct(names: dict[str, str | None], where: str) -> None:
 
 def _warn_of_labels(objects: list[Table], used: set[str | None]) -> None:
     """Warn of columns of text that play no role and look like bands: few labels, of which an object has several."""
-    for name in objects[0].colnames:
-        columns = [t.columns[name] for t in objects if name in t.columns]
+    first = objects[0]
+    for name in first.colnames:
+        columns = [t.columns[name] for i in tables.unlike(objects) if name in (t := objects[i]).columns]
         if name in used or any(getattr(c, "dtype", np.dtype(float)).kind not in "USO" for c in columns):
             continue
-        several = [np.unique(tables.labels(t, name)) for t in objects if name in t.columns]
-        found = np.unique(np.concatenate(several))
-        if len(found) <= FEW_LABELS and max(map(len, several)) > 1:
+        found, most = tables.distinct_labels(objects, name)
+        if len(found) <= FEW_LABELS and most > 1:
             warnings.warn(
                 f"Column '{name}' holds {', '.join(found.tolist())} and plays no role. If these are bands, set "
                 f"modality=Sequence(band={name!r}); else leave the column out.",

@@ -32,9 +32,7 @@ def learn_metadata(objects: list[Table], where: list[str], keys: tuple[str, ...]
         if all(isinstance(v, float) for v in values.values()):
             having = np.array(list(values))
             units[key] = tables.unit_of_metadata(objects[having[0]], key)
-            own = np.array(
-                [tables.number_of_metadata(objects[i], where[i], key, units[key], where[having[0]]) for i in having]
-            )
+            own = tables.numbers_of_metadata(objects, where, key, units[key], where[having[0]])[having]
             if (i := spoiler(own, having)) is not None:
                 raise TableError(f"{where[having[i]]} metadata {key!r} is {own[i]:g}, {EXTREME}.")
             check_spread(own, f"metadata {key!r}")
@@ -63,22 +61,21 @@ def read_metadata(objects: list, where: list[str], learned: Learned, unknown: st
     """Return scaled numbers (n_objects, M), NaN where absent, and indices of labels (n_objects, C), -1 there."""
     numbers = np.full((len(objects), len(learned.numbers)), np.nan, np.float32)
     labels = np.full((len(objects), len(learned.labels)), -1, np.int64)
-    for i, (obj, place) in enumerate(zip(objects, where, strict=True) if learned.typical else ()):
-        for j, (key, scaling) in enumerate(learned.numbers.items()):
-            value = tables.number_of_metadata(obj, place, key, learned.number_units.get(key), "fit")
-            if value is not None and scaling.extreme(value):
-                raise TableError(f"{place} metadata {key!r} is {value:g}, {EXTREME}.")
-            if value is not None:
-                numbers[i, j] = scaling.forward(value)
-        for j, (key, seen) in enumerate(learned.labels.items()):
-            value = tables.metadata(obj, key, place)
-            if value in seen:
-                labels[i, j] = seen.index(value)
-            elif value is not None and unknown == "error":
+    for j, (key, scaling) in enumerate(learned.numbers.items()):
+        values = tables.numbers_of_metadata(objects, where, key, learned.number_units.get(key))
+        for i in np.flatnonzero(scaling.extreme(values)):
+            raise TableError(f"{where[i]} metadata {key!r} is {values[i]:g}, {EXTREME}.")
+        numbers[:, j] = scaling.forward(values)
+    for j, (key, seen) in enumerate(learned.labels.items()):
+        index = {None: -1} | {label: i for i, label in enumerate(seen)}
+        values = tables.metadata_of(objects, where, key)
+        for place, value in zip(where, values, strict=True) if unknown == "error" else ():
+            if value not in index:
                 raise TableError(
                     f"{place} metadata {key!r} is {value!r}, not seen in fit ({tables.listed(seen)}). "
                     f"Remove it from meta, or set Sequence(unknown='ignore')."
                 )
+        labels[:, j] = [index.get(value, -1) for value in values]
     return numbers, labels
 
 

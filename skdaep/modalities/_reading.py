@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -10,13 +10,13 @@ import numpy as np
 from ..exceptions import TableError
 
 
-def read_together(read: Callable, objects: list, where: list[str]):
+def read_together(read: Callable, objects: Sequence, where: Sequence[str]):
     """Return ``read(objects, where)``; where some are bad, raise the error of the first of them read alone."""
     with suppress(TableError):
         return read(objects, where)
     for obj, place in zip(objects, where, strict=True):
         read([obj], [place])
-    return read(objects, where)
+    return read(list(objects), where)
 
 
 def remedy(where: str) -> str:

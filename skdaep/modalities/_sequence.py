@@ -17,6 +17,7 @@ from .. import tables
 from ..exceptions import TableError
 from ._base import Modality
 from ._find import find_columns, find_cycle
+from ._inlet import Inlet, SequenceInlet
 from ._learned import EXTREME, Learned, Scaling, circle, line, spoiler
 from ._metadata import learn_metadata, read_metadata, typical_meta
 from ._outliers import range_of, warn_of_sentinels, warn_out_of_range
@@ -30,50 +31,52 @@ from ._tokenizer import SequenceHead, SequenceTokenizer
 class Sequence(Modality):
     """Declare a modality of values at continuous locations: spectra, light curves, radial velocities.
 
-    A column left as None is found by its customary name (``flux``, ``mag``, ``wavelength``, ``mjd``, ``filter``,
-    ``flux_err``, ...); none or several such columns is an error that lists those there are.
+    A column left as None is found by its usual names (``flux``, ``mag``, ``wavelength``, ``mjd``, ``filter``,
+    ``flux_err``, ...). If no column or several match, an error lists them.
 
     Parameters
     ----------
     value, location : str or None, default=None
-        Columns of the measurement and of where on the axis it was made.
+        Columns of the measurement and of its place on the axis.
     band : str or None, default=None
-        Column of a label (filter). None: found by name; a table without one has a single, unnamed band.
+        Column of the filter. None finds it by name; a table without one has a single, unnamed band.
     error : str or None, default=None
-        Column of the one-sigma error of `value`. None: found by name if there is one. A table may lack it: its errors
-        are unknown. It is found as that of `value`: ``e_mag`` and ``mag_err`` belong to ``mag``, ``flux_err`` does not.
-        A point of infinite error was not observed.
+        Column of the one-sigma error of `value`. None finds it by name, if there is one: ``e_mag`` and ``mag_err``
+        belong to ``mag``, ``flux_err`` does not. Tables may lack it; their errors are unknown. A point with an
+        infinite error was not observed.
     ivar : str or None, default=None
-        Column of the inverse variance of `value`, in place of `error`. None: found by name if there are no errors. A
-        point of inverse variance 0 was not observed.
+        Column of the inverse variance of `value`, instead of `error`. None finds it by name if there are no errors. A
+        point with an inverse variance of 0 was not observed.
     quality : str or None, default=None
-        Column of flags or of a mask: a point whose flag is not 0, or is True, was not observed. None: found by name
-        only if that is beyond doubt (``dq``, ``and_mask``, ``catflags``, ``upper_limit``, ...), as ``repr`` then tells;
-        ``quality`` and ``mask`` must be named.
+        Column of flags or of a mask: a point whose flag is not 0, or is True, was not observed. None only finds
+        unmistakable names (``dq``, ``and_mask``, ``catflags``, ``upper_limit``, ...), and ``repr`` shows what it found.
+        Columns called ``quality`` or ``mask`` must be named here.
     metadata : tuple of str, default=()
-        Keys of ``table.meta``, any case, that condition encoder and decoder: numbers, converted to the unit of fit if
-        they have one, or labels; absent where unknown.
+        Keys of ``table.meta``, in any case, that are given to encoder and decoder: numbers, converted to the unit of
+        fit if they have one, or labels. A key may be absent from some objects.
     resolution : float or None, default=None
-        Finest scale along the location axis to be resolved, in its unit. None: a tenth of the spacings between
-        neighbours of one band in the training objects are finer than it.
+        Finest scale to resolve along the location axis, in its unit. None chooses it so that a tenth of the spacings
+        between neighbouring points of one band in the training objects are finer; where points come in clusters, as
+        those of one night do, it is a tenth of an object's mean spacing.
     unknown : {"error", "ignore"}, default="error"
-        What to do with a band or metadata label that was not seen in fit; ignored means its points are dropped,
-        its metadata absent.
+        What to do with a band or metadata label that was not seen in fit. "ignore" drops its points, or treats the
+        metadata as absent.
     prefer : tuple of str, default=()
-        Columns, any case, that are taken where several have a customary name, as "mag" is in `Photometry`.
+        Columns, in any case, that are preferred if several match, as "mag" is in `Photometry`.
     cycle : float or None, default=None
-        Where locations lie on a circle, as phases do, after how much they are the same again, in their unit: 1.0 makes
-        a phase of 0.99 the neighbour of 0.01. None: as the column says in its meta, which
-        `skdaep.preprocessing.PhaseFold` sees to; else they lie on a line. On a circle `resolution` is by default
-        the mean spacing of an object's points in a band.
+        Period of locations that lie on a circle, such as phases, in their unit: with 1.0 a phase of 0.99 is next to
+        0.01. None takes it from the meta of the column, where `skdaep.preprocessing.PhaseFold` puts it; otherwise
+        locations lie on a line. On a circle the default `resolution` is the mean spacing of an object's points in a
+        band.
     learned : Learned or None, default=None
-        What `learn` found; not for the user to give.
+        What `learn` found. Do not set it yourself.
 
     Notes
     -----
-    Values and locations are standardised by mean and standard deviation of all points of fit but a few wild ones: those
-    more than ten times the distance between the quartiles beyond these, past a gap. Numbers that recur out there, as
-    -999 does, are named in an `OutOfRangeWarning`; those more than a million standard deviations out are refused.
+    Values and locations are standardised by mean and standard deviation of the training points. A few wild points do
+    not count: those beyond a gap, and further than ten interquartile ranges from the quartiles. Numbers that recur out
+    there, such as -999, are named in an `OutOfRangeWarning`. Numbers more than a million standard deviations out are
+    refused.
 
     Examples
     --------
@@ -97,6 +100,7 @@ class Sequence(Modality):
 
     geometry = LINE
     takes_rows = True
+    takes_tables = True
 
     def objects(self, X, name: str) -> Iterator[Table]:
         """Yield the Tables of X."""
@@ -150,7 +154,7 @@ class Sequence(Modality):
             value=value_scaling,
             location=scaling,
             bands=bands,
-            resolution=scaled_resolution(self.resolution, axis.spacings, scaling.scale, axis.extent),
+            resolution=scaled_resolution(self.resolution, axis.finest, scaling.scale, axis.extent),
             extent=axis.extent,
             **learn_metadata(objects, where, self.metadata)._asdict(),
             grid=axis.grid if not arrays else (("", tuple(range(len(objects[0])))),),
@@ -188,6 +192,15 @@ class Sequence(Modality):
         return tables.Columns(*(getattr(self, role) for role in tables.Columns._fields))
 
     @property
+    def is_over_time(self) -> bool:
+        """Whether locations are times and no phases, as the unit says or else the name."""
+        return (
+            self.columns is not None
+            and self.cycle is None
+            and tables.says_time(self.location, self.learned.units[self.location])
+        )
+
+    @property
     def place_columns(self) -> tuple[str, ...]:
         """The columns that say where a value was measured."""
         return tuple(c for c in (self.location, self.band) if c is not None)
@@ -201,8 +214,8 @@ class Sequence(Modality):
     def check_errors(self, objects: list, where: list[str]) -> None:
         """Refuse an object without the column of errors, or of inverse variances, that others have."""
         role = "ivar" if self.error is None else "error"
-        for obj, place in zip(objects if getattr(self, role) is not None else (), where, strict=False):
-            tables.find_column(obj, role, getattr(self, role), place)
+        for i in tables.unlike(objects) if getattr(self, role) is not None else ():
+            tables.find_column(objects[i], role, getattr(self, role), where[i])
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -220,7 +233,8 @@ class Sequence(Modality):
 
     def _read(self, objects: list, where: list[str], values: bool) -> list[Record]:
         learned = self.learned
-        for obj, place in zip(objects, where, strict=True):
+        for i in tables.unlike(objects):
+            obj, place = objects[i], where[i]
             if isinstance(obj, np.ndarray) and not learned.arrays:
                 raise TableError(f"{place} is a row of an array, but fit saw Tables.")
             if not isinstance(obj, np.ndarray) and learned.arrays:
@@ -251,7 +265,7 @@ class Sequence(Modality):
         }
         numbers, labels = read_metadata(objects, where, learned, self.unknown)
         lengths = np.bincount(raw["owner"][keep], minlength=len(objects))
-        whole = {"n_rows": [len(obj) for obj in objects], "numbers": numbers, "labels": labels}
+        whole = {"n_rows": tables.n_points(objects).tolist(), "numbers": numbers, "labels": labels}
         return Record.cut(points, lengths, whole)
 
     def _refuse_extreme(self, role: str, raw: dict[str, np.ndarray], i: int, where: list[str]) -> None:
@@ -261,14 +275,18 @@ class Sequence(Modality):
 
     def _band_index(self, raw: dict[str, np.ndarray], where: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the index of each point's band among those seen in fit, and whether it is one of them."""
-        bands = self.learned.bands
-        index = np.searchsorted(bands, raw["band"]).clip(max=len(bands) - 1)
-        known = np.asarray(bands)[index] == raw["band"]
-        odd = np.flatnonzero(~known & (raw["band"] != "")) if self.unknown == "error" and not known.all() else ()
+        bands = np.asarray(self.learned.bands)
+
+        def index_of(labels: np.ndarray) -> np.ndarray:
+            return np.searchsorted(bands, labels).clip(max=len(bands) - 1)
+
+        index = tables.of_each_label(index_of, raw["band"])
+        known = tables.of_each_label(lambda labels: bands[index_of(labels)] == labels, raw["band"])
+        odd = np.flatnonzero(~known & _has_band(raw)) if self.unknown == "error" and not known.all() else ()
         if len(odd):
             raise TableError(
                 f"{where[raw['owner'][odd[0]]]} column '{self.band}' has band {str(raw['band'][odd[0]])!r}, "
-                f"not seen in fit ({tables.listed(bands)}). Remove it, or set Sequence(unknown='ignore')."
+                f"not seen in fit ({tables.listed(self.learned.bands)}). Remove it, or set Sequence(unknown='ignore')."
             )
         return index, known
 
@@ -280,7 +298,7 @@ class Sequence(Modality):
         Beside them stand `owner` and `row`, the object and its row that a point is from, and `seen`: where a value was
         measured.
         """
-        owner, row = tables.owner_and_row([len(obj) for obj in objects])
+        owner, row = tables.owner_and_row(tables.n_points(objects))
         raw = {"owner": owner, "row": row, "band": np.full(len(owner), "")}
         nothing = np.full(len(owner), np.nan)
         if isinstance(objects[0], np.ndarray):
@@ -288,8 +306,8 @@ class Sequence(Modality):
         else:
             needed = ("location", "band", *(("value",) if values else ()))
             names = {role: name for role in needed if (name := getattr(self, role)) is not None}
-            for obj, place in zip(objects, where, strict=True):
-                self._check_columns(obj, names, place)
+            for i in tables.unlike(objects):
+                self._check_columns(objects[i], names, where[i])
             scale = self.learned.time_scale if self.learned else tables.time_scale(objects[0].columns[self.location])
             by_role = {role: units[name] for role in ("value", "location") if (name := getattr(self, role)) in units}
             raw |= {"value": nothing, "error": nothing}
@@ -298,7 +316,7 @@ class Sequence(Modality):
             raw["location"] = np.mod(raw["location"], self.cycle)
         raw["seen"] = np.isfinite(raw["value"]) & np.isfinite(raw["location"])
         if self.band is not None:
-            raw["seen"] &= raw["band"] != ""
+            raw["seen"] &= _has_band(raw)
         if values and len(without := _without(raw["seen"], owner, len(objects))):
             place = where[without[0]]
             raise TableError(f"{place} has no finite '{self.value or 'value'}'{self._why_none()}; {remedy(place)}.")
@@ -380,6 +398,10 @@ class Sequence(Modality):
     def _scaled_cycle(self) -> float | None:
         return None if self.cycle is None else self.cycle / self.learned.location.scale
 
+    def inlet(self) -> Inlet:
+        """Return a module from arrays of columns to a batch."""
+        return SequenceInlet(self) if type(self).read_all is Sequence.read_all else Modality.inlet(self)
+
     def tokenizer(self, model_dim: int) -> SequenceTokenizer:
         """Return a new tokenizer."""
         learned = self.learned
@@ -396,6 +418,10 @@ class Sequence(Modality):
     def head(self, model_dim: int) -> SequenceHead:
         """Return a new head: output tokens to values."""
         return SequenceHead(model_dim)
+
+
+def _has_band(raw: dict[str, np.ndarray]) -> np.ndarray:
+    return tables.of_each_label(lambda labels: labels != "", raw["band"])
 
 
 def _without(seen: np.ndarray, owner: np.ndarray, n_objects: int) -> np.ndarray:

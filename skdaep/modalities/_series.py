@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from astropy.table import Column, vstack
@@ -14,8 +13,10 @@ from .. import tables
 from ..exceptions import TableError
 from ..nn.batch import Batch
 from ..nn.positions import NumberEmbedding, frequency_range
-from ._learned import Scaling, demand_positive
-from ._reading import remedy
+from ._base import Modality
+from ._inlet import Inlet, SeriesInlet
+from ._learned import Scaling, demand_positive, finest
+from ._reading import read_together, remedy
 from ._record import Geometry, Record, Separations, storable
 from ._sequence import Sequence
 from ._tokenizer import SequenceTokenizer
@@ -43,10 +44,10 @@ class LearnedEpochs:
 
 @dataclass(frozen=True)
 class SpectralSeries(Sequence):
-    """Declare a modality of spectra at several epochs of one object, in one Table: a row for each wavelength and epoch.
+    """Declare a modality of spectra at several epochs of one object in one Table, one row per wavelength and epoch.
 
-    It is a `Sequence` whose locations have a second continuous axis. Epochs need not have the same wavelengths, nor
-    objects the same epochs; both axes can be decoded anywhere.
+    It is a `Sequence` whose locations have a second continuous axis. Epochs may have different wavelengths, and objects
+    different epochs. Both axes can be decoded anywhere.
 
     Parameters
     ----------
@@ -63,11 +64,11 @@ class SpectralSeries(Sequence):
     cycle : None, default=None
         None: a wavelength is no circle.
     learned : Learned or None, default=None
-        What `learn` found; not for the user to give.
+        What `learn` found. Do not set it yourself.
     epoch : str, default="time"
         Column of the second axis.
     epochs : LearnedEpochs or None, default=None
-        What `learn` found of it; not for the user to give.
+        What `learn` found of it. Do not set it yourself.
 
     Examples
     --------
@@ -109,30 +110,37 @@ class SpectralSeries(Sequence):
             raise TableError(f"Of a SpectralSeries '{new.location}' is a line: it has no cycle={new.cycle:g}.")
         tables.find_column(objects[0], "epoch", self.epoch, where[0])
         unit = tables.unit_of(objects[0], self.epoch)
-        each = [self._epochs_of(obj, unit, place, where[0]) for obj, place in zip(objects, where, strict=True)]
+        each = self._epochs_of(objects, unit, where, where[0])
         seen = np.concatenate([x[np.isfinite(x)] for x in each])
         if not len(seen):
             raise TableError(f"X has no finite '{self.epoch}'.")
         scaling = Scaling.of(seen, np.median(seen))
-        gaps = np.concatenate([np.diff(np.unique(scaling.forward(x[np.isfinite(x)]))) for x in each])
+        owner = np.repeat(np.arange(len(each)), [np.isfinite(x).sum() for x in each])
         extent = float(np.ptp(scaling.forward(seen))) or 1.0
-        resolution = float(np.quantile(gaps, 0.1)) if len(gaps) else extent
+        resolution = finest(scaling.forward(seen), owner) or extent
         grid = tuple(np.linspace(*np.quantile(seen, [0.01, 0.99]), N_EPOCHS).tolist())
         return replace(new, epochs=LearnedEpochs(unit, scaling, resolution, extent, grid))
 
-    def _epochs_of(self, obj: Any, unit: str | None, where: str, whose: str = "fit") -> np.ndarray:
-        tables.find_column(obj, "epoch", self.epoch, where)
-        return tables.numbers_of([obj], self.epoch, [where], unit, whose)
+    def _epochs_of(self, objects: list, unit: str | None, where: list[str], whose: str = "fit") -> list[np.ndarray]:
+        """Return the epochs of the points of each object."""
+
+        def read(objects: list, where: list[str]) -> np.ndarray:
+            for i in tables.unlike(objects):
+                tables.find_column(objects[i], "epoch", self.epoch, where[i])
+            return tables.numbers_of(objects, self.epoch, where, unit, whose)
+
+        return np.split(read_together(read, objects, where), np.cumsum(tables.n_points(objects))[:-1])
 
     # --- reading and writing ------------------------------------------------------------------------
 
     def read_all(self, objects: list, where: list[str], values: bool = True) -> list[Record]:
         """Return what `Sequence.read_all` does, with locations (n, 2); a row without an epoch is no point."""
         records = super().read_all(objects, where, values)
-        return [self._placed(*each, values) for each in zip(records, objects, where, strict=True)]
+        epochs = self._epochs_of(objects, self.epochs.unit, where) if records else []
+        return [self._placed(*each, values) for each in zip(records, epochs, where, strict=True)]
 
-    def _placed(self, record: Record, obj: Any, where: str, values: bool) -> Record:
-        epoch = self.epochs.scaling.forward(self._epochs_of(obj, self.epochs.unit, where)[record.rows])
+    def _placed(self, record: Record, epochs: np.ndarray, where: str, values: bool) -> Record:
+        epoch = self.epochs.scaling.forward(epochs[record.rows])
         keep = np.flatnonzero(np.isfinite(epoch))
         if values and not record.observed[keep].any():
             raise TableError(
@@ -170,6 +178,10 @@ class SpectralSeries(Sequence):
         """Return the separations along both axes."""
         (finest, longest, n_bands, _), epochs = super().separations(), self.epochs
         return Separations((*finest, epochs.resolution), (*longest, epochs.extent), n_bands)
+
+    def inlet(self) -> Inlet:
+        """Return a module from arrays of columns to a batch."""
+        return SeriesInlet(self) if type(self).read_all is SpectralSeries.read_all else Modality.inlet(self)
 
     def tokenizer(self, model_dim: int) -> SeriesTokenizer:
         """Return a new tokenizer."""

@@ -22,8 +22,9 @@ from .hints import check as check_hint
 if TYPE_CHECKING:
     from .model import Arrays, Model
 
-#: more than these no model needs, and no tensor tells: layers that share weights, evaluations of a draw
-MOST_LAYERS, MOST_STEPS = 1_000, 10_000
+#: more than these no model needs, and no tensor tells: layers that share weights, evaluations of a draw, and length
+#: scales of noise that go into a circle
+MOST_LAYERS, MOST_STEPS, MOST_TURNS = 1_000, 10_000, 1_000_000
 #: points at which a trial runs
 N_TRIED = 8
 
@@ -107,6 +108,8 @@ def _check_correlation(correlation: Correlation, modality: Modality) -> None:
     here = modality.separations()
     if correlation.n_bands != here.n_bands or correlation.by_axis.shape[1] != len(here.longest):
         raise ValueError(f"{correlation} in {here.n_bands} bands along {len(here.longest)} axes")
+    if correlation.cycle != here.cycle or (here.cycle or 0) > MOST_TURNS * correlation.by_axis.min():
+        raise ValueError(f"{correlation}, where locations have the cycle {here.cycle}")
 
 
 def trial(model: Model) -> None:

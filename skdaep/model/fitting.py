@@ -1,9 +1,9 @@
-"""From records to a trained model: batches, validation at fixed noise."""
+"""From stores to a trained model: batches, validation at fixed noise."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +11,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..modalities import Modality, Record
-from ..nn.batch import Batch, Ragged
+from ..modalities import Modality
+from ..nn.batch import Batch
 from ..objectives import Objective
-from ..training import Checkpoint, autocast, generator_of, resolve_precision, token_batches, train
+from ..training import (
+    Checkpoint,
+    autocast,
+    check_like,
+    check_whole,
+    generator_of,
+    resolve_precision,
+    restore_rng,
+    token_batches,
+    train,
+)
 from .model import Model
-from .passes import TOKENS_PER_PASS, collate
+from .passes import TOKENS_PER_PASS
+from .stores import Part, Stores
 
 #: a record of training is an epoch, but at least so many steps
 STEPS_PER_RECORD = 50
+#: Records without a better validation loss after which training stops: a share of those of a whole fit, at least so
+#: many. At the full learning rate long fits go on after as much as a tenth of their steps.
+PATIENCE, LEAST_PATIENCE = 0.25, 5
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ class Training:
     solver: str
     learning_rate_init: float
     weight_decay: float
-    n_iter_no_change: int
+    n_iter_no_change: int | str
     precision: str
 
     def steps_per_record(self, n_objects: int) -> int:
@@ -51,10 +65,16 @@ class Training:
         """Return the number of records if nothing stops training."""
         return math.ceil(self.max_iter / self.steps_per_record(n_objects))
 
+    def patience(self, n_objects: int) -> int:
+        """Return the number of records without a better validation loss after which training stops."""
+        if self.n_iter_no_change != "auto":
+            return int(self.n_iter_no_change)
+        return max(LEAST_PATIENCE, math.ceil(PATIENCE * self.n_records(n_objects)))
+
 
 def train_model(
     model: Model,
-    records: Sequence[dict[str, Record]],
+    stores: Stores,
     split: Split,
     training: Training,
     on_epoch_end: Callable[[dict[str, Any], Objective], bool] = lambda record, module: False,
@@ -66,8 +86,9 @@ def train_model(
     ----------
     model : Model
         What to train.
-    records : list of dict
-        Objects, each by modality.
+    stores : dict of Ragged
+        The points of objects, by modality. They are moved to the model's device, unless they are mapped: then batches
+        of them are.
     split : Split
         Which of them are trained on, and which are held out.
     training : Training
@@ -79,13 +100,13 @@ def train_model(
     """
     device = torch.device(model.device)
     dtype = resolve_precision(training.precision, device, training=True)
-    stores = collate(model.modalities, [records[i] for i in split.train], device)
+    stores = {name: store if store.mapped else store.to(device) for name, store in stores.items()}
     objective, held_out, validation = model.revived(), None, None
     if len(split.validation):
-        held_out = collate(model.modalities, [records[i] for i in split.validation], device)
-        validation = Validation(held_out, training, model.seed + 1, device, dtype)
+        held_out = Part(stores, split.validation)
+        validation = Validation(stores, split.validation, training, model.seed + 1, device, dtype)
     if not model.weights:  # a fresh fit
-        objective.prepare(model.modalities, stores, held_out, model.seed)
+        objective.prepare(model.modalities, Part(stores, split.train), held_out, model.seed)
         objective.to(device)
     history = train(
         objective,
@@ -95,7 +116,7 @@ def train_model(
         steps_per_record=training.steps_per_record(len(split.train)),
         validation=validation,
         keep_start=objective.starts_solved,
-        n_iter_no_change=training.n_iter_no_change,
+        n_iter_no_change=training.patience(len(split.train)),
         solver=training.solver,
         learning_rate_init=training.learning_rate_init,
         weight_decay=training.weight_decay,
@@ -106,7 +127,12 @@ def train_model(
     return model.with_weights(objective.eval()), history
 
 
-def _lengths(stores: dict[str, Ragged], max_points: int | None) -> NDArray[Any]:
+def home_of(stores: Stores) -> torch.device:
+    """Return the device that stores are on."""
+    return next(iter(stores.values())).lengths.device
+
+
+def _lengths(stores: Stores, max_points: int | None) -> NDArray[Any]:
     """Return how many points each object shows in a step, of all its modalities together."""
     lengths = [store.lengths.cpu().numpy() for store in stores.values()]
     return np.sum([n if max_points is None else n.clip(max=max_points) for n in lengths], axis=0)
@@ -117,34 +143,36 @@ def _budget(lengths: NDArray[Any], batch_size: int) -> float:
     return batch_size * float(np.median(lengths))
 
 
-def solve_model(model: Model, records: Sequence[dict[str, Record]], split: Split) -> tuple[Model, list[dict[str, Any]]]:
+def solve_model(model: Model, stores: Stores, split: Split) -> tuple[Model, list[dict[str, Any]]]:
     """Return a model whose objective is solved in closed form, and the records of that."""
     objective, options = model.objective, model.options
-    shown = collate(model.modalities, [records[i] for i in split.train], "cpu")
-    held_out = [records[i] for i in split.validation]
-    others = collate(model.modalities, held_out, "cpu") if held_out else None
+    shown = Part(stores, split.train)
+    others = Part(stores, split.validation) if len(split.validation) else None
     solved, history = objective.solve(model.modalities, model.networks, options, shown, others, model.seed)
     return model.with_weights(solved.to(model.device).eval()), history
 
 
 class Batches:
-    """Endless epochs of training batches, each a new shuffle and new random subsets of points."""
+    """Endless epochs of training batches, each a new shuffle and new random subsets of points.
+
+    Of the objects of `stores` those of `names` are trained on.
+    """
 
     def __init__(
         self,
         modalities: dict[str, Modality],
-        stores: dict[str, Ragged],
+        stores: Stores,
         names: NDArray[Any],
         training: Training,
         seed: int,
         device: torch.device,
     ):
         self.modalities, self.stores, self.names, self.device = modalities, stores, names, device
-        self.max_points = training.max_points
-        self.lengths = _lengths(stores, self.max_points)
+        self.max_points, self.home = training.max_points, home_of(stores)
+        self.lengths = _lengths(stores, self.max_points)[names]
         self.budget = _budget(self.lengths, training.batch_size)
         self.rng = np.random.default_rng([seed, 1])
-        self.generator = generator_of(seed + 2, device)
+        self.generator = generator_of(seed + 2, self.home)
         self._begin_epoch()
 
     def _begin_epoch(self) -> None:
@@ -157,49 +185,62 @@ class Batches:
     def __next__(self) -> tuple[dict[str, Batch], list[int]]:
         if self.n_given == len(self.epoch):
             self._begin_epoch()
-        index = self.epoch[self.n_given]
+        names = self.names[self.epoch[self.n_given]]
         self.n_given += 1
-        on_device = torch.from_numpy(index).to(self.device)
-        return {k: self._batch(k, on_device) for k in self.stores}, self.names[index].tolist()
+        index = torch.from_numpy(names).to(self.home)
+        return {k: self._batch(k, index) for k in self.stores}, names.tolist()
 
     def state(self) -> dict[str, Any]:
         """Return what the batches to come depend on."""
         return {"rng": self.shuffled_from, "n_given": self.n_given, "generator": self.generator.get_state()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on as from a state."""
-        self.rng.bit_generator.state = state["rng"]
+        """Go on as from a state; ValueError, TypeError or KeyError if it is none of these batches."""
+        restore_rng(self.rng, state["rng"])
         self._begin_epoch()
+        check_whole(state["n_given"], 0, len(self.epoch), "n_given")
+        check_like(state["generator"], self.generator.get_state(), "generator")
         self.n_given = state["n_given"]
         self.generator.set_state(state["generator"])
 
     def _batch(self, name: str, index: torch.Tensor) -> Batch:
         batch = self.stores[name].subset(index, self.max_points, self.generator)
-        return self.modalities[name].augment(batch, self.generator)
+        return self.modalities[name].augment(batch, self.generator).to(self.device)
 
 
 class Validation:
     """The loss of held-out objects on the same points, at the same times and with the same noise every time.
 
-    An object shows at most as many points as a forward pass has on a CPU, 32,768, even if `max_points` is None.
+    An object shows at most as many points as a forward pass has on a CPU, 32,768, even if `max_points` is None. They
+    are taken from the stores anew each time, so that they take no memory of their own.
     """
 
     def __init__(
-        self, stores: dict[str, Ragged], training: Training, seed: int, device: torch.device, dtype: torch.dtype
+        self,
+        stores: Stores,
+        names: NDArray[Any],
+        training: Training,
+        seed: int,
+        device: torch.device,
+        dtype: torch.dtype,
     ):
-        self.seed, self.device, self.dtype = seed, device, dtype
-        most = TOKENS_PER_PASS if training.max_points is None else training.max_points
-        lengths = _lengths(stores, most)
-        generator = generator_of(seed, device)
-        self.batches: list[dict[str, Batch]] = []
-        for rows in token_batches(lengths, 4 * _budget(lengths, training.batch_size), None):
-            index = torch.from_numpy(rows).to(device)
-            self.batches.append({k: s.subset(index, most, generator) for k, s in stores.items()})
+        self.stores, self.names, self.seed, self.device, self.dtype = stores, names, seed, device, dtype
+        self.most = TOKENS_PER_PASS if training.max_points is None else training.max_points
+        lengths = _lengths(stores, self.most)[names]
+        self.rows = list(token_batches(lengths, 4 * _budget(lengths, training.batch_size), None))
+
+    def batches(self) -> Iterator[dict[str, Batch]]:
+        """Yield the batches, which are the same every time."""
+        home = home_of(self.stores)
+        generator = generator_of(self.seed, home)
+        for rows in self.rows:
+            index = torch.from_numpy(self.names[rows]).to(home)
+            yield {k: s.subset(index, self.most, generator).to(self.device) for k, s in self.stores.items()}
 
     def __call__(self, objective: Objective) -> float:
         """Return the mean loss."""
         generator = generator_of(self.seed, self.device)
         objective.eval()
         with torch.inference_mode(), autocast(self.device, self.dtype):
-            losses = [objective.held_out_loss(batch, generator) for batch in self.batches]
+            losses = [objective.held_out_loss(batch, generator) for batch in self.batches()]
         return torch.cat(losses).mean().item()

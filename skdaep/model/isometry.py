@@ -36,7 +36,7 @@ def learn(model: Model, records: Records) -> dict[str, Array]:
     """Return the map and its inverse, of a model without one; modalities count by their weights in the loss."""
     rng = np.random.default_rng([model.seed, 5])
     given = model.options.get("modality_weights") or {}
-    weights = {name: given.get(name, 1.0) for name in model.modalities}
+    weights = {name: given.get(name, 1.0) for name in model.modalities if any(name in record for record in records)}
     total = sum(weight * _metric_of(model, name, records, rng) for name, weight in weights.items())
     return map_of(total / sum(weights.values()))
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..diffusion.noise import Correlation
-from ..modalities import Modality, Record
+from ..modalities import Modality, Objects, Record
 from ..objectives import OBJECTIVES, Objective
 from ..registry import register
 from ..training import Checkpoint, autocast, resolve_precision, seeded
@@ -226,10 +226,11 @@ class Model:
     ) -> list[dict[str, Record]]:
         """Return each object's record of each modality that it has; ``where(i, name)`` names it in errors."""
         where = where or (lambda i, name: f"X[{i}][{name!r}]")
-        records: list[dict[str, Record]] = [{} for _ in objects]
+        records: list[dict[str, Record]] = [{} for _ in range(len(objects))]
+        objects = objects if isinstance(objects, Objects) else Objects.listed(objects, self.modalities)
         for name, modality in self.modalities.items():
-            having = [i for i, o in enumerate(objects) if name in o]
-            read = modality.read_all([objects[i][name] for i in having], [where(i, name) for i in having])
+            having, own = objects.having(name)
+            read = modality.read_all(own, [where(i, name) for i in having])
             for i, record in zip(having, read, strict=True):
                 records[i][name] = record
         return records

@@ -39,6 +39,10 @@ class Batch:
         """Whether an object has any observed point (B,); in a batch of one of several modalities it may have none."""
         return self.observed.any(1)
 
+    def to(self, device: str | torch.device) -> Batch:
+        """Move every tensor to a device."""
+        return Batch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
     def rows(self, index: Tensor) -> Batch:
         """Keep the objects of `index`."""
         return Batch(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
@@ -82,11 +86,15 @@ OBJECTS = ("numbers", "labels")
 
 @dataclass(frozen=True)
 class Ragged:
-    """All points of all objects end to end, with offsets: no Python loop cuts a batch."""
+    """All points of all objects end to end, with offsets: no Python loop cuts a batch.
+
+    Bands are held in as few bytes as they need; in a `Batch` they are indices, which torch wants to be long.
+    """
 
     points: dict[str, Tensor]  # (n_points, ...) each, keys POINTS
     objects: dict[str, Tensor]  # (n_objects, ...) each, keys OBJECTS
     lengths: Tensor  # (n_objects,)
+    mapped: bool = False  # whether the points are in a file, from where batches of them are taken as they are needed
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -103,6 +111,14 @@ class Ragged:
             {k: v.to(device) for k, v in self.objects.items()},
             self.lengths.to(device),
         )
+
+    def some(self, index: Tensor) -> Ragged:
+        """Copy the objects of `index` (B,)."""
+        lengths = self.lengths[index]
+        first = self.offsets[index] - (lengths.cumsum(0) - lengths)
+        at = first.repeat_interleave(lengths) + torch.arange(int(lengths.sum()), device=index.device)
+        points = {k: v[at] for k, v in self.points.items()}
+        return Ragged(points, {k: v[index] for k, v in self.objects.items()}, lengths)
 
     def take(self, index: Tensor) -> Batch:
         """Pad the objects of `index` (B,) into a batch."""
@@ -127,5 +143,6 @@ class Ragged:
         padding = torch.arange(within.shape[1], device=index.device) >= lengths[:, None]  # (B, L)
         at = (self.offsets[index, None] + within).masked_fill(padding, 0)
         cut = {k: blank(v[at], padding) for k, v in self.points.items()}
+        cut["band"] = cut["band"].long()
         whole = {"observed": ~padding, "n_points": self.lengths[index]}
         return Batch(**cut, **whole, **{k: v[index] for k, v in self.objects.items()})

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..linear import FactorAnalysis, Points, draw, fit
+from ..linear import FactorAnalysis, Points, draw, expected_scores, fit
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch, Ragged
 
@@ -140,7 +140,8 @@ class LinearCore(NoCore):
         self, autoencoder: Autoencoder, batches: dict[str, Batch], generator: torch.Generator | None = None
     ) -> Tensor:
         """Return scores plus the gated correction by the Perceiver, which sees the scores as one more token."""
-        points = Points.of(batches[self.name])
+        batch = batches[self.name]
+        points = batch if torch.compiler.is_exporting() else Points.of(batch)
         further = self.token(_scores(self.basis, points, generator) / _deviations(self.basis))
         learned = autoencoder.encode(batches, {self.name: further[:, None]})
         z = _scores(self.entries, points, generator) / self._unit() + self.gate * learned.flatten(1)
@@ -153,7 +154,7 @@ class LinearCore(NoCore):
         with exactly(z):
             scores = z.flatten(1) @ self.rotation * self._unit()
             curves = self.entries.curves(scores) + self.basis.deviations(coefficients)
-            return self.entries.at(curves, query.location, query.band).view(query.value.shape)
+            return self.entries.at(curves, _locations(query), query.band).view(query.value.shape)
 
     def _unit(self) -> Tensor:
         deviations = _deviations(self.entries)
@@ -215,14 +216,22 @@ def exactly(like: Tensor) -> Iterator[None]:
         yield
 
 
-def _scores(factors: FactorAnalysis, points: Points, generator: torch.Generator | None) -> Tensor:
+def _scores(factors: FactorAnalysis, points: Points | Batch, generator: torch.Generator | None) -> Tensor:
     """Return the expectation of scores (B, n), with a generator a draw from their posterior."""
     with torch.no_grad(), exactly(points.value):
+        if isinstance(points, Batch):
+            return expected_scores(factors, points).float()
         posterior = factors.posterior(points)
         if generator is None:
             return posterior.mean.float()
         noise = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
         return draw(posterior, noise).float()
+
+
+def _locations(query: Batch) -> Tensor:
+    """Return locations (B, L[, 2]), padding where an object's first point is: at 0 an image may have no patch."""
+    observed = query.observed.view(*query.observed.shape, *[1] * (query.location.ndim - 2))
+    return torch.where(observed, query.location, query.location[:, :1])
 
 
 def _deviations(factors: FactorAnalysis) -> Tensor:

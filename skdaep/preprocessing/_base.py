@@ -6,6 +6,9 @@ it does to one object in `forward` and `backward`; nothing else is needed for a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 import numpy as np
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
@@ -14,18 +17,23 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import tables
 from ..exceptions import TableError
+from ..tables import FlatTables
 from ._object import Points
 
 NUMBERS = ("value", "location", "error")
+#: roles of the columns that a step may change
+WRITTEN = (*NUMBERS, "ivar")
+#: objects of `FlatTables` of which Tables are made at once
+AT_ONCE = 1000
 
 
 class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """A step from Tables to Tables, the base of all steps.
 
-    A subclass adds its parameters and `forward`, and, if it has a way back, `backward`. It has one parameter for each
-    role of column that it reads, of ``value``, ``location``, ``band`` and ``error``: the name of the column, or None to
-    find it by its customary name. The other hooks, `check_parameters` to `points_kept`, have defaults. Columns keep
-    their names. Those that a step does not change are copied as they are.
+    A subclass adds its parameters, `forward` and, if it can be inverted, `backward`. It has one parameter for each role
+    of column that it reads (``value``, ``location``, ``band``, ``error``): the name of the column, or None to find it
+    by its usual names. The other hooks, `check_parameters` to `points_kept`, have defaults. Columns keep their names.
+    Unchanged columns are copied.
 
     Attributes
     ----------
@@ -36,7 +44,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     is_magnitude_ : bool
         Whether the values of fit are magnitudes, which grow towards the faint end.
     remedy : str
-        Of the class: what an error proposes where no point of an object is left, such as "lower threshold, or ".
+        Of the class: what an error proposes if no point of an object is left, such as "lower threshold, or ".
 
     Examples
     --------
@@ -66,12 +74,14 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     #: what an error proposes where no point of an object is left
     remedy = ""
+    #: whether what becomes of a point depends on no other point and no metadata: `FlatTables` are then done at once
+    pointwise = False
 
     def check_parameters(self) -> None:
-        """Raise if a parameter makes no sense; called first in `fit`."""
+        """Raise an error if a parameter is invalid; called first in `fit`."""
 
     def required_roles(self) -> tuple[str, ...]:
-        """Return the roles without which the step cannot work, beside value and location.
+        """Return the roles that the step needs besides value and location.
 
         Returns
         -------
@@ -95,7 +105,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Returns
         -------
         units : dict
-            Units of "value", "location" and "error"; None is no unit.
+            Units of "value", "location" and "error"; None means no unit.
         """
         return self.units_
 
@@ -110,17 +120,17 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return self.is_magnitude_
 
     def cycle_after(self) -> float | None:
-        """Return after how much locations that the step has changed are the same again.
+        """Return the period of locations that the step has put on a circle.
 
         Returns
         -------
         cycle : float or None
-            None, the default, where they lie on a line. Else it stands in the meta of their column, for `Sequence`.
+            None, the default, for locations on a line. A period is stored in the meta of their column, for `Sequence`.
         """
         return None
 
     def roles_read(self) -> tuple[str, ...]:
-        """Return the roles of the columns that the step reads; by default those that it has parameters for.
+        """Return the roles of the columns that the step reads; by default those it has parameters for.
 
         Returns
         -------
@@ -145,7 +155,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return points
 
     def forward_all(self, points: list[Points]) -> list[Points]:
-        """Return all objects transformed; for steps that share the work out, in place of `forward`.
+        """Return all objects transformed, instead of `forward`; for steps that use several processes.
 
         Parameters
         ----------
@@ -160,7 +170,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return [self.forward(p) for p in points]
 
     def points_kept(self, points: Points) -> np.ndarray:
-        """Return which points of a transformed object stay.
+        """Return which points of a transformed object to keep.
 
         Parameters
         ----------
@@ -170,18 +180,18 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Returns
         -------
         kept : ndarray of bool, shape (n_points,)
-            At least one point that is observed must stay, else the object is refused.
+            At least one observed point must remain, or the object is refused.
         """
         return np.ones(len(points.table), bool)
 
     def backward(self, points: Points) -> Points:
-        """Return an object before the step; by default there is no way back.
+        """Return an object as it was before the step; by default there is no inverse.
 
         Parameters
         ----------
         points : Points
-            A transformed object, or one that an encoder decoded: its values may be draws (n_points, n_draws), its
-            errors NaN.
+            A transformed object, or one decoded by an encoder: then its values may be draws (n_points, n_draws) and
+            its errors NaN.
 
         Returns
         -------
@@ -198,7 +208,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     # --- what scikit-learn calls --------------------------------------------------------------------
 
     def fit(self, X, y=None):
-        """Learn the columns and units of the first object, and whatever the step learns from all.
+        """Learn the columns and units of the first object, and what the step learns from all objects.
 
         Parameters
         ----------
@@ -223,7 +233,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         self._scale = None if where is None else tables.time_scale(objects[0][where])
         self.is_magnitude_ = self._says_magnitude(objects[0])
         self.units_out_ = self.units_after()
-        self.learn([self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(objects)])
+        self.learn(self._whole_or_each(objects))
         return self
 
     def transform(self, X):
@@ -237,14 +247,57 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Returns
         -------
         X : list of Table
-            New Tables (QTables where they were); those given are not changed.
+            New Tables (or QTables), or `FlatTables` if X was; the input is not changed.
         """
         check_is_fitted(self)
-        before = [self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(self._objects(X))]
-        pairs = zip(before, self.forward_all(before), strict=True)
-        magnitude = self.is_magnitude_after()
-        written = ((self._write(old, new, self.units_out_, magnitude, self.cycle_after()), new) for old, new in pairs)
-        return [self._cut(table, new) for table, new in written]
+        objects = self._objects(X)
+        if not isinstance(objects, FlatTables):
+            return self._transformed(objects)
+        if self.pointwise:
+            with suppress(TableError):  # which each object is then asked for
+                return self._transformed_at_once(objects)
+        starts = range(0, len(objects), AT_ONCE)
+        return FlatTables.of(t for start in starts for t in self._transformed(objects[start : start + AT_ONCE], start))
+
+    def _transformed(self, objects, start: int = 0) -> list[Table]:
+        before = [self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(objects, start)]
+        return [self._cut(*self._after(*pair)) for pair in zip(before, self.forward_all(before), strict=True)]
+
+    def _after(self, old: Points, new: Points) -> tuple[Table, Points]:
+        return self._write(old, new, self.units_out_, self.is_magnitude_after(), self.cycle_after()), new
+
+    # --- FlatTables ---------------------------------------------------------------------------------
+
+    def _whole_or_each(self, objects) -> list[Points]:
+        if isinstance(objects, FlatTables) and self.pointwise:
+            with suppress(TableError):
+                return [self._read_whole(objects)]
+        return [self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(objects)]
+
+    def _read_whole(self, objects: FlatTables) -> Points:
+        """Return the points of all objects as those of one."""
+        if (objects.lengths == 0).any():
+            raise TableError("an object is empty")
+        names = [name for name in self.columns_.values() if name in objects.columns]
+        return self._read(objects.whole(names), "X", self.units_)
+
+    def _transformed_at_once(self, objects: FlatTables) -> FlatTables:
+        table, new = self._after(old := self._read_whole(objects), self.forward(old))
+        changed = {n: c for n, c in table.columns.items() if n in (self.columns_.get(role) for role in WRITTEN)}
+        after = objects.changed(
+            {n: c.data for n, c in changed.items()},
+            {n: str(c.unit) for n, c in changed.items() if c.unit is not None},
+            {n: c.info.meta for n, c in changed.items() if c.info.meta},
+        )
+        keep, owner = self.points_kept(new), np.repeat(np.arange(len(objects)), objects.lengths)
+        if len(np.unique(owner[self._seen(new, keep)])) < len(objects):
+            raise TableError("an object has no point left")
+        return after if keep.all() else after.where(keep)
+
+    def _seen(self, points: Points, keep: np.ndarray) -> np.ndarray:
+        """Return which points are kept and observed."""
+        roles = [role for role in ("value", "location") if role in self.columns_]
+        return np.logical_and.reduce([keep, *(np.isfinite(getattr(points, role)) for role in roles)])
 
     def inverse_transform(self, X):
         """Return objects, perhaps decoded by an encoder, in the units and frame of fit.
@@ -252,20 +305,20 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Parameters
         ----------
         X : list of Table
-            What `transform` returned, or Tables with its meta and columns. An error column may be missing, and the
-            values may be draws, a column of shape (n_points, n_draws).
+            The output of `transform`, or Tables with its meta and columns. The error column may be missing, and the
+            values may be draws, in a column of shape (n_points, n_draws).
 
         Returns
         -------
         X : list of Table
-            New Tables; those given are not changed.
+            New Tables; the input is not changed.
         """
         check_is_fitted(self)
         after = [self._read(o, f"X[{i}]", self.units_out_, decoded=True) for i, o in enumerate(self._objects(X))]
         return [self._write(a, self.backward(a), self.units_, self.is_magnitude_) for a in after]
 
     def get_feature_names_out(self, input_features=None):
-        """Pass names through: a Table has no features yet.
+        """Return the names unchanged, because a Table has no features yet.
 
         Parameters
         ----------
@@ -280,7 +333,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return input_features
 
     def set_output(self, *, transform=None):
-        """Do nothing: the output is Tables, whatever container a later step is asked for.
+        """Do nothing, because the output is always Tables.
 
         Parameters
         ----------
@@ -305,7 +358,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     # --- reading ------------------------------------------------------------------------------------
 
-    def _objects(self, X) -> list[Table]:
+    def _objects(self, X) -> Sequence[Table]:
         if tables.is_numeric(X):
             raise TableError(f"X is an array of numbers; {self._name} needs a list of Tables.")
         return tables.as_objects(X)
@@ -408,11 +461,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     def _cut(self, table: Table, points: Points) -> Table:
         """Remove the points that the step does not keep; one that is observed must be left."""
         keep = self.points_kept(points)
-        seen = keep.copy()
-        for role in ("value", "location"):
-            if role in self.columns_:
-                seen &= np.isfinite(getattr(points, role))
-        if not seen.any():
+        if not self._seen(points, keep).any():
             raise TableError(f"{points.where} has no point left after {self._name}; {self.remedy}remove the object.")
         return table if keep.all() else table[keep]
 

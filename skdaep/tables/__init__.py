@@ -7,6 +7,7 @@ arrays in which NaN, and nothing else, means "not observed".
 from ._arrays import bare, floats
 from ._arrow import flattened, is_list, storage
 from ._columns import (
+    distinct_labels,
     first_duplicate,
     labels,
     labels_of,
@@ -17,13 +18,15 @@ from ._columns import (
     time_scale,
     write,
 )
-from ._flat import FlatTables
+from ._flat import FlatTables, Labels, Objects, n_points, of_each_label, unlike
 from ._long import from_long
 from ._metadata import (
     has_metadata,
     listed,
     metadata,
+    metadata_of,
     number_of_metadata,
+    numbers_of_metadata,
     raw_metadata,
     unit_of_metadata,
     values_of_metadata,
@@ -42,6 +45,7 @@ from ._units import (
     linear_unit,
     log_unit,
     plain,
+    says_time,
     unit_named,
     unit_of,
     unit_of_column,
@@ -60,6 +64,8 @@ __all__ = [
     "SURVEYS",
     "Columns",
     "FlatTables",
+    "Labels",
+    "Objects",
     "as_objects",
     "as_table",
     "bare",
@@ -67,6 +73,7 @@ __all__ = [
     "check_collection",
     "convert",
     "dex_of",
+    "distinct_labels",
     "each_object",
     "find_column",
     "first_duplicate",
@@ -85,10 +92,14 @@ __all__ = [
     "listed",
     "log_unit",
     "metadata",
+    "metadata_of",
+    "n_points",
     "number_of_metadata",
     "numbers",
     "numbers_of",
+    "numbers_of_metadata",
     "numbers_or_draws",
+    "of_each_label",
     "owner_and_row",
     "plain",
     "raw_metadata",
@@ -96,6 +107,7 @@ __all__ = [
     "read_errors",
     "read_points",
     "rows",
+    "says_time",
     "storage",
     "time_scale",
     "unit_named",
@@ -104,6 +116,7 @@ __all__ = [
     "unit_of_error",
     "unit_of_ivar",
     "unit_of_metadata",
+    "unlike",
     "values_of_metadata",
     "write",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from astropy.table import Column, QTable, Table
@@ -11,6 +11,7 @@ from astropy.time import ScaleValueError, Time
 
 from ..exceptions import TableError
 from ._arrays import bare, floats
+from ._flat import FlatTables, Labels
 from ._units import convert, dex_of, says_log, unit_named, unit_of_column
 
 
@@ -26,7 +27,7 @@ def numbers(table: Table, name: str, where: str, unit: str | None = None, **opti
 
 
 def numbers_of(
-    objects: list[Table],
+    objects: Sequence[Table],
     name: str,
     where: list[str],
     unit: str | None = None,
@@ -39,8 +40,10 @@ def numbers_of(
     """Return a column of many Tables end to end, as `numbers` does that of one.
 
     `whose` says where `unit` is from, `scale` is that of times, `without` says the unit of an object's column
-    that bears none; with ``finite=False`` infinite numbers pass.
+    that bears none; with ``finite=False`` infinite numbers pass. Of `FlatTables` an error may name another object.
     """
+    if isinstance(objects, FlatTables):
+        objects, where = [objects.whole([name])], where[:1]
     columns = [table.columns[name] for table in objects]
     cells = [_real(column, name, place, scale) for column, place in zip(columns, where, strict=True)]
     lengths = [len(c) for c in cells]
@@ -53,6 +56,8 @@ def numbers_of(
         units = [without(table) if one is None else one for one, table in zip(units, objects, strict=True)]
     if unit is not None and says_log(name) and dex_of(unit) is None:  # loglam, for a fit in Angstrom
         units = ["dex(Angstrom)" if one in (None, "dex") else one for one in units]
+    if len(set(units)) == 1:
+        return convert(values, units[0], unit, f"{where[0]} column '{name}'", whose)
     for given in dict.fromkeys(units):
         rows = np.repeat([one == given for one in units], lengths)
         values[rows] = convert(values[rows], given, unit, f"{where[units.index(given)]} column '{name}'", whose)
@@ -127,8 +132,10 @@ def labels(table: Table, name: str, where: str = "The object") -> np.ndarray:
     return labels_of([table], name, [where])
 
 
-def labels_of(objects: list[Table], name: str, where: list[str]) -> np.ndarray:
-    """Return a column of labels of many Tables end to end, as `labels` does that of one."""
+def labels_of(objects: Sequence[Table], name: str, where: list[str]) -> np.ndarray | Labels:
+    """Return a column of labels of many Tables end to end, as `labels` does that of one; of FlatTables as Labels."""
+    if isinstance(objects, FlatTables):
+        return _flat_labels(objects, name, where)
     cells, masks = zip(*(bare(table.columns[name]) for table in objects), strict=True)
     for i, cell in enumerate(cells):
         if cell.ndim != 1:
@@ -144,6 +151,30 @@ def labels_of(objects: list[Table], name: str, where: list[str]) -> np.ndarray:
         return text
     hidden = [np.zeros(len(c), bool) if mask is None else mask for c, mask in zip(cells, masks, strict=True)]
     return np.where(np.concatenate(hidden), "", text)
+
+
+def distinct_labels(objects: Sequence[Table], name: str) -> tuple[np.ndarray, int]:
+    """Return the labels in a column of those objects that have it, and how many an object has at most."""
+    if not isinstance(objects, FlatTables):
+        several = [np.unique(labels(t, name)) for t in objects if name in t.columns]
+        return np.unique(np.concatenate(several)), max(map(len, several))
+    text = labels_of(objects, name, ["The object"])
+    found, codes = np.unique(text[:], return_inverse=True)
+    pairs = np.unique(np.repeat(np.arange(len(objects)), objects.lengths) * len(found) + codes)
+    return found, int(np.bincount(pairs // len(found)).max())
+
+
+def _flat_labels(objects: FlatTables, name: str, where: list[str]) -> np.ndarray | Labels:
+    column = objects.column(name)
+    if isinstance(column, Labels):
+        return Labels(column.codes, _as_text(column.names))
+    whole = objects.whole([name])
+    cells, mask = bare(whole.columns[name])
+    if cells.ndim != 1 or cells.dtype.kind not in "iufb":
+        return labels_of([whole], name, where[:1])
+    distinct, codes = np.unique(cells, return_inverse=True)
+    text = np.append(_as_text(distinct), "")
+    return Labels(codes if mask is None else np.where(mask, len(text) - 1, codes), text)
 
 
 def _as_text(values: np.ndarray) -> np.ndarray:

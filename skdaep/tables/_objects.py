@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Number
 
 import numpy as np
@@ -10,6 +10,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from ..exceptions import TableError
+from ._flat import FlatTables
 from ._frames import holds_points, refuse_frame
 
 #: kind of uncertainty -> the power of a standard deviation that it is
@@ -63,9 +64,9 @@ def check_collection(X, name: str = "X", wanted: str = "a list of Tables or a 2-
         raise TableError(f"{name} must be {wanted}, not {_describe(X)}{hint}.")
 
 
-def as_objects(X, name: str = "X") -> list:
-    """Return X as a list of Tables, see `each_object`."""
-    return list(each_object(X, name))
+def as_objects(X, name: str = "X") -> Sequence[Table]:
+    """Return X as a list of Tables, see `each_object`; `FlatTables` as they are."""
+    return X if isinstance(X, FlatTables) else list(each_object(X, name))
 
 
 def each_object(X, name: str = "X") -> Iterator[Table]:

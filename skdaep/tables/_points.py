@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from astropy.table import Table
 
 from ..exceptions import TableError
 from ._arrays import bare
 from ._columns import labels_of, numbers_of, numbers_or_draws, owner_and_row
+from ._flat import FlatTables
 from ._roles import Columns
 from ._units import unit_of, unit_of_error, unit_of_ivar
 
 
 def read_points(
-    objects: list[Table],
+    objects: Sequence[Table],
     columns: Columns,
     where: list[str],
     units: dict[str, str | None],
@@ -29,7 +32,15 @@ def read_points(
 
     A value is NaN where it was not observed: where it is NaN or masked, where its error is infinite or its inverse
     variance 0, for then nothing is known of it, and where its quality flag is not 0.
+
+    Of `FlatTables` the bands are `Labels`, and an error may name another object than the one that is bad.
     """
+    if isinstance(objects, FlatTables):
+        band = {} if columns.band is None else {"band": labels_of(objects, columns.band, where)}
+        columns = columns._replace(band=None)
+        roles = [name for name in (columns if values else columns[1:2]) if name in objects.columns]
+        whole = [objects.whole(roles)]
+        return band | read_points(whole, columns, where[:1], units, whose, scale=scale, values=values)
     points = {}
     if columns.location is not None:
         points["location"] = numbers_of(objects, columns.location, where, units.get("location"), whose, scale=scale)

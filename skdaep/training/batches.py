@@ -1,4 +1,4 @@
-"""Batches of objects of similar length under a budget of tokens."""
+"""Batches of objects of similar length under a budget of tokens; and portions of objects, one after the other."""
 
 from __future__ import annotations
 
@@ -44,3 +44,12 @@ def token_batches(lengths: np.ndarray, budget: float, rng: np.random.Generator |
     if rng is not None:
         batches = [batches[i] for i in rng.permutation(len(batches))]
     yield from batches
+
+
+def portions(lengths: np.ndarray, n_points: float) -> Iterator[slice]:
+    """Yield slices of objects in order, each of as few as have so many points together, the last of what is left."""
+    total, start = np.cumsum(lengths), 0
+    while start < len(total):
+        end = 1 + int(np.searchsorted(total, n_points + (total[start - 1] if start else 0)))
+        yield slice(start, min(end, len(total)))
+        start = end

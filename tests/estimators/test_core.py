@@ -83,6 +83,7 @@ def test_validation_never_ends_above_the_start(fitted):
     assert "loss" in steps[-1]
 
 
+@pytest.mark.filterwarnings("ignore:After max_iter")
 def test_training_adds_what_is_not_linear():
     X = np.array([np.tanh(4 * np.sin(np.linspace(0, 6, 30) + shift)) for shift in np.linspace(0, 6, 200)])
     short = SMALL | {"bottleneck_length": 1, "max_iter": 150}

@@ -92,10 +92,10 @@ def test_it_is_trained_without_an_estimator(model, records):
         n_iter_no_change=5, precision="auto",
     )  # fmt: skip
     order = np.arange(len(records))
-    trained, history = train_model(model, records, Split(order[:8], order[8:]), training)
+    trained, history = train_model(model, model.collate(records), Split(order[:8], order[8:]), training)
     assert history[-1]["iteration"] == 3
     assert any((trained.weights[k] != v).any() for k, v in model.weights.items())
-    fresh, _ = train_model(replace(model, weights={}), records, Split(order, order[:0]), training)
+    fresh, _ = train_model(replace(model, weights={}), model.collate(records), Split(order, order[:0]), training)
     assert fresh.weights.keys() == model.weights.keys()
 
 
