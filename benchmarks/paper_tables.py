@@ -34,8 +34,8 @@ DEFAULT = ("ZTF-LC", "SPCC", "CRTS", "CRTS-FOLDED", "S82-FOLDED", "SpeX", "LONG"
 METHODS = {
     "daep": (DAEPEncoder, {}),
     "daep, core=None": (DAEPEncoder, {"core": None}),
-    "maep 75 %": (MAEPEncoder, {"mask_ratio": 0.75}),
-    "maep 30 %": (MAEPEncoder, {"mask_ratio": 0.3}),
+    "maep 75 %": (MAEPEncoder, {"mask_ratio": 0.75, "core": None}),
+    "maep 30 %": (MAEPEncoder, {"mask_ratio": 0.3, "core": None}),
     "beta-VAE": (BetaVAEEncoder, {"beta": 0.1}),
     "functional PCA": (FunctionalPCA, {}),
 }

@@ -264,14 +264,7 @@ class Model:
         """Return the bottlenecks of objects."""
         with self.running():
             mean, scale = passes.encode(self.live(), self.collate(records))
-        if self.isometry is None:
-            return Codes(mean, scale)
-        variance = None if scale is None else isometry.applied(scale**2, self.isometry["forward"] ** 2)
-        return Codes(self._seen(mean), None if variance is None else np.sqrt(variance))
-
-    def _seen(self, z: NDArray[Any]) -> NDArray[Any]:
-        """Return codes (..., K, D) of the networks as they are seen."""
-        return z if self.isometry is None else isometry.applied(z, self.isometry["forward"])
+        return Codes(isometry.outward(self.isometry, mean), isometry.spread(self.isometry, scale))
 
     def predict(self, records: Records) -> NDArray[Any]:
         """Return the head's answers: quantiles (n, T, Q) of standardised numbers, or probabilities (n, C)."""
@@ -314,9 +307,8 @@ class Model:
         if context:
             shown = [some_observed(r, context, source) for r, source in zip(places, sources, strict=True)]
             seen = modality.collate(shown).to(self.device)
-        z, correlation = np.reshape(Z, (len(Z), *self.bottleneck_shape)), self.correlation.get(name, Correlation())
-        if self.isometry is not None:
-            z = isometry.applied(z, self.isometry["back"])
+        z = isometry.inward(self.isometry, np.reshape(Z, (len(Z), *self.bottleneck_shape)))
+        correlation = self.correlation.get(name, Correlation())
         with self.running():
             return passes.decode(self.live(), name, store, index, z, sources, n_draws, correlation, seen)
 
@@ -358,7 +350,7 @@ class Model:
         """Return draws (n_objects, n_draws, K, D) of the posterior of each object's code."""
         with self.running():
             experts = passes.experts(self.live(), self.collate(records))
-        return self._seen(posterior_draws(*experts, sources, n_draws))
+        return isometry.outward(self.isometry, posterior_draws(*experts, sources, n_draws))
 
     def sample(self, n_objects: int, seed: int | None = None) -> NDArray[Any]:
         """Return codes (n_objects, K * D) drawn from the prior; an object's number decides its noise."""
@@ -371,7 +363,7 @@ class Model:
         if not self.objective.has_prior:
             raise ValueError("This model has no prior; learn one by with_prior.")
         z = self.live().prior_draw(torch.from_numpy(noise).to(self.device).view(-1, *self.bottleneck_shape))
-        return self._seen(z.cpu().numpy()).reshape(n_objects, -1)
+        return isometry.outward(self.isometry, z.cpu().numpy()).reshape(n_objects, -1)
 
     def errors(self, records: Records) -> list[float]:
         """Return each object's mean absolute error of reconstruction, in scaled units, over the modalities it has."""

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ._base import NextNoise, Objective, first_share
+from ._base import NextNoise, first_share
+from .cored import Cored
 
 
-class Masking(Objective):
+class Masking(Cored):
     """Predict hidden points from z and a share of the visible points."""
 
     hidden_length_on_separations, hidden_length_on_grids = 8, 32
@@ -33,7 +34,8 @@ class Masking(Objective):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the hidden points, per object; the point of an object that has one is both."""
-        z = self.encode(first_share(self.some_modalities(batches, generator), 1 - self.mask_ratio)).mean
+        visible = first_share(self.some_modalities(batches, generator), 1 - self.mask_ratio)
+        z = self.core.encode(self.autoencoder, visible, generator if self.training else None)
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
             seen = first_share({name: batch}, 1 - self.mask_ratio)[name]
@@ -61,4 +63,4 @@ class Masking(Objective):
             shown = tokenizer.add_values(tokenizer.queries(context), context.value)
             tokens, observed = torch.cat([tokens, shown], 1), torch.cat([observed, context.observed], 1)
         values = self.autoencoder.decode(name, tokens, *self.autoencoder.condition(name, z, query), observed)
-        return values[:, : query.observed.shape[1]]
+        return values[:, : query.observed.shape[1]] + self.core.curve(z, query)

@@ -120,6 +120,12 @@ def test_of_every_geometry(core, make_spectrum, make_light_curve):
         agrees(*fit(skdaep.SpectralSeries(), [series(i) for i in range(12)]))
 
 
+def test_of_isometric_codes(make_spectrum):
+    X = spectra(make_spectrum)
+    for kind in (skdaep.MAEPEncoder, skdaep.BetaVAEEncoder):
+        agrees(kind(skdaep.Spectrum(), isometric=True, **SMALL).fit(X), X)
+
+
 @pytest.mark.parametrize("hidden", [None, 4])
 @pytest.mark.parametrize("name", skdaep.MULTIMODAL)
 def test_of_images_beside_sequences_any_of_which_may_be_missing(name, hidden, make_light_curve, make_spectrum):
