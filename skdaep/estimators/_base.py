@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from ..modalities import Modality, Record, warned_once
 from ..model import Model, Split
 from ..model.passes import TOKENS_PER_PASS, capacity
-from ..objectives import Objective
+from ..objectives import HIDING, Objective
 from ..registry import register
 from ..training import SOLVERS, undisturbed
 from ._callbacks import CallbackSupportMixin
@@ -64,6 +64,7 @@ class BaseEncoder(
     max_iter: PositiveInt = 1000
     batch_size: PositiveInt = 64
     max_points: Annotated[int | None, POSITIVE_INT, None] = 256
+    hide: Annotated[Any, StrOptions(set(HIDING)), tuple, list, dict] = "points"
     solver: Annotated[str, StrOptions(set(SOLVERS))] = "muon"
     learning_rate_init: Annotated[float, POSITIVE] = 4e-3
     weight_decay: Annotated[float, NOT_NEGATIVE] = 0.01

@@ -41,6 +41,11 @@ max_points : int or None, default=256
     In each training step an object shows at most so many of its points, a new random subset every time. The
     encoder sees a random share of them; a decoder predicts a quarter of that number, at least 32. None: all
     points, but of an object held out at most 32,768. `transform` and decoding always use all.
+hide : {"points", "spans", "future"}, tuple of these, or dict, default="points"
+    What is hidden from the encoder in training, so that codes of objects which lack it say so. "points": some at
+    random. "spans": a stretch of up to three quarters of the range, as gaps are. "future": all after a random end,
+    as in light curves that are still arriving. Of a tuple each object has one at random; a dict has them by
+    modality, "points" without an entry. `transform` always sees all that it is given.
 solver : {[solvers]}, default="muon"
     Optimiser.
     [solvers described]

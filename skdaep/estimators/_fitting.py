@@ -16,6 +16,7 @@ from ..exceptions import InterruptedTrainingWarning
 from ..modalities import Modality, Record
 from ..model import CheckpointFile, Model, Training, solve_model, train_model
 from ..nn.autoencoder import Autoencoder
+from ..objectives import by_modality
 from ..training import resolve_device
 from ._callbacks import FitProgress
 from ._environment import environment
@@ -143,6 +144,8 @@ def _options(estimator: BaseEncoder, modalities: dict[str, Modality]) -> dict[st
     options = {k: v for k, v in estimator.get_params(deep=False).items() if k in names}
     if estimator.objective_class.has_decoder and "n_queries" in names:
         options["n_queries"] = None if estimator.max_points is None else max(32, estimator.max_points // 4)
+    if "hide" in names:
+        options["hide"] = by_modality(estimator.hide, modalities)
     if "typical_errors" in names and getattr(estimator, "error_weighting", False):
         errors = {k: m.typical_error() for k, m in modalities.items()}
         options["typical_errors"] = {k: error for k, error in errors.items() if error is not None}

@@ -1,14 +1,16 @@
 """Objectives: what is learned. OPEN: one file per member, each an `Objective`."""
 
-from ._base import OBJECTIVES, Bottleneck, Experts, Objective, random_share
+from ._base import OBJECTIVES, Bottleneck, Experts, Objective
 from .contrastive import Contrastive
 from .denoising import Denoising
 from .functional_pca import FunctionalPCA
+from .hiding import HIDING, by_modality
 from .masking import Masking
 from .mixture import MixtureOfExperts
 from .variational import Variational
 
 __all__ = [
+    "HIDING",
     "OBJECTIVES",
     "Bottleneck",
     "Contrastive",
@@ -19,5 +21,5 @@ __all__ = [
     "MixtureOfExperts",
     "Objective",
     "Variational",
-    "random_share",
+    "by_modality",
 ]

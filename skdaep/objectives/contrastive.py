@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ._base import Bottleneck, Objective, random_share
+from ._base import Bottleneck, Objective
 
 #: temperature to begin with, and the lowest
 START, LOWEST = 0.07, 0.01
@@ -48,7 +48,7 @@ class Contrastive(Objective):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the InfoNCE, per object; 0 for an object of one modality."""
-        return {"loss": self.alignment(*self.encode_each(random_share(batches, generator)), batches)}
+        return {"loss": self.alignment(*self.encode_each(self.shown(batches, generator)), batches)}
 
 
 class Alignment(nn.Module):

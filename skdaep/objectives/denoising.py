@@ -23,7 +23,7 @@ from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch, Ragged
 from ..nn.names import ModulesByName
 from ..nn.positions import NumberEmbedding
-from ._base import Bottleneck, NextNoise, Objective, random_share
+from ._base import Bottleneck, NextNoise, Objective
 from .contrastive import Alignment
 from .core import CORES, silence
 
@@ -151,7 +151,7 @@ class Denoising(Objective):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the prediction, per object, and how well its modalities agree, if asked."""
-        shown = random_share(self.some_modalities(batches, generator), generator)
+        shown = self.shown(self.some_modalities(batches, generator), generator)
         z = self.core.encode(self.autoencoder, shown, generator if self.training else None)
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
@@ -170,7 +170,7 @@ class Denoising(Objective):
         error = self.mean_over_modalities(batches, z, squared_error)
         if self.alignment is None:
             return {"loss": error}
-        alignment = self.alignment(*self.encode_each(random_share(batches, generator)), batches)
+        alignment = self.alignment(*self.encode_each(self.shown(batches, generator)), batches)
         return {"loss": error + self.contrastive_weight * alignment, "error": error, "alignment": alignment}
 
     def random_times(self, n: int, generator: torch.Generator) -> Tensor:
