@@ -28,7 +28,7 @@ WAYS = {
     "points, future": ("points", "future"),
     "points, spans, future": ("points", "spans", "future"),
 }
-COLUMNS = {"days": "days", "macro F1": "f1", "error": "error", "inside 90 %": "raw", "conformal": "conformal"}
+COLUMNS = {"macro F1": "f1", "error": "error", "inside 90 %": "raw", "conformal": "conformal"}
 WORKAROUND = "early and late as modalities"
 
 
@@ -36,17 +36,17 @@ def since_detection(table: Table) -> Table | None:
     """Return a light curve in days since its first detection; None if there is none."""
     table = table[~np.isnan(table["arcsinh_flux_err"])]
     flux = np.sinh(table["arcsinh_flux"])
-    detected = table["time"].value[flux > DETECTED * table["arcsinh_flux_err"] * np.hypot(1, flux)]
+    detected = np.asarray(table["time"])[flux > DETECTED * table["arcsinh_flux_err"] * np.hypot(1, flux)]
     if not len(detected):
         return None
     table = table.copy()
-    table["time"] -= detected.min() * table["time"].unit
-    return table[table["time"].value >= -BEFORE]
+    table["time"] = table["time"] - detected.min()
+    return table[np.asarray(table["time"]) >= -BEFORE]
 
 
 def halves(table: Table, end: float) -> tuple[Table, Table]:
     """Return what was measured up to the end, and what came later."""
-    early = table["time"].value <= end
+    early = np.asarray(table["time"]) <= end
     return table[early], table[~early]
 
 
