@@ -30,6 +30,7 @@ from ..model import (
 )
 from ..model.stores import Stores, arrays_of, has, records_of
 from ..nn.autoencoder import Autoencoder
+from ..objectives import by_modality
 from ..training import Ranks, join, ranks_on, resolve_device, several
 from ._advice import LEAST, LEAST_STEPS, warn_if_short, warn_of_levels
 from ._callbacks import FitProgress
@@ -209,6 +210,8 @@ def _options(estimator: BaseEncoder, modalities: dict[str, Modality]) -> dict[st
     options = {k: v for k, v in estimator._told().items() if k in names}
     if estimator.objective_class.has_decoder and "n_queries" in names:
         options["n_queries"] = None if estimator.max_points is None else max(32, estimator.max_points // 4)
+    if "hide" in names:
+        options["hide"] = by_modality(estimator.hide, modalities)
     if "typical_errors" in names and getattr(estimator, "error_weighting", False):
         errors = {k: m.typical_error() for k, m in modalities.items()}
         options["typical_errors"] = {k: error for k, error in errors.items() if error is not None}
