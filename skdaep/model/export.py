@@ -38,6 +38,7 @@ class Encoding(nn.Module):
         self.register_buffer("isometry", isometry)  # (K D, K D)
         self.objective, self.names, self.several = objective, list(inlets), len(inlets) > 1
         self.inlets = nn.ModuleList(inlets.values())
+        self.keys = {name: list(inlet.inputs) for name, inlet in inlets.items()}
         self.inputs: dict[str, Input] = {}
         for name, inlet in inlets.items():
             present = {"present": Input(torch.bool, ("objects",), {})} if self.several else {}
@@ -50,7 +51,7 @@ class Encoding(nn.Module):
         """Return the codes, given the arrays in the order of `inputs`."""
         given, batches, refused, present = dict(zip(self.inputs, arrays, strict=True)), {}, [], []
         for name, inlet in zip(self.names, self.inlets, strict=True):
-            batch, bad = inlet({key: given[self._called(name, key)] for key in inlet.inputs})
+            batch, bad = inlet({key: given[self._called(name, key)] for key in self.keys[name]})
             here = given[self._called(name, "present")] if self.several else torch.ones_like(bad)
             batches[name] = batch.replace(observed=batch.observed & here[:, None])
             refused.append(here & (bad | ~batch.present))

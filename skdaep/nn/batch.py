@@ -73,7 +73,7 @@ class Batch:
     def foremost(self, chosen: Tensor) -> Batch:
         """Put the points of `chosen` (B, L) before the others, each in their order."""
         rank = (~chosen).long() + 2 * (~self.observed).long()
-        return self._keep(rank.argsort(dim=1, stable=True), self.lengths)
+        return self._points_at(rank.argsort(dim=1, stable=True), self.lengths)
 
     def _up_to(self, counts: Tensor) -> Tensor:
         longest = min(int(counts.max()), self.observed.shape[1])
