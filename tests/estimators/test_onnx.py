@@ -137,6 +137,7 @@ def test_of_images_beside_sequences_any_of_which_may_be_missing(name, hidden, ma
     agrees(getattr(skdaep, name)(modalities, validation_fraction=0.4, **small).fit(X), X)
 
 
+@pytest.mark.filterwarnings("ignore::skdaep.LevelOnlyWarning")  # of so few objects
 def test_errors_weigh_and_an_infinite_one_is_no_measurement(make_light_curve):
     X = [make_light_curve(i) for i in range(12)]
     for i, table in enumerate(X):
