@@ -23,6 +23,7 @@ import pandas as pd
 from astropy import units
 from PIL import Image
 
+from . import _report
 from ._data import SPLITS, Data, assemble, cached, raw_file, sn_spectra, ztf_lightcurves
 
 SPCC_SIZES = {"train": 6000, "validation": 1000, "test": 3000}  # a CPU has to train on them
@@ -221,11 +222,11 @@ def describe(data: Data) -> str:
     """Return objects per split, points per object, location and value ranges and labels as lines of text."""
     sizes = " / ".join(str(len(getattr(data, k))) for k in SPLITS)
     values = [data.values(o) for o in data.train]
-    points = [v.size for v in values]
+    points = points_per_object(data)
     spread = np.percentile(np.concatenate([v.ravel() for v in values]), [0, 1, 50, 99, 100])
     labels, counts = np.unique(data.labels("test").astype(str), return_counts=True)
     lines = [
-        f"{data.protocol}: {sizes} objects; {min(points)} / {np.median(points):g} / {max(points)} points",
+        f"{data.protocol}: {sizes} objects; {points['min']} / {points['median']:g} / {points['max']} points",
         f"  {data.value}: mean {data.origin:.4f}, sd {data.scale:.4f}; 0, 1, 50, 99, 100 %: {np.round(spread, 3)}",
         f"  test labels: {', '.join(f'{k} {n}' for k, n in zip(labels, counts, strict=True))}",
     ]
@@ -235,6 +236,16 @@ def describe(data: Data) -> str:
     return "\n".join(lines)
 
 
+def points_per_object(data: Data) -> dict[str, float]:
+    """Return the least, median and largest number of points of a training object."""
+    points = [data.values(o).size for o in data.train]
+    return {"min": min(points), "median": float(np.median(points)), "max": max(points)}
+
+
 if __name__ == "__main__":
-    for read in PROTOCOLS.values():
-        print(describe(read()), flush=True)
+    facts = {}
+    for name, read in PROTOCOLS.items():
+        data = read()
+        print(describe(data), flush=True)
+        facts[name] = {"points": points_per_object(data), "data_sha256": data.sha256}
+    _report.write("protocols", {"rows": facts})

@@ -1,9 +1,10 @@
 """Figures in the text come from the results files; ``python -m benchmarks.figures`` fills them in.
 
-`PAGES` has the passages of each page in which figures stand, with a placeholder for each figure:
-``{sn_spectra|test|PCA 16|error_mean:.3f}`` is a value of ``results/sn_spectra.json``, its keys and its format;
-``:.0f/60`` divides it first. A page may wrap a passage wherever it likes. ``tests/test_figures.py`` fails where a page
-has another figure than the file, and where a figure stands in no passage.
+`PAGES` lists, for each page, the passages that contain figures. In a passage a placeholder stands for each figure:
+``{sn_spectra|test|PCA 16|error_mean:.3f}`` is a value of ``results/sn_spectra.json``, given by its keys and a format.
+``:.0f/60`` divides the value first. ``{SpeX|maep 75 %|f1:.3f}`` stands for rows of ``paper_tables/SpeX.json``. A page
+may wrap a passage anywhere. ``tests/test_figures.py`` fails where a page and a file differ, and where one of a page
+belongs to no passage.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from ._report import RESULTS
 
 PLACEHOLDER = re.compile(r"\{([^{}]+):([^{}:]+)\}")
 NUMBER = r"(-?\d+(?:,\d{3})*(?:\.\d+)?)"
+#: name that stands for the rows of that protocol's results in ``paper_tables``
+PROTOCOLS = {path.stem for path in RESULTS.glob("paper_tables/*.json")}
 #: what is taken for a figure of a benchmark: a number with two decimals or more
 FIGURE = re.compile(r"(?<![\w.:])\d{1,3}\.\d{2,}(?![\w.])")
 
@@ -39,8 +42,51 @@ def _row_of_guide(name: str, row: str) -> str:
 
 
 def _weighted(protocol: str, score: str) -> str:
-    rows = ("daep", "daep, points weighted by error")
-    return " to ".join(f"{{paper_tables/{protocol}|rows|{row}|{score}}}" for row in rows)
+    rows = ("daep, core=None", "daep, points weighted by error")
+    return " to ".join(f"{{{protocol}|{row}|{score}}}" for row in rows)
+
+
+def _row_of_times(protocol: str, points: str = "") -> str:
+    """A row of the table of fits: objects, points, steps, minutes, error."""
+    file, row = f"paper_tables/{protocol}", f"paper_tables/{protocol}|rows|daep, core=None"
+    points = points or f"{{protocols|rows|{protocol}|points|median:,.0f}}"
+    return (
+        f"{protocol} {{{file}|n_objects|0:,}} {points} {{{row}|n_iter:,}} {{{row}|minutes:.1f}} "
+        f"{{{row}|error_mean:.3f}}"
+    )
+
+
+def _row_of_steps(name: str, file: str) -> str:
+    return (
+        f"{name} {{{file}|times|n_iter:,}} {{{file}|times|training_seconds:.1f/60}} {_error(file, _DAEP)} "
+        f"{_probe(file, _DAEP, 'f1')}"
+    )
+
+
+def _row_of_points(n: int) -> str:
+    row = f"speed_points|rows|{n}"
+    return f"{n:,} {{{row}|encode median:.3g}} {{{row}|train median:.3g}} {{{row}|draw median:.3g}}"
+
+
+def _row_of_width(width: int) -> str:
+    row = f"speed_widths|rows|{width}"
+    return f"{width} {{{row}|weights:,}} {{{row}|megabytes:.1f}} {{{row}|encode:.2f}} {{{row}|train:.2f}}"
+
+
+def _seconds(method: str) -> str:
+    return f"{{cross_modality/SALT3|fits|{method}|history|-1|seconds:.1f/60}}"
+
+
+def _scales_of_codes() -> str:
+    """Return the table of the guide."""
+    kinds = {"supernovae": "SN-SPEC", "stars": "LONG", "dwarfs": "SpeX"}
+    codes = {"{}: s": "s", "s / sigma^(1/2), R": "s / sigma^(1/2), R", "s, R: isometric": "s, R (isometric)"}
+    return " ".join(
+        f"{name.format(kind)} {{code_scales|rows|{protocol}|{code}|f1:.3f}} "
+        f"{{code_scales|rows|{protocol}|{code}|neighbors:.3f}}"
+        for kind, protocol in kinds.items()
+        for name, code in codes.items()
+    )
 
 
 _DAEP = "DAEP 4 x 4"
@@ -51,56 +97,109 @@ _SALT3 = "cross_modality/SALT3|rows|%s|spectrum|all"
 PAGES = {
     "README.rst": [
         "SN-SPEC: {sn_spectra|n_objects|0:,} for training, {sn_spectra|n_objects|2:,} for testing",
-        "{sn_spectra|times|n_iter:,} gradient steps in {sn_spectra|times|training_seconds:.0f/60} minutes and, with "
-        "nine copies of each spectrum that ``augment`` has distorted, {sn_spectra_augmented|times|n_iter:,} in "
-        "{sn_spectra_augmented|times|training_seconds:.0f/60}",
+        "training took {sn_spectra|times|n_iter:,} gradient steps in {sn_spectra|times|training_seconds:.0f/60} min",
+        "it took {sn_spectra_augmented|times|n_iter:,} in {sn_spectra_augmented|times|training_seconds:.0f/60} min",
         _row_of_readme("``DAEPEncoder`` 4 x 4", "sn_spectra", _DAEP),
         _row_of_readme("``DAEPEncoder`` 4 x 4, ``augment``", "sn_spectra_augmented", _DAEP, best_f1="**"),
+        "``FunctionalPCA``, 16 components "
+        "{SN-SPEC|functional PCA|error_mean:.3f} "
+        "{SN-SPEC|functional PCA|accuracy:.3f} +- {SN-SPEC|functional PCA|accuracy_sd:.3f} "
+        "{SN-SPEC|functional PCA|f1:.3f} +- {SN-SPEC|functional PCA|f1_sd:.3f}",
         _row_of_readme("PCA, 16 components", "sn_spectra", "PCA 16"),
         _row_of_readme("PCA, 32 components", "sn_spectra", "PCA 32", best_error="**"),
         "mean spectrum {sn_spectra|test|mean object|error_mean:.3f}",
         "({sn_spectra|draws|coherence|correlation at 10-20|draw:.2f} and "
-        "{sn_spectra|draws|coherence|correlation at 10-20|data:.2f} at 10 to 20 A), and scatter "
-        "{sn_spectra|draws|coherence|ratio of standard deviations:.2f} times as widely; with copies "
-        "{sn_spectra_augmented|draws|coherence|correlation at 10-20|draw:.2f} beside "
-        "{sn_spectra_augmented|draws|coherence|correlation at 10-20|data:.2f}, and "
-        "{sn_spectra_augmented|draws|coherence|ratio of standard deviations:.2f}.",
+        "{sn_spectra|draws|coherence|correlation at 10-20|data:.2f} at 10 to 20 A), and their scatter is "
+        "{sn_spectra|draws|coherence|ratio of standard deviations:.2f} times that of the data. With copies the "
+        "correlations are {sn_spectra_augmented|draws|coherence|correlation at 10-20|draw:.2f} and "
+        "{sn_spectra_augmented|draws|coherence|correlation at 10-20|data:.2f}, and the scatter is "
+        "{sn_spectra_augmented|draws|coherence|ratio of standard deviations:.2f} times that of the data.",
         "Without copies the validation error was {sn_spectra|validation_curve|0|error:.3f} after 5 minutes, "
-        "{sn_spectra|validation_curve|1|error:.3f} after 15 and {sn_spectra|validation|error_mean:.3f} at the end, "
-        "with them {sn_spectra_augmented|validation_curve|0|error:.3f}, "
-        "{sn_spectra_augmented|validation_curve|1|error:.3f} and, at the end, "
-        "{sn_spectra_augmented|validation|error_mean:.3f}.",
-        "ZTF-LC: {paper_tables/ZTF-LC|n_objects|2:,} test supernovae, 4 numbers each), "
-        "{paper_tables/ZTF-LC|rows|daep|n_iter:,} gradient steps each",
-        f"``DAEPEncoder`` 2 x 2 **{_ZTF % 'daep'}**",
+        "{sn_spectra|validation_curve|1|error:.3f} after 15 and {sn_spectra|validation|error_mean:.3f} at the end; "
+        "with copies it was {sn_spectra_augmented|validation_curve|0|error:.3f}, "
+        "{sn_spectra_augmented|validation_curve|1|error:.3f} and {sn_spectra_augmented|validation|error_mean:.3f}.",
+        "ZTF-LC: {paper_tables/ZTF-LC|n_objects|2:,} test supernovae, 4 numbers each, "
+        "{paper_tables/ZTF-LC|rows|daep, core=None|n_iter:,} gradient steps)",
+        f"``FunctionalPCA``, 4 components **{_ZTF % 'functional PCA'}**",
+        f"``DAEPEncoder`` 2 x 2 {_ZTF % 'daep, core=None'}",
         f"``MAEPEncoder``, 30 % hidden {_ZTF % 'maep 30 %'}",
         f"``MAEPEncoder``, 75 % hidden {_ZTF % 'maep 75 %'}",
         "template shifted to the object's level by band "
         "{ztf_lightcurves|test|mean shape at own level in each band|mag_mean:.3f}",
         f"``BetaVAEEncoder`` {_ZTF % 'beta-VAE'}",
         "simulated, {cross_modality/SALT3|n_supernovae|2:,} test supernovae; ``MultimodalDAEP``, "
-        "{cross_modality/SALT3|fits|daep|n_iter:,} steps): mean squared error "
-        f"{{{_SALT3 % 'daep'}|mse|0:.5f}} dex^2, of the multimodal VAE {{{_SALT3 % 'mmVAE'}|mse|0:.5f}}, of the mean "
-        f"spectrum at that phase {{{_SALT3 % 'training mean at that phase'}|mse|0:.3f}}; "
-        f"{{{_SALT3 % 'daep'}|coverage|0:.2f}} of the points inside the central 90 % of the draws, "
+        "{cross_modality/SALT3|fits|daep|n_iter:,} steps). The mean squared error is "
+        f"{{{_SALT3 % 'daep'}|mse|0:.5f}} dex^2; that of the multimodal VAE is {{{_SALT3 % 'mmVAE'}|mse|0:.5f}}, and "
+        f"that of the mean spectrum at the same phase {{{_SALT3 % 'training mean at that phase'}|mse|0:.3f}}. The "
+        f"central 90 % of the draws contain {{{_SALT3 % 'daep'}|coverage|0:.2f}} of the points, and "
         f"{{{_SALT3 % 'daep'}|coverage_corrected|0:.3f}} ({{{_SALT3 % 'daep'}|coverage_corrected|1:.3f}} to "
-        f"{{{_SALT3 % 'daep'}|coverage_corrected|2:.3f}}) once",
+        f"{{{_SALT3 % 'daep'}|coverage_corrected|2:.3f}}) after",
     ],
-    "doc/guide/bottleneck.rst": [
-        *(_row_of_guide(f"PCA, {n}", f"PCA {n}") for n in (4, 8, 16, 32)),
-        _row_of_guide("`DAEPEncoder`, 16", _DAEP),
-        f"2 x 2 numbers leave {_ZTF % 'daep'} mag",
-        "the spectra above took {sn_spectra|times|n_iter:,}",
-        "each of the {sn_spectra|n_objects|0:,} supernova spectra, and {sn_spectra_augmented|times|n_iter:,} steps "
-        "instead of {sn_spectra|times|n_iter:,}, bring the error from "
-        f"{_error('sn_spectra', _DAEP)} to {_error('sn_spectra_augmented', _DAEP)} and the probe from "
-        f"{_probe('sn_spectra', _DAEP, 'f1')} to {_probe('sn_spectra_augmented', _DAEP, 'f1')}",
+    "doc/index.rst": [
+        f"`DAEPEncoder` {_error('sn_spectra', _DAEP)} {_probe('sn_spectra', _DAEP, 'f1')}",
+        "`DAEPEncoder` with `augment` "
+        f"{_error('sn_spectra_augmented', _DAEP)} {_probe('sn_spectra_augmented', _DAEP, 'f1')}",
+        "`FunctionalPCA` {SN-SPEC|functional PCA|error_mean:.3f} "
+        "{SN-SPEC|functional PCA|f1:.3f} +- {SN-SPEC|functional PCA|f1_sd:.3f}",
+        f"PCA on a grid {_error('sn_spectra', 'PCA 16')} {_probe('sn_spectra', 'PCA 16', 'f1')}",
     ],
-    "doc/guide/gpu.rst": [
+    "doc/guide/alternatives.rst": [
+        "error of functional PCA is {SpeX|functional PCA|error_mean:.3f}, that of `DAEPEncoder` "
+        "{SpeX|daep, core=None|error_mean:.3f}; on stars (LONG) {LONG|functional PCA|error_mean:.3f} and "
+        "{LONG|daep, core=None|error_mean:.3f}",
+        "Macro F1 on SpeX is {SpeX|functional PCA|f1:.3f} from functional PCA and "
+        "{SpeX|daep, core=None|f1:.3f} from `DAEPEncoder`; on LONG {LONG|functional PCA|f1:.3f} and "
+        "{LONG|daep, core=None|f1:.3f}; on galaxies (IMAGE) {IMAGE|functional PCA|f1:.3f} and "
+        "{IMAGE|daep, core=None|f1:.3f}",
+        "has a macro F1 of {paper_tables/CRTS-FOLDED|yardsticks|20 features, random forest|f1:.3f}, the features of "
+        "`DAEPEncoder` {CRTS-FOLDED|daep, core=None|f1:.3f}",
+    ],
+    "doc/guide/choosing.rst": [
+        "- a baseline - `FunctionalPCA` - {SN-SPEC|functional PCA|minutes:.1f}",
+        "- features, reconstructions, draws - `DAEPEncoder` - {SN-SPEC|daep, core=None|minutes:.1f}",
+        "- ``DAEPEncoder(hidden_length=32)`` - {LONG|daep, core=None|minutes:.1f}",
+        "- ``DAEPEncoder(Photometry())`` - {ZTF-LC|daep, core=None|minutes:.1f}",
+        "then `DAEPEncoder` - {CRTS-FOLDED|daep, core=None|minutes:.1f}",
+        "- ``DAEPEncoder(Image())`` - {IMAGE|daep, core=None|minutes:.1f}",
+        "``reconstruct(context=)`` - {SN-SPEC|maep 30 %|minutes:.1f}",
+        "- `BetaVAEEncoder` - {SN-SPEC|beta-VAE|minutes:.1f}",
+        f"- `MultimodalDAEP` - {_seconds('daep')}",
+        f"- `ContrastiveNeighbors` - {_seconds('contrastive')}",
+        "the errors are {LONG|functional PCA|error_mean:.3f} and {LONG|daep, core=None|error_mean:.3f}, in "
+        "favour of PCA, and the macro F1 of a linear classifier is {LONG|functional PCA|f1:.3f} and "
+        "{LONG|daep, core=None|f1:.3f}",
+        "training sets of {paper_tables/S82-FOLDED|n_objects|0:,} to {paper_tables/CRTS-FOLDED|n_objects|0:,} objects",
+    ],
+    "doc/guide/time_and_size.rst": [
+        *(_row_of_times(name) for name in ("ZTF-LC", "SPCC", "CRTS-FOLDED", "SpeX", "LONG", "SN-SPEC")),
+        _row_of_times("IMAGE", points="256 patches"),
+        _row_of_steps("quick", "sn_spectra_90s"),
+        _row_of_steps("medium", "sn_spectra_5min"),
+        _row_of_steps("long", "sn_spectra"),
+        *(_row_of_points(n) for n in (100, 1000, 10_000)),
         "train {throughput|rows|64 x 220: train|rate:,.0f}",
         "encode {throughput|rows|64 x 220: encode|rate:,.0f}",
         "reconstruct {throughput|rows|64 x 220: point|rate:,.0f}",
         "draw once {throughput|rows|64 x 220: draw|rate:,.0f}",
+        *(_row_of_width(width) for width in (32, 64, 128, 256)),
+        "an error of {SpeX|daep, 128 wide|error_mean:.3f} instead of {SpeX|daep, core=None|error_mean:.3f} "
+        "on SpeX, {CRTS-FOLDED|daep, 128 wide|error_mean:.3f} instead of "
+        "{CRTS-FOLDED|daep, core=None|error_mean:.3f} on CRTS-FOLDED, and "
+        "{LONG|daep, single stage, 128 wide, 1000 steps|error_mean:.3f} instead of "
+        "{LONG|daep, single stage, 1000 steps|error_mean:.3f} on LONG",
+        "a million light curves took {speed_objects|rows|1000000|peak:.0f} MiB beside the input, less than the codes "
+        "themselves ({speed_objects|rows|1000000|codes:.0f} MiB)",
+    ],
+    "doc/guide/bottleneck.rst": [
+        *(_row_of_guide(f"PCA, {n}", f"PCA {n}") for n in (4, 8, 16, 32)),
+        _row_of_guide("`DAEPEncoder`, 16", _DAEP),
+        _scales_of_codes(),
+        f"2 x 2 numbers leave {_ZTF % 'daep, core=None'} mag",
+        "the spectra above took {sn_spectra|times|n_iter:,}.",
+        "each of the {sn_spectra|n_objects|0:,} supernova spectra, and {sn_spectra_augmented|times|n_iter:,} steps "
+        "instead of {sn_spectra|times|n_iter:,}, lower the error from "
+        f"{_error('sn_spectra', _DAEP)} to {_error('sn_spectra_augmented', _DAEP)} and raise the F1 of the probe from "
+        f"{_probe('sn_spectra', _DAEP, 'f1')} to {_probe('sn_spectra_augmented', _DAEP, 'f1')}",
     ],
     "doc/guide/missing_modalities.rst": [
         "On {cross_modality/REAL|rows|daep|spectrum|all|n:,} real test supernovae",
@@ -110,27 +209,27 @@ PAGES = {
         "{cross_modality/REAL-contrastive|rows|daep|spectrum|all|mse|0:.4f} dex^2",
     ],
     "doc/guide/objects.rst": [
-        f"weighting changed the error from {_weighted('SPCC', 'error_mean:.3f')} and the macro F1 of the classes read "
-        f"from z from {_weighted('SPCC', 'f1:.3f')}, on folded light curves of RR Lyrae from "
+        f"weighting changed the error from {_weighted('SPCC', 'error_mean:.3f')}, and the macro F1 of the classes from "
+        f"{_weighted('SPCC', 'f1:.3f')}. On folded light curves of RR Lyrae it changed them from "
         f"{_weighted('S82-FOLDED', 'error_mean:.3f')} and from {_weighted('S82-FOLDED', 'f1:.2f')}",
     ],
     "doc/guide/probing.rst": [
-        "an accuracy of {paper_tables/SpeX|yardsticks|PCA 4|accuracy:.3f} where `DAEPEncoder` has "
-        "{paper_tables/SpeX|rows|daep|accuracy:.3f} +- {paper_tables/SpeX|rows|daep|accuracy_sd:.3f}",
+        "an accuracy of {paper_tables/SpeX|yardsticks|PCA 4|accuracy:.3f}; `DAEPEncoder` has "
+        "{SpeX|daep, core=None|accuracy:.3f} +- {SpeX|daep, core=None|accuracy_sd:.3f}",
     ],
     "doc/guide/reconstruction.rst": [
         "was {sn_spectra|draws|coherence|ratio of standard deviations:.2f} times that of the data after "
         "{sn_spectra|times|n_iter:,} steps",
-        "an area under the curve of {generated|rows|diffusion prior|spectra:.2f} (0.5 would be: not at all), though "
-        "from the bottlenecks only with {generated|rows|diffusion prior|z:.2f}",
+        "an area under the curve of {generated|rows|diffusion prior|spectra:.2f} (chance would be 0.5), although from "
+        "the bottlenecks alone only with {generated|rows|diffusion prior|z:.2f}",
     ],
     "doc/guide/what_daep_is.rst": [
-        "On {sn_spectra|n_objects|0:,} training and {sn_spectra|n_objects|2:,} test supernova spectra",
+        "trained on {sn_spectra|n_objects|0:,} supernova spectra and tested on {sn_spectra|n_objects|2:,}",
         "{sn_spectra|times|n_iter:,} steps, {sn_spectra|times|training_seconds:.0f/60} minutes of one core",
-        f"is {_error('sn_spectra', _DAEP)} of the standard deviation of all fluxes; a PCA of 16 components on gridded "
-        f"spectra has {_error('sn_spectra', 'PCA 16')}, one of 32 has {_error('sn_spectra', 'PCA 32')}",
+        f"is {_error('sn_spectra', _DAEP)} of the standard deviation of all fluxes. PCA on gridded spectra has "
+        f"{_error('sn_spectra', 'PCA 16')} with 16 components and {_error('sn_spectra', 'PCA 32')} with 32",
         f"a macro F1 of {_probe('sn_spectra', _DAEP, 'f1')} from the 16 numbers, and "
-        f"{_probe('sn_spectra', 'PCA 16', 'f1')} from PCA",
+        f"{_probe('sn_spectra', 'PCA 16', 'f1')} from 16 principal components",
     ],
 }
 #: page -> numbers that look like figures and are none
@@ -178,15 +277,18 @@ def written_by_hand() -> list[str]:
 
 def _found(page: str, text: str, passage: str) -> re.Match:
     words = [re.escape(word) for word in PLACEHOLDER.sub("\0", passage).split()]
-    matches = list(re.finditer(r"\s+".join(words).replace(re.escape("\0"), NUMBER), text))
+    pattern = r"(?<![\w.,])" + r"\s+".join(words).replace(re.escape("\0"), NUMBER)  # not from amid a number
+    matches = list(re.finditer(pattern, text))
     if len(matches) != 1:
         raise ValueError(f"{page} has this passage {len(matches)} times, not once: {filled(passage)!r}")
     return matches[0]
 
 
 def _figure(path: str, form: str, results: dict | None = None) -> str:
-    file, *keys = path.split("|") if results is None else (None, *path.split("|"))
-    value = _results(file) if results is None else results
+    if results is None:
+        file, _, path = path.partition("|")
+        results = _results(f"paper_tables/{file}")["rows"] if file in PROTOCOLS else _results(file)
+    keys, value = path.split("|"), results
     for key in keys:
         value = value[int(key)] if isinstance(value, list) else value[key]
     form, _, divisor = form.partition("/")

@@ -1,29 +1,38 @@
-"""Model files forged at random, their checksums made right again: each must be refused, or harmless.
+"""Models and checkpoints forged at random, their checksums made right again: each must be refused, or harmless.
 
-``python -m benchmarks.forged`` changes sizes, types, names, tensors and nesting of honest files of every class (20,000
-files, ``--minutes`` at most), loads them and uses what loads. A file is harmless if nothing but skdaep's own errors is
-raised, at no more than 300 MB and 5 s beyond what the honest file takes. ``tests/model/test_forged.py`` does the same
-with 500.
+``python -m benchmarks.forged`` changes sizes, types, names, tensors and nesting of honest files (20,000 files,
+``--minutes`` at most): of models of every class, which it loads and uses, and of checkpoints of fits and of a prior,
+with which it goes on. A file is harmless if nothing but skdaep's own errors is raised, at no more than 300 MB and 5 s
+of CPU time beyond what the honest file takes. ``tests/model/test_forged.py`` does the same with 500.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
+import copy
+import functools
 import hashlib
 import json
 import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import safetensors.numpy
+import torch
 from safetensors import safe_open
 
 import skdaep
+from skdaep.model import CheckpointFile
 from skdaep.model.files import _sha256
+
+from . import _report
 
 MOST_BYTES, MOST_SECONDS = 300e6, 5.0
 #: what sizes, numbers and texts are replaced by
@@ -48,11 +57,11 @@ def forged(path: Path, rng: np.random.Generator) -> tuple[bytes, str]:
     content = json.loads(about["skdaep"])
     changes = [_change(content, arrays, rng) for _ in range(rng.choice([1, 1, 1, 2, 3]))]
     content["sha256"] = {k: _sha256(v) for k, v in arrays.items()}
-    text = json.dumps(content)
-    if rng.random() < 0.03:
-        text, changes = _by_text(text, rng), [*changes, "text"]
-    about |= {"skdaep": text, "sha256": hashlib.sha256(text.encode(errors="replace")).hexdigest()}
     try:
+        text = json.dumps(content)
+        if rng.random() < 0.03:
+            text, changes = _by_text(text, rng), [*changes, "text"]
+        about |= {"skdaep": text, "sha256": hashlib.sha256(text.encode(errors="replace")).hexdigest()}
         return safetensors.numpy.save(arrays, metadata=about), "; ".join(changes)
     except Exception:  # what cannot be written is no file
         return forged(path, rng)
@@ -94,7 +103,8 @@ def _entry(content: dict, rng: np.random.Generator) -> str:
 def _places(x, name: str):
     """Yield holder, key and name of every entry; those of a list share a name."""
     for key, value in list(x.items() if isinstance(x, dict) else enumerate(x)):
-        own = f"{name}/{key if isinstance(x, dict) else '*'}"
+        named = x[0] if isinstance(x, list) and len(x) == 2 and isinstance(x[0], str) else "*"  # an entry of a dict
+        own = f"{name}/{key if isinstance(x, dict) else named}"
         yield x, key, own
         if isinstance(value, (dict, list)):
             yield from _places(value, own)
@@ -145,8 +155,29 @@ def _by_text(text: str, rng: np.random.Generator) -> str:
 OWN = (skdaep.TableError, skdaep.DivergenceError, skdaep.DeviceError, skdaep.CorruptModelError)
 
 
-def outcome(path: Path, objects: list) -> str:
-    """Return "refused", "harmless", or the error that is neither, after loading a file and using what it gives."""
+def outcome(path: Path, objects: list | Callable) -> str:
+    """Return "refused", "harmless", or the error that is neither, after using a file.
+
+    A model is loaded and used for objects; with a checkpoint a training goes on, by a function of its path.
+    """
+    return _of_checkpoint(path, objects) if callable(objects) else _of_model(path, objects)
+
+
+def _of_checkpoint(path: Path, go_on: Callable) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            go_on(path)
+        except skdaep.CorruptModelError:
+            return "refused"
+        except OWN:
+            return "harmless"
+        except Exception as error:
+            return "refused" if "another fit" in str(error) else f"fit: {_told(error)}"
+    return "harmless"
+
+
+def _of_model(path: Path, objects: list) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -212,12 +243,12 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def measured(path: Path, objects: list) -> tuple[str, float, float]:
-    """Return the outcome, and the bytes and seconds that it took."""
+def measured(path: Path, objects: list | Callable) -> tuple[str, float, float]:
+    """Return the outcome, and the bytes and seconds of CPU time that it took."""
     forget_peak()
-    before, start = peak(), time.perf_counter()
+    before, start = peak(), time.process_time()
     found = outcome(path, objects)
-    return found, peak() - before, time.perf_counter() - start
+    return found, peak() - before, time.process_time() - start
 
 
 # --- honest files -----------------------------------------------------------------------------------
@@ -262,39 +293,127 @@ def honest(folder: Path) -> list[tuple[Path, list]]:
     return made
 
 
+class _Stop(BaseException):
+    """Ends a training as a kill does."""
+
+
+def _keep_and_stop(keep: Callable, n_steps: int) -> Callable:
+    def keeping(self, state):
+        keep(self, state)
+        if state["iteration"] == n_steps:
+            raise _Stop
+
+    return keeping
+
+
+#: records are of so many steps here, so that there are some before and one after the state that is kept
+SHORT_RECORDS = mock.patch("skdaep.model.fitting.STEPS_PER_RECORD", 2)
+
+
+def go_on(estimator, objects: list, train: str, path: Path, **options) -> None:
+    """Go on with a training from its checkpoint, or begin it; `fit_prior` adds ".prior" to the parameter."""
+    own = path if train == "fit" else path.with_suffix("")
+    estimator = copy.deepcopy(estimator).set_params(checkpoint=own, checkpoint_every=0)
+    with SHORT_RECORDS:
+        getattr(estimator, train)(objects, **options)
+
+
+def honest_checkpoints(folder: Path) -> list[tuple[Path, Callable]]:
+    """Write checkpoints of trainings of several kinds; return each and what goes on with one."""
+    from skdaep.datasets import make_supernova_light_curves, make_supernova_spectra
+
+    curves, _ = make_supernova_light_curves(12, random_state=0)
+    spectra, _ = make_supernova_spectra(12, random_state=0)
+    both = [{"photometry": c, "spectrum": s} for c, s in zip(curves, spectra, strict=True)]
+    photometry, spectrum = skdaep.Photometry(), skdaep.Spectrum()
+    several = {"photometry": photometry, "spectrum": spectrum}
+    tiny = dict(model_dim=16, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, bottleneck_length=2, bottleneck_dim=2)
+    tiny |= dict(max_iter=6, batch_size=4, validation_fraction=0.4, random_state=0, device="cpu")
+    made = []
+    for name, measured_by, objects, further in [
+        ("DAEPEncoder", photometry, curves, {}),
+        ("DAEPEncoder", None, np.random.default_rng(0).normal(size=(12, 9)), {"core": "linear"}),
+        ("DAEPEncoder", photometry, curves, {"random_state": None, "early_stopping": False}),
+        ("MAEPEncoder", spectrum, spectra, {"solver": "adamw", "max_iter": 5}),
+        ("BetaVAEEncoder", photometry, curves, {}),
+        ("MultimodalDAEP", several, both, {"contrastive_weight": 0.1}),
+        ("MixtureOfExpertsVAE", several, both, {}),
+        ("ContrastiveNeighbors", several, both, {}),
+    ]:
+        cls = getattr(skdaep, name)
+        known = cls(measured_by).get_params()
+        estimator = cls(measured_by, **{k: v for k, v in (tiny | further).items() if k in known})
+        made.append((f"{len(made)}-{name}", functools.partial(go_on, estimator, objects, "fit")))
+    with warnings.catch_warnings(action="ignore"):
+        fitted = skdaep.DAEPEncoder(photometry, **tiny).fit(curves)
+    made.append(("prior", functools.partial(go_on, fitted, curves, "fit_prior", max_iter=6)))
+    stopping = mock.patch.object(CheckpointFile, "keep", _keep_and_stop(CheckpointFile.keep, 5))
+    paths = [folder / f"{name}.{'prior' if name == 'prior' else 'fit'}" for name, _ in made]
+    for path, (_, training) in zip(paths, made, strict=True):
+        with warnings.catch_warnings(action="ignore"), stopping, contextlib.suppress(_Stop):
+            training(path)
+    return [(path, training) for path, (_, training) in zip(paths, made, strict=True)]
+
+
+def put(data: bytes, like: Path, folder: Path) -> Path:
+    """Write a file where neither the honest one is touched nor what its name ends with is lost."""
+    target = folder / f"forged{like.suffix}"
+    target.write_bytes(data)
+    return target
+
+
 def main(arguments=None) -> None:
-    """Forge, load, use, and tell."""
+    """Forge, use, and tell."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--n-files", type=int, default=20_000)
+    parser.add_argument("--share", type=float, default=0.2, help="of them that are checkpoints")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        files = honest(folder)
-        for path, objects in files:
-            measured(path, objects)  # what is imported and cached once
-        usual = {path: measured(path, objects)[1:] for path, objects in files}
-        counts, odd, most, slowest = collections.Counter(), [], 0.0, 0.0
-        end = time.perf_counter() + 60 * options.minutes
-        for i in range(options.n_files):
-            path, objects = files[i % len(files)]
-            data, change = forged(path, np.random.default_rng([options.seed, i]))
-            target = folder / "forged.safetensors"
-            target.write_bytes(data)
-            found, n_bytes, seconds = measured(target, objects)
-            more, longer = n_bytes - usual[path][0], seconds - usual[path][1]
-            most, slowest = max(most, more), max(slowest, longer)
-            kind = found if found in ("refused", "harmless") else "neither"
-            counts[kind] += 1
-            if kind == "neither" or more > MOST_BYTES or longer > MOST_SECONDS:
-                odd.append(found)
-                cost = f"{more / 1e6:.0f} MB, {longer:.1f} s more"
-                print(f"file {i} of {path.name} ({change}): {found}; {cost}", flush=True)
-            if time.perf_counter() > end:
-                break
-    print(f"{sum(counts.values())} files: {dict(counts)}; {len(odd)} not as they should be")
-    print(f"at most {most / 1e6:.0f} MB and {slowest:.2f} s beyond an honest file")
+        found = _all(Path(name), options)
+    counts = {kind: dict(collections.Counter(x["outcome"] for x in found if x["kind"] == kind)) for kind in KINDS}
+    odd = [x for x in found if x["outcome"] == "neither" or x["bytes"] > MOST_BYTES or x["seconds"] > MOST_SECONDS]
+    most = {key: max(x[key] for x in found) for key in ("bytes", "seconds")}
+    told = [f"{sum(n.values())} {kind}: {n}" for kind, n in counts.items()]
+    told += [
+        f"{len(odd)} not as they should be",
+        f"at most {most['bytes'] / 1e6:.0f} MB and {most['seconds']:.2f} s of ",
+    ]
+    told[-1] += "CPU time beyond an honest file"
+    content = {"seed": options.seed, "counts": counts, "most_beyond_honest": most, "odd": odd}
+    _report.write("forged", content, "\n".join(told))
+
+
+KINDS = ("models", "checkpoints")
+
+
+def _all(folder: Path, options) -> list[dict]:
+    """Forge and use all files; return what became of each."""
+    files = dict(zip(KINDS, (honest(folder), honest_checkpoints(folder)), strict=True))
+    usual = {}
+    for path, objects in [*files["models"], *files["checkpoints"]] * 2:  # twice: some is imported and cached once
+        usual[path] = measured(put(path.read_bytes(), path, folder), objects)
+        assert usual[path][0] == "harmless", f"{path.name}, which is honest: {usual[path][0]}"
+    found, end = [], time.monotonic() + 60 * options.minutes
+    for i in range(options.n_files):
+        rng = np.random.default_rng([options.seed, i])
+        kind = KINDS[int(rng.random() < options.share)]
+        path, objects = files[kind][rng.integers(len(files[kind]))]
+        data, change = forged(path, rng)
+        what, n_bytes, seconds = measured(put(data, path, folder), objects)
+        outcome = what if what in ("refused", "harmless") else "neither"
+        costs = {"bytes": n_bytes - usual[path][1], "seconds": seconds - usual[path][2]}
+        found.append({"kind": kind, "outcome": outcome} | costs)
+        if outcome == "neither" or costs["bytes"] > MOST_BYTES or costs["seconds"] > MOST_SECONDS:
+            found[-1] |= {"number": i, "file": path.name, "change": change, "told": what}
+            print(found[-1], flush=True)
+        if i % 500 == 499:
+            print(f"{i + 1} files", flush=True)
+        if time.monotonic() > end:
+            break
+    return found
 
 
 if __name__ == "__main__":

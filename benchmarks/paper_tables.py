@@ -25,7 +25,7 @@ from sklearn.manifold import TSNE
 
 from skdaep import BetaVAEEncoder, DAEPEncoder, FunctionalPCA, Image, MAEPEncoder, Sequence, load
 
-from . import _baselines, _data, _protocols, _report, _scores, figures, paper_settings
+from . import _baselines, _data, _protocols, _report, _scores, figures, found, paper_settings
 
 FOLDER = _report.RESULTS / "paper_tables"
 DOC = _data.ROOT / "doc" / "paper_tables.rst"
@@ -33,22 +33,53 @@ DEFAULT = ("ZTF-LC", "SPCC", "CRTS", "CRTS-FOLDED", "S82-FOLDED", "SpeX", "LONG"
 #: row -> (estimator, its own parameters)
 METHODS = {
     "daep": (DAEPEncoder, {}),
+    "daep, core=None": (DAEPEncoder, {"core": None}),
     "maep 75 %": (MAEPEncoder, {"mask_ratio": 0.75}),
     "maep 30 %": (MAEPEncoder, {"mask_ratio": 0.3}),
     "beta-VAE": (BetaVAEEncoder, {"beta": 0.1}),
     "functional PCA": (FunctionalPCA, {}),
 }
-COLUMNS = {
-    "error": "error_mean",
-    "median": "error_median",
-    "in units": "error_in_units",
-    "10 % seen": "error_seen",
-    "accuracy": "accuracy",
-    "macro F1": "f1",
-    "steps": "n_iter",
-    "minutes": "minutes",
-    "commit": "commit",
+ERRORS = {"mean": "error_mean", "median": "error_median", "in units": "error_in_units", "10 % seen": "error_seen"}
+CLASSES = {"accuracy": "accuracy", "macro F1": "f1"}
+COSTS = {"steps": "n_iter", "minutes": "minutes", "commit": "commit"}
+#: protocol -> what its objects are
+ABOUT = {
+    "ZTF-LC": "Light curves of supernovae in g and r; magnitudes against days from the peak.",
+    "SPCC": "Simulated supernovae in griz; arcsinh of the flux against days from the most significant point.",
+    "CRTS": "Periodic variable stars; magnitudes against days since the first epoch.",
+    "CRTS-FOLDED": "The same stars; magnitudes against phase, with the period as metadata.",
+    "S82-FOLDED": "RR Lyrae in ugriz; magnitudes against phase, with the period as metadata.",
+    "SpeX": "Near-infrared spectra of M, L and T dwarfs; arcsinh of the flux over its median.",
+    "LONG": "MILES stars at native sampling, 4,300 points each; arcsinh of the flux over its median.",
+    "IMAGE": "EFIGI galaxies; 64 x 64 pixels in three colours.",
+    "SN-SPEC": "Spectra of supernovae in the rest frame; logarithm of the flux.",
 }
+#: head of the tables of ``benchmarks.budgets``
+BUDGETS = [
+    "After some minutes of one core",
+    "------------------------------",
+    "",
+    "Made by ``python -m benchmarks.budgets``. Minutes are of CPU time of the whole ``fit``, closed form included, on",
+    "one thread of a machine with other users; steps were chosen beforehand to fill 1, 5 or 20 of them. Errors and",
+    "probe are as in the tables above, of the same test objects. Rows of fewer training objects are of the first ones.",
+    "",
+]
+INTRODUCTION = """\
+Results on real data
+====================
+
+This page is written by ``python -m benchmarks.paper_tables``. ``benchmarks/results/paper_tables`` has settings, seeds,
+machine and commit. Minutes are those of one core. For each data set:
+
+* The first table has errors. The error of an object is its mean absolute error over its own points, in standard
+  deviations of all training values. *Mean* and *median* are over test objects; *in units* is the mean in the units of
+  the values. All decoders see the bottleneck alone, except under *10 % seen*, where maep's decoder also sees a tenth of
+  the object's points, as in the paper.
+* The second table has classes and costs. Accuracy and F1 are those of logistic regression trained on 30 % of the test
+  objects; the spread is the standard deviation over ten stratified splits.
+* Functional PCA has as many numbers as the networks. It is solved in closed form; its steps are iterations of
+  expectation and maximisation. The rows below it are daep with the changes that they name.
+"""
 N_PICTURED = 4
 #: share of the points that maep's decoder is given in the column "10 % seen", as in the paper
 SEEN = 0.1
@@ -61,12 +92,13 @@ def main(arguments=None) -> None:
     parser.add_argument("--methods", nargs="*", help="rows; all of the protocol")
     parser.add_argument("--again", action="store_true", help="fit although there is a result")
     parser.add_argument("--suffix", default="", help="added to the names of results, for settings compared with others")
+    parser.add_argument("--whole", action="store_true", help="of protocols whose periods are found, take all objects")
     options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in options.protocols:
-        run(name, options)
+        (found.run if name in found.PROTOCOLS else run)(name, options)
     if not options.suffix:
         DOC.parent.mkdir(exist_ok=True)
         DOC.write_text(document())
@@ -99,7 +131,7 @@ def run(name: str, options) -> None:
         result["rows"][method] = score(estimator, data) | facts
         result["fits"][method] = {"settings": _report.settings(estimator), "history": estimator.history_[::5]}
         path.write_text(json.dumps(result, indent=1, default=_report._plain) + "\n")
-        print(table(result), flush=True)
+        print(tables(result), flush=True)
     if not options.suffix:
         picture(name, data)
 
@@ -166,39 +198,38 @@ def n_classes(labels: np.ndarray) -> int:
 # --- tables and pictures --------------------------------------------------------------------------------
 
 
-def table(result: dict) -> str:
-    """Return the rst table of one protocol."""
-    n = " / ".join(map(str, result["n_objects"]))
+def tables(result: dict) -> str:
+    """Return the rst tables of one protocol: errors, then classes and costs."""
     order = [m for m in rows_of(result["protocol"]) if m in result["rows"]]
     rows = {m: result["rows"][m] for m in order} | result["yardsticks"]
-    return _report.table(rows, COLUMNS, f"{result['protocol']} ({n} objects), test")
+    return "\n\n".join(_filled(rows, columns) for columns in (ERRORS, CLASSES | COSTS))
+
+
+def _filled(rows: dict[str, dict], columns: dict[str, str]) -> str:
+    """Return a table of the rows and columns that hold something."""
+    columns = {heading: key for heading, key in columns.items() if any(key in row for row in rows.values())}
+    rows = {name: row for name, row in rows.items() if set(columns.values()) & row.keys()}
+    return _report.table(rows, columns)
 
 
 def document() -> str:
     """Return the page with the tables of all protocols that have results."""
-    lines = [
-        "Results on real data",
-        "====================",
-        "",
-        "Made by ``python -m benchmarks.paper_tables``; settings, seeds, machine and commit are in",
-        "``benchmarks/results/paper_tables``. An object's error is its mean absolute error on its own points in",
-        "z-scored units; the table has mean and median over test objects. The probe is logistic regression on 30 % of",
-        "the test objects, ten stratified splits; its spread is the standard deviation over splits. All decoders are",
-        'given the bottleneck alone; under "10 % seen" that of maep has a tenth of the object\'s points beside it, as',
-        "in the paper (blank where no model of the row was kept). Functional PCA is solved in closed form, by steps of",
-        "expectation and maximisation. Rows below it are daep, changed as they say.",
-        "",
-    ]
+    lines = [INTRODUCTION]
     for name in DEFAULT:
         path = FOLDER / f"{name}.json"
         if path.exists():
             result = json.loads(path.read_text())
+            n = "{:,} training, {:,} validation and {:,} test objects.".format(*result["n_objects"])
             reading = figures.filled(paper_settings.READING.get(name, ""), result)
-            lines += [table(result), "", textwrap.fill(reading, 110), ""]
-            for kind in ("reconstructions", "tsne"):
-                if (FOLDER / f"{name}_{kind}.png").exists():
-                    lines += [f".. figure:: ../benchmarks/results/paper_tables/{name}_{kind}.png", ""]
-    return "\n".join(lines)
+            lines += [name, "-" * len(name), "", textwrap.fill(f"{ABOUT[name]} {n}", 110), "", tables(result), ""]
+            lines += [textwrap.fill(reading, 110), ""] if reading else []
+    lines += BUDGETS + [f".. include:: ../benchmarks/results/budgets/{n}.txt\n" for n in budgeted()]
+    return "\n".join([*lines, *found.section()])
+
+
+def budgeted() -> list[str]:
+    """Return the protocols that ``python -m benchmarks.budgets`` has tables of."""
+    return [name for name in DEFAULT if (_report.RESULTS / "budgets" / f"{name}.txt").exists()]
 
 
 def picture(name: str, data) -> None:

@@ -1,4 +1,4 @@
-"""What speed and memory depend on: objects per second, points, encoded objects, fits, and what reading Tables takes.
+"""What speed and memory depend on: points, width, encoded objects, fits, and what reading Tables takes.
 
 ``python -m benchmarks.speed [SECTION ...]``; without one, all. Times are CPU time of one thread unless said otherwise:
 other work on the machine disturbs it least.
@@ -9,29 +9,26 @@ from __future__ import annotations
 import argparse
 import ctypes
 import gc
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
 from astropy import units as u
 from astropy.table import MaskedColumn, QTable, Table
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-
-from skdaep import DAEPEncoder, Photometry, Spectrum
+from skdaep import DAEPEncoder, Photometry, Spectrum, info
 from skdaep.model.draws import content_key
 
 from . import _report, throughput
 
 POINTS = (100, 300, 1000, 3000, 10_000, 30_000)
 POINTS_PER_BATCH = 2**14
+WIDTHS = (32, 64, 128, 256)
 OBJECTS = (1000, 10_000, 100_000, 1_000_000)
 SIZES = {"model_dim": 32, "n_heads": 4, "n_encoder_layers": 2, "n_decoder_layers": 2, "random_state": 0}
 PLAIN = {"device": "cpu", "precision": "float32", "early_stopping": False}
@@ -113,9 +110,7 @@ def points(repeats: int) -> None:
     text = _report.table({f"{n:,} points": row for n, row in rows.items()}, columns, title, "object")
     text += "\nslope of log time over log points, 1,000 to 30,000: "
     text += ", ".join(f"{k} {slope:.2f}" for k, slope in slopes.items())
-    path = _report.write("speed_points", {"slopes": slopes, "rows": rows}, text)
-    lines = {f"{k}, slope {slope:.2f}": f"{k} median" for k, slope in slopes.items()}
-    picture(rows, lines, "points of an object", "CPU milliseconds per object", path)
+    _report.write("speed_points", {"slopes": slopes, "rows": rows}, text)
 
 
 def _cost_of(n_points: int, repeats: int) -> dict[str, float]:
@@ -141,6 +136,37 @@ def _cost_of(n_points: int, repeats: int) -> dict[str, float]:
 def _slope(rows: dict[int, dict], key: str) -> float:
     n = np.array([n for n in rows if n >= 1000])
     return float(np.polyfit(np.log(n), np.log([rows[i][key] for i in n]), 1)[0])
+
+
+# --- width ------------------------------------------------------------------------------------------
+
+
+def widths(repeats: int, n_objects: int = 64, n_points: int = 220) -> None:
+    """Count the weights of the default encoder by `model_dim`, and time encoding and a training step."""
+    rows = {width: _cost_of_width(width, throughput.synthetic(n_objects, n_points, 1), repeats) for width in WIDTHS}
+    columns = {"weights": "weights", "file, MB": "megabytes", "encode": "encode", "train": "train"}
+    title = f"Weights, and CPU milliseconds per object, batches of {n_objects} objects of {n_points} points"
+    text = _report.table({str(n): row for n, row in rows.items()}, columns, title, "model_dim")
+    _report.write("speed_widths", {"rows": rows}, text)
+
+
+def _cost_of_width(width: int, X: list[Table], repeats: int) -> dict[str, float]:
+    estimator = DAEPEncoder(Spectrum(), model_dim=width, max_points=None, max_iter=1, random_state=0, **PLAIN).fit(X)
+    (name,) = estimator.modalities_
+    records = estimator.model_.read([{name: x} for x in X])
+    steps = throughput.training_steps(estimator, records)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        estimator.save(path)
+        about = info(path)
+    encode, train = (
+        _times(run, repeats) for run in (partial(estimator.model_.encode, records), partial(steps, len(X)))
+    )
+    milliseconds = {
+        "encode": 1000 * float(np.median(encode)) / len(X),
+        "train": 1000 * float(np.median(train)) / len(X),
+    }
+    return {"weights": about.n_weights, "megabytes": about.n_bytes / 1e6} | milliseconds
 
 
 # --- encoded objects --------------------------------------------------------------------------------
@@ -176,9 +202,7 @@ def objects(repeats: int, n_tables: int = 1000) -> None:
         f"transform of n objects ({n_tables} different Tables of 30 to 60 points, over and over), once each",
         "objects",
     )
-    path = _report.write("speed_objects", {"rows": rows}, text)
-    lines = {"peak beside the input": "peak", "the codes alone": "codes"}
-    picture(rows, lines, "objects", "MiB", path)
+    _report.write("speed_objects", {"rows": rows}, text)
 
 
 def _memory_of(estimator, X: Sequence, before: float) -> dict[str, float]:
@@ -252,6 +276,7 @@ SECTIONS: dict[str, Callable] = {
     "throughput": throughput.main,
     "reading": reading,
     "points": points,
+    "widths": widths,
     "objects": objects,
     "fits": fits,
 }
@@ -266,17 +291,6 @@ def _times(run: Callable, repeats: int) -> list[float]:
         run()
         seconds.append(time.process_time() - start)
     return seconds
-
-
-def picture(rows: dict[int, dict], lines: dict[str, str], x: str, y: str, path: Path) -> None:
-    """Draw columns of rows over their names, both axes logarithmic."""
-    figure, ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
-    for label, key in lines.items():
-        ax.plot(list(rows), [row[key] for row in rows.values()], "o-", label=label)
-    ax.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
-    ax.grid(alpha=0.3)
-    ax.legend()
-    figure.savefig(path.with_suffix(".png"), dpi=100)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ network. ``-D plot_gallery=0`` executes none, and
 """
 
 import inspect
+import warnings
 from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import torch
 from docutils import nodes
+from sklearn.exceptions import ConvergenceWarning
 from sphinx.ext.autosummary import AutoLink
 from sphinx.util import logging
 
@@ -73,6 +75,9 @@ def own_methods(fullname, methods):
 
 autosummary_context = {"own_methods": own_methods}
 suppress_warnings = ["config.cache"]  # a function cannot be cached
+
+# Examples train for a minute, not until they have converged.
+warnings.filterwarnings("ignore", message="After max_iter", category=ConvergenceWarning)
 
 # --- the gallery ------------------------------------------------------------------------------------
 

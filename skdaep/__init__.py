@@ -33,6 +33,7 @@ _HOMES = {
     "CorruptModelError": "exceptions",
     "CorruptStoreError": "exceptions",
     "DatasetError": "exceptions",
+    "LevelOnlyWarning": "exceptions",
     "OutOfRangeWarning": "exceptions",
     "UnusedColumnWarning": "exceptions",
     "UnverifiedDownloadWarning": "exceptions",

@@ -35,59 +35,62 @@ class CentralInterval(NamedTuple):
 
 
 class ConformalDraws(BaseEstimator):
-    r"""Stretch or shrink draws about their median until their central interval covers new measurements at its level.
+    r"""Stretch or shrink draws about their median so that their central interval covers new measurements as stated.
 
-    Of a point with measurement :math:`y`, and draws with median :math:`m` and central interval :math:`(l, h)`, the
-    score is the distance from the median in half-widths of its side,
+    For a point with measurement :math:`y` and draws with median :math:`m` and central interval :math:`(l, h)`, the
+    score is the distance from the median in half-widths of that side,
 
     .. math:: s = (y - m) / (h - m) \text{ if } y \ge m, \text{ else } (m - y) / (m - l),
 
-    and the factor :math:`c` by which the deviations :math:`d - m` of all draws are multiplied is the `level`-quantile
-    of the scores of validation objects. All :math:`n` objects weigh :math:`1 / (n + 1)`, shared equally by their
-    points, and the last :math:`1 / (n + 1)` is put at infinity, for the new object. So 0.9 needs nine objects at least.
+    and the deviations :math:`d - m` of all draws are multiplied by a factor :math:`c`, the `level`-quantile of the
+    scores of validation objects. Each of the :math:`n` objects has the weight :math:`1 / (n + 1)`, shared equally
+    by its points. The last :math:`1 / (n + 1)` is put at infinity, for the new object. So a level of 0.9 needs at
+    least nine objects.
 
-    **What is guaranteed.** If a new object is exchangeable with the validation objects, the share of its points inside
-    the interval is at least `level` in the mean, over new objects and validation sets; no assumption is made on the
-    encoder, the noise, or how points of an object depend on each other. If no two scores are equal the mean is below
-    :math:`\text{level} + 2 / (n + 1)`. With `by` this holds instead in each bin of at least `min_objects`, for the
-    objects with points in the bin and the share of these points, if the edges were fixed beforehand; edges found from
-    the validation objects make it approximate.
+    **What is guaranteed.** If a new object is exchangeable with the validation objects, the share of its points
+    inside the interval is at least `level` on average over new objects and validation sets. Nothing is assumed
+    about the encoder, the noise, or the correlation of points within an object. If no two scores are equal, the
+    average is below :math:`\text{level} + 2 / (n + 1)`. With `by`, this holds in each bin of at least `min_objects`
+    objects, for the points in that bin, if the edges were fixed beforehand. Edges found from the validation objects
+    make it approximate.
 
-    **What is not.** The rate for a given object, whose whole spectrum may lie outside; all points of an object inside
-    at once; other levels than this; bins of what is not in `by`; objects of another kind than the validation objects,
-    fainter ones or those of another survey. Validation objects that the encoder was fitted to are not exchangeable
-    with new ones, and their factor is too small: not even those that stopped its training early are quite new.
+    **What is not guaranteed.** The rate for one given object, whose whole spectrum may lie outside; that all points
+    of an object lie inside; other levels; bins of quantities that are not in `by`; objects that differ from the
+    validation objects, such as fainter ones or those of another survey. The encoder must not have been fitted to
+    the validation objects: then the factor would be too small. Objects that stopped its training early are not
+    quite new either.
 
-    **Of what.** The truth of the validation objects is measured, so the interval is one for measurements, noise
-    included, as the draws are. It is wider than one for the noise-free object would be.
+    **Noise is included.** The validation objects are measured, so the interval is one for measurements, as the
+    draws are. It is wider than an interval for the noise-free object.
 
     Parameters
     ----------
     level : float, default=0.9
-        Share of the draws inside the interval, and of the measurements that shall be.
+        Share of the draws inside the interval, and the share of measurements that should be.
     by : str or tuple of str, default=None
-        What the factor depends on: "location" (of arrays: the place in the row), "band", or keys of the metadata, such
-        as "phase"; of several, every combination of bins has its own factor. None: one factor. By location, draws have
-        a step at the edges.
+        What the factor depends on: "location" (in arrays, the column), "band", or keys of the metadata such as "phase".
+        With several, every combination of bins has its own factor. None means one factor. By location, draws have a
+        step at the edges of bins.
     bins : int, array-like or dict, default=5
-        Number of bins with equally many points (of metadata: objects), or edges; the first and the last bin are open.
-        A dict has them by the names of `by`. Labels have a bin each.
+        Number of bins with equally many points (for metadata: objects), or edges; the first and the last bin are open.
+        A dict gives them for each name in `by`. Every label is a bin.
     min_objects : int, default=30
-        Bins with fewer objects, or groups, than this or than the level needs take the factor of all. So do points for
-        which `by` is absent or has a label not seen in fit.
+        Bins with fewer objects or groups than this, or than the level needs, use the overall factor. So do points
+        without `by`, or with a label that fit did not see.
     value, location, band : str, default=None
-        Columns; None finds them by their customary names.
+        Columns. None finds them by their usual names.
 
     Attributes
     ----------
     factor_ : float
-        The factor from all objects: above 1 if the draws are too narrow.
+        The overall factor, above 1 if the draws are too narrow.
     factors_ : QTable
-        For each bin its middle or label, by the names of `by`, the ``factor``, and ``n_objects``, objects or groups.
+        For each bin its middle or label in columns named as in `by`, the ``factor``, and the number ``n_objects`` of
+        objects or groups.
     n_objects_ : int
-        Validation objects, or groups of them.
+        Number of validation objects or groups.
     n_draws_ : int
-        Draws in fit. The interval of few draws is narrower, so all draws must be as many.
+        Number of draws in fit. Later draws must be as many, because the interval of few draws is narrower.
 
     References
     ----------
@@ -126,13 +129,13 @@ class ConformalDraws(BaseEstimator):
         Parameters
         ----------
         X : list of Table, or array of shape (n_objects, n_points, ...)
-            Validation objects, which the encoder has not seen in fit; NaN and masked points do not count. Of several
-            modalities pass one: ``[x["spectrum"] for x in X]``, and its draws.
+            Validation objects that the encoder has not seen in fit. NaN and masked points do not count. With several
+            modalities pass one, ``[x["spectrum"] for x in X]``, and its draws.
         draws : list of Table, list of ndarray, or array
-            What `reconstruct` or `inverse_transform` gave for X with ``n_draws=``: draws along the last axis.
+            The output of `reconstruct` or `inverse_transform` for X with ``n_draws=``: draws along the last axis.
         groups : array-like of shape (n_objects,), default=None
-            What objects belong together, such as the spectra of one supernova; a group then weighs as an object does
-            without, and the guarantee is for an object of a new group.
+            Which objects belong together, such as the spectra of one supernova. A group then has the weight of an
+            object, and the guarantee is for an object of a new group.
 
         Returns
         -------
@@ -173,14 +176,14 @@ class ConformalDraws(BaseEstimator):
         Parameters
         ----------
         draws : list of Table, list of ndarray, or array
-            What `reconstruct` or `inverse_transform` gave with ``n_draws=``, as many as in fit.
+            The output of `reconstruct` or `inverse_transform` with ``n_draws=``, as many as in fit.
         at : list of Table, default=None
-            Where locations, bands and metadata are read if the draws of Tables came as arrays.
+            Locations, bands and metadata, needed if the draws of Tables came as arrays.
 
         Returns
         -------
         draws : list of Table, list of ndarray, or array
-            New ones of the same kind; those given are not changed.
+            New draws of the same type; the input is not changed.
 
         Raises
         ------

@@ -2,11 +2,11 @@
 
 
 class TableError(ValueError):
-    """A table, or something given as one, cannot be used as it is."""
+    """A table, or an object given instead of one, cannot be used."""
 
 
 class DivergenceError(ArithmeticError):
-    """Training met a loss or gradient that is not finite; the model was not kept.
+    """The loss or gradient is not finite; the model was discarded.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class DivergenceError(ArithmeticError):
 
 
 class DeviceError(RuntimeError):
-    """The device asked for does not exist on this machine."""
+    """The requested device does not exist on this machine."""
 
 
 class CorruptModelError(ValueError):
@@ -39,7 +39,7 @@ class CorruptStoreError(ValueError):
 
 
 class DatasetError(OSError):
-    """A public data set cannot be had, or a file of it is not what was published."""
+    """A public data set is not available, or a file differs from what was published."""
 
 
 class InterruptedTrainingWarning(UserWarning):
@@ -50,13 +50,17 @@ class CheckpointWarning(UserWarning):
     """A checkpoint could not be written; training went on without."""
 
 
+class LevelOnlyWarning(UserWarning):
+    """A fit explains little of light curves but the level of each: unfolded periodic ones, or training too short."""
+
+
 class OutOfRangeWarning(UserWarning):
-    """Numbers lie far outside what the others, or those of fit, span: perhaps another unit, or a sentinel."""
+    """Numbers lie far outside the range of the others, or of fit: perhaps another unit, or a sentinel."""
 
 
 class UnusedColumnWarning(UserWarning):
-    """A column looks like one that plays a role, but plays none."""
+    """A column looks like it should be used, but is not."""
 
 
 class UnverifiedDownloadWarning(UserWarning):
-    """A file without a published checksum came for the first time: what came is taken for what was meant."""
+    """A file without a published checksum was downloaded for the first time and is trusted."""

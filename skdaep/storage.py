@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the traces that killed processes leave of them."""
+"""Files that are written whole or not at all, locks, and the traces that killed processes leave of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ from pathlib import Path
 from uuid import uuid4
 
 #: of temporary files: machine, process, a number of its own; short, whatever the name of the file is
-NAME = ".skdaep-{machine}-{process}-{number}"
+PREFIX = ".skdaep-"
+NAME = PREFIX + "{machine}-{process}-{number}"
 PATTERN = re.compile(r"\.skdaep-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}")
+#: of files that are locked, and what is in them
+LOCK_NAME = PREFIX + "{hash}.lock"
+LOCK_PATTERN = re.compile(r"\.skdaep-[0-9a-f]{8}\.lock")
+HOLDER = re.compile(r"process (\d+) on .* \(([0-9a-f]{8})\)")
 #: seconds without a change after which a temporary file of another machine is one that was left
 STALE = 86_400
 
@@ -68,13 +73,84 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     _sync(path.parent)
 
 
+class LockedError(OSError):
+    """Somebody else has a lock; the message says who."""
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Within, no other process or thread can be where the same path is locked, whether there is such a file or not.
+
+    The lock is the system's, on a file beside `path`: it ends with the process that holds it, however that ends.
+
+    Raises
+    ------
+    LockedError
+        If another one is there.
+    OSError
+        If the file system has no locks.
+    """
+    path = Path(os.path.realpath(path))
+    lock = path.with_name(LOCK_NAME.format(hash=hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]))
+    with _holding(lock) as descriptor:
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {platform.node()} ({_machine()})".encode())
+        yield
+
+
+@contextlib.contextmanager
+def _holding(lock: Path) -> Iterator[int]:
+    """Yield the descriptor of a locked file, and remove it."""
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(descriptor)
+        except OSError as error:
+            holder = os.read(descriptor, 200).decode(errors="replace")
+            os.close(descriptor)
+            if isinstance(error, (BlockingIOError, PermissionError)):
+                raise LockedError(holder or "one that is just beginning") from None
+            raise
+        if lock.exists() and os.path.samestat(os.fstat(descriptor), os.stat(lock)):
+            break
+        os.close(descriptor)  # who held it before has removed it
+    try:
+        yield descriptor
+    finally:
+        with contextlib.suppress(PermissionError):  # Windows removes no file that is open
+            lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":  # bytes that are locked cannot be read by others: one far behind the text
+        import msvcrt
+
+        os.lseek(descriptor, 2**20, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def sweep(folder: Path) -> None:
-    """Remove temporary files of processes that live no longer."""
+    """Remove temporary files and locks of processes that live no longer."""
     with contextlib.suppress(OSError):
         for left in os.scandir(folder):
-            found = PATTERN.fullmatch(left.name)
-            if found and left.is_file(follow_symlinks=False) and _is_left(left, found[1], int(found[2])):
-                os.unlink(left.path)
+            if left.name.startswith(PREFIX) and left.is_file(follow_symlinks=False):
+                _sweep(left)
+
+
+def _sweep(left: os.DirEntry[str]) -> None:
+    if (found := PATTERN.fullmatch(left.name)) and _is_left(left, found[1], int(found[2])):
+        os.unlink(left.path)
+    elif LOCK_PATTERN.fullmatch(left.name):
+        holder = HOLDER.fullmatch(Path(left.path).read_text(errors="replace"))
+        if holder and _is_left(left, holder[2], int(holder[1])):
+            with contextlib.suppress(LockedError), _holding(Path(left.path)):
+                pass
 
 
 def _is_left(entry: os.DirEntry[str], machine: str, process: int) -> bool:

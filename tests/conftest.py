@@ -1,5 +1,7 @@
 """Shared by all tests: tiny objects, tiny estimators of every class, and one fitted estimator per class."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,7 @@ TINY = dict(
     bottleneck_dim=2,
     hidden_length=4,
     n_components=4,
+    core=None,  # the default has tests of its own, in estimators/test_core.py
     n_sampling_steps=3,
     max_iter=2,
     batch_size=8,
@@ -31,6 +34,8 @@ torch.set_num_threads(1)  # pytest-xdist has a process on every core already; mo
 def pytest_runtest_setup(item):
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
+    if item.get_closest_marker("callbacks") and find_spec("sklearn.callback") is None:
+        pytest.skip("scikit-learn before 1.9 has no callbacks")
 
 
 def light_curve(i: int, n: int | None = None) -> Table:

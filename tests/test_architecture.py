@@ -123,7 +123,7 @@ def test_private_names_of_sklearn_are_imported_in_one_file(path):
 def test_packages_of_extras_are_not_imported_with_the_package(path):
     """Only inside functions, where their absence can be explained."""
     extras = {"matplotlib", "pandas", "polars", "rich", "diffusers", "skops", "specutils"}
-    extras |= {"lightkurve", "h5py", "pyarrow", "lsdb", "nested_pandas", "dask"}
+    extras |= {"lightkurve", "h5py", "pyarrow", "onnx", "onnxscript", "onnxruntime", "lsdb", "nested_pandas", "dask"}
     top = ast.Module(
         [n for n in ast.walk(parse(path)) if isinstance(n, (ast.Import, ast.ImportFrom)) and n.col_offset == 0], []
     )

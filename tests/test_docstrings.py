@@ -6,11 +6,12 @@ from importlib import import_module
 import pytest
 
 import skdaep
-from skdaep.estimators._docs import OPTIONS
+from skdaep.estimators._docs import GROUPS, OPTIONS
 from skdaep.modalities import Modality
 from skdaep.preprocessing import TableTransformer
 
 validate = pytest.importorskip("numpydoc.validate").validate
+NumpyDocString = pytest.importorskip("numpydoc.docscrape").NumpyDocString
 
 ROOMS = ("datasets", "metrics", "preprocessing", "plotting")
 IGNORED = {
@@ -69,8 +70,23 @@ def test_docstring_is_valid(name):
         ignored |= A_SENTENCE_IS_ENOUGH
     elif home is not None or thing is skdaep.load or (inspect.isclass(thing) and issubclass(thing, BaseException)):
         ignored |= NO_EXAMPLE_OWED
+    if inspect.isclass(thing) and hasattr(thing, "objective_class"):
+        ignored |= {"PR03"}  # parameters of estimators are described by use: see below
     found = validate(name)["errors"]
     assert [f"{code}: {message}" for code, message in found if code not in ignored] == []
+
+
+@pytest.mark.parametrize("name", [*skdaep.ESTIMATORS, *skdaep.MULTIMODAL, "FunctionalPCA"])
+def test_parameters_of_estimators_are_described_by_use(name):
+    """The most used ones first, then a class's own, architecture, training, decoding and device."""
+    described = NumpyDocString(getattr(skdaep, name).__doc__)["Parameters"]
+    names = [k for parameter in described for k in parameter.name.split(", ")]
+    assert sorted(names) == sorted(inspect.signature(getattr(skdaep, name)).parameters)
+    group = {k: i for i, members in enumerate(GROUPS) for k in members.split()}
+    known = [group[k] for k in names if k in group]
+    assert known == sorted(known)
+    assert names[0] in ("modality", "modalities")
+    assert names[-1] == "verbose"
 
 
 @pytest.mark.parametrize(("registry", "name"), [(r, name) for r, members in OPTIONS.items() for name in members])

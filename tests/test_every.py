@@ -11,9 +11,8 @@ import sklearn
 import skops.io
 import torch
 from sklearn.base import clone
-from sklearn.callback import ProgressBar
 from sklearn.ensemble import BaggingClassifier
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
@@ -186,6 +185,41 @@ def test_early_stopping_restores_the_best_weights(make, objects, monkeypatch):
         np.testing.assert_array_equal(value, seen[1][name].numpy())
 
 
+@pytest.fixture
+def scripted(monkeypatch):
+    """Fits have records of 2 steps, with validation losses as given; the last one stays."""
+    monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
+
+    def script(*losses):
+        left = list(losses)
+        monkeypatch.setattr(Validation, "__call__", lambda *_: left.pop(0) if len(left) > 1 else left[0])
+
+    return script
+
+
+def test_the_default_stops_after_a_quarter_in_vain(make, objects, scripted):
+    scripted(3.0, 1.0, 2.0)
+    assert make(max_iter=48).fit(objects).n_iter_ == 2 * (2 + 6)
+    scripted(3.0, 1.0, 2.0)
+    assert make(max_iter=20).fit(objects).n_iter_ == 2 * (2 + 5), "five records at least"
+
+
+def test_a_fit_that_was_still_gaining_says_so(make, objects, scripted):
+    scripted(3.0, 2.0, 2.0, 2.0, 1.95, 1.8)
+    with pytest.warns(ConvergenceWarning, match=r"max_iter=12 .* by 10%\. Double max_iter until score"):
+        make(max_iter=12).fit(objects)
+
+
+@pytest.mark.parametrize(
+    ("losses", "max_iter"),
+    [((3.0, 2.0, 2.0, 2.0, 1.95, 1.91), 12), ((3.0, 1.0), 4), ((3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0), 30)],
+    ids=["converged", "too short to tell", "stopped"],
+)
+def test_other_fits_do_not(make, objects, scripted, losses, max_iter):
+    scripted(*losses)
+    make(max_iter=max_iter).fit(objects)  # warnings are errors
+
+
 def test_validation_has_the_same_noise_every_time(fresh, objects):
     stores = collate(fresh.modalities_, fresh.model_.read(list(fresh._stream(objects))), torch.device("cpu"))
     training = Training(**{f.name: getattr(fresh, f.name) for f in fields(Training)})
@@ -269,6 +303,7 @@ def test_interrupted_before_the_first_step_leaves_things_as_they_were(fresh, obj
     np.testing.assert_array_equal(estimator.transform(objects), before)
 
 
+@pytest.mark.callbacks
 def test_interrupted_in_a_callback_keeps_the_model(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     estimator = make(max_iter=8).set_callbacks(Watcher(interrupt_at=2))
@@ -308,6 +343,7 @@ class Watcher:
         return len(self.records) == self.stop_at
 
 
+@pytest.mark.callbacks
 def test_a_callback_sees_every_record(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     watcher = Watcher()
@@ -321,12 +357,14 @@ def test_a_callback_sees_every_record(make, objects, monkeypatch):
     assert_differ(watcher.codes[0], watcher.codes[-1])
 
 
+@pytest.mark.callbacks
 def test_a_callback_can_stop_the_fit(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     estimator = make(max_iter=10).set_callbacks(Watcher(stop_at=2)).fit(objects)
     assert estimator.n_iter_ == 4
 
 
+@pytest.mark.callbacks
 def test_the_estimator_a_callback_gets_stays_what_it_was(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     watcher = Watcher(stop_at=1)
@@ -337,12 +375,18 @@ def test_the_estimator_a_callback_gets_stays_what_it_was(make, objects, monkeypa
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(kept)).transform(objects), code)
 
 
+@pytest.mark.callbacks
 def test_progress_bar(make, objects, capsys):
+    from sklearn.callback import ProgressBar
+
     make().set_callbacks(ProgressBar()).fit(objects)
     assert "100%" in capsys.readouterr().out
 
 
+@pytest.mark.callbacks
 def test_progress_bar_of_a_search_reaches_the_encoder(make, objects, capsys):
+    from sklearn.callback import ProgressBar
+
     search = GridSearchCV(make(), {"bottleneck_dim": [1]}, cv=ONE_SPLIT).set_callbacks(
         ProgressBar(max_propagation_depth=None)
     )

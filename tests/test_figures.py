@@ -53,7 +53,7 @@ def test_parameters_are_described_without_figures_of_benchmarks():
 def test_these_tests_see_a_wrong_figure_and_one_of_unknown_origin():
     page = "doc/guide/probing.rst"
     text = (ROOT / page).read_text()
-    (figure,) = re.findall(r"accuracy of (0\.\d+) where", text)
+    (figure,) = re.findall(r"accuracy of (0\.\d+);", text)
     wrong = text.replace(figure, "0.123")
     assert figures.fill(page, wrong) == text
     assert figures.unaccounted(page, text + "\nIt is 0.77 now.\n") == ["0.77"]

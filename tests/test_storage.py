@@ -95,6 +95,52 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     assert set(os.listdir(tmp_path)) == {"other", new, ".skdaep-notes"}
 
 
+# --- locks ------------------------------------------------------------------------------------------
+
+HOLDER = (
+    "import sys, time; from skdaep.storage import locked\n"
+    "with locked(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+)
+
+
+def test_a_lock_is_for_one_at_a_time_and_leaves_nothing(tmp_path):
+    with storage.locked(tmp_path / "a"), storage.locked(tmp_path / "b"):
+        with pytest.raises(storage.LockedError, match=rf"process {os.getpid()} on"), storage.locked(tmp_path / "a"):
+            pass
+        (tmp_path / "link").symlink_to(tmp_path / "a")
+        with pytest.raises(storage.LockedError), storage.locked(tmp_path / "link"):
+            pass
+        storage.sweep(tmp_path)
+        with pytest.raises(storage.LockedError), storage.locked(tmp_path / "a"):
+            pass
+    with storage.locked(tmp_path / "a"):
+        pass
+    assert os.listdir(tmp_path) == ["link"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
+def test_a_lock_ends_with_the_process_that_holds_it(tmp_path):
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "a")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(storage.LockedError, match=f"process {holder.pid} on"), storage.locked(tmp_path / "a"):
+            pass
+        holder.kill()
+    assert len(os.listdir(tmp_path)) == 1
+    with storage.locked(tmp_path / "a"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_lock_file_of_a_dead_process_is_swept(tmp_path):
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    lock, other = (tmp_path / storage.LOCK_NAME.format(hash=c * 8) for c in "ab")
+    lock.write_text(f"process {dead.stdout.strip()} on node ({storage._machine()})")
+    other.write_text(f"process {os.getpid()} on node ({storage._machine()})")
+    put(tmp_path / "file")
+    assert set(os.listdir(tmp_path)) == {other.name, "file"}
+
+
 def test_the_folder_is_brought_to_the_disk(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda d: synced.append(stat.S_ISDIR(os.fstat(d).st_mode)))

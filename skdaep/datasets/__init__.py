@@ -1,6 +1,6 @@
-"""Data to try things on: simulated supernovae and variable stars, which need no network, and readers of archives.
+"""Data for experiments: simulated supernovae and variable stars, which need no network, and readers of archives.
 
-The ``fetch_*`` functions download a file once and hold it to its checksum ever after; they need the extra "data",
+The ``fetch_*`` functions download a file once and verify its checksum on every call. They need the extra "data",
 ``pip install skdaep[data]``, and `fetch_lightkurve` the extra "lightkurve".
 """
 

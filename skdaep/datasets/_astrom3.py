@@ -29,24 +29,24 @@ def fetch_astrom3(
     Parameters
     ----------
     subset : {"full", "sub50", "sub25", "sub10"}, default="full"
-        How much of the data set, of some 21,000 stars: all, a half, a quarter or a tenth. "sub10" is 60 MB.
+        Share of the data set of about 21,000 stars: all, a half, a quarter or a tenth. "sub10" is 60 MB.
     split : {"train", "validation", "test"}, default="train"
-        Which of the authors' parts.
+        Part of the authors' split.
     seed : {42, 0, 66, 12, 123}, default=42
-        Which of the authors' splits.
+        Seed of the authors' split.
     n_objects : int or None, default=None
-        Number of objects, the first ones; None takes all.
+        Number of objects, from the start. None takes all.
     return_metadata : bool, default=False
-        Whether to return the catalogue's numbers too.
+        Whether to also return the numbers of the catalogue.
     data_home : str, path-like or None, default=None
         Where to keep the files; see `get_data_home`.
     download : bool, default=True
-        Whether to download what is not there. False never touches the network.
+        Whether to download missing files. False never uses the network.
 
     Returns
     -------
     X : list of dict
-        As `MultimodalDAEP` takes it. "photometry" is a Table with ``time`` (days since the first point), ``flux`` and
+        Objects for `MultimodalDAEP`. "photometry" is a Table with ``time`` (days since the first point), ``flux`` and
         ``flux_err`` (less the mean, over the median absolute deviation), and ``amplitude``, ``period``,
         ``lksl_statistic``, ``rfr_score``, ``log_mad`` and ``years`` in its ``meta``, as the authors scaled them;
         "spectrum" is a Table with ``wavelength`` (Angstrom), ``flux`` and ``flux_err`` on one grid, as
@@ -54,21 +54,21 @@ def fetch_astrom3(
     y : ndarray of str, shape (n_objects,)
         Type of variable: "DSCT", "EA", "EB", "EW", "HADS", "M", "ROT", "RRAB", "RRC" or "SR".
     metadata : ndarray of shape (n_objects, n_features)
-        What the authors give their metadata encoder: scaled magnitudes, colours, astrometry. Only if
-        `return_metadata` is True.
+        The input of the authors' metadata encoder: scaled magnitudes, colours, astrometry. Only if `return_metadata` is
+        True.
 
     Raises
     ------
     DatasetError
-        If a file cannot be had (the message says where from and where to put it), or is not what was published.
+        If a file is not available (the message says where to get it and where to put it), or its checksum is wrong.
     TableError
-        If a file has another layout than the one known.
+        If a file has an unknown layout.
     ImportError
         If pyarrow is missing: ``pip install skdaep[data]``.
 
     Notes
     -----
-    Checksums are those that the Hugging Face hub states; the listing of the files is noted at the first download.
+    Checksums come from the Hugging Face hub. The listing of the files is stored at the first download.
     These are the files of AstroM3Processed; observed times and fluxes are in AstroM3Dataset.
 
     References

@@ -45,13 +45,13 @@ class Remote(NamedTuple):
 
 
 def get_data_home(data_home=None):
-    """Return the folder in which downloaded data are kept.
+    """Return the folder for downloaded data.
 
     Parameters
     ----------
     data_home : str, path-like or None, default=None
-        The folder. None: the environment variable ``SKDAEP_HOME`` if it is set, else ``skdaep`` in the user's cache
-        (``~/.cache``, ``~/Library/Caches`` on macOS, ``%LOCALAPPDATA%`` on Windows). It is made at the first download.
+        The folder. None uses the environment variable ``SKDAEP_HOME`` if it is set, else ``skdaep`` in the user's cache
+        (``~/.cache``, ``~/Library/Caches`` on macOS, ``%LOCALAPPDATA%`` on Windows). The first download creates it.
 
     Returns
     -------

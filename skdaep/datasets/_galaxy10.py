@@ -35,18 +35,18 @@ def fetch_galaxy10(n_objects=None, *, size=64, random_state=0, return_metadata=F
     Parameters
     ----------
     n_objects : int or None, default=None
-        Number of galaxies, drawn at random (the file is sorted by class); None takes all.
+        Number of galaxies, chosen at random because the file is sorted by class. None takes all.
     size : int, default=64
-        Height and width of the images, a divisor of the file's 256: pixels are averaged. All images take 0.9 GB of
+        Height and width of the images, a divisor of the file's 256; pixels are averaged. All images need 0.9 GB of
         memory at 64 and 14 GB at 256.
     random_state : int, RandomState, Generator or None, default=0
         Seed of the choice of galaxies.
     return_metadata : bool, default=False
-        Whether to return positions and redshifts too.
+        Whether to also return positions and redshifts.
     data_home : str, path-like or None, default=None
-        Where to keep the file of 2.5 GB; see `get_data_home`.
+        Folder for the file of 2.5 GB; see `get_data_home`.
     download : bool, default=True
-        Whether to download the file if it is not there. False never touches the network.
+        Whether to download the file if it is missing. False never uses the network.
 
     Returns
     -------
@@ -61,15 +61,15 @@ def fetch_galaxy10(n_objects=None, *, size=64, random_state=0, return_metadata=F
     Raises
     ------
     DatasetError
-        If the file cannot be had (the message says where from and where to put it), or is not what was published.
+        If the file is not available (the message says where to get it and where to put it), or its checksum is wrong.
     TableError
-        If the file lacks a data set, or its images do not have the shape known.
+        If the file lacks a data set, or its images have an unknown shape.
     ImportError
         If h5py is missing: ``pip install skdaep[data]``.
 
     Notes
     -----
-    The checksum is the authors'; the copy is held to it at every call.
+    The checksum is the authors'. Every call verifies it.
 
     References
     ----------

@@ -36,16 +36,15 @@ def fetch_lightkurve(
     mission : {"TESS", "Kepler", "K2"}, default="TESS"
         The mission.
     author : str or None, default=None
-        The pipeline, such as "SPOC" or "QLP". None takes what the mission itself published: "SPOC", "Kepler" or "K2".
+        The pipeline, such as "SPOC" or "QLP". None takes the mission's own: "SPOC", "Kepler" or "K2".
     exptime : int, str or None, default=None
-        Exposure time in seconds, or "long", "short" or "fast"; None takes all, one sector after another.
+        Exposure time in seconds, or "long", "short" or "fast". None takes all.
     quality_bitmask : int or str, default="default"
-        Which flagged points lightkurve leaves out.
+        Which flagged points lightkurve removes.
     data_home : str, path-like or None, default=None
-        Where to keep the light curves; see `get_data_home`. The archive's own files stay in
-        lightkurve's cache.
+        Folder for the light curves; see `get_data_home`. The archive's own files stay in lightkurve's cache.
     download : bool, default=True
-        Whether to ask the archive for what is not there. False never touches the network.
+        Whether to download missing light curves. False never uses the network.
     **search : dict
         Further arguments of ``lightkurve.search_lightcurve``, such as ``sector=`` or ``quarter=``.
 
@@ -59,14 +58,14 @@ def fetch_lightkurve(
     Raises
     ------
     DatasetError
-        If the archive cannot be reached, or has no light curve of a target, or a kept one has changed.
+        If the archive cannot be reached, has no light curve of a target, or a stored light curve was changed.
     ImportError
         If lightkurve is missing: ``pip install skdaep[lightkurve]``.
 
     Notes
     -----
-    What the archive answers grows with the mission and has no published checksum. So the light curve is kept as first
-    fetched, with its checksum, and later calls give the same; delete the file to renew it.
+    The archive grows with the mission and publishes no checksums. So the first version of a light curve is stored with
+    its checksum, and later calls return the same. Delete the file to renew it.
 
     References
     ----------

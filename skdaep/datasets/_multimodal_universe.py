@@ -31,43 +31,42 @@ def fetch_multimodal_universe(name, *, files="*", n_files=1, n_objects=None, ban
         Pattern for the paths of the files in the data set, as in a shell, such as ``"train_only/*"``; in a HATS
         catalogue, ``"dataset/Norder*"``. Only Parquet and HDF5 files count.
     n_files : int or None, default=1
-        Number of files, in the order of their names; None takes all. One file may hold gigabytes.
+        Number of files, in the order of their names. None takes all. One file may have gigabytes.
     n_objects : int or None, default=None
-        Number of objects, the first ones; None takes all.
+        Number of objects, from the start. None takes all.
     bands : sequence of str or None, default=None
-        Names of the bands, needed only where the file numbers them (PLAsTiCC as HDF5: ``"ugrizY"``).
+        Names of the bands, only needed if the file numbers them (PLAsTiCC as HDF5: ``"ugrizY"``).
     data_home : str, path-like or None, default=None
-        Where to keep the files; see `get_data_home`.
+        Folder for the files; see `get_data_home`.
     download : bool, default=True
-        Whether to download what is not there. False never touches the network.
+        Whether to download missing files. False never uses the network.
 
     Returns
     -------
     X : list of astropy.table.Table or ndarray
-        As `load_multimodal_universe` gives it.
+        As from `load_multimodal_universe`.
     metadata : astropy.table.Table
         Numbers and labels, one row per object.
 
     Raises
     ------
     DatasetError
-        If a file cannot be had (the message says where from and where to put it), or is not what was published.
+        If a file is not available (the message says where to get it and where to put it), or its checksum is wrong.
     TableError
-        If a file has another layout than those known.
+        If a file has an unknown layout.
     ImportError
         If pyarrow or h5py is missing: ``pip install skdaep[data]``.
 
     See Also
     --------
-    load_multimodal_universe : Read files that are on disk, such as those of the full data set.
+    load_multimodal_universe : Read files on disk, such as those of the full data set.
 
     Notes
     -----
-    The hub states the checksum of every large file; the copy is held to it at every call. Of a file without one, and
-    of the listing of the data set, the checksum is noted at the first download and the copy is held to that.
+    The hub states the checksum of every large file, and every call verifies it. For files without one, and for the
+    listing of the data set, the checksum of the first download is stored and verified later.
 
-    The hub has up to 100,000 objects of each survey. The full data set, as HDF5 files, is to be had by the ways its
-    authors describe.
+    The hub has up to 100,000 objects of each survey. The authors describe how to get the full data set as HDF5 files.
 
     References
     ----------
@@ -98,9 +97,9 @@ def load_multimodal_universe(paths, *, n_objects=None, bands=None):
     paths : path-like or list of path-like
         Parquet files (``.parquet``) or HDF5 files (``.hdf5``, ``.h5``).
     n_objects : int or None, default=None
-        Number of objects, the first ones; None takes all.
+        Number of objects, from the start. None takes all.
     bands : sequence of str or None, default=None
-        Names of the bands, needed only where the file numbers them (PLAsTiCC as HDF5: ``"ugrizY"``).
+        Names of the bands, only needed if the file numbers them (PLAsTiCC as HDF5: ``"ugrizY"``).
 
     Returns
     -------
@@ -114,7 +113,7 @@ def load_multimodal_universe(paths, *, n_objects=None, bands=None):
     Raises
     ------
     TableError
-        If a file has another layout than those known; the message names it and the column.
+        If a file has an unknown layout; the message names it and the column.
     ImportError
         If pyarrow or h5py is missing: ``pip install skdaep[data]``.
 

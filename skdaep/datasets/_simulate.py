@@ -20,20 +20,20 @@ FAINTEST_SNR = 4.0  # of the noise-free magnitude, so that detection does not bi
 
 
 class SimulatedTruth(NamedTuple):
-    """What a simulator knows beyond the measurements.
+    """The truth behind simulated measurements.
 
     Each field has one entry per object, in the order of X.
 
     Parameters
     ----------
     held_out : list of astropy.table.Table
-        Noise-free values at locations that are not in X, inside the range X covers and in its gaps too.
-        Columns, units and ``meta`` are those of X, without the error column; so they serve as ``at=``.
+        Noise-free values at locations that are not in X, within the range of X and in its gaps. Columns, units and
+        ``meta`` are those of X, without the error column, so they can be passed as ``at=``.
     measured : list of ndarray
         Noise-free values at the rows of X.
     parameters : astropy.table.Table
-        The physical parameters drawn; optical depths are relative to the mean of the class, 0 for ions that
-        the class does not show.
+        The physical parameters. Optical depths are relative to the mean of the class, and 0 for ions that the class
+        does not show.
 
     See Also
     --------
@@ -68,7 +68,7 @@ def make_supernova_spectra(n_objects=1000, *, random_state=None, return_truth=Fa
         Seed. With an int, object i does not depend on `n_objects`, and it is the same supernova as object i
         of `make_supernova_light_curves`. None draws fresh entropy; numpy's global generator is never used.
     return_truth : bool, default=False
-        Whether to return the noise-free truth too.
+        Whether to also return the noise-free truth.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def make_supernova_light_curves(n_objects=1000, *, random_state=None, return_tru
         Seed. With an int, object i does not depend on `n_objects`, and it is the same supernova as object i
         of `make_supernova_spectra`. None draws fresh entropy; numpy's global generator is never used.
     return_truth : bool, default=False
-        Whether to return the noise-free truth too.
+        Whether to also return the noise-free truth.
 
     Returns
     -------

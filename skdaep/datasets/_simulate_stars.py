@@ -25,7 +25,7 @@ def make_variable_stars(n_objects=500, *, random_state=None, return_truth=False)
         Seed. With an int, object i does not depend on `n_objects`. None draws fresh entropy; numpy's global generator
         is never used.
     return_truth : bool, default=False
-        Whether to return the noise-free truth too.
+        Whether to also return the noise-free truth.
 
     Returns
     -------

@@ -28,7 +28,7 @@ from ..tables import FlatTables
 from ..training import SOLVERS, portions, undisturbed
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
-from ._files import save
+from ._files import export_onnx, save
 from ._fitting import check_store, checkpoint_of, in_words, learn, network_parameters, settings_of
 from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, Bool, PositiveInt, declare, parameters
 
@@ -65,6 +65,7 @@ class BaseEncoder(
     hidden_length: Annotated[int | str | None, POSITIVE_INT, StrOptions({"auto"}), None] = "auto"
     encoder_hidden_length: Annotated[int | None, POSITIVE_INT, None] = None
     share_weights: Bool = False
+    isometric: Bool = False
     max_iter: PositiveInt = 1000
     batch_size: PositiveInt = 64
     max_points: Annotated[int | None, POSITIVE_INT, None] = 256
@@ -74,7 +75,7 @@ class BaseEncoder(
     error_weighting: Bool = False
     early_stopping: Bool = True
     validation_fraction: Annotated[float, SHARE] = 0.1
-    n_iter_no_change: PositiveInt = 30
+    n_iter_no_change: Annotated[int | str, POSITIVE_INT, StrOptions({"auto"})] = "auto"
     warm_start: Bool = False
     checkpoint: Annotated[str | os.PathLike | None, str, os.PathLike, None] = None
     checkpoint_every: Annotated[float, NOT_NEGATIVE] = 60.0
@@ -136,27 +137,28 @@ class BaseEncoder(
         Parameters
         ----------
         X : list of Table, array of shape (n_objects, n_points), images, or list of dict
-            One Table per object. In an array a row is a regularly sampled object, NaN is "not observed". With several
-            modalities one dict per object. Meta-estimators that index arrays (bagging) need a column of Tables, an
-            object array of shape (n_objects, 1).
+            One Table per object. In an array, a row is a regularly sampled object, and NaN means not observed. With
+            several modalities, one dict per object. Meta-estimators that index arrays (bagging) need a column of
+            Tables, an object array of shape (n_objects, 1).
         y : object, default=None
             Ignored.
         groups : array-like of shape (n_objects,), default=None
-            Objects of one group stay on one side of the validation split.
+            Objects of one group stay on the same side of the validation split.
 
         Returns
         -------
         self : object
-            The fitted estimator. After an exception it is as it was before.
+            The fitted estimator. If an exception is raised, it is unchanged.
 
         Raises
         ------
         TableError
             If an object cannot be used; the message names it and the column.
         DivergenceError
-            If training meets a loss that is not finite; the message names the objects of the batch.
+            If the loss is not finite; the message names the objects of the batch.
         """
-        self._become(learn(self, X, y, groups))
+        with checkpoint_of(self) as checkpoint:
+            self._become(learn(self, X, y, groups, checkpoint))
         return self
 
     def _become(self, fitted: dict[str, Any]) -> None:
@@ -202,13 +204,13 @@ class BaseEncoder(
     def transform(self, X):
         """Encode objects.
 
-        They are read and encoded some at a time, and only their codes are kept: X may be a sequence that makes its
-        Tables when they are asked for, from files say.
+        Objects are read and encoded in portions, and only their codes stay in memory. So X may be a sequence that makes
+        its Tables on demand, for example from files.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit.
+            Objects of the same kind as in fit.
 
         Returns
         -------
@@ -221,14 +223,14 @@ class BaseEncoder(
 
     @undisturbed()
     def score(self, X, y=None):
-        """Return minus the mean over objects of each one's mean absolute reconstruction error, in scaled units.
+        """Return minus the mean absolute reconstruction error in scaled units, averaged over objects.
 
-        With several modalities an object's error is the mean over those that it has.
+        With several modalities, the error of an object is the mean over the modalities that it has.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit.
+            Objects of the same kind as in fit.
         y : object, default=None
             Ignored.
 
@@ -340,17 +342,17 @@ class BaseEncoder(
     @available_if(_makes_new_objects)
     @undisturbed()
     def fit_prior(self, X, *, max_iter=2000):
-        """Learn how the bottlenecks of objects are distributed, for `sample`.
+        """Learn the distribution of bottlenecks, for `sample`.
 
-        A small diffusion model on z [1]_; it takes seconds. A tenth of the objects decides when to stop, so that the
-        prior does not learn the training objects by heart.
+        This trains a small diffusion model on z [1]_ and takes seconds. A tenth of the objects decides when to stop, so
+        that the prior does not memorise the training objects.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit, usually the same.
+            Objects of the same kind as in fit, usually the same objects.
         max_iter : int, default=2000
-            Number of gradient steps, at most.
+            Largest number of gradient steps.
 
         Returns
         -------
@@ -370,13 +372,11 @@ class BaseEncoder(
         if isinstance(max_iter, bool) or not (isinstance(max_iter, Integral) and max_iter >= 1):
             raise ValueError(f"max_iter={max_iter!r}: a positive int is needed.")
         Z = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
-        checkpoint = checkpoint_of(self, ".prior")
-        if checkpoint is not None:
-            checkpoint.claim(model.seed, in_words(self, fit_prior_max_iter=max_iter), model.weights, Z)
-        model, history = model.with_prior(Z, max_iter, checkpoint)
-        vars(self).update(model_=model, prior_history_=history)  # both or, if Ctrl-C comes now, neither
-        if checkpoint is not None:
-            checkpoint.remove()
+        with checkpoint_of(self, ".prior") as checkpoint:
+            if checkpoint is not None:
+                checkpoint.claim(model.seed, in_words(self, fit_prior_max_iter=max_iter), model.weights, Z)
+            model, history = model.with_prior(Z, max_iter, checkpoint)
+            vars(self).update(model_=model, prior_history_=history)  # both or, if Ctrl-C comes now, neither
         return self
 
     def _new_codes(self, n_objects, random_state) -> np.ndarray:
@@ -393,27 +393,55 @@ class BaseEncoder(
 
     @undisturbed()
     def save(self, path, *, key=None):
-        """Write the fitted estimator to one file: safetensors, with everything else as JSON in its header.
+        """Write the fitted estimator to one file in safetensors format, with everything else as JSON in its header.
 
         Parameters
         ----------
         path : str or Path
-            The file, by custom ``*.safetensors``. Written whole or not at all; one that is there keeps its mode and, if
-            that is permitted, its owner, and a symbolic link is written through.
+            The file, usually ``*.safetensors``. It is written completely or not at all. An existing file keeps its mode
+            and, if permitted, its owner. Symbolic links are followed.
         key : str or bytes, default=None
-            A secret to sign the file with (HMAC-SHA256): ``load(path, key=...)`` then tells whether it was written by
-            someone who knows it.
+            A secret that signs the file (HMAC-SHA256). ``load(path, key=...)`` then verifies that the writer knew it.
 
         Raises
         ------
         TypeError
-            If a parameter cannot be written as JSON, such as a RandomState, or if the name of the estimator, its
-            objective or a modality belongs to another class.
+            If a parameter cannot be written as JSON, such as a RandomState, or if another class has the name of the
+            estimator, its objective or a modality.
         OSError
             If `path` is a folder, a device or the like.
         """
         check_is_fitted(self)
         save(self, path, ESTIMATORS, key)
+
+    @undisturbed()
+    def export_onnx(self, path):
+        """Write the encoder as an ONNX graph, which gives what `transform` gives without torch or skdaep.
+
+        Scaling in float64 is part of the graph; columns, units and labels stand as JSON in its metadata ``skdaep``.
+        An object that `transform` refuses has a row of NaN. Needs the extra ``onnx``.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, by custom ``*.onnx``. Written whole or not at all.
+
+        Raises
+        ------
+        ImportError
+            If ``onnx`` or ``onnxscript`` is missing.
+        NotImplementedError
+            If a modality of your own has no `inlet`.
+
+        See Also
+        --------
+        save : Write the whole estimator, to be fitted on or decoded with.
+
+        Notes
+        -----
+        :doc:`/guide/onnx` tells what the inputs are and reads such a file in ten lines.
+        """
+        export_onnx(self, self._ready(), path)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "model_")

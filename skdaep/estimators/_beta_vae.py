@@ -14,16 +14,16 @@ from ._unimodal import UnimodalEncoder
 class BetaVAEEncoder(UnimodalEncoder):
     r"""Encode irregular sequences or images with a variational autoencoder of Perceivers.
 
-    The encoder gives a normal posterior of the bottleneck, drawn towards a standard normal prior; the decoder predicts
-    values at any location from a draw of it. `transform` gives the posterior's mean.
+    The encoder returns a normal posterior of the bottleneck, which training pulls towards a standard normal prior. The
+    decoder predicts values at any location from a draw of the posterior. `transform` returns the posterior mean.
 
     Parameters
     ----------
     modality : Modality, default=None
-        What holds what: `Spectrum`, `Photometry`, `Sequence` for anything else on a line, `Image`. None finds the
-        columns by their customary names and uses no metadata.
+        Which columns hold the value, location, band and error: `Spectrum`, `Photometry`, `Sequence` for anything else
+        on a line, or `Image`. None finds the columns by their usual names and uses no metadata.
     beta : float, default=0.1
-        Weight of the divergence of the posterior from the prior.
+        Weight of the Kullback-Leibler divergence of the posterior from the prior.
     [shared parameters]
 
     Attributes
@@ -36,7 +36,7 @@ class BetaVAEEncoder(UnimodalEncoder):
     -----
     For an object of n points the loss is :math:`\frac1n [\sum_i (x_i - \hat x_i)^2 + 2 \beta\, \mathrm{KL}(q(z|x) \Vert
     \mathcal{N}(0, 1))]`, the negative evidence bound for measurements of unit variance in scaled units at
-    :math:`\beta = 1`. Draws of `reconstruct` are decoded from draws of the posterior; they hold no measurement noise.
+    :math:`\beta = 1`. Draws of `reconstruct` decode draws of the posterior; they contain no measurement noise.
     `sample` draws z from the prior.
 
     References

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from sklearn.callback import CallbackSupportMixin
+from ._compat import CallbackSupportMixin
 
 __all__ = ["CallbackSupportMixin", "FitProgress"]
 

@@ -14,22 +14,23 @@ from ._parameters import NOT_NEGATIVE
 
 
 @documented
-class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidden_length", "error_weighting")):
-    r"""Encode several modalities into one space by contrast, and answer with measurements of the nearest object of fit.
+class ContrastiveNeighbors(
+    MultimodalEncoder, without=("n_decoder_layers", "hidden_length", "error_weighting", "isometric")
+):
+    r"""Encode several modalities into one space by contrastive learning, and predict from the nearest training object.
 
-    The encoder is that of `MultimodalDAEP`, but reads each modality alone, and is trained so that the encodings of one
-    object's modalities point the same way, and those of different objects do not. There is no decoder: what is asked
-    of an object is answered with a measurement of its nearest neighbour among the objects of `fit`, all of which are
-    kept. `transform` gives the mean of the unit-length encodings of the modalities that an object has, brought to unit
-    length.
+    The encoder is that of `MultimodalDAEP`, but it reads each modality alone. Training makes the encodings of one
+    object's modalities point in the same direction, and those of different objects in different directions. There is no
+    decoder: a prediction is a measurement of the nearest neighbour among the training objects, all of which are stored.
+    `transform` returns the mean of the unit-length encodings of an object's modalities, scaled to unit length.
 
     Parameters
     ----------
     [modalities]
     metadata_tolerance : float, default=0.25
-        Training objects may answer if their numerical metadata of the modality differ from those asked for by at most
-        so many standard deviations of the training objects, and their labels not at all. If those are fewer than 10,
-        the 10 nearest in metadata may. A label that no training object has with the others excludes none.
+        A training object may answer if its numerical metadata of the modality differ from the requested ones by at
+        most this many standard deviations, and its labels not at all. If fewer than 10 qualify, the 10 nearest in
+        metadata may answer. A label that no training object has together with the others excludes none.
     [shared parameters]
 
     Attributes
@@ -40,18 +41,18 @@ class ContrastiveNeighbors(MultimodalEncoder, without=("n_decoder_layers", "hidd
 
     Notes
     -----
-    The loss is the symmetric InfoNCE with a learned temperature, among the objects of a batch that have both
-    modalities, and averaged over all pairs of modalities [1]_. Objects with the same values in one of the two, such as
-    epochs of one supernova that share its light curve, are no negatives of one another, as long as they have at most
-    `max_points` points; beyond that they are.
+    The loss is the symmetric InfoNCE with a learned temperature, over the objects of a batch that have both modalities,
+    averaged over all pairs of modalities [1]_. Objects with equal values in one of the two, such as epochs of one
+    supernova that share its light curve, are not used as negatives of each other if they have at most `max_points`
+    points.
 
-    Neighbours are nearest by the cosine in the space of `transform`, among the training objects that have the modality
-    asked for. A sequence is brought to the locations asked for by linear interpolation within each band, constant
-    beyond its ends. Bands that a neighbour lacks, and patches of an image that it lacks, come from the next
-    one that has them. With ``n_draws=k`` the draws are the k nearest, in order. An object of `fit` is its own nearest
-    neighbour. Absent metadata of `at` are replaced by the training median or commonest label, as everywhere.
+    The nearest neighbour has the largest cosine in the space of `transform`, among the training objects that have the
+    requested modality. Sequences are interpolated linearly within each band, and are constant beyond their ends. If a
+    neighbour lacks a band or a patch of an image, it comes from the next neighbour that has it. With ``n_draws=k`` the
+    draws are the k nearest neighbours, in order. A training object is its own nearest neighbour. Metadata that `at`
+    lacks are replaced by the training median or the commonest label.
 
-    There are no new objects, hence neither `sample` nor `fit_prior`.
+    There is no prior, so there is neither `sample` nor `fit_prior`.
 
     References
     ----------

@@ -14,19 +14,20 @@ from ._unimodal import UnimodalEncoder
 class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     r"""Encode irregular sequences or images with a diffusion autoencoder of Perceivers (daep).
 
-    A Perceiver encoder reads the points and metadata of an object into a few bottleneck tokens; a Perceiver-IO
-    decoder, trained to denoise the object's values given those tokens, rebuilds them at any location.
+    A Perceiver encoder compresses the points and metadata of an object into a few bottleneck tokens. A Perceiver-IO
+    decoder, trained to remove noise from the values given those tokens, reconstructs them at any location.
 
     Parameters
     ----------
     modality : Modality, default=None
-        What holds what: `Spectrum`, `Photometry`, `Sequence` for anything else on a line, `Image`. None finds the
-        columns by their customary names and uses no metadata.
-    core : {"linear"} or None, default=None
-        What training starts from. None: nothing is known (the paper's). "linear": the objects of fit give in seconds
-        the scores and the basis of `FunctionalPCA` of equal size; the bottleneck are those scores, rotated, and
-        training adds what is not linear, to them and to what they decode to. On the validation loss it is never worse
-        than it began. With ``prediction="x0"`` only, for points on a line and images.
+        Which columns hold the value, location, band and error: `Spectrum`, `Photometry`, `Sequence` for anything else
+        on a line, or `Image`. None finds the columns by their usual names and uses no metadata.
+    core : {"auto", "linear"} or None, default="auto"
+        What training starts from. "linear" starts from `FunctionalPCA` of equal size, which takes seconds: codes are
+        its scores, scaled and rotated, and training adds what is not linear, to the codes and to what they decode to.
+        The weights with the lowest absolute error on validation objects are kept, and the start is one of the
+        candidates. This needs ``prediction="x0"``, and points on a line or images. None starts from nothing, as the
+        paper does. "auto" is "linear" where that is possible, and None elsewhere.
     [denoising parameters]
     [shared parameters]
 
@@ -39,13 +40,15 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     Notes
     -----
     With :math:`x_t = \alpha_t x_0 + \sigma_t \epsilon` the loss is
-    :math:`\mathbb{E}\,\lVert f(x_t, t, z, m) - \text{target}\rVert^2`, z the bottleneck and m the metadata. Predicting
-    :math:`x_0` or v, the point estimate is the decoder's answer at t = 1, which is the conditional mean given z, in
-    one evaluation; predicting :math:`\epsilon`, it is the mean of 8 draws.
+    :math:`\mathbb{E}\,\lVert f(x_t, t, z, m) - \text{target}\rVert^2`, where z is the bottleneck and m
+    are the metadata. If the decoder predicts :math:`x_0` or v, the point estimate is its output at t = 1, the
+    conditional mean given z, in one evaluation. If it predicts :math:`\epsilon`, the point estimate is the mean of 8
+    draws.
 
-    Points of the single-stage decoder are denoised one by one, so a draw is as coherent along the location as its
-    noise is: that is correlated as what the point estimate left over of the objects held out (`noise_correlation_`),
-    and a draw is a function that can be decoded anywhere. With hidden tokens noise is white and they do this.
+    The single-stage decoder denoises each point independently, so a draw is as correlated along the location as its
+    noise. That noise has the correlation of the residuals of the validation objects (`noise_correlation_`), and a
+    draw is a function that can be decoded anywhere. With hidden tokens the noise is white, and the tokens correlate
+    the points.
 
     With ``core="linear"`` [4]_ :math:`z = R\,(s / u + \gamma\,e(x))` and :math:`f = \mu + \sum_k u_k (R^T z)_k \phi_k
     + \ldots`, with s the expected scores of functional PCA, :math:`u_k = \sqrt{\sigma_k \sigma_1}` of their standard
@@ -53,7 +56,7 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     :math:`\gamma` and what the decoder adds start at zero.
 
     The paper's setting is ``DAEPEncoder(prediction="epsilon", schedule="linear", sampler="ddim",
-    n_sampling_steps=200, solver="adamw", learning_rate_init=2.5e-4, max_points=None, hidden_length=None)``; it needs
+    n_sampling_steps=200, solver="adamw", learning_rate_init=2.5e-4, max_points=None, hidden_length=None)``. It needs
     far longer training.
 
     References
@@ -77,4 +80,4 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     ['wavelength', 'flux']
     """
 
-    core: Annotated[str | None, StrOptions({"linear"}), None] = None
+    core: Annotated[str | None, StrOptions({"auto", "linear"}), None] = "auto"

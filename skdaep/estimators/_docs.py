@@ -14,89 +14,95 @@ from ..training import SOLVERS
 
 PARAMETERS = """\
 bottleneck_length, bottleneck_dim : int, default=4, 4
-    Number and width of the bottleneck tokens; `transform` returns their product as columns.
+    Number and width of the bottleneck tokens. `transform` returns ``bottleneck_length * bottleneck_dim`` columns.
 model_dim : int, default=64
-    Width of all tokens inside the networks.
+    Width of the networks.
 n_heads : int, default=4
-    Attention heads; must divide `model_dim`.
+    Number of attention heads; must divide `model_dim`.
 n_encoder_layers : int, default=4
-    Blocks of the encoder.
+    Number of encoder blocks.
 n_decoder_layers : int, default=4
-    Blocks of the decoder.
+    Number of decoder blocks.
 hidden_length : int, "auto" or None, default="auto"
-    Number of the decoder's hidden tokens, through which the points to be decoded see one another (two-stage).
-    What is decoded then depends a little on which other locations are asked for with it: ask for whole objects, not
-    for a window. None decodes each point independently (not in `MAEPEncoder`). The cost is linear in the number of
-    points either way. "auto" chooses by modality: None for light curves and spectra (8 in `MAEPEncoder`), and 32 for
-    images (None in `BetaVAEEncoder` and `MixtureOfExpertsVAE`).
+    Number of hidden tokens in the decoder, through which points exchange information (two-stage). A prediction then
+    depends slightly on the other locations that you ask for: ask for whole objects, not for a window. None decodes
+    each point independently (not in `MAEPEncoder`). The cost is linear in the number of points either way. "auto"
+    means None for light curves and spectra (8 in `MAEPEncoder`), and 32 for images (None in `BetaVAEEncoder` and
+    `MixtureOfExpertsVAE`).
 encoder_hidden_length : int or None, default=[encoder_hidden_length]
-    Number of hidden tokens between the points of a modality and the bottleneck queries; None: there are none.
+    Number of hidden tokens between the points of a modality and the bottleneck. None reads the points directly.
 share_weights : bool, default=False
     Whether all blocks of the encoder share their weights.
+isometric : bool, default=False
+    Whether codes are mapped, after training, to where distances mean something: then |z - z'| is, for neighbours, the
+    root mean square distance of what they decode to, in scaled units per point (of several modalities the mean by
+    their weights). Reconstructions stay as they are. Nearest neighbours and clusters gain; a linear probe does where
+    the classes show in what is large, and loses where they are told by small details (:doc:`/guide/bottleneck`).
 max_iter : int, default=1000
-    Number of gradient steps.
+    Number of gradient steps. The learning rate falls to nothing over them, so every loss curve flattens in the end.
+    Where the validation loss still fell by more than 5 % in the last third, a ConvergenceWarning says so: double
+    `max_iter` until `score` on objects held out stops improving.
 batch_size : int, default=64
     Objects per batch, if they are of median length; longer objects come in smaller batches.
 max_points : int or None, default=256
-    In each training step an object shows at most so many of its points, a new random subset every time. The
-    encoder sees a random share of them; a decoder predicts a quarter of that number, at least 32. None: all
-    points, but of an object held out at most 32,768. `transform` and decoding always use all.
+    Largest number of points of an object in a training step; each step uses a new random subset. The encoder sees a
+    random share of them, and a decoder predicts a quarter of the number, at least 32. None uses all points, but at
+    most 32,768 of a validation object. `transform` and decoding always use all points.
 solver : {[solvers]}, default="muon"
     Optimiser.
     [solvers described]
 learning_rate_init : float, default=4e-3
-    Peak learning rate, reached after a warm-up and left on a cosine.
+    Peak learning rate. It rises in a warm-up and then falls along a cosine.
 weight_decay : float, default=0.01
-    Decoupled weight decay, on matrices only.
+    Decoupled weight decay, of matrices only.
 error_weighting : bool, default=False
-    Whether a point of measurement error e_i counts with weight e^2 / (e^2 + e_i^2) in the loss, e the median error
-    of the training points. Where no error is given a point counts as one of median error; without any, all alike.
-    A Table without the column is refused then if others have it. Off by default: it gains little where it was
-    measured (:doc:`/guide/objects`).
+    Whether to weight points in the loss by e^2 / (e^2 + e_i^2), where e_i is the error of the point and e the median
+    error of the training points. A point without an error gets the weight of a median error. A Table without the
+    error column is refused if others have it. Off by default, because it gained little (:doc:`/guide/objects`).
 early_stopping : bool, default=True
     Whether to hold out objects, keep the weights with the lowest validation loss, and stop when it has not
     fallen for `n_iter_no_change` records of `history_`.
 validation_fraction : float, default=0.1
     Share of the objects held out, whole groups if `fit` is given groups.
-n_iter_no_change : int, default=30
-    See `early_stopping`.
+n_iter_no_change : int or "auto", default="auto"
+    See `early_stopping`. "auto" is a quarter of the records of a fit of `max_iter` steps, at least 5.
 warm_start : bool, default=False
-    Whether `fit` continues from the weights and scaling of the fit before. `history_`, the optimiser and the learning
-    rate with its warm-up begin anew, so the loss may rise at first: one long fit learns more than several short ones.
-    To go on after an interruption use `checkpoint`.
+    Whether `fit` starts from the weights and scaling of the previous fit. `history_`, the optimiser and the learning
+    rate start anew, so the loss may rise at first, and one long fit learns more than several short ones. To continue
+    after an interruption use `checkpoint`.
 checkpoint : str, Path or None, default=None
-    A file that `fit` keeps its state in. After a kill or a crash the same call goes on from there, and ends as if
-    nothing had happened (:doc:`/guide/reproducibility`); other data or parameters are refused. On SIGTERM and Ctrl-C
-    the state is written, and the model reached so far is kept. The file is removed when training has come to its end.
-    Every fit needs a path of its own; `fit_prior` adds ".prior".
+    File in which `fit` stores its state. After a kill or a crash the same call continues from there, with the same
+    result as an uninterrupted fit (:doc:`/guide/reproducibility`); other data or parameters are refused. On SIGTERM
+    and Ctrl-C `fit` writes the state and keeps the model reached so far. The file is removed when training ends.
+    Every fit needs its own path; `fit_prior` adds ".prior".
 checkpoint_every : float, default=60.0
-    Seconds between two states in that file; 0: one after every step.
+    Seconds between checkpoints; 0 writes one after every step.
 random_state : int, RandomState or None, default=None
-    Seed of initial weights, batches, noise and draws. Global generators are never touched.
+    Seed of initial weights, batches, noise and draws. Global generators are never used.
 device : str, default="auto"
-    "auto" is CUDA where there is one, else the CPU; or a torch device such as "cpu", "cuda:1", "mps".
+    "auto" uses CUDA if available, else the CPU. Or name a torch device, such as "cpu", "cuda:1" or "mps".
 precision : {"auto", "float32", "bfloat16"}, default="auto"
-    Of matrix products; "auto" is bfloat16 in `fit` on a CUDA device that has it, and float32 for all else. With
-    "bfloat16" codes and reconstructions have its three digits, too.
+    Precision of matrix products. "auto" uses bfloat16 in `fit` on CUDA devices that support it, and float32
+    otherwise. With "bfloat16" codes and reconstructions are only accurate to three digits.
 verbose : bool or int, default=False
-    Whether to write a line for each record of `history_`. For a progress bar call
-    ``set_callbacks(sklearn.callback.ProgressBar())`` before `fit`.
+    Whether to print a line for each record of `history_`. For a progress bar call
+    ``set_callbacks(sklearn.callback.ProgressBar())`` before `fit` (scikit-learn 1.9).
 """
 
 MODALITIES = """\
 modalities : dict
-    Name -> `Photometry`, `Spectrum`, `Sequence` or `Image`. X is a list of dicts with these names; a modality that
-    an object lacks is None or left out, in `fit` too. A modality of an object is one Table: of several epochs make
-    several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
+    Name -> `Photometry`, `Spectrum`, `Sequence` or `Image`. X is a list of dicts with these names. A modality that
+    an object lacks is None or left out, in `fit` too. Each modality of an object is one Table. For several epochs
+    make several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
 """
 
 LATE_MIXING = """\
 drop_modality : float, default=0.2
-    Probability with which a modality of an object is hidden from the encoder in a training step; one is kept.
+    Probability that a training step hides a modality of an object from the encoder. One always stays visible.
 modality_weights : dict, default=None
-    Name -> weight of its loss, 1 if left out. An object's loss is the weighted mean over the modalities it has.
+    Name -> weight of its loss (default 1). The loss of an object is the weighted mean over the modalities it has.
 mixer_self_attention : bool, default=False
-    Whether the hidden tokens of all modalities attend to one another before the bottleneck queries read them.
+    Whether the hidden tokens of all modalities attend to one another before they are read into the bottleneck.
 """
 
 DENOISING = """\
@@ -104,34 +110,46 @@ prediction : {[predictions]}, default="x0"
     What the decoder predicts.
     [predictions described]
 schedule : {[schedules]}, default="cosine"
-    Noise schedule, a table of 1,000 steps.
+    Noise schedule, of 1,000 steps.
     [schedules described]
 sampler : {[samplers]}, default="dpm++"
-    How draws are made.
+    Method that makes draws.
     [samplers described]
 n_sampling_steps : int, default=20
-    How often a draw evaluates the decoder, at most. Samplers that evaluate it twice in a step take half as many steps.
+    Largest number of decoder evaluations per draw. Samplers with two evaluations per step take half as many steps.
 """
+
+#: the order in which parameters are described: most used, architecture, training, decoding, device
+GROUPS = (
+    "modality modalities bottleneck_length bottleneck_dim max_iter model_dim max_points",
+    "n_heads n_encoder_layers n_decoder_layers hidden_length encoder_hidden_length share_weights mixer_self_attention",
+    "drop_modality modality_weights batch_size solver learning_rate_init weight_decay error_weighting early_stopping "
+    "validation_fraction n_iter_no_change warm_start checkpoint checkpoint_every prediction schedule",
+    "sampler n_sampling_steps",
+    "random_state device precision verbose",
+)
+PARAMETERS_SECTION = re.compile(r"(Parameters\n-+\n)((?:.+\n|\n(?!\w.*\n---))*)")
 
 ATTRIBUTES = """\
 modalities_ : dict
-    The modality completed with what `fit` saw: columns, units, bands, scaling, default grid.
+    The modality by name, completed with what `fit` found: columns, units, bands, scaling, default grid.
 bottleneck_shape_ : tuple of int
-    ``(bottleneck_length, bottleneck_dim)``, the shape of one row of `transform` before it is flattened.
+    ``(bottleneck_length, bottleneck_dim)``, the shape of one row of `transform` before flattening.
 history_ : list of dict
     One record per epoch, or per 50 steps where an epoch is shorter: iteration, loss, validation_loss,
-    learning_rate, seconds. With a `core` the first is of the start, without a loss.
+    learning_rate, seconds. With a `core` the first is of the start, without a loss, and validation_loss is the mean
+    absolute error of the point estimate.
 n_iter_ : int
-    Gradient steps taken.
+    Number of gradient steps taken.
 environment_ : dict
-    Versions of skdaep, torch, numpy, scikit-learn, astropy and Python, commit, device and number of threads of the fit.
+    Versions of skdaep, torch, numpy, scikit-learn, astropy and Python; commit, device and threads of the fit.
 best_loss_ : float
     Lowest validation loss, or training loss without `early_stopping`.
 device_ : str
     Device in use.
 noise_correlation_ : dict
-    By modality, how the noise of draws is correlated along the location; not at all where draws need no noise, or
-    hidden tokens let points meet.
+    Correlation of the noise of draws along the location, by modality. Empty if draws need no noise or there are
+    hidden tokens.
 n_features_in_ : int
     Number of columns; only if X was an array.
 feature_names_in_ : ndarray of str
@@ -147,11 +165,11 @@ RAISES = """\
 Raises
 ------
 TableError
-    In `fit`, `transform` and the like: an object cannot be used; the message names it and the column.
+    If an object cannot be used. The message names the object and the column.
 DivergenceError
-    In `fit`: the loss is not finite; the message names the objects.
+    In `fit`, if the loss is not finite. The message names the objects.
 DeviceError
-    In `fit`: there is no such device.
+    In `fit`, if the device does not exist.
 
 See Also
 --------
@@ -187,31 +205,41 @@ def _with_options(text: str) -> str:
 def documented(cls):
     """Fill the shared parts into a class's docstring, where it has their names in brackets; for use as a decorator.
 
-    Of the shared parameters those are described that the class has.
+    Only parameters that the class has are described, in the order of `GROUPS`.
     """
     if cls.__doc__ is None:  # python -OO
         return cls
     cls.__doc__ = inspect.cleandoc(cls.__doc__) + "\n"
     signature = inspect.signature(cls).parameters
+    own = re.findall(r"^(\w+) :", PARAMETERS_SECTION.search(cls.__doc__)[2], re.MULTILINE)
     parts = {
         "[modalities]": MODALITIES,
         "[late mixing]": LATE_MIXING,
         "[denoising parameters]": _with_options(DENOISING),
-        "[shared parameters]": _of(signature, _with_options(PARAMETERS)),
+        "[shared parameters]": _of(signature.keys() - set(own), _with_options(PARAMETERS)),
         "[shared attributes]": ATTRIBUTES + (PRIOR_ATTRIBUTES if cls.objective_class.has_decoder else ""),
         "[raises]": RAISES,
         "[encoder_hidden_length]": str(getattr(signature.get("encoder_hidden_length"), "default", None)),
     }
     for name, text in parts.items():
         cls.__doc__ = cls.__doc__.replace(f"{name}\n", text.rstrip("\n") + "\n")
+    cls.__doc__ = PARAMETERS_SECTION.sub(lambda found: found[1] + _ordered(found[2]), cls.__doc__)
     return cls
+
+
+def _ordered(section: str) -> str:
+    """Return the entries of a section of parameters in the order of `GROUPS`; a class's own follow the first group."""
+    rank = {name: i for i, name in enumerate(" * ".join([GROUPS[0], " ".join(GROUPS[1:])]).split())}
+    entries = re.split(r"\n(?=\S)", section.strip("\n"))
+    entries.sort(key=lambda entry: rank.get(re.match(r"\w+", entry)[0], rank["*"]))
+    return "\n".join(entries) + "\n"
 
 
 def multimodal_docstring(cls, own: list[str]) -> str | None:
     """Return the docstring of the form of an encoder that takes several modalities, its shared parts in brackets."""
     if cls.__doc__ is None:  # python -OO
         return None
-    (section,) = re.findall(r"Parameters\n-+\n((?:.+\n|\n(?!\w.*\n---))*)", cls.__doc__)
+    section = PARAMETERS_SECTION.search(cls.__doc__)[2]
     shared = set(re.findall(r"^(\w+)(?=[, :])", PARAMETERS, re.MULTILINE))
     parameters = ["[modalities]", _of(set(own) - shared, section).strip("\n"), "[late mixing]", "[shared parameters]"]
     return "\n".join(

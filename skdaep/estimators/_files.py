@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from dataclasses import replace
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..exceptions import CorruptModelError, DeviceError
 from ..modalities import Modality
-from ..model import Model, checks, files
+from ..model import Model, checks, export, files
 from ..model.hints import check
 from ..model.state import from_json, of_another_name, to_json
 from ..training import undisturbed
@@ -25,6 +26,8 @@ NOTED = {
     "_sklearn_output_config": dict[str, Literal["default", "pandas", "polars"]],
 }
 NEEDED = {"history_", "n_iter_", "best_loss_", "_architecture"}
+#: what files stand for that are older than a parameter, where that is not its default now
+OLDER: dict[str, Any] = {"core": None, "isometric": False}
 #: parts of a description
 PARTS = {1: {"class", "parameters", "fitted"}, 2: {"class", "parameters", "fitted", "model"}}
 
@@ -42,21 +45,29 @@ def save(estimator, path, registry: dict[str, type], key: str | bytes | None) ->
     files.write(path, arrays, description, key)
 
 
+def export_onnx(estimator, model: Model, path) -> None:
+    """Write the encoder of a fitted estimator as an ONNX graph."""
+    import skdaep
+
+    about = {"skdaep": skdaep.__version__, "estimator": type(estimator).__name__}
+    export.write(path, model, about | {"output": estimator.get_feature_names_out().tolist()})
+
+
 @undisturbed()
 def load(path, *, device=None, key=None):
     """Read an estimator written by its ``save``; nothing in the file is ever executed.
 
-    Checksums tell damage, not fraud: whoever forges a file writes its checksums, too. What a forged file can do is to
-    give wrong numbers; it can neither run code nor take more memory than its size warrants. A `key` tells who wrote it.
+    Checksums detect damage but not forgery. A forged file can give wrong numbers, but it can neither run code nor take
+    more memory than its size justifies. A `key` verifies who wrote the file.
 
     Parameters
     ----------
     path : str or Path
         The file.
     device : str, default=None
-        Replaces the estimator's parameter `device`, for a model trained where there was another one.
+        Device to use instead of the estimator's own, for a model that was trained on another machine.
     key : str or bytes, default=None
-        The secret given to ``save``. A file that was not signed with it is refused before anything in it is looked at.
+        The secret given to ``save``. A file that was not signed with it is refused before anything else is read.
 
     Returns
     -------
@@ -66,8 +77,8 @@ def load(path, *, device=None, key=None):
     Raises
     ------
     CorruptModelError
-        If the file is damaged, incomplete, of another format, not signed with `key`, or says what cannot be; the
-        message says where.
+        If the file is damaged, incomplete, inconsistent, of another format, or not signed with `key`. The message says
+        where.
     DeviceError
         If the model's device does not exist on this machine.
     """
@@ -121,7 +132,9 @@ def _estimator(path, content: dict[str, Any], device: str | None):
         getattr(skdaep, own)  # which enters it in the registry
     if name not in ESTIMATORS:
         raise CorruptModelError(f"{path}: unknown estimator {name!r}; import the module that defines it.")
-    estimator = ESTIMATORS[name](**from_json(content["parameters"]))
+    kind = ESTIMATORS[name]
+    older = {k: v for k, v in OLDER.items() if k in inspect.signature(kind).parameters}
+    estimator = kind(**older | from_json(content["parameters"]))
     return estimator if device is None else estimator.set_params(device=device)
 
 

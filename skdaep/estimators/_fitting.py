@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import re
@@ -15,12 +16,12 @@ from sklearn.utils import check_random_state
 
 from ..diffusion.noise import Correlation
 from ..exceptions import InterruptedTrainingWarning, TableError
-from ..modalities import Modality, Objects, Record
-from ..model import CheckpointFile, Model, Store, Training, solve_model, train_model
-from ..model.correlation import N_OBJECTS
-from ..model.stores import arrays_of, has, records_of
+from ..modalities import Modality, Objects
+from ..model import CheckpointFile, Model, Split, Store, Training, solve_model, train_model
+from ..model.stores import Stores, arrays_of, has, records_of
 from ..nn.autoencoder import Autoencoder
 from ..training import resolve_device
+from ._advice import LEAST, TELLING, warn_if_short, warn_of_levels
 from ._callbacks import FitProgress
 from ._environment import environment
 from ._split import split
@@ -28,9 +29,12 @@ from ._split import split
 if TYPE_CHECKING:
     from ._base import BaseEncoder
 
+#: objects of which, at most, a trained model is asked what it makes
+LOOKED_AT = 1024
 
-def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
-    """Return the attributes of an estimator that was fitted to X."""
+
+def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | None) -> dict[str, Any]:
+    """Return the attributes of an estimator that was fitted to X; `checkpoint` keeps the state of that, if any."""
     if "n_heads" in estimator.get_params(deep=False) and estimator.model_dim % estimator.n_heads:
         raise ValueError(f"model_dim={estimator.model_dim} is not divisible by n_heads={estimator.n_heads}.")
     resolve_device(estimator.device)  # an unknown one is refused before anything is read
@@ -41,7 +45,6 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
         objects, columns = X, check_store(estimator, X, before.modalities if before else None)
     else:
         objects, columns = estimator._objects_of_fit(X, before.modalities if before else None)
-    checkpoint = checkpoint_of(estimator)
     seed = _seed(estimator, checkpoint)
     parts = split(estimator, len(objects), groups, seed)
     known = before.modalities if before else X.modalities if stored else None
@@ -83,12 +86,12 @@ def learn(estimator: BaseEncoder, X, y, groups) -> dict[str, Any]:
         training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
         progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
         model, history = train_model(model, stores, parts, training, progress, checkpoint)
-    held_out = parts.validation if len(parts.validation) else parts.train
-    held_out = records_of(stores, held_out[:N_OBJECTS])
-    fitted = noted | {"model_": _with_correlation(model, held_out)} | _told_by(history)
+        warn_if_short(history, estimator.max_iter)
+    fitted = noted | {"model_": _finished(estimator, model, stores, parts)} | _told_by(history)
     progress.end(fitted)
-    if checkpoint is not None:
-        checkpoint.remove()
+    if estimator.objective_class.in_closed_form or len(history) >= TELLING:
+        others = parts.validation if len(parts.validation) >= LEAST else np.append(parts.validation, parts.train)
+        warn_of_levels(fitted["model_"], records_of(stores, others[:LOOKED_AT]))
     return fitted
 
 
@@ -98,10 +101,12 @@ def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
     return {"history_": history, "n_iter_": history[-1]["iteration"], "best_loss_": best}
 
 
-def checkpoint_of(estimator: BaseEncoder, suffix: str = "") -> CheckpointFile | None:
-    """Return where the state of training is kept, if anywhere."""
+def checkpoint_of(estimator: BaseEncoder, suffix: str = "") -> contextlib.AbstractContextManager[CheckpointFile | None]:
+    """Return a context that yields where the state of training is kept, if anywhere."""
     path = getattr(estimator, "checkpoint", None)  # not where nothing is trained
-    return None if path is None else CheckpointFile(os.fspath(path) + suffix, estimator.checkpoint_every)
+    if path is None:
+        return contextlib.nullcontext()
+    return CheckpointFile.held(os.fspath(path) + suffix, estimator.checkpoint_every)
 
 
 def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:
@@ -231,12 +236,17 @@ def _check_resumes(estimator: BaseEncoder, architecture: dict[str, Any]) -> None
             )
 
 
-def _with_correlation(model: Model, held_out: list[dict[str, Record]]) -> Model:
+def _finished(estimator: BaseEncoder, model: Model, stores: Stores, parts: Split) -> Model:
+    """Return the model with what is learned from it, once it is trained."""
+    held_out = parts.validation if len(parts.validation) else parts.train
     try:
-        return model.with_correlation(held_out)
+        if getattr(estimator, "isometric", False):  # not where nothing is decoded, or distances mean that already
+            model = model.isometric(records_of(stores, parts.train[:LOOKED_AT]))
+        return model.with_correlation(records_of(stores, held_out[:LOOKED_AT]))
     except KeyboardInterrupt:
         warnings.warn(
-            "Interrupted after training; the model is kept, but draws will have white noise.",
+            "Interrupted after training; the model is kept, but draws will have white noise, and codes may not be "
+            "isometric.",
             InterruptedTrainingWarning,
             stacklevel=6,
         )

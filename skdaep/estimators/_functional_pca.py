@@ -14,7 +14,7 @@ TRAINED = (
     *("bottleneck_length", "bottleneck_dim", "model_dim", "n_heads", "n_encoder_layers", "n_decoder_layers"),
     *("hidden_length", "encoder_hidden_length", "share_weights", "batch_size", "max_points", "solver"),
     *("learning_rate_init", "weight_decay", "n_iter_no_change", "warm_start", "precision"),
-    *("checkpoint", "checkpoint_every"),
+    *("checkpoint", "checkpoint_every", "isometric"),
 )
 
 
@@ -22,24 +22,24 @@ TRAINED = (
 class FunctionalPCA(UnimodalEncoder, without=TRAINED):
     r"""Encode irregular, incomplete, noisy sequences or images with probabilistic PCA, in closed form and in seconds.
 
-    Every object is a mean curve plus a few basis curves times its scores, and noise. Mean and basis are learned from
-    the points that were measured, wherever those are; what is missing stays missing. `transform` gives the scores that
-    an object's points lead one to expect: of an object seen at few points they shrink towards the mean.
+    Every object is modelled as a mean curve, plus a few basis curves times its scores, plus noise. Mean and basis are
+    learned from the measured points, wherever they are; nothing is imputed. `transform` returns the expected scores
+    given the points of an object. For an object with few points they shrink towards the mean.
 
     Parameters
     ----------
     modality : Modality, default=None
         Which columns hold the value, location, band and error: `Spectrum`, `Photometry`, `Sequence` for anything else
-        on a line, `Image`. None finds the columns by their customary names.
+        on a line, or `Image`. None finds the columns by their usual names.
     n_components : int, default=16
         Number of scores.
     smoothness : float or None, default=None
-        Strength of the prior that mean and basis are smooth; 0: none. None chooses it by how well points of the
-        validation objects are predicted from others.
+        Strength of the prior that mean and basis are smooth; 0 turns it off. None chooses the value that best predicts
+        points of the validation objects from their other points.
     tol : float, default=3e-4
-        Steps end when the log-likelihood of a number grows by less.
+        Iterations stop when the log-likelihood per value grows by less than this.
     max_iter : int, default=100
-        Most steps of expectation and maximisation.
+        Largest number of iterations of expectation and maximisation.
     [shared parameters]
 
     Attributes
@@ -55,16 +55,16 @@ class FunctionalPCA(UnimodalEncoder, without=TRAINED):
     .. math:: y_{in} = \mu(x_{in}) + \sum_k z_{ik} \phi_k(x_{in}) + \epsilon_{in}, \qquad
         z_{ik} \sim \mathcal{N}(0, v_k), \quad \epsilon_{in} \sim \mathcal{N}(0, s^2 + e_{in}^2),
 
-    where the errors :math:`e_{in}` count if `error_weighting`. Mean and basis, one of each band, are linear between
-    nodes: the common grid of the objects, if they have one, else as close as the resolution. They are fitted by
-    expectation and maximisation [1]_ [2]_ [3]_; scores are their conditional expectation [4]_. On complete data with a
-    common grid this is ordinary PCA.
+    where the errors :math:`e_{in}` are used if `error_weighting` is True. Mean and basis, one for each band, are linear
+    between nodes. The nodes are the common grid of the objects, or else as close as the resolution. Expectation and
+    maximisation fits them [1]_ [2]_ [3]_; scores are conditional expectations [4]_. For complete data on a common grid
+    this is ordinary PCA.
 
-    Scores are ordered by variance, and the basis is orthonormal in the mean over the points of fit: the distance of two
-    codes is the root mean square distance of what they decode to, in scaled units.
+    Scores are ordered by variance. The basis is orthonormal on average over the points of fit, so the distance of two
+    codes is the root mean square distance of their curves, in scaled units.
 
-    Draws of `reconstruct` have the exact posterior of the scores and the noise of measurements; those of
-    `inverse_transform` the noise alone. `sample` draws scores from their prior.
+    Draws of `reconstruct` include the exact posterior of the scores and measurement noise. Draws of
+    `inverse_transform` include the noise only. `sample` draws scores from their prior.
 
     References
     ----------

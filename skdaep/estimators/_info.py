@@ -13,26 +13,26 @@ from ..model import files
 
 @dataclass(frozen=True)
 class FileInfo:
-    """What a model file says of itself; ``print`` shows it in lines.
+    """Description of a model file; ``print`` shows it in lines.
 
     Parameters
     ----------
     path : Path
         The file.
     format : int
-        Of the file.
+        Format of the file.
     estimator : str
-        Name of the class.
+        Name of the class of the estimator.
     parameters : dict
-        Of the estimator, with modalities and the like as they stand in the file.
+        Parameters of the estimator, with modalities as written in the file.
     environment : dict
-        Versions, commit, device and threads of the fit; empty in files of versions that did not note them.
+        Versions, commit, device and threads of the fit; empty in old files.
     n_iter : int or None
         Steps of the fit.
     n_weights, n_bytes : int
-        Numbers in tensors, and size of the file.
+        Number of weights, and size of the file.
     signed : bool
-        Whether it claims a signature, which only ``load(path, key=...)`` verifies.
+        Whether it has a signature, which only ``load(path, key=...)`` verifies.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class FileInfo:
 
 
 def info(path):
-    """Tell what a model file holds, from its header alone: nothing is built, and tensors are not read.
+    """Describe a model file from its header alone, without building the model or reading tensors.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ def info(path):
     Returns
     -------
     info : FileInfo
-        Class, parameters, versions, commit, device and threads of the fit, size; ``print`` it.
+        Class, parameters, versions, commit, device and threads of the fit, and size.
 
     Raises
     ------
     CorruptModelError
-        If the header is damaged or of another format. Damaged tensors are found by `load`.
+        If the header is damaged or of another format. Only `load` finds damaged tensors.
 
     Examples
     --------

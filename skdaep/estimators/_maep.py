@@ -17,16 +17,16 @@ from ._unimodal import UnimodalEncoder
 class MAEPEncoder(UnimodalEncoder):
     r"""Encode irregular sequences or images with a masked autoencoder of Perceivers (maep).
 
-    In training a share of each object's points is hidden; the encoder reads the others into a few bottleneck tokens,
-    and the decoder predicts the hidden values from those tokens and, if shown any, from visible points.
+    Training hides a share of each object's points. The encoder compresses the others into a few bottleneck tokens, and
+    the decoder predicts the hidden values from those tokens and from any visible points that it is shown.
 
     Parameters
     ----------
     modality : Modality, default=None
-        What holds what: `Spectrum`, `Photometry`, `Sequence` for anything else on a line, `Image`. None finds the
-        columns by their customary names and uses no metadata.
+        Which columns hold the value, location, band and error: `Spectrum`, `Photometry`, `Sequence` for anything else
+        on a line, or `Image`. None finds the columns by their usual names and uses no metadata.
     mask_ratio : float, default=0.75
-        Share of an object's observed points that is hidden in training.
+        Share of an object's observed points that training hides.
     [shared parameters]
 
     Attributes
@@ -38,9 +38,9 @@ class MAEPEncoder(UnimodalEncoder):
     Notes
     -----
     With H the hidden points, V the visible ones and m the metadata, the loss is
-    :math:`\frac{1}{|H|}\sum_{i\in H}(x_i - \hat x_i(z(x_V), m, x_C))^2`. The decoder is shown C, a random share of V
-    from none to all, so that z alone suffices for `inverse_transform`, and `reconstruct` may give it some of the
-    points. `transform` sees all points. There are no draws.
+    :math:`\frac{1}{|H|}\sum_{i\in H}(x_i - \hat x_i(z(x_V), m, x_C))^2`. The decoder sees C, a random share of V
+    between none and all, so z alone suffices for `inverse_transform`, and `reconstruct` may also show it some of the
+    points. `transform` uses all points. There are no draws.
 
     References
     ----------
@@ -70,7 +70,7 @@ class MAEPEncoder(UnimodalEncoder):
         Parameters
         ----------
         X : list of Table, or array
-            Objects of the kind seen in fit.
+            Objects of the same kind as in fit.
         context : float, default=0.0
             Share of an object's points, drawn at random, that the decoder sees beside z; 0.1 in the paper.
         n_draws : None, default=None

@@ -12,25 +12,25 @@ from ._parameters import POSITIVE, PositiveInt
 
 @documented
 class MixtureOfExpertsVAE(MultimodalEncoder):
-    r"""Encode objects measured in several ways, any of which may be missing, with a mixture-of-experts VAE.
+    r"""Encode objects with several modalities, any of which may be missing, with a mixture-of-experts VAE.
 
-    The encoder is that of `MultimodalDAEP`, but reads each modality alone and gives a normal posterior of the
-    bottleneck for it: an expert. The posterior of an object is the mixture, in equal parts, of the experts of the
-    modalities that it has. Each modality has its own decoder, and every expert is trained to decode all modalities.
-    `transform` gives the mixture's mean.
+    The encoder is that of `MultimodalDAEP`, but it reads each modality alone and returns a normal posterior of the
+    bottleneck for each: an expert. The posterior of an object is the mixture, in equal parts, of the experts of its
+    modalities. Each modality has its own decoder, and every expert is trained to decode all modalities. `transform`
+    returns the mean of the mixture.
 
     Parameters
     ----------
     [modalities]
     beta : float, default=0.1
-        Weight of the divergence of the posterior from the prior: the variance that measurements are taken to have, in
+        Weight of the divergence of the posterior from the prior, which is the assumed variance of the measurements in
         scaled units.
     n_importance : int, default=1
-        Draws of each expert in a training step. 1: the plain evidence bound; more: the tighter importance-weighted
-        one, at a cost of decoding that grows in proportion. On simulated supernovae 4 had the error of 1 after as many
-        steps, and a larger one after as much time.
+        Draws of each expert in a training step. 1 is the plain evidence bound. More give the tighter
+        importance-weighted bound, and the cost of decoding grows in proportion. On simulated supernovae, 4 draws had
+        the same error as 1 after equal steps, and a larger error after equal time.
     modality_weights : dict, default=None
-        Name -> weight of its error, 1 if left out. An object's error is the weighted mean over the modalities it has.
+        Name -> weight of its error (default 1). The error of an object is the weighted mean over its modalities.
     [shared parameters]
 
     Attributes
@@ -47,16 +47,15 @@ class MixtureOfExpertsVAE(MultimodalEncoder):
     .. math:: \frac1M \sum_m \mathbb{E}_{z_1 \dots z_K \sim q_m} \log \frac1K \sum_k
         \frac{p(x \mid z_k)\, p(z_k)}{q(z_k \mid x)},
 
-    which is at most :math:`\log p(x)`, rises with K = `n_importance`, and gives every expert the same say; gradients
-    are taken through the draws. p(z) is N(0, 1). The likelihood is normal with variance `beta` in scaled units, so
-    that K = 1 with one modality is the loss of `BetaVAEEncoder`. There the experts are Laplace distributions [1]_.
-    Modalities count alike in it, by `modality_weights`, however many points they have: each has the weight of the mean
-    number of points. So it is the bound on :math:`\log p(x)` itself where an object has equally many points in each.
+    which is at most :math:`\log p(x)`, rises with K = `n_importance`, and weights all experts equally. Gradients pass
+    through the draws. p(z) is N(0, 1). The likelihood is normal with variance `beta` in scaled units, so K = 1 with one
+    modality is the loss of `BetaVAEEncoder`. The experts of [1]_ are Laplace distributions. All modalities count
+    equally (or by `modality_weights`), however many points they have: each gets the weight of the mean number of
+    points. So the loss is the bound on :math:`\log p(x)` itself if an object has equally many points in each.
 
-    A draw of `reconstruct` chooses an expert at random, draws z from it and decodes that. As in `BetaVAEEncoder` such
-    draws are of the mean curve and hold no measurement noise, while those of `MultimodalDAEP` are draws of
-    measurements: add noise of variance `beta`, in scaled units, before comparing how well they cover. `sample` draws z
-    from the prior.
+    A draw of `reconstruct` chooses an expert at random, draws z from it and decodes z. As in `BetaVAEEncoder` such
+    draws are mean curves without measurement noise, whereas `MultimodalDAEP` draws measurements. Add noise of variance
+    `beta`, in scaled units, before you compare their coverage. `sample` draws z from the prior.
 
     References
     ----------

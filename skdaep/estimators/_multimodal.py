@@ -115,13 +115,14 @@ class MultimodalEncoder(BaseEncoder):
         Z : array of shape (n_objects, bottleneck_length * bottleneck_dim)
             What `transform` returned.
         modality : str, default=None
-            Which to decode; None: all, on the grids learned in fit.
+            Modality to decode. None decodes all, on the grids learned in fit.
         at : Table or list of Table, default=None
-            Where to decode `modality`, with what metadata; one Table stands for all. None: the grid learned in fit.
+            Where to decode `modality`, and with which metadata. A single Table is used for all objects. None decodes on
+            the grid learned in fit.
         n_draws : int, default=None
-            None gives the point estimate; a number gives so many draws along a further, last axis.
+            Number of draws, along an additional last axis. None returns the point estimate.
         output : {"tables", "arrays"}, default="tables"
-            Tables (images), or only arrays of values.
+            Whether to return Tables (or images), or only arrays of values.
 
         Returns
         -------
@@ -142,22 +143,22 @@ class MultimodalEncoder(BaseEncoder):
 
     @undisturbed()
     def reconstruct(self, X, *, modality=None, at=None, n_draws=None, output="tables"):
-        """Encode objects from the modalities that they have and decode them in one modality, or in those.
+        """Encode objects from the modalities that they have, and decode one modality or all that they have.
 
         Parameters
         ----------
         X : list of dict
-            Objects of the kind seen in fit; absent modalities are None or left out.
+            Objects of the same kind as in fit; absent modalities are None or left out.
         modality : str, default=None
-            Which to decode, whether an object has it or not; None: those that it has, at their own locations.
+            Modality to decode, whether an object has it or not. None decodes those that it has, at their own locations.
         at : Table or list of Table, default=None
-            Where to decode `modality`, with what metadata; one Table stands for all. Metadata that it lacks are the
-            median of fit, not those of the object. None: at an object's own locations, or on the grid learned in fit
-            if it lacks the modality.
+            Where to decode `modality`, and with which metadata. A single Table is used for all objects. Metadata that
+            it lacks are the median of fit, not those of the object. None decodes at an object's own locations, or on
+            the grid learned in fit if it lacks the modality.
         n_draws : int, default=None
-            None gives the point estimate; a number gives so many draws along a further, last axis.
+            Number of draws, along an additional last axis. None returns the point estimate.
         output : {"tables", "arrays"}, default="tables"
-            Tables (images), or only arrays of values.
+            Whether to return Tables (or images), or only arrays of values.
 
         Returns
         -------
@@ -212,25 +213,25 @@ class MultimodalEncoder(BaseEncoder):
         Parameters
         ----------
         n_objects : int, default=1
-            How many.
+            Number of new objects.
         modality : str, default=None
             As in `inverse_transform`.
         at : Table or list of Table, default=None
             As in `inverse_transform`.
         random_state : int, RandomState or None, default=None
-            None uses the seed of fit: the same objects every time.
+            Seed. None uses the seed of fit and returns the same objects every time.
         output : {"tables", "arrays", "bottlenecks"}, default="tables"
-            As in `inverse_transform`; "bottlenecks" leaves the drawn z undecoded.
+            As in `inverse_transform`; "bottlenecks" returns z without decoding it.
 
         Returns
         -------
         X : list of Table, list of ndarray, ndarray, or list of dict
-            As `inverse_transform` gives them; or z, of shape (n_objects, bottleneck_length * bottleneck_dim).
+            As from `inverse_transform`; or z, of shape (n_objects, bottleneck_length * bottleneck_dim).
 
         Raises
         ------
         NotFittedError
-            If there is no prior: `fit_prior` was not called, and the objective does not bring one.
+            If there is no prior, because `fit_prior` was not called and the objective has none.
         """
         check_output(output, "bottlenecks")
         Z = self._new_codes(n_objects, random_state)
@@ -245,17 +246,17 @@ class MultimodalEncoder(BaseEncoder):
 
 
 def multimodal(cls: type[UnimodalEncoder], name: str) -> type[MultimodalEncoder]:
-    """Return the form of an encoder of one modality that takes several, any of which may be missing.
+    """Make an encoder of several modalities, any of which may be missing, from an encoder of one modality.
 
-    It has the same objective and the same parameters, and those of modalities that meet late: `drop_modality`,
-    `modality_weights`, `mixer_self_attention`. An objective thus needs no second estimator where nothing differs.
+    It has the same objective and parameters, and in addition `drop_modality`, `modality_weights` and
+    `mixer_self_attention`. So an objective needs no second estimator.
 
     Parameters
     ----------
     cls : type
         A subclass of `UnimodalEncoder`.
     name : str
-        What the new class is called; pickling needs it to be the name that it is assigned to, in a module.
+        Name of the new class. For pickling, assign the class to this name in a module.
 
     Returns
     -------

@@ -12,18 +12,18 @@ from ._parameters import NOT_NEGATIVE
 
 @documented
 class MultimodalDAEP(LateMixing, DenoisingParameters, MultimodalEncoder):
-    r"""Encode objects measured in several ways, any of which may be missing, with a diffusion autoencoder (daep).
+    r"""Encode objects with several modalities, any of which may be missing, with a diffusion autoencoder (daep).
 
-    Each modality has a tokenizer and a Perceiver encoder of its own, whose hidden tokens carry a learned embedding of
-    the modality; a mixer Perceiver reads those of all modalities that an object has into a few bottleneck tokens; each
-    modality has its own diffusion decoder. One modality can be decoded from any others.
+    Each modality has its own tokenizer and Perceiver encoder, whose hidden tokens carry a learned embedding of the
+    modality. A mixer Perceiver compresses the tokens of all modalities of an object into a few bottleneck tokens. Each
+    modality has its own diffusion decoder. Any modality can be decoded from any others.
 
     Parameters
     ----------
     [modalities]
     contrastive_weight : float, default=0.0
-        Weight of a further loss that aligns the modalities: the InfoNCE of `ContrastiveNeighbors`, between the
-        bottlenecks that each modality of an object gives alone. 0: none, and none of its cost.
+        Weight of an additional loss that aligns the modalities: the InfoNCE of `ContrastiveNeighbors`, between the
+        bottlenecks of the single modalities of an object. 0 turns it off, with its cost.
     [late mixing]
     [denoising parameters]
     [shared parameters]

@@ -79,18 +79,18 @@ class UnimodalEncoder(BaseEncoder):
         Z : array of shape (n_objects, bottleneck_length * bottleneck_dim)
             What `transform` returned.
         at : Table, list of Table, or array of shape (n_objects, n_points), default=None
-            Where to decode each object: locations, bands and metadata are read, values need not be there. Absent
-            metadata are replaced by the training median or commonest label. A single Table stands for all. None
-            decodes on a grid learned in fit.
+            Where to decode each object: its locations, bands and metadata are used; values are not needed. Missing
+            metadata are replaced by the training median or the commonest label. A single Table is used for all
+            objects. None decodes on a grid learned in fit.
         n_draws : int, default=None
-            None gives the point estimate; a number gives so many draws along a further, last axis.
+            Number of draws, along an additional last axis. None returns the point estimate.
         output : {"tables", "arrays"}, default="tables"
-            What to return for Tables: Tables, or only their arrays of values, which takes far less time.
+            Whether to return Tables, or only arrays of their values, which is much faster.
 
         Returns
         -------
         X : list of Table, list of ndarray, or ndarray of shape (n_objects, n_points[, n_draws])
-            Values in the units of fit. In a Table draws make the value column one of shape (n_points, n_draws).
+            Values in the units of fit. With draws, the value column of a Table has the shape (n_points, n_draws).
         """
         Z = self._checked_codes(Z)
         check_output(output)
@@ -99,12 +99,12 @@ class UnimodalEncoder(BaseEncoder):
 
     @undisturbed()
     def reconstruct(self, X, *, n_draws=None, output="tables"):
-        """Encode objects and decode them at their own locations, rows without a measurement included.
+        """Encode objects and decode them at their own locations, including rows without a measurement.
 
         Parameters
         ----------
         X : list of Table, or array of shape (n_objects, n_points)
-            Objects of the kind seen in fit.
+            Objects of the same kind as in fit.
         n_draws : int, default=None
             As in `inverse_transform`.
         output : {"tables", "arrays"}, default="tables"
@@ -137,24 +137,24 @@ class UnimodalEncoder(BaseEncoder):
         Parameters
         ----------
         n_objects : int, default=1
-            How many.
+            Number of new objects.
         at : Table, list of Table, or array of shape (n_objects, n_points), default=None
             As in `inverse_transform`.
         random_state : int, RandomState or None, default=None
-            None uses the seed of fit: the same objects every time.
+            Seed. None uses the seed of fit and returns the same objects every time.
         output : {"tables", "arrays", "bottlenecks"}, default="tables"
-            As in `inverse_transform`; "bottlenecks" leaves the drawn z undecoded.
+            As in `inverse_transform`; "bottlenecks" returns z without decoding it.
 
         Returns
         -------
         X : list of Table, list of ndarray, or ndarray
-            The objects, as `inverse_transform` gives them, with the scatter of the measurements where the decoder
-            draws; or z, of shape (n_objects, bottleneck_length * bottleneck_dim).
+            The objects as from `inverse_transform`, with the scatter of measurements if the decoder makes draws; or z,
+            of shape (n_objects, bottleneck_length * bottleneck_dim).
 
         Raises
         ------
         NotFittedError
-            If there is no prior: `fit_prior` was not called, and the objective does not bring one.
+            If there is no prior, because `fit_prior` was not called and the objective has none.
         """
         check_output(output, "bottlenecks")
         Z = self._new_codes(n_objects, random_state)

@@ -2,6 +2,7 @@
 
 from .em import fit
 from .factors import FactorAnalysis, Posterior, draw, root_of
+from .padded import expected_scores
 from .points import Points
 
-__all__ = ["FactorAnalysis", "Points", "Posterior", "draw", "fit", "root_of"]
+__all__ = ["FactorAnalysis", "Points", "Posterior", "draw", "expected_scores", "fit", "root_of"]

@@ -67,7 +67,7 @@ class Nodes(nn.Module):
     @classmethod
     def learn(cls, points: Points, n_bands: int) -> Nodes:
         """Return the nodes of points."""
-        line, plane = _on_a_line(points.location), points.location.ndim == 2
+        line, plane = on_a_line(points.location), points.location.ndim == 2
         bands = [_nodes_of(line[here], points.owner[here], plane) for here in _by_band(points.band, n_bands)]
         return cls(torch.cat(bands), torch.tensor([len(x) for x in bands]), plane)
 
@@ -77,7 +77,7 @@ class Nodes(nn.Module):
 
     def place(self, location: Tensor, band: Tensor) -> Places:
         """Return where points at locations (n,) or (n, 2) in bands (n,) lie among the nodes."""
-        line = _on_a_line(location)
+        line = on_a_line(location)
         node, share = torch.zeros_like(band), torch.zeros_like(line)
         bands = _by_band(band, len(self.counts))
         for start, count, here in zip(self.starts(), self.counts.tolist(), bands, strict=True):
@@ -161,7 +161,8 @@ class Nodes(nn.Module):
         return bands
 
 
-def _on_a_line(location: Tensor) -> Tensor:
+def on_a_line(location: Tensor) -> Tensor:
+    """Return one number for each location (n,) or (n, 2)."""
     location = location.double()
     return location if location.ndim == 1 else location @ location.new_tensor(PLANE)
 

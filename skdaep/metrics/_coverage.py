@@ -12,12 +12,12 @@ from .reading import Cells, check_level, group_index, objects_of, pairs, seen_of
 
 
 class CoverageResult(NamedTuple):
-    """What `coverage` returns, object by object.
+    """Coverage and interval width of each object, as returned by `coverage`.
 
     Parameters
     ----------
     coverage : ndarray of shape (n_objects,)
-        Share of the points inside the interval, NaN without a point.
+        Share of the points inside the interval; NaN for an object without points.
     width : ndarray of shape (n_objects,)
         Mean width of the interval.
 
@@ -35,19 +35,20 @@ class CoverageResult(NamedTuple):
 
 
 def coverage(X, draws, *, level=0.9, value=None):
-    """Return how many points lie in the central interval of the draws, and how wide it is, object by object.
+    """Return the share of points inside the central interval of the draws, and its width, for each object.
 
     Parameters
     ----------
     X : list of Table, or array of shape (n_objects, n_points, ...)
-        What was measured; NaN and masked points do not count.
+        The measurements; NaN and masked points do not count.
     draws : list of Table, list of ndarray, or array
-        What `reconstruct` or `inverse_transform` gave for X with ``n_draws=``: draws along the last axis.
+        The output of `reconstruct` or `inverse_transform` for X with ``n_draws=``; draws on the last axis.
     level : float, default=0.9
-        Share of the draws inside the interval. Of n draws that are as they should be, it holds about
-        ``level * (n - 1) / (n + 1)`` of the points: of normal ones 0.87 for 50 draws, 0.82 for 20, 0.76 for 10.
+        Share of the draws inside the interval. The interval of n perfect draws contains about
+        ``level * (n - 1) / (n + 1)`` of the points: for a level of 0.9, normal draws give 0.87 with 50 draws, 0.82 with
+        20 and 0.76 with 10.
     value : str, default=None
-        Column of the value; None finds it by its customary names.
+        Column of the value. None finds it by its usual names.
 
     Returns
     -------
@@ -92,50 +93,51 @@ def coverage_by(
     location=None,
     band=None,
 ):
-    """Return coverage and width of the central interval in bins of the location, or of what else tells points apart.
+    """Return coverage and width of the central interval in bins of location, band, metadata or any other number.
 
-    Points of one object are alike, so objects, and not points, count: in each bin the shares of the objects with
-    points there are averaged, and the interval of that mean comes from drawing whole objects anew (the bootstrap).
+    Points of one object are correlated, so each object counts once: each bin averages over the objects with points
+    there, and the uncertainty of that average comes from resampling whole objects (bootstrap).
 
     Parameters
     ----------
     X : list of Table, or array of shape (n_objects, n_points, ...)
-        What was measured; NaN and masked points do not count.
+        The measurements; NaN and masked points do not count.
     draws : list of Table, list of ndarray, or array
-        What `reconstruct` or `inverse_transform` gave for X with ``n_draws=``: draws along the last axis.
+        The output of `reconstruct` or `inverse_transform` for X with ``n_draws=``; draws on the last axis.
     by : str, tuple of str, or array-like of shape (n_objects,), default="location"
-        "location" (of an array: the place in the row), "band", a key of the metadata in any case, such as "phase",
-        or a number or label for each object. Points for which it is absent are left out. Of a tuple of names every
-        combination of their bins is one.
+        "location" (in arrays, the column), "band", a key of the metadata in any case, such as "phase", or a number or
+        label for each object. Points without it are left out. For a tuple of names, every combination of their bins
+        is a bin.
     bins : int, array-like or dict, default=10
-        Number of bins with equally many points (of what is one number per object, equally many objects), or their
-        edges; points outside the edges are left out. A dict has them by the names of `by`. Labels have a bin each.
+        Number of bins with equally many points (or objects, for one number per object), or edges; points outside the
+        edges are left out. A dict gives them for each name in `by`. Every label is a bin.
     level : float, default=0.9
-        Share of the draws inside the interval. Of n draws that are as they should be, it holds about
-        ``level * (n - 1) / (n + 1)`` of the points: of normal ones 0.87 for 50 draws, 0.82 for 20, 0.76 for 10.
+        Share of the draws inside the interval. The interval of n perfect draws contains about
+        ``level * (n - 1) / (n + 1)`` of the points: for a level of 0.9, normal draws give 0.87 with 50 draws, 0.82 with
+        20 and 0.76 with 10.
     groups : array-like of shape (n_objects,), default=None
-        What objects belong together, such as the spectra of one supernova. A group then counts as an object does
-        without groups: its objects are averaged first, and it is drawn as a whole.
+        Which objects belong together, such as the spectra of one supernova. A group then counts once: its objects are
+        averaged first, and it is resampled as a whole.
     n_resamples : int, default=1000
-        How often objects are drawn anew.
+        Number of bootstrap resamples.
     random_state : int, RandomState or None, default=0
-        Of the objects drawn anew.
+        Seed of the resampling.
     value, location, band : str, default=None
-        Columns; None finds them by their customary names.
+        Columns. None finds them by their usual names.
 
     Returns
     -------
     result : QTable
-        A row for each bin: its middle, or label, in columns called as the names of `by` ("by" if that is an array);
-        ``coverage``; ``coverage_low`` and ``coverage_high``, the central 95 % of the resampled coverages, NaN with
-        fewer than two objects or groups; ``width`` in the unit of the first object; ``n_points``; ``n_objects``.
+        One row per bin: its middle or label, in columns named as in `by` ("by" if that is an array); ``coverage``;
+        ``coverage_low`` and ``coverage_high``, the central 95 % of the resampled coverages (NaN with fewer than two
+        objects or groups); ``width`` in the unit of the first object; ``n_points``; ``n_objects``.
 
     Raises
     ------
     ValueError
-        If `level` or `bins` make no sense, or `groups` or `by` has another length than X.
+        If `level` or `bins` are invalid, or the length of `groups` or `by` is not that of X.
     TableError
-        If no observed point has what `by` names.
+        If no observed point has the quantities in `by`.
 
     Examples
     --------
@@ -187,26 +189,26 @@ def coverage_by(
 def probability_integral_transform(X, draws, *, value=None, random_state=0):
     """Return the share of the draws below each measurement: uniform between 0 and 1 if the draws are calibrated.
 
-    A measurement that might as well be a draw has any rank among the n_draws draws with equal probability. Its value
-    here is drawn uniformly between the shares that belong to its rank, and to the ranks that it shares with draws
-    equal to it, so that the distribution is exactly uniform for any number of draws and for measurements that
-    repeat. Too narrow draws give a hollow distribution, too wide ones a hump, biased ones a slope.
+    If measurements and draws have the same distribution, every rank of a measurement among the draws is equally likely.
+    The value is drawn uniformly within the measurement's rank (and the ranks of equal draws), so that the distribution
+    is exactly uniform for any number of draws and for repeated measurements. The histogram is U-shaped if draws are too
+    narrow, has a hump if they are too wide, and a slope if they are biased.
 
     Parameters
     ----------
     X : list of Table, or array of shape (n_objects, n_points, ...)
-        What was measured.
+        The measurements.
     draws : list of Table, list of ndarray, or array
-        What `reconstruct` or `inverse_transform` gave for X with ``n_draws=``: draws along the last axis.
+        The output of `reconstruct` or `inverse_transform` for X with ``n_draws=``; draws on the last axis.
     value : str, default=None
-        Column of the value; None finds it by its customary names.
+        Column of the value. None finds it by its usual names.
     random_state : int, RandomState or None, default=0
-        Of the place within a rank.
+        Seed of the place within a rank.
 
     Returns
     -------
     transformed : list of ndarray
-        One array per object, of the shape of its values; NaN where not observed.
+        One array per object, with the shape of its values; NaN where not observed.
 
     References
     ----------

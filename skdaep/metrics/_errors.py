@@ -17,25 +17,25 @@ def object_errors(X, reconstructed, *, scale=1.0, value=None):
     Parameters
     ----------
     X : list of Table, or array of shape (n_objects, n_points, ...)
-        What was measured; NaN and masked points do not count.
+        The measurements; NaN and masked points do not count.
     reconstructed : list of Table, list of ndarray, or array
-        What `reconstruct` or `inverse_transform` gave for X, without draws. Where it is NaN, as a flux below zero is
-        in magnitudes, a point does not count either, with a warning.
+        The output of `reconstruct` or `inverse_transform` for X, without draws. Where it is NaN, as a flux below zero
+        is in magnitudes, a point does not count either, with a warning.
     scale : float, default=1.0
-        Errors are given in units of it: 1 for the measurements' own units, and for scaled units the standard
-        deviation of the training values, ``estimator.modalities_["sequence"].learned.value.scale``.
+        Errors are divided by it. 1 keeps the units of the measurements. For scaled units use the standard deviation of
+        the training values, ``estimator.modalities_["sequence"].learned.value.scale``.
     value : str, default=None
-        Column of the value; None finds it by its customary names.
+        Column of the value. None finds it by its usual names.
 
     Returns
     -------
     errors : ndarray of shape (n_objects,)
-        The errors; NaN for an object without an observed point.
+        The errors; NaN for objects without observed points.
 
     Raises
     ------
     TableError
-        If an object has no such column, or another number of points than its reconstruction.
+        If an object lacks the column, or its reconstruction has another number of points.
 
     Examples
     --------
@@ -57,18 +57,18 @@ def object_errors(X, reconstructed, *, scale=1.0, value=None):
 
 
 def residuals_by_location(X, reconstructed, *, bins=20, location=None, value=None):
-    """Return quantiles of measured less reconstructed values in bins of the location, over all objects.
+    """Return quantiles of the residuals, measured minus reconstructed, of all objects in bins of the location.
 
     Parameters
     ----------
     X : list of Table
-        What was measured.
+        The measurements.
     reconstructed : list of Table or list of ndarray
-        What `reconstruct` gave for X, without draws; where it is NaN a point does not count.
+        The output of `reconstruct` for X, without draws; where it is NaN a point does not count.
     bins : int or array-like, default=20
         Number of bins with equally many points, or their edges.
     location, value : str, default=None
-        Columns; None finds them by their customary names.
+        Columns. None finds them by their usual names.
 
     Returns
     -------

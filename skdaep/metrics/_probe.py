@@ -18,12 +18,12 @@ from ..exceptions import TableError
 
 
 class ProbeResult(NamedTuple):
-    """What `linear_probe` returns: means and standard deviations over the splits.
+    """Scores of a probe, as returned by `linear_probe`: means and standard deviations over the splits.
 
     Parameters
     ----------
     accuracy, accuracy_sd : float
-        Share of the objects whose class is found.
+        Share of correctly classified objects.
     f1, f1_sd : float
         Macro F1.
 
@@ -49,30 +49,30 @@ class ProbeResult(NamedTuple):
 
 
 def linear_probe(Z, y, *, n_splits=10, train_size=0.3, random_state=0, classifier=None):
-    """Return how well a linear classifier reads classes from features.
+    """Return how well a linear classifier predicts classes from features.
 
-    Logistic regression on standardised features, trained on a small part of the objects of each class and scored on
-    the rest, over several random splits (daep, section 4).
+    It is a logistic regression on standardised features, trained on a small part of the objects of each class and
+    scored on the rest, over several random splits (daep, section 4).
 
     Parameters
     ----------
     Z : array of shape (n_objects, n_features)
-        What `transform` gave.
+        The output of `transform`.
     y : array-like of shape (n_objects,)
-        Classes; objects whose class is None or NaN are left out.
+        Classes. Objects whose class is None or NaN are left out.
     n_splits : int, default=10
         Number of stratified splits.
     train_size : float, default=0.3
-        Share of the objects that the classifier sees.
+        Share of the objects used to train the classifier.
     random_state : int, RandomState or None, default=0
-        Of the splits.
+        Seed of the splits.
     classifier : estimator, default=None
-        What to fit in place of logistic regression; such a probe need not be linear.
+        Classifier to use instead of logistic regression; it need not be linear.
 
     Returns
     -------
     result : ProbeResult
-        ``accuracy``, ``accuracy_sd``, ``f1`` (the mean over classes, each counting alike) and ``f1_sd``.
+        ``accuracy``, ``accuracy_sd``, ``f1`` (the unweighted mean over classes) and ``f1_sd``.
 
     Raises
     ------

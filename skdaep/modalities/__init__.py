@@ -3,6 +3,7 @@
 from ..tables import Objects
 from ._base import Modality, Tokenizer
 from ._image import Image
+from ._inlet import Inlet, Input
 from ._outliers import warned_once
 from ._presets import Photometry, Spectrum
 from ._record import LINE, PLANE, STORABLE, Geometry, Record, Separations, storable
@@ -15,6 +16,8 @@ __all__ = [
     "STORABLE",
     "Geometry",
     "Image",
+    "Inlet",
+    "Input",
     "Modality",
     "Objects",
     "Photometry",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..nn.batch import OBJECTS, POINTS, Batch, Ragged
 from ..tables import Columns
+from ._inlet import Inlet
 from ._record import Geometry, Record, Separations, storable
 
 
@@ -45,6 +46,8 @@ class Modality(abc.ABC):
     takes_tables = False
     #: whether decoded objects have one shape, so that many are given as one array
     stacks = False
+    #: whether locations are times, along which what varies may come again: not phases
+    is_over_time = False
     #: of two location axes the column of the second, for each of whose values a display draws a curve along the first
     second_axis: str | None = None
 
@@ -161,6 +164,16 @@ class Modality(abc.ABC):
     def separations(self) -> Separations:
         """Return the separations of scaled locations; asked for only where the geometry says that there are any."""
         raise NotImplementedError(f"{type(self).__name__}: points of a {self.geometry.name} have no separations.")
+
+    def inlet(self) -> Inlet:
+        """Return a module from arrays of measurements to a batch, for an encoder that is exported.
+
+        Raises
+        ------
+        NotImplementedError
+            If there is none that reads as the modality does.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot be exported: it has no inlet() that reads as it does.")
 
     @abc.abstractmethod
     def tokenizer(self, model_dim: int) -> Any:

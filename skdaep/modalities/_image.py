@@ -16,6 +16,7 @@ from ..exceptions import TableError
 from ..nn.batch import Batch
 from ..nn.positions import Sinusoids, frequency_range
 from ._base import Modality
+from ._inlet import ImageInlet, Inlet
 from ._learned import EXTREME, Scaling, spoiler
 from ._reading import remedy
 from ._record import PLANE, Record, storable
@@ -41,18 +42,19 @@ class LearnedImage:
 class Image(Modality):
     """Declare a modality of images of one size: arrays ``(n, H, W)`` or ``(n, H, W, C)``, or a list of them.
 
-    A point is a square patch. A patch with a pixel that is NaN (or masked, in an `~astropy.nddata.NDData`) is not
-    observed. The unit of the first image, if it has one, is that of fit: others are converted to it, images without one
-    are in it already, and what is decoded are plain arrays in it. The uncertainty of an NDData is not used.
+    A point is a square patch. A patch with a NaN pixel (or a masked one, in an `~astropy.nddata.NDData`) is not
+    observed. The unit of the first image, if it has one, is that of fit. Other images are converted to it, and images
+    without a unit are assumed to be in it. Decoded images are plain arrays in it. The uncertainty of an NDData is not
+    used.
 
     Parameters
     ----------
     patch_size : int, default=4
-        Side of a patch in pixels; must divide height and width.
+        Side length of a patch in pixels; must divide height and width.
     flips : bool, default=True
-        Whether training shows each image at random as it is or mirrored left to right, top to bottom or both.
+        Whether training mirrors images at random: left to right, top to bottom, both or not.
     learned : LearnedImage or None, default=None
-        What `learn` found; not for the user to give.
+        What `learn` found. Do not set it yourself.
 
     Examples
     --------
@@ -203,6 +205,10 @@ class Image(Modality):
             location[..., axis] *= torch.where(turn, -1.0, 1.0)[:, None]
         return batch.replace(value=value.flatten(2), location=location)
 
+    def inlet(self) -> Inlet:
+        """Return a module from images to a batch."""
+        return ImageInlet(self) if type(self).read is Image.read else Modality.inlet(self)
+
     def tokenizer(self, model_dim: int) -> ImageTokenizer:
         """Return a new tokenizer."""
         return ImageTokenizer(model_dim, self.patch_size, self.learned.shape[2], max(self._n_patches))
@@ -242,7 +248,7 @@ class ImageTokenizer(nn.Module):
     def context(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return no metadata tokens (B, 0, W), and which of them are present (B, 0)."""
         width = self.place[-1].out_features
-        return batch.value.new_zeros(len(batch), 0, width), batch.observed.new_zeros(len(batch), 0)
+        return batch.value.new_zeros(*batch.observed[:, :0].shape, width), batch.observed[:, :0]
 
 
 def _pixels(image, where: str) -> np.ndarray:

@@ -14,6 +14,8 @@ from ._record import storable
 #: Standard deviations from the mean of fit beyond which a number is refused: the step of float32 is a sixteenth of one
 #: there, so that neighbours merge, and what so large a number does in a network is no matter of what was learned.
 LIMIT = 1e6
+#: share of the spacings that may be finer than what is resolved, and of the mean spacing what is resolved at the finest
+FEW_SPACINGS, CLUSTERED = 0.1, 0.1
 EXTREME = "more than a million standard deviations from the rest of fit; set it to NaN, or bring values to one scale"
 
 
@@ -115,22 +117,30 @@ def spoiler(x: np.ndarray, owner: np.ndarray) -> int | None:
         return None if alike or not Scaling.of(others).extreme(x[i]) else i
 
 
-def spacings(location: np.ndarray, band: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """Return all non-zero spacings between neighbouring points of one object in one band.
+def finest(location: np.ndarray, *groups: np.ndarray) -> float | None:
+    """Return the finest spacing worth resolving of neighbouring points that are alike in all groups, None without any.
 
-    Points of two bands taken within minutes say nothing of how finely a light curve is sampled. Arguments are arrays
-    over all points; `owner` is the object's index. Spacings below float32's own step are left out.
+    A tenth of the spacings are finer. But where points come in clusters, as exposures of one night do over years, these
+    say nothing of how finely an object is sampled: it is no less than a tenth of the mean spacing in a typical group.
+
+    Groups are arrays over all points, such as their objects and bands: points of two bands taken within minutes say
+    nothing either. Spacings below float32's own step are left out.
     """
-    order = np.lexsort((location, band, owner))
-    location, band, owner = location[order], band[order], owner[order]
-    gaps = np.diff(location)[(band[1:] == band[:-1]) & (owner[1:] == owner[:-1])]
-    return gaps[gaps > 1e-7]
+    order = np.lexsort((location, *groups))
+    alike = np.logical_and.reduce([group[order][1:] == group[order][:-1] for group in groups])
+    gaps, group = np.diff(location[order]), np.cumsum(~alike)
+    gaps, group = (x[alike & (gaps > 1e-7)] for x in (gaps, group))
+    if not len(gaps):
+        return None
+    _, group = np.unique(group, return_inverse=True)
+    means = np.bincount(group, gaps) / np.bincount(group)
+    return float(max(np.quantile(gaps, FEW_SPACINGS), CLUSTERED * np.median(means)))
 
 
 class Axis(NamedTuple):
-    """How locations lie: spacings and extent, scaled, and a grid of places, by band, in the unit of fit."""
+    """How locations lie: finest spacing, None if there is none, and extent, scaled; a grid by band, in units of fit."""
 
-    spacings: np.ndarray
+    finest: float | None
     extent: float
     grid: tuple[tuple[str, tuple[float, ...]], ...]
 
@@ -144,7 +154,7 @@ def line(location: np.ndarray, band: np.ndarray, owner: np.ndarray, scaling: Sca
     n = max(2, round(n_points / len(bands)))
     ends = {b: np.quantile(location[band == b], [0.01, 0.99]) for b in bands}
     grid = tuple((str(b), tuple(np.linspace(*ends[b], n).tolist())) for b in bands)
-    return Axis(spacings(scaled, band, owner), float(np.ptp(scaled)) or 1.0, grid)
+    return Axis(finest(scaled, band, owner), float(np.ptp(scaled)) or 1.0, grid)
 
 
 def circle(cycle: float, bands: tuple[str, ...], scaling: Scaling, n_points: float) -> Axis:
@@ -156,4 +166,4 @@ def circle(cycle: float, bands: tuple[str, ...], scaling: Scaling, n_points: flo
     per_band = n_points / len(bands)
     n, around = max(2, round(per_band)), cycle / scaling.scale
     places = tuple((cycle * np.arange(n) / n).tolist())
-    return Axis(np.array([around / per_band]), around / 2, tuple((b, places) for b in bands))
+    return Axis(around / per_band, around / 2, tuple((b, places) for b in bands))

@@ -6,15 +6,15 @@ from ._sequence import Sequence
 
 
 def Spectrum(value=None, location=None, **declaration) -> Sequence:
-    """Declare a spectrum: `Sequence` with columns ``flux`` and ``wavelength`` where there are, else as customary.
+    """Declare a spectrum: a `Sequence` that prefers the columns ``flux`` and ``wavelength``.
 
     Parameters
     ----------
     value, location : str or None, default=None
-        Columns of the flux and of the wavelength (or frequency, energy). None: ``flux`` and ``wavelength``, else the
-        only ones with another customary name.
+        Columns of the flux and of the wavelength (or frequency, energy). None takes ``flux`` and ``wavelength``, or
+        else the only columns with another usual name.
     **declaration
-        Other fields of `Sequence`.
+        Other parameters of `Sequence`.
 
     Returns
     -------
@@ -31,15 +31,15 @@ def Spectrum(value=None, location=None, **declaration) -> Sequence:
 
 
 def Photometry(value=None, location=None, band=None, **declaration) -> Sequence:
-    """Declare a light curve: `Sequence` with columns ``mag``, ``time``, ``band`` where there are, else as customary.
+    """Declare a light curve: a `Sequence` that prefers the columns ``mag``, ``time`` and ``band``.
 
     Parameters
     ----------
     value, location, band : str or None, default=None
-        Columns of the magnitude or flux, of the time and of the filter. None: ``mag``, ``time`` and ``band``, else the
-        only ones with another customary name; there may be no bands.
+        Columns of the magnitude or flux, of the time and of the filter. None takes ``mag``, ``time`` and ``band``, or
+        else the only columns with another usual name. There may be no band.
     **declaration
-        Other fields of `Sequence`.
+        Other parameters of `Sequence`.
 
     Returns
     -------

@@ -17,6 +17,7 @@ from .. import tables
 from ..exceptions import TableError
 from ._base import Modality
 from ._find import find_columns, find_cycle
+from ._inlet import Inlet, SequenceInlet
 from ._learned import EXTREME, Learned, Scaling, circle, line, spoiler
 from ._metadata import learn_metadata, read_metadata, typical_meta
 from ._outliers import range_of, warn_of_sentinels, warn_out_of_range
@@ -30,50 +31,52 @@ from ._tokenizer import SequenceHead, SequenceTokenizer
 class Sequence(Modality):
     """Declare a modality of values at continuous locations: spectra, light curves, radial velocities.
 
-    A column left as None is found by its customary name (``flux``, ``mag``, ``wavelength``, ``mjd``, ``filter``,
-    ``flux_err``, ...); none or several such columns is an error that lists those there are.
+    A column left as None is found by its usual names (``flux``, ``mag``, ``wavelength``, ``mjd``, ``filter``,
+    ``flux_err``, ...). If no column or several match, an error lists them.
 
     Parameters
     ----------
     value, location : str or None, default=None
-        Columns of the measurement and of where on the axis it was made.
+        Columns of the measurement and of its place on the axis.
     band : str or None, default=None
-        Column of a label (filter). None: found by name; a table without one has a single, unnamed band.
+        Column of the filter. None finds it by name; a table without one has a single, unnamed band.
     error : str or None, default=None
-        Column of the one-sigma error of `value`. None: found by name if there is one. A table may lack it: its errors
-        are unknown. It is found as that of `value`: ``e_mag`` and ``mag_err`` belong to ``mag``, ``flux_err`` does not.
-        A point of infinite error was not observed.
+        Column of the one-sigma error of `value`. None finds it by name, if there is one: ``e_mag`` and ``mag_err``
+        belong to ``mag``, ``flux_err`` does not. Tables may lack it; their errors are unknown. A point with an
+        infinite error was not observed.
     ivar : str or None, default=None
-        Column of the inverse variance of `value`, in place of `error`. None: found by name if there are no errors. A
-        point of inverse variance 0 was not observed.
+        Column of the inverse variance of `value`, instead of `error`. None finds it by name if there are no errors. A
+        point with an inverse variance of 0 was not observed.
     quality : str or None, default=None
-        Column of flags or of a mask: a point whose flag is not 0, or is True, was not observed. None: found by name
-        only if that is beyond doubt (``dq``, ``and_mask``, ``catflags``, ``upper_limit``, ...), as ``repr`` then tells;
-        ``quality`` and ``mask`` must be named.
+        Column of flags or of a mask: a point whose flag is not 0, or is True, was not observed. None only finds
+        unmistakable names (``dq``, ``and_mask``, ``catflags``, ``upper_limit``, ...), and ``repr`` shows what it found.
+        Columns called ``quality`` or ``mask`` must be named here.
     metadata : tuple of str, default=()
-        Keys of ``table.meta``, any case, that condition encoder and decoder: numbers, converted to the unit of fit if
-        they have one, or labels; absent where unknown.
+        Keys of ``table.meta``, in any case, that are given to encoder and decoder: numbers, converted to the unit of
+        fit if they have one, or labels. A key may be absent from some objects.
     resolution : float or None, default=None
-        Finest scale along the location axis to be resolved, in its unit. None: a tenth of the spacings between
-        neighbours of one band in the training objects are finer than it.
+        Finest scale to resolve along the location axis, in its unit. None chooses it so that a tenth of the spacings
+        between neighbouring points of one band in the training objects are finer; where points come in clusters, as
+        those of one night do, it is a tenth of an object's mean spacing.
     unknown : {"error", "ignore"}, default="error"
-        What to do with a band or metadata label that was not seen in fit; ignored means its points are dropped,
-        its metadata absent.
+        What to do with a band or metadata label that was not seen in fit. "ignore" drops its points, or treats the
+        metadata as absent.
     prefer : tuple of str, default=()
-        Columns, any case, that are taken where several have a customary name, as "mag" is in `Photometry`.
+        Columns, in any case, that are preferred if several match, as "mag" is in `Photometry`.
     cycle : float or None, default=None
-        Where locations lie on a circle, as phases do, after how much they are the same again, in their unit: 1.0 makes
-        a phase of 0.99 the neighbour of 0.01. None: as the column says in its meta, which
-        `skdaep.preprocessing.PhaseFold` sees to; else they lie on a line. On a circle `resolution` is by default
-        the mean spacing of an object's points in a band.
+        Period of locations that lie on a circle, such as phases, in their unit: with 1.0 a phase of 0.99 is next to
+        0.01. None takes it from the meta of the column, where `skdaep.preprocessing.PhaseFold` puts it; otherwise
+        locations lie on a line. On a circle the default `resolution` is the mean spacing of an object's points in a
+        band.
     learned : Learned or None, default=None
-        What `learn` found; not for the user to give.
+        What `learn` found. Do not set it yourself.
 
     Notes
     -----
-    Values and locations are standardised by mean and standard deviation of all points of fit but a few wild ones: those
-    more than ten times the distance between the quartiles beyond these, past a gap. Numbers that recur out there, as
-    -999 does, are named in an `OutOfRangeWarning`; those more than a million standard deviations out are refused.
+    Values and locations are standardised by mean and standard deviation of the training points. A few wild points do
+    not count: those beyond a gap, and further than ten interquartile ranges from the quartiles. Numbers that recur out
+    there, such as -999, are named in an `OutOfRangeWarning`. Numbers more than a million standard deviations out are
+    refused.
 
     Examples
     --------
@@ -151,7 +154,7 @@ class Sequence(Modality):
             value=value_scaling,
             location=scaling,
             bands=bands,
-            resolution=scaled_resolution(self.resolution, axis.spacings, scaling.scale, axis.extent),
+            resolution=scaled_resolution(self.resolution, axis.finest, scaling.scale, axis.extent),
             extent=axis.extent,
             **learn_metadata(objects, where, self.metadata)._asdict(),
             grid=axis.grid if not arrays else (("", tuple(range(len(objects[0])))),),
@@ -187,6 +190,15 @@ class Sequence(Modality):
     @property
     def _roles(self) -> tables.Columns:
         return tables.Columns(*(getattr(self, role) for role in tables.Columns._fields))
+
+    @property
+    def is_over_time(self) -> bool:
+        """Whether locations are times and no phases, as the unit says or else the name."""
+        return (
+            self.columns is not None
+            and self.cycle is None
+            and tables.says_time(self.location, self.learned.units[self.location])
+        )
 
     @property
     def place_columns(self) -> tuple[str, ...]:
@@ -385,6 +397,10 @@ class Sequence(Modality):
     @property
     def _scaled_cycle(self) -> float | None:
         return None if self.cycle is None else self.cycle / self.learned.location.scale
+
+    def inlet(self) -> Inlet:
+        """Return a module from arrays of columns to a batch."""
+        return SequenceInlet(self) if type(self).read_all is Sequence.read_all else Modality.inlet(self)
 
     def tokenizer(self, model_dim: int) -> SequenceTokenizer:
         """Return a new tokenizer."""

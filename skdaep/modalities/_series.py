@@ -13,7 +13,9 @@ from .. import tables
 from ..exceptions import TableError
 from ..nn.batch import Batch
 from ..nn.positions import NumberEmbedding, frequency_range
-from ._learned import Scaling, demand_positive
+from ._base import Modality
+from ._inlet import Inlet, SeriesInlet
+from ._learned import Scaling, demand_positive, finest
 from ._reading import read_together, remedy
 from ._record import Geometry, Record, Separations, storable
 from ._sequence import Sequence
@@ -42,10 +44,10 @@ class LearnedEpochs:
 
 @dataclass(frozen=True)
 class SpectralSeries(Sequence):
-    """Declare a modality of spectra at several epochs of one object, in one Table: a row for each wavelength and epoch.
+    """Declare a modality of spectra at several epochs of one object in one Table, one row per wavelength and epoch.
 
-    It is a `Sequence` whose locations have a second continuous axis. Epochs need not have the same wavelengths, nor
-    objects the same epochs; both axes can be decoded anywhere.
+    It is a `Sequence` whose locations have a second continuous axis. Epochs may have different wavelengths, and objects
+    different epochs. Both axes can be decoded anywhere.
 
     Parameters
     ----------
@@ -62,11 +64,11 @@ class SpectralSeries(Sequence):
     cycle : None, default=None
         None: a wavelength is no circle.
     learned : Learned or None, default=None
-        What `learn` found; not for the user to give.
+        What `learn` found. Do not set it yourself.
     epoch : str, default="time"
         Column of the second axis.
     epochs : LearnedEpochs or None, default=None
-        What `learn` found of it; not for the user to give.
+        What `learn` found of it. Do not set it yourself.
 
     Examples
     --------
@@ -113,9 +115,9 @@ class SpectralSeries(Sequence):
         if not len(seen):
             raise TableError(f"X has no finite '{self.epoch}'.")
         scaling = Scaling.of(seen, np.median(seen))
-        gaps = np.concatenate([np.diff(np.unique(scaling.forward(x[np.isfinite(x)]))) for x in each])
+        owner = np.repeat(np.arange(len(each)), [np.isfinite(x).sum() for x in each])
         extent = float(np.ptp(scaling.forward(seen))) or 1.0
-        resolution = float(np.quantile(gaps, 0.1)) if len(gaps) else extent
+        resolution = finest(scaling.forward(seen), owner) or extent
         grid = tuple(np.linspace(*np.quantile(seen, [0.01, 0.99]), N_EPOCHS).tolist())
         return replace(new, epochs=LearnedEpochs(unit, scaling, resolution, extent, grid))
 
@@ -176,6 +178,10 @@ class SpectralSeries(Sequence):
         """Return the separations along both axes."""
         (finest, longest, n_bands, _), epochs = super().separations(), self.epochs
         return Separations((*finest, epochs.resolution), (*longest, epochs.extent), n_bands)
+
+    def inlet(self) -> Inlet:
+        """Return a module from arrays of columns to a batch."""
+        return SeriesInlet(self) if type(self).read_all is SpectralSeries.read_all else Modality.inlet(self)
 
     def tokenizer(self, model_dim: int) -> SeriesTokenizer:
         """Return a new tokenizer."""

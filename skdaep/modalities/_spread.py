@@ -18,13 +18,13 @@ def check_spread(x: np.ndarray, where: str) -> None:
         raise TableError(f"{where} varies by {np.ptp(x):.1g} only, too little for a scale; choose another unit.")
 
 
-def scaled_resolution(declared: float | None, spacings: np.ndarray, scale: float, extent: float) -> float:
-    """Return the finest scale to be resolved: that declared, or a low quantile of the spacings; in scaled locations.
+def scaled_resolution(declared: float | None, finest: float | None, scale: float, extent: float) -> float:
+    """Return the finest scale to be resolved, in scaled locations: that declared, or the finest spacing.
 
     Nothing is coarser than the extent.
     """
     if declared is None:
-        return float(np.quantile(spacings, 0.1)) if len(spacings) else extent
+        return extent if finest is None else finest
     if declared < FINEST * scale:
         raise TableError(
             f"Sequence(resolution={declared:g}) is finer than single precision tells apart over the range of the "

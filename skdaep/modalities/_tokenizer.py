@@ -57,7 +57,7 @@ class SequenceTokenizer(nn.Module):
         tokens = [embed(numbers[:, j]) for j, embed in enumerate(self.numbers)]
         tokens += [embed(batch.labels[:, j].clamp(min=0)) for j, embed in enumerate(self.labels)]
         if not tokens:
-            return self.join.weight.new_zeros(len(batch), 0, len(self.join.bias)), present
+            return self.join.weight.new_zeros(*present.shape, len(self.join.bias)), present
         return torch.stack(tokens, dim=1), present
 
 

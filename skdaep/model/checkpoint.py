@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
 import time
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..exceptions import CheckpointWarning, CorruptModelError
+from ..storage import LockedError, locked
+from ..training import check_whole
 from . import files
+from .hints import check
 from .state import from_json, to_json
 
 KIND = "checkpoint"
@@ -35,6 +40,8 @@ class CheckpointFile:
     ----------
     state : dict or None
         What to go on from.
+    n_records : int
+        Number of records of training in that, the one of the start not counted.
     done : bool
         Whether training has come to its end.
 
@@ -42,31 +49,45 @@ class CheckpointFile:
     ------
     CorruptModelError
         If the file is damaged or holds something else.
-    FileNotFoundError, PermissionError
-        If no file can be written there: better now than after a minute.
     """
 
     def __init__(self, path: str | os.PathLike[str], every: float):
         self.path, self.every, self.done = Path(path), every, False
         self.identity: dict[str, Any] = {}
         self.state: dict[str, Any] | None = None
+        self.n_records = 0
         if self.path.exists():
-            self.identity, self.state = _read(self.path)
-        elif not self.path.parent.is_dir():
-            raise FileNotFoundError(f"checkpoint={str(path)!r}: there is no folder {str(self.path.parent)!r}.")
-        if not os.access(self.path.parent, os.W_OK | os.X_OK):
-            raise PermissionError(f"checkpoint={str(path)!r}: its folder cannot be written to.")
+            self.identity, self.state, self.n_records = _read(self.path)
         self.last = time.monotonic()
+
+    @classmethod
+    @contextlib.contextmanager
+    def held(cls, path: str | os.PathLike[str], every: float) -> Iterator[Self]:
+        """Yield the checkpoint, which nobody else can hold meanwhile; remove the file if training comes to its end.
+
+        Raises
+        ------
+        FileNotFoundError, PermissionError
+            If no file can be written there: better now than after a minute.
+        BlockingIOError
+            If another training holds it.
+        """
+        folder = Path(path).parent
+        if not folder.is_dir():
+            raise FileNotFoundError(f"checkpoint={str(path)!r}: there is no folder {str(folder)!r}.")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(f"checkpoint={str(path)!r}: its folder cannot be written to.")
+        with contextlib.ExitStack() as stack:
+            _enter_alone(path, stack)
+            checkpoint = cls(path, every)
+            yield checkpoint
+            if checkpoint.done:
+                checkpoint.path.unlink(missing_ok=True)
 
     @property
     def seed(self) -> int | None:
         """Seed of the training to go on with."""
         return self.identity.get("seed")
-
-    @property
-    def n_records(self) -> int:
-        """Number of records of training that are in the state to go on from, that of the start not counted."""
-        return 0 if self.state is None else sum(record["iteration"] > 0 for record in self.state["history"])
 
     def claim(self, seed: int, parameters: dict[str, str], *data: Any) -> None:
         """Say what is to be trained, on what data; from now on files say so.
@@ -83,6 +104,20 @@ class CheckpointFile:
                 f"or give another path, or delete the file to begin anew."
             )
         self.identity = identity
+
+    def resume(self, restore: Callable[[dict[str, Any]], None]) -> bool:
+        """Hand the state to go on from, if there is one, to what takes it over; return whether there was.
+
+        Raises
+        ------
+        CorruptModelError
+            If it cannot be taken over.
+        """
+        if self.state is None:
+            return False
+        with _as_corrupt(self.path):
+            restore(self.state)
+        return True
 
     def due(self) -> bool:
         """Return whether it is time to keep the state again."""
@@ -103,25 +138,50 @@ class CheckpointFile:
             )
         self.last = time.monotonic()
 
-    def remove(self) -> None:
-        """Remove the file, if training has come to its end."""
-        if self.done:
-            self.path.unlink(missing_ok=True)
 
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return identity and state."""
+def _enter_alone(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> None:
+    """Take the path for the time of the stack; warn where the file system has no locks."""
     try:
+        stack.enter_context(locked(path))
+    except LockedError as error:
+        raise BlockingIOError(
+            f"checkpoint={str(path)!r} is in use by another fit ({error}); every fit needs a path of its own."
+        ) from None
+    except OSError as error:
+        warnings.warn(
+            f"checkpoint={str(path)!r} cannot be locked ({error}): see to it that no other fit uses it.",
+            CheckpointWarning,
+            stacklevel=2,
+        )
+
+
+@contextlib.contextmanager
+def _as_corrupt(path: Path) -> Iterator[None]:
+    """Within, whatever goes wrong is for what the file holds: a forged one can go wrong in any way."""
+    advice = "Give checkpoint= another path, or delete the file to begin anew."
+    try:
+        yield
+    except CorruptModelError as error:
+        raise CorruptModelError(f"{error} {advice}") from error
+    except Exception as error:
+        raise CorruptModelError(f"{path} holds no state of this training: {error}. {advice}") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Return identity, state and the number of records of training in it, that of the start not counted."""
+    with _as_corrupt(path):
         _, arrays, content = files.read(path)
         if content.get("kind") != KIND:
             raise CorruptModelError(f"{path} is no checkpoint but a file of another kind.")
-        return content["identity"], _restored(content["state"], arrays)
-    except CorruptModelError as error:
-        raise CorruptModelError(f"{error} Give checkpoint= another path, or delete the file to begin anew.") from error
-    except Exception as error:  # a forged file can go wrong in any way
-        raise CorruptModelError(
-            f"{path} holds no state of a training: {error!r}. Delete the file to begin anew."
-        ) from error
+        identity, state = content["identity"], _restored(content["state"], arrays)
+        check(identity, dict[str, int | str | dict[str, str]], "its identity")
+        if identity.keys() != {"seed", "parameters", "data"}:
+            raise ValueError(f"its identity is of {', '.join(identity)}")
+        check(identity["parameters"], dict[str, str], "its parameters")
+        check_whole(identity["seed"], 0, 2**31 - 1, "its seed")
+        if arrays:
+            raise ValueError(f"tensor {next(iter(arrays))!r} belongs nowhere")
+        return identity, state, sum(record["iteration"] > 0 for record in state["history"])
 
 
 def _differences(was: dict[str, Any], now: dict[str, Any]) -> str:
@@ -155,19 +215,24 @@ def _plain(x: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:
 
 
 def _restored(x: Any, arrays: dict[str, NDArray[Any]]) -> Any:
-    """Return what `_plain` was given."""
+    """Return what `_plain` was given; each array is taken once, so that all of it is as large as they are."""
     if isinstance(x, list):
         return [_restored(v, arrays) for v in x]
     if not isinstance(x, dict):
         return x
     ((kind, content),) = x.items()
     if kind == "tensor":
-        return torch.from_numpy(arrays[content]).clone()  # in memory of torch's own, aligned as ever
+        return torch.from_numpy(arrays.pop(content))
     if kind == "float":
         return from_json(x)
     if kind == "tuple":
         return tuple(_restored(v, arrays) for v in content)
-    return {k: _restored(v, arrays) for k, v in content}
+    if kind != "dict":
+        raise ValueError(f"{kind!r} is unknown")
+    found = {k: _restored(v, arrays) for k, v in content}
+    if len(found) < len(content):
+        raise ValueError("a name stands there twice")
+    return found
 
 
 # --- what was trained -------------------------------------------------------------------------------

@@ -22,8 +22,9 @@ from .hints import check as check_hint
 if TYPE_CHECKING:
     from .model import Arrays, Model
 
-#: more than these no model needs, and no tensor tells: layers that share weights, evaluations of a draw
-MOST_LAYERS, MOST_STEPS = 1_000, 10_000
+#: more than these no model needs, and no tensor tells: layers that share weights, evaluations of a draw, and length
+#: scales of noise that go into a circle
+MOST_LAYERS, MOST_STEPS, MOST_TURNS = 1_000, 10_000, 1_000_000
 #: points at which a trial runs
 N_TRIED = 8
 
@@ -40,6 +41,8 @@ def check(model: Model) -> None:
     _check_state(model.weights, expected, "weights")
     if model.prior is not None:
         _check_state(model.prior, prior.expected_state(int(np.prod(model.bottleneck_shape))), "prior")
+    if model.isometry is not None:
+        _check_isometry(model.isometry, int(np.prod(model.bottleneck_shape)))
     for name, correlation in model.correlation.items():
         _check_correlation(correlation, model.modalities[name])
     model.check_own()
@@ -90,12 +93,23 @@ def _check_state(arrays: Arrays, expected: dict[str, torch.Tensor], where: str) 
             raise ValueError(f"{where}[{name!r}] is not finite")
 
 
+def _check_isometry(isometry: Arrays, size: int) -> None:
+    """Hold the map of codes and its inverse to their shapes, and to being inverse to each other."""
+    with torch.device("meta"):
+        expected = dict.fromkeys(("forward", "back"), torch.empty(size, size, dtype=torch.float64))
+    _check_state(isometry, expected, "isometry")
+    if not np.allclose(isometry["forward"] @ isometry["back"], np.eye(size), atol=1e-6):
+        raise ValueError("the maps of codes are not inverse to each other")
+
+
 def _check_correlation(correlation: Correlation, modality: Modality) -> None:
     if not correlation.scales:
         return
     here = modality.separations()
     if correlation.n_bands != here.n_bands or correlation.by_axis.shape[1] != len(here.longest):
         raise ValueError(f"{correlation} in {here.n_bands} bands along {len(here.longest)} axes")
+    if correlation.cycle != here.cycle or (here.cycle or 0) > MOST_TURNS * correlation.by_axis.min():
+        raise ValueError(f"{correlation}, where locations have the cycle {here.cycle}")
 
 
 def trial(model: Model) -> None:

@@ -14,13 +14,26 @@ from numpy.typing import NDArray
 from ..modalities import Modality
 from ..nn.batch import Batch
 from ..objectives import Objective
-from ..training import Checkpoint, autocast, generator_of, resolve_precision, token_batches, train
+from ..training import (
+    Checkpoint,
+    autocast,
+    check_like,
+    check_whole,
+    generator_of,
+    resolve_precision,
+    restore_rng,
+    token_batches,
+    train,
+)
 from .model import Model
 from .passes import TOKENS_PER_PASS
 from .stores import Part, Stores
 
 #: a record of training is an epoch, but at least so many steps
 STEPS_PER_RECORD = 50
+#: Records without a better validation loss after which training stops: a share of those of a whole fit, at least so
+#: many. At the full learning rate long fits go on after as much as a tenth of their steps.
+PATIENCE, LEAST_PATIENCE = 0.25, 5
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,7 @@ class Training:
     solver: str
     learning_rate_init: float
     weight_decay: float
-    n_iter_no_change: int
+    n_iter_no_change: int | str
     precision: str
 
     def steps_per_record(self, n_objects: int) -> int:
@@ -51,6 +64,12 @@ class Training:
     def n_records(self, n_objects: int) -> int:
         """Return the number of records if nothing stops training."""
         return math.ceil(self.max_iter / self.steps_per_record(n_objects))
+
+    def patience(self, n_objects: int) -> int:
+        """Return the number of records without a better validation loss after which training stops."""
+        if self.n_iter_no_change != "auto":
+            return int(self.n_iter_no_change)
+        return max(LEAST_PATIENCE, math.ceil(PATIENCE * self.n_records(n_objects)))
 
 
 def train_model(
@@ -97,7 +116,7 @@ def train_model(
         steps_per_record=training.steps_per_record(len(split.train)),
         validation=validation,
         keep_start=objective.starts_solved,
-        n_iter_no_change=training.n_iter_no_change,
+        n_iter_no_change=training.patience(len(split.train)),
         solver=training.solver,
         learning_rate_init=training.learning_rate_init,
         weight_decay=training.weight_decay,
@@ -176,9 +195,11 @@ class Batches:
         return {"rng": self.shuffled_from, "n_given": self.n_given, "generator": self.generator.get_state()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on as from a state."""
-        self.rng.bit_generator.state = state["rng"]
+        """Go on as from a state; ValueError, TypeError or KeyError if it is none of these batches."""
+        restore_rng(self.rng, state["rng"])
         self._begin_epoch()
+        check_whole(state["n_given"], 0, len(self.epoch), "n_given")
+        check_like(state["generator"], self.generator.get_state(), "generator")
         self.n_given = state["n_given"]
         self.generator.set_state(state["generator"])
 
@@ -221,5 +242,5 @@ class Validation:
         generator = generator_of(self.seed, self.device)
         objective.eval()
         with torch.inference_mode(), autocast(self.device, self.dtype):
-            losses = [objective.loss(batch, generator)["loss"] for batch in self.batches()]
+            losses = [objective.held_out_loss(batch, generator) for batch in self.batches()]
         return torch.cat(losses).mean().item()

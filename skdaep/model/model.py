@@ -16,7 +16,7 @@ from ..modalities import Modality, Objects, Record
 from ..objectives import OBJECTIVES, Objective
 from ..registry import register
 from ..training import Checkpoint, autocast, resolve_precision, seeded
-from . import passes, prior
+from . import isometry, passes, prior
 from .correlation import learn_correlation
 from .draws import Source, content_key, posterior_draws, some_observed
 from .state import from_json, of_another_name, to_json
@@ -60,6 +60,8 @@ class Model:
         Name -> how the noise of draws is correlated along the location; white where there is no entry.
     prior : dict of ndarray or None, default=None
         State of the prior of the bottleneck, if one was learned.
+    isometry : dict of ndarray or None, default=None
+        The map from the networks' codes to those that are seen, and its inverse; None: they are the same.
     device, precision : str
         Where and how the networks run.
     """
@@ -72,6 +74,7 @@ class Model:
     weights: Arrays = field(default_factory=dict, repr=False)
     correlation: dict[str, Correlation] = field(default_factory=dict)
     prior: Arrays | None = field(default=None, repr=False)
+    isometry: Arrays | None = field(default=None, repr=False)
     device: str = "cpu"
     precision: str = "auto"
 
@@ -147,6 +150,10 @@ class Model:
         with self.running():
             learned = learn_correlation(self.live(), self.modalities, records, torch.device(self.device))
         return self._sharing(correlation=learned)
+
+    def isometric(self, records: Records) -> Self:
+        """Return a model of the same answers whose codes of objects are as far apart as what they decode to."""
+        return self._sharing(isometry=isometry.learn(self._sharing(isometry=None), records))
 
     def with_prior(
         self, Z: NDArray[Any], max_iter: int, checkpoint: Checkpoint | None = None
@@ -235,7 +242,15 @@ class Model:
     def encode(self, records: Records) -> Codes:
         """Return the bottlenecks of objects."""
         with self.running():
-            return Codes(*passes.encode(self.live(), self.collate(records)))
+            mean, scale = passes.encode(self.live(), self.collate(records))
+        if self.isometry is None:
+            return Codes(mean, scale)
+        variance = None if scale is None else isometry.applied(scale**2, self.isometry["forward"] ** 2)
+        return Codes(self._seen(mean), None if variance is None else np.sqrt(variance))
+
+    def _seen(self, z: NDArray[Any]) -> NDArray[Any]:
+        """Return codes (..., K, D) of the networks as they are seen."""
+        return z if self.isometry is None else isometry.applied(z, self.isometry["forward"])
 
     # --- codes to values ----------------------------------------------------------------------------
 
@@ -274,6 +289,8 @@ class Model:
             shown = [some_observed(r, context, source) for r, source in zip(places, sources, strict=True)]
             seen = modality.collate(shown).to(self.device)
         z, correlation = np.reshape(Z, (len(Z), *self.bottleneck_shape)), self.correlation.get(name, Correlation())
+        if self.isometry is not None:
+            z = isometry.applied(z, self.isometry["back"])
         with self.running():
             return passes.decode(self.live(), name, store, index, z, sources, n_draws, correlation, seen)
 
@@ -315,7 +332,7 @@ class Model:
         """Return draws (n_objects, n_draws, K, D) of the posterior of each object's code."""
         with self.running():
             experts = passes.experts(self.live(), self.collate(records))
-        return posterior_draws(*experts, sources, n_draws)
+        return self._seen(posterior_draws(*experts, sources, n_draws))
 
     def sample(self, n_objects: int, seed: int | None = None) -> NDArray[Any]:
         """Return codes (n_objects, K * D) drawn from the prior; an object's number decides its noise."""
@@ -328,7 +345,7 @@ class Model:
         if not self.objective.has_prior:
             raise ValueError("This model has no prior; learn one by with_prior.")
         z = self.live().prior_draw(torch.from_numpy(noise).to(self.device).view(-1, *self.bottleneck_shape))
-        return z.flatten(1).cpu().numpy()
+        return self._seen(z.cpu().numpy()).reshape(n_objects, -1)
 
     def errors(self, records: Records) -> list[float]:
         """Return each object's mean absolute error of reconstruction, in scaled units, over the modalities it has."""

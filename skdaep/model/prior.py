@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..objectives.prior import Prior
-from ..training import Checkpoint, generator_of, seeded, train
+from ..training import Checkpoint, generator_of, restore_rng, seeded, train
 
 BATCH_SIZE = 128
 VALIDATION_FRACTION = 0.1
@@ -100,5 +100,5 @@ class _Batches:
         return dict(self.rng.bit_generator.state)
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on as from a state."""
-        self.rng.bit_generator.state = state
+        """Go on as from a state; ValueError, TypeError or KeyError if it is none of these batches."""
+        restore_rng(self.rng, state)

@@ -70,8 +70,11 @@ class Attention(nn.Module):
 
 
 def where_needed(observed: Tensor) -> Tensor | None:
-    """Return None if all is observed: attention without a mask is faster, on CUDA by another kernel."""
-    return None if observed.all() else observed
+    """Return None if all is observed: attention without a mask is faster, on CUDA by another kernel.
+
+    An exported graph cannot branch on what is observed: it always has the mask.
+    """
+    return observed if torch.compiler.is_exporting() or not observed.all() else None
 
 
 class FeedForward(nn.Sequential):

@@ -28,7 +28,7 @@ class Reader(nn.Module):
         self.mix = nn.ModuleList(SelfBlock(model_dim, n_heads) for _ in range(n_distinct))
 
     def forward(self, context: Tensor, observed: Tensor) -> Tensor:
-        x, mask = self.queries.expand(len(context), -1, -1), where_needed(observed)  # (B, Q, W)
+        x, mask = self.queries.expand(context.shape[0], -1, -1), where_needed(observed)  # (B, Q, W)
         for i in self.order:
             x = self.cross[i](x, context, mask)
             x = self.mix[i](x)
@@ -90,7 +90,9 @@ class PerceiverEncoder(nn.Module):
         x, seen = self.norms[name](tokens), observed  # (B, L, W), once for all blocks
         if self.first is not None:
             reader, norm, present = self.first[name], self.first_norms[name], observed.any(1)
-            if present.all():
+            if torch.compiler.is_exporting():  # no choice of rows by data: who lacks it reads padding, for nothing
+                x = norm(reader(x, observed | ~present[:, None])).masked_fill(~present[:, None, None], 0)
+            elif present.all():
                 x = norm(reader(x, observed))  # (B, H, W)
             else:  # an object without the modality has nothing to attend to
                 read = norm(reader(x[present], observed[present]))

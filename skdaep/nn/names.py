@@ -5,6 +5,7 @@ Keys may be any text: torch itself wants no dots, and none of the names of its o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -32,6 +33,10 @@ class ParametersByName(nn.ParameterDict):
 
     def __getitem__(self, name: str) -> nn.Parameter:
         return super().__getitem__(_key(name))
+
+    def items(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield keys and parameters; torch's own looks the keys up as if they were names, when it prints a module."""
+        return self.named_parameters(recurse=False)
 
     def __contains__(self, name: str) -> bool:
         return super().__contains__(_key(name))

@@ -207,6 +207,9 @@ class Objective(nn.Module):
         Zeros stand where an object lacks a modality.
         """
         present = torch.stack([batch.present for batch in batches.values()], 1)
+        if torch.compiler.is_exporting():  # no choice of rows by data: what is absent is encoded, and left out
+            each = torch.stack([self.autoencoder.encode({name: batch}) for name, batch in batches.items()], 1)
+            return each.masked_fill(~present[:, :, None, None], 0), present
         alone = {}
         for j, (name, batch) in enumerate(batches.items()):
             rows = batch.present.nonzero()[:, 0]
@@ -224,6 +227,10 @@ class Objective(nn.Module):
         The points of the batches come in random order, so any stretch of them is a random subset.
         """
         raise NotImplementedError
+
+    def held_out_loss(self, batches: dict[str, Batch], generator: torch.Generator) -> Tensor:
+        """Return what chooses the best weights, per object held out (B,)."""
+        return self.loss(batches, generator)["loss"]
 
     def decode(
         self,

@@ -25,13 +25,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..linear import FactorAnalysis, Points, draw, fit
+from ..linear import FactorAnalysis, Points, draw, expected_scores, fit
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch, Ragged
 
 #: The larger basis has four factors for each entry of the code, but at most so many more: its time grows as their
 #: square, and what comes after is close to noise in all sets that it was tried on.
 MORE_FACTORS = 32
+#: Steps of expectation and maximisation for the larger basis, which need not be the likeliest one.
+STEPS = 10
 #: Width of the network that gives its coefficients.
 WIDTH = 128
 #: Least standard deviation of a score, as a share of that of the values: beyond the rank of the data scores are 0.
@@ -114,7 +116,8 @@ class LinearCore(NoCore):
         }
         points = Points.of(stores[self.name])
         self.entries, history = fit(points, self.n_entries, **options, generator=torch.Generator().manual_seed(seed))
-        options |= {"smoothness": _smoothness(history), "generator": torch.Generator().manual_seed(seed)}
+        again = torch.Generator().manual_seed(seed)
+        options |= {"smoothness": _smoothness(history), "max_iter": STEPS, "generator": again}
         self.basis, _ = fit(points, self.n_factors, **options)
         unknown = torch.tensor(torch.nan, device=self.entries.noise.device)
         return {self.name: float(self.entries.noise_of(unknown).sqrt())}
@@ -138,7 +141,8 @@ class LinearCore(NoCore):
         self, autoencoder: Autoencoder, batches: dict[str, Batch], generator: torch.Generator | None = None
     ) -> Tensor:
         """Return scores plus the gated correction by the Perceiver, which sees the scores as one more token."""
-        points = Points.of(batches[self.name])
+        batch = batches[self.name]
+        points = batch if torch.compiler.is_exporting() else Points.of(batch)
         further = self.token(_scores(self.basis, points, generator) / _deviations(self.basis))
         learned = autoencoder.encode(batches, {self.name: further[:, None]})
         z = _scores(self.entries, points, generator) / self._unit() + self.gate * learned.flatten(1)
@@ -151,7 +155,7 @@ class LinearCore(NoCore):
         with exactly(z):
             scores = z.flatten(1) @ self.rotation * self._unit()
             curves = self.entries.curves(scores) + self.basis.deviations(coefficients)
-            return self.entries.at(curves, query.location, query.band).view(query.value.shape)
+            return self.entries.at(curves, _locations(query), query.band).view(query.value.shape)
 
     def _unit(self) -> Tensor:
         deviations = _deviations(self.entries)
@@ -162,10 +166,23 @@ class LinearCore(NoCore):
 CORES: dict[str | None, type[NoCore]] = {None: NoCore, "linear": LinearCore}
 
 
+def chosen(core: str | None, prediction: str, modalities: dict[str, Any]) -> str | None:
+    """Return the core that is named or, of "auto", the linear one where it can serve."""
+    if core != "auto":
+        return core
+    serves = prediction == "x0" and len(modalities) == 1 and all(_has_curves(m) for m in modalities.values())
+    return "linear" if serves else None
+
+
+def _has_curves(modality: Any) -> bool:
+    """Return whether objects are functions on a line, or images of one size."""
+    return not modality.geometry.separations or modality.geometry.n_axes == 1
+
+
 def number_of_bands(modality: Any, what: str, instead: str) -> int:
     """Return how many mean curves objects of a modality have; ValueError if `what` cannot take it."""
     geometry = modality.geometry
-    if geometry.separations and geometry.n_axes > 1:
+    if not _has_curves(modality):
         raise ValueError(
             f"{what} takes points on a line or images of one size, not points of a {geometry.name} "
             f"with {geometry.n_axes} axes; use {instead}."
@@ -200,14 +217,22 @@ def exactly(like: Tensor) -> Iterator[None]:
         yield
 
 
-def _scores(factors: FactorAnalysis, points: Points, generator: torch.Generator | None) -> Tensor:
+def _scores(factors: FactorAnalysis, points: Points | Batch, generator: torch.Generator | None) -> Tensor:
     """Return the expectation of scores (B, n), with a generator a draw from their posterior."""
     with torch.no_grad(), exactly(points.value):
+        if isinstance(points, Batch):
+            return expected_scores(factors, points).float()
         posterior = factors.posterior(points)
         if generator is None:
             return posterior.mean.float()
         noise = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
         return draw(posterior, noise).float()
+
+
+def _locations(query: Batch) -> Tensor:
+    """Return locations (B, L[, 2]), padding where an object's first point is: at 0 an image may have no patch."""
+    observed = query.observed.view(*query.observed.shape, *[1] * (query.location.ndim - 2))
+    return torch.where(observed, query.location, query.location[:, :1])
 
 
 def _deviations(factors: FactorAnalysis) -> Tensor:

@@ -26,7 +26,7 @@ from ..nn.names import ModulesByName
 from ..nn.positions import NumberEmbedding
 from ._base import Bottleneck, NextNoise, Objective, random_share
 from .contrastive import Alignment
-from .core import CORES, silence
+from .core import CORES, chosen, silence
 
 
 class Spread(nn.Module):
@@ -68,7 +68,7 @@ class Denoising(Objective):
     """Predict "epsilon", "x0" or "v" from noisy values, their locations, z, metadata and diffusion time.
 
     With `contrastive_weight` so many times the InfoNCE between the encodings of each modality alone is added. A `core`,
-    one of `CORES`, knows part of the answer in closed form.
+    one of `CORES`, knows part of the answer in closed form; where it is "auto", `assembled` chooses it.
     """
 
     draws = "noise"
@@ -105,6 +105,12 @@ class Denoising(Objective):
         self.n_point_draws = 8 if prediction == "epsilon" else 0
         self.contrastive_weight = contrastive_weight
         self.alignment = Alignment() if contrastive_weight else None
+
+    @classmethod
+    def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Self:
+        """Return an objective with freshly initialised networks, and the core that goes with them."""
+        core = chosen(options.get("core"), options["prediction"], modalities)
+        return super().assembled(modalities, networks, options | {"core": core})
 
     @classmethod
     def of_state(
@@ -173,6 +179,20 @@ class Denoising(Objective):
             return {"loss": error}
         alignment = self.alignment(*self.encode_each(random_share(batches, generator)), batches)
         return {"loss": error + self.contrastive_weight * alignment, "error": error, "alignment": alignment}
+
+    def held_out_loss(self, batches: dict[str, Batch], generator: torch.Generator) -> Tensor:
+        """Return the loss; with a core the mean absolute error of the point estimate from all points.
+
+        The loss falls for what noisy values tell of themselves, and for a few outliers, while the point estimate of
+        most objects may be worse than what the core knew.
+        """
+        if not self.starts_solved:
+            return super().held_out_loss(batches, generator)
+
+        def absolute_error(name: str, z: Tensor, batch: Batch) -> Tensor:
+            return self.mean_over_points(name, (self.decode(name, z, batch) - batch.value).abs(), batch)
+
+        return self.mean_over_modalities(batches, self.encode(batches).mean, absolute_error)
 
     def random_times(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw one time per object among k / 1000, evenly spread over the batch.

@@ -14,7 +14,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ..linear import FactorAnalysis, Points, Posterior, fit, root_of
+from ..linear import FactorAnalysis, Points, Posterior, expected_scores, fit, root_of
 from ..nn.batch import Batch, Ragged
 from ._base import Bottleneck, Experts, NextNoise, Objective
 from .core import expected_factors, number_of_bands
@@ -103,6 +103,8 @@ class FunctionalPCA(Objective):
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return expectation and standard deviations of scores, (B, K, 1) each; `experts` has their correlation."""
+        if torch.compiler.is_exporting():
+            return Bottleneck(expected_scores(self.factors, batches[self.name]).float()[..., None])
         mean, covariance, _ = self.posterior(batches)
         scale = covariance.diagonal(dim1=1, dim2=2).sqrt()
         return Bottleneck(mean.float()[..., None], scale.float()[..., None])

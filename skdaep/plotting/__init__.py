@@ -1,12 +1,11 @@
-"""Pictures, as classes in the manner of scikit-learn's displays.
+"""Plots, as classes in the style of scikit-learn's displays.
 
-``XDisplay.from_estimator`` computes and draws, ``XDisplay.from_predictions`` draws what was computed before; either
-returns a display, whose `plot` draws it again, on Axes of one's own if given some. Magnitudes point down, units are
-those of the tables, bands have their customary colours, told apart by marker too. Needs matplotlib:
-``pip install skdaep[plot]``.
+``XDisplay.from_estimator`` computes and plots; ``XDisplay.from_predictions`` plots what was computed before. Both
+return a display, whose `plot` plots it again, on your own Axes if you like. Magnitude axes point down, units are those
+of the Tables, and bands have their usual colours and distinct markers. Needs matplotlib: ``pip install skdaep[plot]``.
 
-Open: a new picture is a file of its own (doc/extend/display.rst); what pictures share is in `style` (conventions),
-`_objects` (Tables and what was decoded for them as arrays to draw), `_panels` (one Axes) and `_decode` (estimators).
+A new plot is a file of its own (doc/extend/display.rst). Plots share `style` (conventions), `_objects` (Tables and
+their decoded counterparts as arrays), `_panels` (one Axes) and `_decode` (estimators).
 """
 
 from ._coverage import CoverageDisplay

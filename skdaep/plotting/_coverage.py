@@ -12,19 +12,19 @@ LEVELS = tuple(np.linspace(0.05, 0.95, 19).round(2).tolist())
 
 
 class CoverageDisplay:
-    """Coverage of draws against the level asked for, and the histogram of the probability integral transform (PIT).
+    """Coverage of draws against the nominal level, and the histogram of the probability integral transform (PIT).
 
-    Draws as scattered as the measurements have coverage on the diagonal and a flat histogram. Coverage above the
-    diagonal, with a hump in the histogram: draws too wide. Below, with a bowl: too narrow. A slope: biased. Every
-    object counts alike; bands and error bars are the standard error over objects, because points of one object are
-    not independent. It is best made by `from_estimator` or `from_predictions`.
+    Calibrated draws have coverage on the diagonal and a flat histogram. Coverage above the diagonal and a hump in the
+    histogram mean that draws are too wide; coverage below and a U shape mean that they are too narrow; a slope means
+    bias. Every object counts equally. Bands and error bars are the standard error over objects, because points of one
+    object are not independent. Create it with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     levels : array-like of shape (n_levels,)
         Shares of the draws inside the interval.
     coverage : ndarray of shape (n_levels, n_objects)
-        Share of each object's points inside it.
+        Share of each object's points inside the interval.
     pit : list of ndarray
         Probability integral transform of the points of each object, NaN where not observed.
 
@@ -58,16 +58,16 @@ class CoverageDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, *, modality=None, n_draws=100, levels=LEVELS, ax=None, n_bins=10, **kwargs):
-        """Draw reconstructions of objects and compare them with what was measured.
+        """Make draws of objects and compare them with the measurements.
 
         Parameters
         ----------
         estimator : estimator
-            A fitted encoder that has draws.
+            A fitted encoder with draws.
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit, best those of a test set.
+            Objects of the same kind as in fit, preferably a test set.
         modality : str, default=None
-            Which to look at, of an estimator of several; objects without it are left out.
+            Modality to show, for an estimator of several; objects without it are left out.
         n_draws : int, default=100
             Number of draws.
         levels : array-like, default=0.05, 0.1, ... 0.95
@@ -96,18 +96,18 @@ class CoverageDisplay:
 
     @classmethod
     def from_predictions(cls, X, draws, *, levels=LEVELS, value=None, ax=None, n_bins=10, **kwargs):
-        """Compare draws made before with what was measured.
+        """Compare existing draws with the measurements.
 
         Parameters
         ----------
         X : list of Table, or array of shape (n_objects, n_points, ...)
-            What was measured.
+            The measurements.
         draws : list of Table, list of ndarray, or array
-            What `reconstruct` gave for X with ``n_draws=``: draws along the last axis.
+            The output of `reconstruct` for X with ``n_draws=``; draws on the last axis.
         levels : array-like, default=0.05, 0.1, ... 0.95
             Shares of the draws inside the interval.
         value : str, default=None
-            Column of the value; None finds it by its customary names.
+            Column of the value. None finds it by its usual names.
         ax : array of two Axes, default=None
             As in `plot`.
         n_bins : int, default=10
@@ -125,12 +125,12 @@ class CoverageDisplay:
         return cls(np.asarray(levels, float), np.array(shares), pit).plot(ax, n_bins=n_bins, **kwargs)
 
     def plot(self, ax=None, *, n_bins=10, **kwargs):
-        """Draw.
+        """Plot.
 
         Parameters
         ----------
         ax : array of two Axes, default=None
-            Where; None makes a new figure.
+            Axes to plot on. None makes a new figure.
         n_bins : int, default=10
             Number of bins of the histogram.
         **kwargs : dict

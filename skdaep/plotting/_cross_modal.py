@@ -23,42 +23,42 @@ from .style import axes_of, require_matplotlib
 
 
 class CrossModalDisplay:
-    """What a decoder draws of a modality that the encoder did not see, against the truth, below what it did see.
+    """A modality predicted from others, compared with the truth, below the modalities that the encoder saw.
 
-    One column of Axes per object: each modality given, the one predicted with its truth, and the residuals. Draws are
-    shown as their median with bands that hold 68 and 95 % of them; of images the mean. It is best made by
+    One column of Axes per object: the given modalities, the predicted one with the truth, and the residuals. Draws are
+    shown as their median with bands that contain 68 and 95 % of them; for images, the mean is shown. Create it with
     `from_estimator`.
 
     Parameters
     ----------
     X : list of dict
-        The objects, `modality` included.
+        The objects, including `modality`.
     predicted : list of Table, list of ndarray, or array
-        What was decoded of the modality at its own locations in X.
+        The decoded modality at its own locations in X.
     modality : str
-        Which was predicted.
+        The predicted modality.
     given : str or sequence of str, default=None
-        From which; None: all others.
+        Modalities to predict from. None uses all others.
     curves : list of Table, default=None
-        Predictions at locations of their own, a fine grid.
+        Predictions on a fine grid.
     columns : dict, default=None
-        Modality -> dict of the columns of each role (``value``, ``location``, ``band``, ``error``); what is left out
-        is found by its customary names.
+        Modality -> dict of columns by role (``value``, ``location``, ``band``, ``error``). Missing roles are found by
+        their usual names.
     channels : int or sequence of three int, default=None
-        Which to show of images; None: the only one, or all three.
+        Channels of images to show. None shows the only one, or all three.
     titles : list of str, default=None
-        One per object; None: class and redshift, as far as ``meta`` of the predicted modality has them.
+        One per object. None uses class and redshift if ``meta`` of the predicted modality has them.
 
     Attributes
     ----------
     axes_ : ndarray of Axes, shape (len(given) + 2, n_objects)
-        What was given, prediction with truth (of images one below the other), residuals.
+        Given modalities, prediction with truth (for images one below the other), residuals.
     figure_ : Figure
         The figure.
 
     See Also
     --------
-    ReconstructionDisplay : A modality that the encoder did see.
+    ReconstructionDisplay : A modality that the encoder saw.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class CrossModalDisplay:
         ax=None,
         **kwargs,
     ):
-        """Hide a modality, decode it from the others and draw it against the truth.
+        """Hide a modality, predict it from the others and compare it with the truth.
 
         Parameters
         ----------
@@ -109,17 +109,17 @@ class CrossModalDisplay:
         X : list of dict
             The objects to draw, `modality` included; at most 8.
         modality : str
-            Which to predict.
+            Modality to predict.
         given : str or sequence of str, default=None
-            From which; None: all others.
+            Modalities to predict from. None uses all others.
         n_draws : int, default=50
             Number of draws behind the bands; None draws the point estimate.
         n_points : int, default=200
             Number of locations in each band at which the line is decoded.
         channels : int or sequence of three int, default=None
-            Which to show of images; None: the only one, or all three.
+            Channels of images to show. None shows the only one, or all three.
         titles : list of str, default=None
-            One per object; None: class and redshift, as far as ``meta`` of the predicted modality has them.
+            One per object. None uses class and redshift if ``meta`` of the predicted modality has them.
         ax : array of Axes, default=None
             As in `plot`.
         **kwargs : dict
@@ -168,26 +168,26 @@ class CrossModalDisplay:
         ax=None,
         **kwargs,
     ):
-        """Draw what was predicted of a modality before.
+        """Plot existing predictions of a modality.
 
         Parameters
         ----------
         X : list of dict
-            The objects, `modality` included; at most 8.
+            The objects, including `modality`; at most 8.
         predicted : list of Table, list of ndarray, or array
-            What was decoded of the modality at its own locations in X, with or without draws.
+            The decoded modality at its own locations in X, with or without draws.
         modality : str
-            Which was predicted.
+            The predicted modality.
         given : str or sequence of str, default=None
-            From which; None: all others.
+            Modalities to predict from. None uses all others.
         curves : list of Table, default=None
             Predictions at locations of their own.
         columns : dict, default=None
             Modality -> dict of the columns of each role.
         channels : int or sequence of three int, default=None
-            Which to show of images; None: the only one, or all three.
+            Channels of images to show. None shows the only one, or all three.
         titles : list of str, default=None
-            One per object; None: class and redshift, as far as ``meta`` of the predicted modality has them.
+            One per object. None uses class and redshift if ``meta`` of the predicted modality has them.
         ax : array of Axes, default=None
             As in `plot`.
         **kwargs : dict
@@ -203,7 +203,7 @@ class CrossModalDisplay:
         return display.plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
-        """Draw.
+        """Plot.
 
         Parameters
         ----------

@@ -15,21 +15,21 @@ SPREAD = "s.d. of draws"
 
 
 class ImageDisplay:
-    """Images, their reconstructions and what is left over, one column per object.
+    """Images, their reconstructions and residuals, one column per object.
 
-    All images of an object have one contrast, that of the middle 99 % of its measured pixels; residuals are shown
-    with the same span about zero, so a faint residual is small. Of draws the mean is shown, and in a further row their
-    standard deviation, whose contrast is the same for all objects and written beside it. It is best made by
+    All images of an object have the same contrast, set by the central 99 % of its measured pixels. Residuals have the
+    same range about zero, so a faint residual is small. With draws, the mean is shown, and their standard deviation in
+    another row, with one contrast for all objects, which is written beside it. Create it with
     `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     X : array of shape (n_objects, height, width[, n_channels]), or list of such
-        What was measured; NaN is not observed.
+        The measurements; NaN means not observed.
     reconstructed : array of shape (n_objects, height, width[, n_channels][, n_draws])
-        What `reconstruct` gave for X.
+        The output of `reconstruct` for X.
     channels : int or sequence of three int, default=None
-        Which to show: one in grey, or red, green and blue. None: the only one, or all three.
+        Channels to show: one in grey, or red, green and blue. None shows the only one, or all three.
     titles : list of str, default=None
         One per object.
 
@@ -63,20 +63,20 @@ class ImageDisplay:
     def from_estimator(
         cls, estimator, X, *, modality=None, n_draws=None, channels=None, titles=None, ax=None, **kwargs
     ):
-        """Reconstruct images and draw them.
+        """Reconstruct images and plot them.
 
         Parameters
         ----------
         estimator : estimator
             A fitted encoder of images.
         X : array, list of arrays, or list of dict
-            The objects to draw, of the kind seen in fit; at most 16.
+            The objects to plot, of the same kind as in fit; at most 16.
         modality : str, default=None
-            Which to draw, of an estimator of several.
+            Modality to show, for an estimator of several.
         n_draws : int, default=None
-            Number of draws; None draws the point estimate.
+            Number of draws. None plots the point estimate.
         channels : int or sequence of three int, default=None
-            Which to show.
+            As in `ImageDisplay`.
         titles : list of str, default=None
             One per object.
         ax : array of Axes, default=None
@@ -100,16 +100,16 @@ class ImageDisplay:
 
     @classmethod
     def from_predictions(cls, X, reconstructed, *, channels=None, titles=None, ax=None, **kwargs):
-        """Draw images and what was reconstructed of them before.
+        """Plot images and existing reconstructions.
 
         Parameters
         ----------
         X : array of shape (n_objects, height, width[, n_channels]), or list of such
-            What was measured; at most 16 objects.
+            The measurements, of at most 16 objects.
         reconstructed : array of shape (n_objects, height, width[, n_channels][, n_draws])
-            What `reconstruct` gave for X.
+            The output of `reconstruct` for X.
         channels : int or sequence of three int, default=None
-            Which to show.
+            As in `ImageDisplay`.
         titles : list of str, default=None
             One per object.
         ax : array of Axes, default=None
@@ -125,7 +125,7 @@ class ImageDisplay:
         return cls(X, reconstructed, channels=channels, titles=titles).plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
-        """Draw.
+        """Plot.
 
         Parameters
         ----------

@@ -15,21 +15,21 @@ MANY = 2000
 
 
 class LatentMapDisplay:
-    """Objects at the places of their codes in two dimensions, by class or by a number.
+    """Map of objects by their codes in two dimensions, coloured by class or by a number.
 
-    It is best made by `from_estimator` or `from_predictions`.
+    Create it with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     places : ndarray of shape (n_objects, 2)
-        Where each object is.
+        Position of each object.
     y : array-like of shape (n_objects,), default=None
-        Classes (text, bool or integers) or numbers (floats), which decide the colour. Objects whose y is None, NaN or
-        "" are grey.
+        Classes (text, bool or integers) or numbers (floats) that set the colour. Objects whose y is None, NaN or "" are
+        grey.
     label : str, default=None
-        What y is: heading of the legend, or label of the colour bar.
+        Name of y: title of the legend, or label of the colour bar.
     axis_labels : tuple of str, default=None
-        Names of the two dimensions. None, for t-SNE: the axes are bare, because its coordinates mean nothing.
+        Names of the two dimensions. None leaves the axes bare, because coordinates of t-SNE have no meaning.
 
     Attributes
     ----------
@@ -59,20 +59,20 @@ class LatentMapDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, y=None, *, embedding=None, label=None, ax=None, **kwargs):
-        """Encode objects and draw where they are.
+        """Encode objects and plot the map.
 
         Parameters
         ----------
         estimator : estimator
             A fitted encoder, or a pipeline that ends in one.
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit.
+            Objects of the same kind as in fit.
         y : array-like of shape (n_objects,), default=None
             Classes or numbers; see `LatentMapDisplay`.
         embedding : estimator, default=None
             As in `from_predictions`.
         label : str, default=None
-            What y is.
+            Name of y.
         ax : Axes, default=None
             As in `plot`.
         **kwargs : dict
@@ -89,19 +89,19 @@ class LatentMapDisplay:
 
     @classmethod
     def from_predictions(cls, Z, y=None, *, embedding=None, label=None, ax=None, **kwargs):
-        """Draw where objects are whose codes were computed before.
+        """Plot the map of existing codes.
 
         Parameters
         ----------
         Z : array of shape (n_objects, n_features)
-            What `transform` gave; two columns are drawn as they are.
+            The output of `transform`; two columns are plotted as they are.
         y : array-like of shape (n_objects,), default=None
             Classes or numbers; see `LatentMapDisplay`.
         embedding : estimator, default=None
-            Its ``fit_transform`` takes standardised features to two dimensions: ``PCA(2)``, ``umap.UMAP()``. None is
-            t-SNE with a fixed seed.
+            Estimator whose ``fit_transform`` maps standardised features to two dimensions, such as ``PCA(2)`` or
+            ``umap.UMAP()``. None uses t-SNE with a fixed seed.
         label : str, default=None
-            What y is.
+            Name of y.
         ax : Axes, default=None
             As in `plot`.
         **kwargs : dict
@@ -130,12 +130,12 @@ class LatentMapDisplay:
         return cls(places, y, label=label, axis_labels=names).plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
-        """Draw.
+        """Plot.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where; None makes a new figure.
+            Axes to plot on. None makes a new figure.
         **kwargs : dict
             Passed to ``Axes.scatter``.
 

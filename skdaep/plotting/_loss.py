@@ -8,16 +8,16 @@ from .style import DECODED, MEASURED, axes_of, keywords, require_matplotlib
 
 
 class LossDisplay:
-    """The loss of training and of validation against gradient steps, the lowest of validation marked.
+    """Training and validation loss against gradient steps, with the lowest validation loss marked.
 
-    It is best made by `from_estimator` or `from_predictions`.
+    Create it with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     history : list of dict
-        Records of ``iteration``, ``loss`` and perhaps ``validation_loss``: ``history_`` of an estimator.
+        Records of ``iteration``, ``loss`` and perhaps ``validation_loss``, as in ``history_`` of an estimator.
     name : str, default=None
-        Stands before the names of the lines, where several estimators share the Axes.
+        Prefix of the names of the lines, for several estimators on the same Axes.
 
     Attributes
     ----------
@@ -43,14 +43,14 @@ class LossDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs):
-        """Draw how the training of an estimator went.
+        """Plot the training history of an estimator.
 
         Parameters
         ----------
         estimator : estimator
             A fitted encoder, or a pipeline that ends in one.
         name : str, default=None
-            Stands before the names of the lines.
+            Prefix of the names of the lines.
         ax : Axes, default=None
             As in `plot`.
         **kwargs : dict
@@ -68,14 +68,14 @@ class LossDisplay:
 
     @classmethod
     def from_predictions(cls, history, *, name=None, ax=None, **kwargs):
-        """Draw records of training.
+        """Plot records of training.
 
         Parameters
         ----------
         history : list of dict
-            Records of ``iteration``, ``loss`` and perhaps ``validation_loss``: ``history_`` of an estimator.
+            Records of ``iteration``, ``loss`` and perhaps ``validation_loss``, as in ``history_`` of an estimator.
         name : str, default=None
-            Stands before the names of the lines.
+            Prefix of the names of the lines.
         ax : Axes, default=None
             As in `plot`.
         **kwargs : dict
@@ -89,12 +89,12 @@ class LossDisplay:
         return cls(history, name=name).plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
-        """Draw.
+        """Plot.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where; None makes a new figure.
+            Axes to plot on. None makes a new figure.
         **kwargs : dict
             Passed to the lines (``Axes.plot``).
 

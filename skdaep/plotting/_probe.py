@@ -11,14 +11,14 @@ NAMES = {"f1": "macro F1"}
 
 
 class ProbeDisplay:
-    """Bars of what a probe scores on the features of several methods, with the standard deviation over splits.
+    """Bar chart of probe scores for the features of several methods, with standard deviations over splits.
 
-    It is best made by `from_estimator` or `from_predictions`.
+    Create it with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     results : dict
-        Name of the method -> what `skdaep.metrics.linear_probe` gave: fields, each with its ``_sd``.
+        Name of the method -> result of `skdaep.metrics.linear_probe`.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class ProbeDisplay:
         estimators : estimator or dict
             A fitted encoder, or name -> encoder.
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit, best those of a test set.
+            Objects of the same kind as in fit, preferably a test set.
         y : array-like of shape (n_objects,)
             Classes.
         fields : list of str, default=None
@@ -81,7 +81,7 @@ class ProbeDisplay:
 
     @classmethod
     def from_predictions(cls, Z, y, *, fields=None, ax=None, bar_kw=None, **kwargs):
-        """Probe features that were computed before.
+        """Probe existing features.
 
         Parameters
         ----------
@@ -108,14 +108,14 @@ class ProbeDisplay:
         return cls(results).plot(ax, fields=fields, **bar_kw or {})
 
     def plot(self, ax=None, *, fields=None, **kwargs):
-        """Draw.
+        """Plot.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where; None makes a new figure.
+            Axes to plot on. None makes a new figure.
         fields : list of str, default=None
-            Which scores; None: all that have a standard deviation.
+            Scores to show. None shows all that have a standard deviation.
         **kwargs : dict
             Passed to ``Axes.barh``.
 

@@ -12,24 +12,24 @@ MOST = 8
 
 
 class ReconstructionDisplay:
-    """Spectra or light curves with their reconstructions, and the residuals below.
+    """Spectra or light curves with their reconstructions, and residuals below.
 
-    One column of Axes per object. Draws are shown as their median with bands that hold 68 and 95 % of them. Residuals
-    are in units of the measurement error where that is known. It is best made by `from_estimator` or
-    `from_predictions`; the parameters are kept as attributes.
+    One column of Axes per object. Draws are shown as their median with bands that contain 68 and 95 % of them.
+    Residuals are in units of the measurement error if it is known. Create it with `from_estimator` or
+    `from_predictions`. Parameters are stored as attributes.
 
     Parameters
     ----------
     X : list of Table, or array of shape (n_objects, n_points)
-        What was measured.
+        The measurements.
     reconstructed : list of Table, list of ndarray, or array
-        What `reconstruct` gave for X, with or without draws.
+        The output of `reconstruct` for X, with or without draws.
     curves : list of Table, default=None
-        Reconstructions at locations of their own, a fine grid, to be drawn as lines; None: `reconstructed` is.
+        Reconstructions on a fine grid, plotted as lines. None plots `reconstructed`.
     value, location, band, error, ivar, quality : str, default=None
-        Columns; None finds them by their customary names.
+        Columns. None finds them by their usual names.
     titles : list of str, default=None
-        One per object; None: class and redshift, as far as ``meta`` has them.
+        One per object. None uses class and redshift if ``meta`` has them.
 
     Attributes
     ----------
@@ -88,22 +88,22 @@ class ReconstructionDisplay:
     def from_estimator(
         cls, estimator, X, *, modality=None, n_draws=None, n_points=200, titles=None, ax=None, residuals=True, **kwargs
     ):
-        """Reconstruct objects and draw them.
+        """Reconstruct objects and plot them.
 
         Parameters
         ----------
         estimator : estimator
             A fitted encoder.
         X : list of Table, array of shape (n_objects, n_points), or list of dict
-            The objects to draw, of the kind seen in fit; at most 8.
+            The objects to plot, of the same kind as in fit; at most 8.
         modality : str, default=None
-            Which to draw, of an estimator of several.
+            Modality to show, for an estimator of several.
         n_draws : int, default=None
-            Number of draws behind the bands; None draws the point estimate.
+            Number of draws behind the bands. None plots the point estimate.
         n_points : int, default=200
             Number of locations in each band at which the line is decoded.
         titles : list of str, default=None
-            One per object; None: class and redshift, as far as ``meta`` has them.
+            One per object. None uses class and redshift if ``meta`` has them.
         ax : Axes or array of Axes, default=None
             As in `plot`.
         residuals : bool, default=True
@@ -142,20 +142,20 @@ class ReconstructionDisplay:
         residuals=True,
         **kwargs,
     ):
-        """Draw objects and what was reconstructed of them before.
+        """Plot objects and existing reconstructions.
 
         Parameters
         ----------
         X : list of Table, or array of shape (n_objects, n_points)
-            What was measured; at most 8 objects.
+            The measurements, of at most 8 objects.
         reconstructed : list of Table, list of ndarray, or array
-            What `reconstruct` gave for X, with or without draws.
+            The output of `reconstruct` for X, with or without draws.
         curves : list of Table, default=None
-            Reconstructions at locations of their own, as ``inverse_transform(Z, at=...)`` gives them.
+            Reconstructions on a fine grid, from ``inverse_transform(Z, at=...)``.
         value, location, band, error, ivar, quality : str, default=None
-            Columns; None finds them by their customary names.
+            Columns. None finds them by their usual names.
         titles : list of str, default=None
-            One per object; None: class and redshift, as far as ``meta`` has them.
+            One per object. None uses class and redshift if ``meta`` has them.
         ax : Axes or array of Axes, default=None
             As in `plot`.
         residuals : bool, default=True
@@ -174,14 +174,14 @@ class ReconstructionDisplay:
         return display.plot(ax, residuals=residuals, **kwargs)
 
     def plot(self, ax=None, *, residuals=True, **kwargs):
-        """Draw.
+        """Plot.
 
         Parameters
         ----------
         ax : Axes or array of Axes, default=None
-            Where: n_objects of them for data alone, 2 n_objects for residuals too. None makes a new figure.
+            Axes to plot on: n_objects for data only, 2 n_objects with residuals. None makes a new figure.
         residuals : bool, default=True
-            Whether a new figure has Axes for the residuals.
+            Whether a new figure has Axes for residuals.
         **kwargs : dict
             Passed to the lines (``Axes.plot``).
 

@@ -12,19 +12,19 @@ from .style import FAINT, REFERENCE, axes_of, axis_label, band_styles, keywords,
 
 
 class ResidualDisplay:
-    """Residuals of many objects against location: the median and the band that holds 68 % of the points.
+    """Residuals of many objects against location: the median, and a band that contains 68 % of the points.
 
-    A median off zero is a bias at that location; the width of the band is the error of a typical point, measurement
-    error included. One row of Axes per band. It is best made by `from_estimator` or `from_predictions`.
+    A median away from zero is a bias at that location. The width of the band is the error of a typical point, including
+    measurement error. One row of Axes per band. Create it with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     residuals : dict
-        Band, or "" where there are none, -> table of `skdaep.metrics.residuals_by_location`.
+        Band ("" if there are none) -> table from `skdaep.metrics.residuals_by_location`.
     location_label, value_label : str, default=None
-        What stands at the axes.
+        Labels of the axes.
     is_magnitude : bool, default=False
-        Whether the axis of residuals points down.
+        Whether the residual axis points down.
 
     Attributes
     ----------
@@ -55,16 +55,16 @@ class ResidualDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, *, modality=None, bins=20, ax=None, **kwargs):
-        """Reconstruct objects and draw what is left over.
+        """Reconstruct objects and plot the residuals.
 
         Parameters
         ----------
         estimator : estimator
             A fitted encoder.
         X : list of Table, array of shape (n_objects, n_points), or list of dict
-            Objects of the kind seen in fit, best those of a test set.
+            Objects of the same kind as in fit, preferably a test set.
         modality : str, default=None
-            Which to draw, of an estimator of several; objects without it are left out.
+            Modality to show, for an estimator of several; objects without it are left out.
         bins : int or array-like, default=20
             Number of bins with equally many points, or their edges.
         ax : Axes or array of Axes, default=None
@@ -85,18 +85,18 @@ class ResidualDisplay:
 
     @classmethod
     def from_predictions(cls, X, reconstructed, *, bins=20, value=None, location=None, band=None, ax=None, **kwargs):
-        """Draw what was left over by reconstructions made before.
+        """Plot the residuals of existing reconstructions.
 
         Parameters
         ----------
         X : list of Table, or array of shape (n_objects, n_points)
-            What was measured.
+            The measurements.
         reconstructed : list of Table, list of ndarray, or array
-            What `reconstruct` gave for X; of draws the median is taken.
+            The output of `reconstruct` for X; the median of draws is used.
         bins : int or array-like, default=20
             Number of bins with equally many points, or their edges.
         value, location, band : str, default=None
-            Columns; None finds them by their customary names.
+            Columns. None finds them by their usual names.
         ax : Axes or array of Axes, default=None
             As in `plot`.
         **kwargs : dict
@@ -127,12 +127,12 @@ class ResidualDisplay:
         return cls(tables, location_label=first.labels[0], value_label=label, is_magnitude=first.is_magnitude)
 
     def plot(self, ax=None, **kwargs):
-        """Draw.
+        """Plot.
 
         Parameters
         ----------
         ax : Axes or array of Axes, default=None
-            Where, one per band; None makes a new figure.
+            Axes to plot on, one per band. None makes a new figure.
         **kwargs : dict
             Passed to the lines of the medians (``Axes.plot``).
 

@@ -19,29 +19,29 @@ CMAP, CMAP_END = "viridis", 0.92
 
 
 class TraversalDisplay:
-    """What is decoded along a line in the bottleneck, coloured by the place on it; one Axes per band.
+    """Objects decoded along a line in the bottleneck, coloured by position on the line; one Axes per band.
 
-    It is best made by `from_estimator` or `from_predictions`.
+    Create it with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     steps : array-like of shape (n_steps,)
-        Places on the line.
+        Positions on the line.
     decoded : list of Table, or array of shape (n_steps, n_points) or (n_steps, height, width[, n_channels])
-        What was decoded there, without draws.
+        Objects decoded there, without draws.
     label : str, default=None
-        What the steps are.
+        Name of the steps.
     value, location, band : str, default=None
-        Columns; None finds them by their customary names.
+        Columns. None finds them by their usual names.
     channels : int or sequence of three int, default=None
-        Which to show of images: one in grey, or red, green and blue. None: the only one, or all three.
+        Channels of images to show: one in grey, or red, green and blue. None shows the only one, or all three.
 
     Attributes
     ----------
     axes_ : ndarray of Axes, shape (1, n_bands), or (1, n_steps) of images
         The Axes.
     lines_ : list of list of Line2D
-        The lines of each Axes, one per step; none of images.
+        The lines of each Axes, one per step; empty for images.
     figure_ : Figure
         The figure.
 
@@ -83,31 +83,31 @@ class TraversalDisplay:
         ax=None,
         **kwargs,
     ):
-        """Decode along one dimension of the bottleneck, or between two objects, and draw it.
+        """Decode along one dimension of the bottleneck, or between two objects, and plot the result.
 
         Parameters
         ----------
         estimator : estimator
             A fitted encoder.
         X : list of Table, array, images, or list of dict
-            Objects of the kind seen in fit: they say how far a dimension reaches.
+            Objects of the same kind as in fit. They set the range of a dimension.
         dimension : int, default=None
-            Column of the codes to move along, from the 5 % to the 95 % quantile of X; None is 0, or `between`.
+            Column of the codes to move along, from the 5 % to the 95 % quantile of X. None means 0, or `between`.
         between : tuple of two int, default=None
-            Indices in X of the objects to move between, on the straight line between their codes.
+            Indices in X of two objects, to move on the straight line between their codes.
         start : int, default=None
-            Index in X of the object from which to move along `dimension`; None is the median code of X.
+            Index in X of the object from which to move along `dimension`. None starts at the median code of X.
         at : Table, default=None
-            Where to decode, with what metadata; None is a fine grid over the locations of fit, with the training
-            median or commonest label of the metadata.
+            Where to decode, and with which metadata. None uses a fine grid over the locations of fit, with the training
+            median or the commonest label of the metadata.
         modality : str, default=None
-            Which to draw, of an estimator of several.
+            Modality to show, for an estimator of several.
         n_steps : int, default=7
-            How many places to decode.
+            Number of positions to decode.
         n_points : int, default=200
             Number of locations of the fine grid in each band.
         channels : int or sequence of three int, default=None
-            Which to show of images.
+            Channels of images to show.
         ax : array of Axes, default=None
             As in `plot`.
         **kwargs : dict
@@ -140,20 +140,20 @@ class TraversalDisplay:
     def from_predictions(
         cls, steps, decoded, *, label=None, value=None, location=None, band=None, channels=None, ax=None, **kwargs
     ):
-        """Draw what was decoded before.
+        """Plot objects decoded before.
 
         Parameters
         ----------
         steps : array-like of shape (n_steps,)
-            Places on the line.
+            Positions on the line.
         decoded : list of Table, or array of shape (n_steps, n_points) or (n_steps, height, width[, n_channels])
-            What `inverse_transform` gave there, without draws.
+            The output of `inverse_transform` there, without draws.
         label : str, default=None
-            What the steps are.
+            Name of the steps.
         value, location, band : str, default=None
-            Columns; None finds them by their customary names.
+            Columns. None finds them by their usual names.
         channels : int or sequence of three int, default=None
-            Which to show of images.
+            Channels of images to show.
         ax : array of Axes, default=None
             As in `plot`.
         **kwargs : dict
@@ -168,12 +168,12 @@ class TraversalDisplay:
         return display.plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
-        """Draw.
+        """Plot.
 
         Parameters
         ----------
         ax : array of Axes, default=None
-            Where: one per band, or one per step of images. None makes a new figure.
+            Axes to plot on: one per band, or one per step for images. None makes a new figure.
         **kwargs : dict
             Passed to the lines (``Axes.plot``), or to ``Axes.imshow``.
 

@@ -30,64 +30,63 @@ def augment(
     location=None,
     error=None,
 ):
-    r"""Enlarge a training set by noisy, thinned and distorted copies of its objects.
+    r"""Enlarge a training set with noisy, thinned and distorted copies of its objects.
 
-    The first of the copies of an object is the object as it is. In the others each observed point is removed with
-    probability `drop`, though never the last, and noise of the measurement error is added:
-    :math:`v \to v + \sigma \epsilon`, whose error then is :math:`\sqrt 2 \sigma`.
+    The first copy of an object is the object itself. In the others, each observed point except the last is removed with
+    probability `drop`, and noise of the size of the measurement error is added: :math:`v \to v + \sigma \epsilon`, with
+    an error of :math:`\sqrt 2 \sigma`.
 
-    On request they are distorted as objects of one kind differ from each other, by one draw
-    :math:`\epsilon_1, \ldots, \epsilon_4` of a standard normal distribution for each copy:
+    On request, copies are distorted in the way that objects of one kind differ, by one draw
+    :math:`\epsilon_1, \ldots, \epsilon_4` from a standard normal distribution for each copy:
 
     .. math::
 
         x \to x\,(1 + s\,\epsilon_1), \qquad
         v \to m + (v - m)\,e^{c\,\epsilon_2} + t\,[\epsilon_3 P_1(u) + \tfrac14 \epsilon_4 P_2(u)],
 
-    with :math:`s, c, t` being `stretch`, `contrast` and `tilt`, m the object's median, and u the location, -1 to 1
-    over the range of all objects, in Legendre polynomials. For the logarithm of a spectrum's flux these are an error of
-    the redshift, the strength of the lines and the colour (dust, calibration). On 3,275 spectra of supernovae they
-    close the gap between training and validation error (``benchmarks/README.rst``).
+    where :math:`s, c, t` are `stretch`, `contrast` and `tilt`, m is the median of the object, and u the location,
+    scaled to -1 to 1 over the range of all objects, in Legendre polynomials. For the logarithm of a spectrum's flux
+    these are an error of the redshift, the strength of the lines and the colour (dust, calibration). On 3,275 supernova
+    spectra they close the gap between training and validation error (``benchmarks/README.rst``).
 
-    This is a function, not a step: a scikit-learn pipeline cannot change the number of objects, for `y` would not
-    follow, and calls the same `transform` in training and in prediction, where nothing may be added. Enlarge the
-    training objects before `fit`, after splitting off those to test on.
+    This is a function and not a pipeline step, because a scikit-learn pipeline cannot change the number of objects, and
+    would also add copies in prediction. Split off test objects first, then enlarge the training objects before `fit`.
 
     Parameters
     ----------
     X : list of Table
         One Table per object.
     y : array-like of shape (n_objects, ...), default=None
-        Anything that is to be repeated along with X.
+        Labels or anything else to repeat along with X.
     groups : array-like of shape (n_objects,), default=None
-        Objects that belong together. None: every object is a group.
+        Objects that belong together. None makes every object a group.
     n_copies : int, default=5
-        How many times as many objects are returned.
+        Number of copies of each object, the object itself included.
     noise : bool, default=True
-        Whether to add noise to the values; needs a column of errors. Where an error is not known, none is added.
+        Whether to add noise to the values, which needs an error column. Points without an error get no noise.
     drop : float, default=0.1
         Probability that a point is removed, from 0 to below 1.
     stretch : float, default=0.0
-        Standard deviation of the relative change of the locations; only for an axis with a natural zero: a wavelength,
-        a phase.
+        Standard deviation of the relative change of the locations. Only for axes with a natural zero, such as
+        wavelength or phase.
     contrast : float, default=0.0
-        Standard deviation of the logarithm of a factor on the values about their median, and on their errors.
+        Standard deviation of the logarithm of a factor that scales values about their median, and their errors.
     tilt : float, default=0.0
-        Standard deviation of the slope that is added, in units of the value at the ends of the range.
+        Standard deviation of the added slope, in units of the value at the ends of the range.
     random_state : int, RandomState or None, default=None
         Seed.
     value, location, error : str or None, default=None
-        Columns. None: found by their customary names.
+        Columns. None finds them by their usual names.
 
     Returns
     -------
     X : list of Table, length n_copies * n_objects
-        First all objects as they are, then all of the second copy, and so on; new Tables.
+        First all objects unchanged, then all second copies, and so on. These are new Tables.
     y : ndarray or None
         Repeated in the same order.
     groups : ndarray
-        Repeated too: pass it to ``fit(X, groups=groups)`` and to splitters such as `GroupKFold`, so that copies of an
-        object are never on both sides of a split.
+        Repeated too. Pass it to ``fit(X, groups=groups)`` and to splitters such as `GroupKFold`, so that the copies of
+        an object are never on both sides of a split.
 
     Examples
     --------

@@ -30,10 +30,10 @@ AT_ONCE = 1000
 class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """A step from Tables to Tables, the base of all steps.
 
-    A subclass adds its parameters and `forward`, and, if it has a way back, `backward`. It has one parameter for each
-    role of column that it reads, of ``value``, ``location``, ``band`` and ``error``: the name of the column, or None to
-    find it by its customary name. The other hooks, `check_parameters` to `points_kept`, have defaults. Columns keep
-    their names. Those that a step does not change are copied as they are.
+    A subclass adds its parameters, `forward` and, if it can be inverted, `backward`. It has one parameter for each role
+    of column that it reads (``value``, ``location``, ``band``, ``error``): the name of the column, or None to find it
+    by its usual names. The other hooks, `check_parameters` to `points_kept`, have defaults. Columns keep their names.
+    Unchanged columns are copied.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     is_magnitude_ : bool
         Whether the values of fit are magnitudes, which grow towards the faint end.
     remedy : str
-        Of the class: what an error proposes where no point of an object is left, such as "lower threshold, or ".
+        Of the class: what an error proposes if no point of an object is left, such as "lower threshold, or ".
 
     Examples
     --------
@@ -78,10 +78,10 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     pointwise = False
 
     def check_parameters(self) -> None:
-        """Raise if a parameter makes no sense; called first in `fit`."""
+        """Raise an error if a parameter is invalid; called first in `fit`."""
 
     def required_roles(self) -> tuple[str, ...]:
-        """Return the roles without which the step cannot work, beside value and location.
+        """Return the roles that the step needs besides value and location.
 
         Returns
         -------
@@ -105,7 +105,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Returns
         -------
         units : dict
-            Units of "value", "location" and "error"; None is no unit.
+            Units of "value", "location" and "error"; None means no unit.
         """
         return self.units_
 
@@ -120,17 +120,17 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return self.is_magnitude_
 
     def cycle_after(self) -> float | None:
-        """Return after how much locations that the step has changed are the same again.
+        """Return the period of locations that the step has put on a circle.
 
         Returns
         -------
         cycle : float or None
-            None, the default, where they lie on a line. Else it stands in the meta of their column, for `Sequence`.
+            None, the default, for locations on a line. A period is stored in the meta of their column, for `Sequence`.
         """
         return None
 
     def roles_read(self) -> tuple[str, ...]:
-        """Return the roles of the columns that the step reads; by default those that it has parameters for.
+        """Return the roles of the columns that the step reads; by default those it has parameters for.
 
         Returns
         -------
@@ -155,7 +155,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return points
 
     def forward_all(self, points: list[Points]) -> list[Points]:
-        """Return all objects transformed; for steps that share the work out, in place of `forward`.
+        """Return all objects transformed, instead of `forward`; for steps that use several processes.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return [self.forward(p) for p in points]
 
     def points_kept(self, points: Points) -> np.ndarray:
-        """Return which points of a transformed object stay.
+        """Return which points of a transformed object to keep.
 
         Parameters
         ----------
@@ -180,18 +180,18 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Returns
         -------
         kept : ndarray of bool, shape (n_points,)
-            At least one point that is observed must stay, else the object is refused.
+            At least one observed point must remain, or the object is refused.
         """
         return np.ones(len(points.table), bool)
 
     def backward(self, points: Points) -> Points:
-        """Return an object before the step; by default there is no way back.
+        """Return an object as it was before the step; by default there is no inverse.
 
         Parameters
         ----------
         points : Points
-            A transformed object, or one that an encoder decoded: its values may be draws (n_points, n_draws), its
-            errors NaN.
+            A transformed object, or one decoded by an encoder: then its values may be draws (n_points, n_draws) and
+            its errors NaN.
 
         Returns
         -------
@@ -208,7 +208,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     # --- what scikit-learn calls --------------------------------------------------------------------
 
     def fit(self, X, y=None):
-        """Learn the columns and units of the first object, and whatever the step learns from all.
+        """Learn the columns and units of the first object, and what the step learns from all objects.
 
         Parameters
         ----------
@@ -247,7 +247,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Returns
         -------
         X : list of Table
-            New Tables (QTables where they were); those given are not changed. `FlatTables` become others.
+            New Tables (or QTables), or `FlatTables` if X was; the input is not changed.
         """
         check_is_fitted(self)
         objects = self._objects(X)
@@ -305,20 +305,20 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Parameters
         ----------
         X : list of Table
-            What `transform` returned, or Tables with its meta and columns. An error column may be missing, and the
-            values may be draws, a column of shape (n_points, n_draws).
+            The output of `transform`, or Tables with its meta and columns. The error column may be missing, and the
+            values may be draws, in a column of shape (n_points, n_draws).
 
         Returns
         -------
         X : list of Table
-            New Tables; those given are not changed.
+            New Tables; the input is not changed.
         """
         check_is_fitted(self)
         after = [self._read(o, f"X[{i}]", self.units_out_, decoded=True) for i, o in enumerate(self._objects(X))]
         return [self._write(a, self.backward(a), self.units_, self.is_magnitude_) for a in after]
 
     def get_feature_names_out(self, input_features=None):
-        """Pass names through: a Table has no features yet.
+        """Return the names unchanged, because a Table has no features yet.
 
         Parameters
         ----------
@@ -333,7 +333,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         return input_features
 
     def set_output(self, *, transform=None):
-        """Do nothing: the output is Tables, whatever container a later step is asked for.
+        """Do nothing, because the output is always Tables.
 
         Parameters
         ----------

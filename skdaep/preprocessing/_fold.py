@@ -47,7 +47,7 @@ class PhaseFold(TableTransformer):
     key : str, default="fold_epoch"
         Key in meta under which the epoch is left.
     location, value, band, error : str or None, default=None
-        Columns, which keep their names. None: found by their customary names. All but the first serve the fit alone.
+        Columns, which keep their names. None: found by their usual names. All but the first serve the fit alone.
 
     Attributes
     ----------

@@ -23,19 +23,19 @@ from ._parameters import are_increasing, bare, in_unit_of_locations
 class RestFrame(TableTransformer):
     r"""Move locations to the rest frame of each object, by the redshift in its meta.
 
-    Wavelengths become :math:`\lambda / (1 + z)`, frequencies, energies and wavenumbers, told by their unit or, without
-    one, by their name, :math:`\nu (1 + z)`. From decimal logarithms, as ``loglam`` or in dex(Angstrom),
-    :math:`\log_{10} (1 + z)` is subtracted, or added. With `times`, durations become :math:`t / (1 + z)`. The values
-    stay as they were observed. The way back reads the redshift in the meta of each Table again.
+    Wavelengths become :math:`\lambda / (1 + z)`. Frequencies, energies and wavenumbers (recognised by unit, or by name
+    if there is no unit) become :math:`\nu (1 + z)`. For decimal logarithms, such as ``loglam`` or dex(Angstrom),
+    :math:`\log_{10} (1 + z)` is subtracted or added. With `times`, durations become :math:`t / (1 + z)`. Values are not
+    changed. The inverse reads the redshift from the meta of each Table again.
 
     Parameters
     ----------
     redshift : str, default="redshift"
-        Key in meta, any case, of a number; a velocity is refused.
+        Key of a number in meta, in any case. Velocities are refused.
     times : bool, default=False
-        Whether locations are times: days from a zero point of the object, such as `PhaseFromPeak` gives, not dates.
+        Whether locations are times: days from a zero point of the object, as from `PhaseFromPeak`, not dates.
     location : str or None, default=None
-        Column. None: found by its customary name.
+        Column. None: found by its usual names.
 
     Attributes
     ----------
@@ -97,33 +97,32 @@ class RestFrame(TableTransformer):
 
 
 class PhaseFromPeak(TableTransformer):
-    r"""Count time from when the object is brightest in one band.
+    r"""Subtract the time of peak brightness in one band.
 
     The peak is that of a Gaussian process with a Matern kernel (:math:`\nu = 5/2`) and the measurement errors as noise,
-    on a grid of a 240th of `window`. It is fitted within `window` of the brightest point, two errors deducted, that has
-    two others within a third of it: neither a stray point nor one of large error is taken for the peak. Where errors
-    are not known, a tenth of the scatter stands for them. The peak goes into the meta, from which the way back restores
-    the times in float64.
+    on a grid of a 240th of `window`. The process is fitted within `window` of the brightest point. That point is chosen
+    after subtracting two errors, and must have two others within a third of `window`, so neither a stray point nor one
+    with a large error is taken for the peak. Unknown errors are replaced by a tenth of the scatter. The peak is stored
+    in the meta, from which the inverse restores the times in float64.
 
     Parameters
     ----------
     peak_band : str or None, default="r"
-        Band whose peak counts. None: all points.
+        Band that defines the peak. None uses all points.
     brightest : {"auto", "minimum", "maximum"}, default="auto"
-        Which end of the values is bright; "auto": the minimum of magnitudes and the maximum of anything else, by their
-        unit or the name of a column without one or what a step before has made of it. If none of these tells, it is
-        refused.
+        Which end of the values is bright. "auto" means the minimum of magnitudes and the maximum of anything else,
+        recognised by unit, by the name of a column without a unit, or by what an earlier step made of it. If none of
+        these tells, the column is refused.
     window : float or Quantity, default=60.0
-        Times fitted on either side of the brightest point, in the unit of the locations of fit if it has none.
+        Time on either side of the brightest point that is fitted, in the unit of the locations if it has none.
     keep : (float, float), Quantity or None, default=None
-        First and last phase of the points that stay, for example (-30, 100); those removed do not come back. None
-        keeps all.
+        First and last phase to keep, for example (-30, 100). Removed points do not come back. None keeps all.
     key : str, default="peak_time"
-        Key in meta under which the peak is left.
+        Key in meta under which the peak is stored.
     n_jobs : int or None, default=None
-        Processes that share the objects, as in joblib.
+        Number of processes, as in joblib.
     location, value, band, error : str or None, default=None
-        Columns, which keep their names. None: found by their customary names.
+        Columns, which keep their names. None finds them by their usual names.
 
     Attributes
     ----------

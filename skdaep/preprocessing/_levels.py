@@ -81,28 +81,30 @@ class _Levelled(TableTransformer):
 class ZScore(_Levelled):
     r"""Subtract the mean of the values and divide by their standard deviation.
 
-    :math:`v \to (v - \mu) / s` and :math:`\sigma \to \sigma / s`, where :math:`\mu` and :math:`s` are those of all
-    observed points of the training objects. The result has no unit. Where values do not vary, :math:`s = 1`.
+    :math:`v \to (v - \mu) / s` and :math:`\sigma \to \sigma / s`, with the mean :math:`\mu` and the standard deviation
+    :math:`s` of all observed points of the training objects. The result has no unit. If values do not vary,
+    :math:`s = 1`.
 
     Parameters
     ----------
     per_band : bool, default=False
-        Whether every band has a mean and deviation of its own. A point without a band then becomes "not observed", and
-        a band that was not seen in fit is an error.
+        Whether to scale every band separately. A point without a band then becomes "not observed", and a band that was
+        not seen in fit is an error.
     per_object : bool, default=False
-        Whether every object has its own, which go into its meta as ``zscore_mean`` and ``zscore_scale`` (followed by
-        ``_`` and the band with `per_band`): for the way back, and for an encoder's ``metadata``.
+        Whether to scale every object separately. Mean and scale go into its meta as ``zscore_mean`` and
+        ``zscore_scale`` (with `per_band` followed by ``_`` and the band), for the inverse and for an encoder's
+        ``metadata``.
     key : str, default="zscore"
-        What those names in meta start with.
+        Prefix of those names in meta.
     value, band, error : str or None, default=None
-        Columns. None: found by their customary names.
+        Columns. None finds them by their usual names.
 
     Attributes
     ----------
     columns_, units_ : dict
         Columns, and their units in fit, by role.
     statistics_ : dict
-        Mean and standard deviation by band, "" being all; empty with `per_object`.
+        Mean and standard deviation by band ("" means all bands); empty with `per_object`.
 
     Examples
     --------
@@ -148,21 +150,21 @@ class ZScore(_Levelled):
 
 
 class Standardize(_Levelled):
-    r"""Subtract the median of each object and divide by its amplitude, band by band, so that its shape is left.
+    r"""Subtract the median of each object and divide by its amplitude, band by band, so that only its shape remains.
 
     :math:`v \to (v - m) / a` and :math:`\sigma \to \sigma / a`, where m is the median of the object's observed values
-    in a band and a half of what lies between their 5th and 95th percentile, 1 where they do not vary. Both go into the
-    meta, in the unit of fit: for the way back, for `MetaFeatures` and for an encoder's ``metadata``. The result has no
+    in a band and a half the distance between their 5th and 95th percentiles (1 if they do not vary). Both go into the
+    meta, in the unit of fit, for the inverse, for `MetaFeatures` and for an encoder's ``metadata``. The result has no
     unit. A point without a band, where others have one, becomes "not observed".
 
     Parameters
     ----------
     per_band : bool, default=True
-        Whether every band has a level and an amplitude of its own, rather than each object.
+        Whether every band of an object has its own level and amplitude.
     level, amplitude : str, default="level", "amplitude"
-        Keys in meta, followed by ``_`` and the band where there are bands.
+        Keys in meta, followed by ``_`` and the band if there are bands.
     value, band, error : str or None, default=None
-        Columns. None: found by their customary names; a table without bands has one.
+        Columns. None finds them by their usual names; a table without bands has a single one.
 
     Attributes
     ----------

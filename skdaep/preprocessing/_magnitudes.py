@@ -19,16 +19,16 @@ class FluxToMagnitude(TableTransformer):
     r"""Turn fluxes into magnitudes.
 
     :math:`m = m_0 - 2.5 \log_{10} f` and, to first order, :math:`\sigma_m = 2.5\, \sigma_f / (f \ln 10)`, with
-    :math:`m_0` the zero point. A flux of zero or less has no magnitude: it becomes NaN (masked in a masked column),
-    which is "not observed", and stays so on the way back.
+    :math:`m_0` the zero point. A flux of zero or less has no magnitude. It becomes NaN (masked in a masked column),
+    which means not observed, and the inverse does not restore it.
 
     Parameters
     ----------
     zero_point : float or "AB", default="AB"
-        Magnitude of flux 1 in the unit of fit. "AB" takes it from that unit, which must be one of flux density per
+        Magnitude of flux 1 in the unit of fit. "AB" derives it from that unit, which must be a flux density per
         frequency, such as uJy.
     value, error : str or None, default=None
-        Columns, which keep their names. None: found by their customary names.
+        Columns, which keep their names. None finds them by their usual names.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class FluxToMagnitude(TableTransformer):
 
     See Also
     --------
-    MagnitudeToFlux : The other way.
+    MagnitudeToFlux : The inverse.
 
     References
     ----------
@@ -87,16 +87,16 @@ class MagnitudeToFlux(TableTransformer):
     r"""Turn magnitudes into fluxes, which are additive and have symmetric errors.
 
     :math:`f = 10^{0.4 (m_0 - m)}` and, to first order, :math:`\sigma_f = 0.4 \ln 10\, f \sigma_m`, with :math:`m_0` the
-    zero point. On the way back a flux of zero or less, as an encoder may decode, has no magnitude and becomes NaN.
+    zero point. In the inverse, a flux of zero or less, which an encoder may decode, has no magnitude and becomes NaN.
 
     Parameters
     ----------
     zero_point : float or "AB", default="AB"
-        Magnitude of flux 1 in `unit`; "AB" takes it from `unit`.
+        Magnitude of flux 1 in `unit`; "AB" derives it from `unit`.
     unit : str or None, default="uJy"
-        Unit of the fluxes; for "AB" one of flux density per frequency. None: no unit.
+        Unit of the fluxes; "AB" needs a flux density per frequency. None means no unit.
     value, error : str or None, default=None
-        Columns, which keep their names. None: found by their customary names.
+        Columns, which keep their names. None finds them by their usual names.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class MagnitudeToFlux(TableTransformer):
 
     See Also
     --------
-    FluxToMagnitude : The other way.
+    FluxToMagnitude : The inverse.
 
     Examples
     --------

@@ -14,19 +14,19 @@ from ..exceptions import TableError
 
 
 class MetaFeatures(TransformerMixin, BaseEstimator):
-    """Take numbers and labels out of the meta of Tables, as a 2-D array.
+    """Return numbers and labels from the meta of Tables as a 2-D array.
 
-    A number is a column, in the unit of fit. A label is a column of 0 and 1 for each of those seen in fit, all 0 where
-    it is missing. The array stands beside that of an encoder in a `sklearn.pipeline.FeatureUnion`.
+    A number becomes a column, in the unit of fit. A label becomes a column of 0 and 1 for each label seen in fit, all 0
+    if it is missing. Use it beside an encoder in a `sklearn.pipeline.FeatureUnion`.
 
     Parameters
     ----------
     keys : tuple of str, default=()
         Keys in meta, any case.
     fill : {"nan", "median"} or float, default="nan"
-        What stands for a number that is missing: NaN, the median of the training objects, or a number.
+        Value of a missing number: NaN, the median of the training objects, or a given number.
     unknown : {"error", "ignore"}, default="error"
-        What to do with a label that was not seen in fit; ignored it counts as missing.
+        What to do with a label that was not seen in fit. "ignore" treats it as missing.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class MetaFeatures(TransformerMixin, BaseEstimator):
     labels_ : dict
         Labels seen in fit, sorted, by key.
     fill_ : dict
-        What stands for a number that is missing, by key.
+        Value of a missing number, by key.
 
     Examples
     --------

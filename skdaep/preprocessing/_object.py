@@ -15,7 +15,7 @@ from ..exceptions import TableError
 class Points:
     """One object as a step sees it.
 
-    A step changes none, but returns a changed copy, made by ``dataclasses.replace``.
+    Steps never change it. They return a changed copy, made by ``dataclasses.replace``.
 
     Parameters
     ----------
@@ -24,19 +24,19 @@ class Points:
     location : ndarray, shape (n_points,)
         In the unit of fit.
     band : ndarray of str, shape (n_points,)
-        "" where there is none.
+        Band of each point, "" if there is none.
     error : ndarray, shape (n_points,) or (n_points, n_draws)
-        Of the value, in its unit; NaN where not known.
+        Error of the value, in its unit; NaN if not known.
     meta : dict
         A copy of the metadata.
     table : Table
-        The object itself, to be read only.
+        The object itself. Do not change it.
     where : str
-        What errors call the object: "X[17]".
+        Name of the object in error messages: "X[17]".
     other : dict, default={}
-        Further columns to be added, or removed where None.
+        Columns to add, or to remove if None.
     decoded : bool, default=False
-        Whether this is the way back, perhaps of what an encoder decoded.
+        Whether the object is on its way through the inverse, perhaps decoded by an encoder.
 
     Examples
     --------

@@ -47,7 +47,7 @@ class FindPeriod(TableTransformer):
     n_jobs : int or None, default=None
         Processes that share the objects, as in joblib.
     location, value, band, error : str or None, default=None
-        Columns. None: found by their customary names; a table without bands has one.
+        Columns. None: found by their usual names; a table without bands has one.
 
     Attributes
     ----------

@@ -16,20 +16,20 @@ from ._base import TableTransformer
 class SignalToNoiseCut(TableTransformer):
     r"""Remove points whose value is not well above its error.
 
-    A point goes if :math:`|v| / \sigma` is below the threshold. In magnitudes, by their unit or the name of a column
-    without one, the ratio is that of the flux, :math:`2.5 / (\ln 10\, \sigma)`, and likewise in other logarithms; where
-    neither tells, it is refused. A point whose value or error is not known stays. There is no way back:
+    Points with :math:`|v| / \sigma` below the threshold are removed. For magnitudes (recognised by unit, or by name if
+    there is no unit) the ratio is that of the flux, :math:`2.5 / (\ln 10\, \sigma)`, and likewise for other logarithms.
+    If neither tells, the column is refused. Points with an unknown value or error are kept. There is no inverse:
     `inverse_transform` leaves the points as they are.
 
     Parameters
     ----------
     threshold : float, default=3.0
-        Smallest ratio that stays.
+        Smallest ratio that is kept.
     min_points : int, default=0
-        Keep at least so many points of an object, those with the highest ratios. With 0, an object without a point
-        left is an error.
+        Keep at least this many points of an object, those with the highest ratios. With 0, an object without any
+        remaining point is an error.
     value, error : str or None, default=None
-        Columns. None: found by their customary names.
+        Columns. None finds them by their usual names.
 
     Attributes
     ----------
@@ -86,8 +86,8 @@ class SignalToNoiseCut(TableTransformer):
 class MedianFilter(TableTransformer):
     """Replace each value by the median of its neighbours along the location, within its band.
 
-    Spikes of a pixel or two go, edges stay. The ends are reflected. Points that are not observed do not take part and
-    stay so; errors stay as they are, so that they are too large. There is no way back: `inverse_transform` leaves the
+    This removes spikes of a pixel or two and keeps edges. The ends are reflected. Points that are not observed are left
+    out and stay so. Errors are not changed, so they are too large. There is no inverse: `inverse_transform` leaves the
     values as they are.
 
     Parameters
@@ -95,7 +95,7 @@ class MedianFilter(TableTransformer):
     size : int, default=5
         Number of neighbouring points, the point itself included.
     location, value, band : str or None, default=None
-        Columns. None: found by their customary names; a table without bands has one.
+        Columns. None finds them by their usual names; a table without bands has a single one.
 
     Attributes
     ----------

@@ -17,14 +17,14 @@ class Arcsinh(TableTransformer):
     r"""Take the inverse hyperbolic sine of the value: linear near zero, logarithmic far from it, for any sign.
 
     With scale :math:`s`, :math:`v \to \operatorname{arsinh}(v / s)` and
-    :math:`\sigma \to \sigma / \sqrt{v^2 + s^2}`. The result has no unit; the unit of fit comes back on the way back.
+    :math:`\sigma \to \sigma / \sqrt{v^2 + s^2}`. The result has no unit; the inverse restores the unit of fit.
 
     Parameters
     ----------
     scale : float or Quantity, default=1.0
-        Where linear turns into logarithmic, in the unit of the values of fit; a few times the noise is a good choice.
+        Value at which linear turns into logarithmic, in the unit of fit. A few times the noise is a good choice.
     value, error : str or None, default=None
-        Columns. None: found by their customary names.
+        Columns. None finds them by their usual names.
 
     Attributes
     ----------
@@ -83,14 +83,14 @@ class Arcsinh(TableTransformer):
 class Log10(TableTransformer):
     r"""Take the decimal logarithm of the value.
 
-    :math:`v \to \log_{10} v` and :math:`\sigma \to \sigma / (v \ln 10)`. A value of zero or less has no logarithm: it
-    becomes NaN (masked in a masked column), which is "not observed", and stays so on the way back. The result has no
-    unit: the logarithm is that of the number in the unit of fit.
+    :math:`v \to \log_{10} v` and :math:`\sigma \to \sigma / (v \ln 10)`. A value of zero or less has no logarithm. It
+    becomes NaN (masked in a masked column), which means not observed, and the inverse does not restore it. The result
+    has no unit: it is the logarithm of the number in the unit of fit.
 
     Parameters
     ----------
     value, error : str or None, default=None
-        Columns. None: found by their customary names.
+        Columns. None finds them by their usual names.
 
     Attributes
     ----------

@@ -45,11 +45,11 @@ def of_each_label(function: Callable, labels) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class FlatTables(Sequence):
-    """A list of Tables that are made when they are asked for, from columns that hold the points of all objects.
+    """A list of Tables that are made on demand from columns with the points of all objects.
 
-    `from_long` and `from_nested` make it. It takes the place of a list of Tables everywhere: an item is a new Table, a
-    slice, an array of indices or one of bool gives another `FlatTables`. Estimators read the columns as they are, and
-    make no Table. Columns may be memory-mapped. Beside them it holds 16 bytes an object.
+    Create it with `from_long` or `from_nested`. It can be used wherever a list of Tables can: an item is a new Table, a
+    slice, an array of indices or one of bool gives another `FlatTables`. Estimators read the columns directly, without
+    making Tables. Columns may be memory-mapped. It needs 16 bytes per object besides the columns.
 
     Parameters
     ----------
@@ -58,11 +58,11 @@ class FlatTables(Sequence):
     starts, ends : ndarray of int, shape (n_objects,)
         First row of each object and the row after its last one.
     order : ndarray of int or None, default=None
-        Row of `columns` that stands at each place; None: they stand in order already.
+        Row of `columns` at each place. None means that they are in order.
     units : dict, default={}
         Name of a column -> unit.
     meta : dict of masked array or Labels, default={}
-        Key of ``table.meta`` -> one number or label for each object; masked or "" where it is absent.
+        Key of ``table.meta`` -> one number or label per object; masked or "" where absent.
     marks : dict, default={}
         Name of a column -> its own meta.
     """

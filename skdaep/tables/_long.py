@@ -10,36 +10,35 @@ from ._series import array_of, check_named, is_known, listed_once
 
 
 def from_long(frame, by="object_id", *, meta=(), units=None):
-    """Make Tables, one per object, of a data frame with one row per point.
+    """Make Tables, one per object, from a data frame with one row per point.
 
-    The Tables are made when they are asked for. Until then the columns of the frame are used as they are, without a
-    copy where their package allows it; only where the rows of an object do not stand together are 8 bytes a point
-    added.
+    The Tables are made on demand. Until then the columns of the frame are used directly, without a copy if their
+    package allows it. If the rows of an object are not adjacent, 8 bytes per point are added.
 
     Parameters
     ----------
     frame : DataFrame of pandas or polars, LazyFrame, or pyarrow.Table
-        One row per point, in any order; the rows of an object keep theirs. A LazyFrame is collected.
+        One row per point. The rows of an object keep their order and need not be adjacent. A LazyFrame is collected.
     by : str, default="object_id"
-        Column, or name of the index in pandas, that says whose point a row is.
+        Column that names the object of each row, or the name of a pandas index.
     meta : sequence of str, default=()
-        Columns of which an object has one value, such as a redshift or a class. They become its ``table.meta``; a null
-        is absent.
+        Columns with one value per object, such as a redshift or a class. They become its ``table.meta``; null means
+        absent.
     units : dict, default=None
         Name of a column -> unit.
 
     Returns
     -------
     objects : FlatTables
-        A list of Tables in the order in which the objects appear first. Their columns are all others of the frame, and
-        their ``meta`` has `by` too.
+        A list of Tables, in the order in which the objects first appear, with all other columns of the frame. Their
+        ``meta`` also contains `by`.
     ids : ndarray of shape (n_objects,)
-        Whose Table is whose.
+        The name of the object of each Table.
 
     Raises
     ------
     TableError
-        If a column is not there, a row names no object, or an object has several values of one `meta`.
+        If a column is missing, a row names no object, or an object has several values of one `meta`.
 
     See Also
     --------

@@ -12,22 +12,22 @@ from ._series import array_of, check_named, is_known, listed_once
 
 
 def from_nested(frame, columns=None, *, by=None, meta=(), units=None):
-    """Make Tables of a data frame with one row per object, whose points stand in lists.
+    """Make Tables from a data frame with one row per object, whose points are in lists.
 
     This is the layout of nested-pandas, HATS and LSDB, and of Parquet files such as those of the Multimodal Universe:
-    a column of lists each (``mjd``, ``flux``, ...), or one column that holds them all, as a nested column, a struct of
-    lists or a list of structs. The Tables are made when they are asked for, from the arrays of Arrow.
+    several columns of lists (``mjd``, ``flux``, ...), or one column with all of them, as a nested column, a struct of
+    lists or a list of structs. The Tables are made on demand from the Arrow arrays.
 
     Parameters
     ----------
     frame : DataFrame of pandas or polars, NestedFrame of nested-pandas, or pyarrow.Table
-        One row per object. Of a data set of Hugging Face, ``dataset.with_format("arrow")[:]`` is one.
+        One row per object. For a Hugging Face data set pass ``dataset.with_format("arrow")[:]``.
     columns : str or sequence of str, default=None
-        Columns of lists that together hold the points. None: all columns that hold lists.
+        Columns of lists that together hold the points. None takes all columns that hold lists.
     by : str, default=None
-        Column that names the objects. None: the index in pandas, else the number of the row.
+        Column that names the objects. None uses the pandas index, or else the row number.
     meta : sequence of str, default=()
-        Columns that become the ``table.meta`` of the objects; a null is absent.
+        Columns that become the ``table.meta`` of the objects; null means absent.
     units : dict, default=None
         Name of a column of the Tables -> unit.
 
@@ -36,12 +36,12 @@ def from_nested(frame, columns=None, *, by=None, meta=(), units=None):
     objects : FlatTables
         A list of Tables, one for each row.
     ids : ndarray of shape (n_objects,)
-        Whose Table is whose.
+        The name of the object of each Table.
 
     Raises
     ------
     TableError
-        If a column is not there, holds no lists, or its lists are not as long as those of another.
+        If a column is missing or holds no lists, or lists of one object differ in length.
     ImportError
         If pyarrow is missing: ``pip install skdaep[data]``.
 

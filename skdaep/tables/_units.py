@@ -32,7 +32,11 @@ def unit_of_column(column) -> str | None:
     """Return the unit of a column or Quantity as a string; "d" of a Time, which is read as MJD."""
     if is_time(column):
         return "d"
-    return None if column.unit is None else _to_string(column.unit)
+    if column.unit is None:
+        return None
+    if isinstance(column.unit, u.UnrecognizedUnit):  # which astropy before 7 cannot hash
+        return column.unit.to_string()
+    return _to_string(column.unit)
 
 
 @lru_cache
@@ -105,6 +109,15 @@ def is_magnitude(name: str, unit: str | None, mark: bool | None = None) -> bool 
         return "mag" in unit.lower() if unknown else (dex_of(unit) or 0) < 0
     magnitude, flux = (pattern.search(plain(name)) is not None for pattern in (_MAGNITUDES, _FLUXES))
     return None if magnitude == flux else magnitude
+
+
+_TIMES = re.compile(r"time|date|jd")
+
+
+@lru_cache
+def says_time(name: str, unit: str | None) -> bool:
+    """Return whether a column holds times, as its unit says or else its name."""
+    return unit_named(unit).is_equivalent(u.s) if unit else _TIMES.search(plain(name)) is not None
 
 
 # --- logarithmic axes -------------------------------------------------------------------------------

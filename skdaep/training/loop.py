@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 from ..exceptions import DivergenceError, InterruptedTrainingWarning
 from .interrupts import postponed
 from .muon import Muon
+from .restoring import check_state, fill, refill
 
 M = TypeVar("M", bound=nn.Module)
 Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
@@ -26,10 +27,11 @@ Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 class Checkpoint(Protocol):
     """Where the state of a training is kept while it runs."""
 
-    #: what to go on from, if anything
-    state: dict[str, Any] | None
     #: whether training has come to its end, so that nothing need be kept
     done: bool
+
+    def resume(self, restore: Callable[[dict[str, Any]], None]) -> bool:
+        """Hand the state to go on from, if there is one, to what takes it over; return whether there was."""
 
     def due(self) -> bool:
         """Return whether it is time to keep the state again."""
@@ -117,10 +119,10 @@ def train(
         clip_norm=clip_norm,
         precision=precision,
         on_epoch_end=on_epoch_end,
+        validated=validation is not None,
+        keep_start=keep_start and validation is not None,
     )
-    if checkpoint is not None and checkpoint.state is not None:
-        loop.restore(checkpoint.state)
-    elif keep_start and validation is not None:
+    if (checkpoint is None or not checkpoint.resume(loop.restore)) and loop.keep_start:
         loop.write_record(validation)
     try:
         loop.run(validation, checkpoint)
@@ -157,6 +159,8 @@ class _Loop(Generic[M]):
     clip_norm: float
     precision: Callable[[], Any]
     on_epoch_end: Callable[[dict[str, Any], M], bool]
+    validated: bool
+    keep_start: bool
 
     iteration: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -170,12 +174,11 @@ class _Loop(Generic[M]):
     PLAIN: ClassVar = ("iteration", "history", "best", "since_best", "sums", "n_summed")
 
     def state(self) -> dict[str, Any]:
-        """Return everything that later steps depend on, none of it copied."""
+        """Return everything that later steps depend on, none of it copied; the step tells the learning rate."""
         return {
             "objective": self.objective.state_dict(),
             "average": self.average.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "optimizers": [optimizer.state_dict()["state"] for optimizer in self.optimizers],
             "batches": self.batches.state(),
             "generator": self.generator.get_state(),
             "seconds": time.perf_counter() - self.start,
@@ -183,17 +186,21 @@ class _Loop(Generic[M]):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a state."""
+        """Take over a state; raise ValueError, TypeError or KeyError if it is none that this training comes to."""
+        for optimizer in self.optimizers:
+            fill(optimizer)
+        check_state(state, self.state(), self)
         self.objective.load_state_dict(state["objective"])
         self.average.load_state_dict(state["average"])
-        for name in ("optimizers", "schedulers"):
-            for own, kept in zip(getattr(self, name), state[name], strict=True):
-                own.load_state_dict(kept)
+        for optimizer, scheduler, kept in zip(self.optimizers, self.schedulers, state["optimizers"], strict=True):
+            refill(optimizer, kept)
+            scheduler.last_epoch = state["iteration"] - 1
+            scheduler.step()
         self.batches.restore(state["batches"])
         self.generator.set_state(state["generator"])
         self.start = time.perf_counter() - state["seconds"]
         for name in self.PLAIN:
-            setattr(self, name, state[name])
+            setattr(self, name, copy.deepcopy(state[name]))  # tensors get memory of torch's own, aligned as ever
 
     def run(self, validation: Callable[[M], float] | None, checkpoint: Checkpoint | None) -> None:
         """Take all steps that are left, or those until a record ends training."""

@@ -242,6 +242,27 @@ def test_a_folder_that_is_not_there_is_an_error_at_once(make, objects, tmp_path)
         make(checkpoint=tmp_path / "no" / "fit.ckpt").fit(objects)
 
 
+def test_a_path_is_for_one_fit_at_a_time(make, objects, path):
+    estimator = make(checkpoint=path)
+    with (
+        CheckpointFile.held(path, 0),
+        pytest.raises(BlockingIOError, match=r"fit\.ckpt.*in use by another fit.*process"),
+    ):
+        estimator.fit(objects)
+    assert not hasattr(estimator, "model_")
+    estimator.fit(objects)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_where_there_are_no_locks_a_fit_says_so_and_goes_on(make, objects, path, monkeypatch):
+    def none(descriptor):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("skdaep.storage._lock", none)
+    with pytest.warns(CheckpointWarning, match="cannot be locked.*No locks available"):
+        make(checkpoint=path).fit(objects)
+
+
 def test_a_full_disk_ends_no_fit(make, objects, path, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
@@ -321,6 +342,7 @@ def test_killed_processes_lose_nothing(tmp_path):
                 np.testing.assert_array_equal(one[key], other[key], err_msg=f"{name} {key}")
 
 
+@pytest.mark.callbacks
 def test_without_a_checkpoint_signals_are_left_alone(make, objects):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -5,10 +5,12 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from astropy.table import Table
 
 import skdaep
-from skdaep import DAEPEncoder, FunctionalPCA, Image, Photometry
+from skdaep import DAEPEncoder, FunctionalPCA, Image, Photometry, SpectralSeries
+from skdaep.model import passes
 
 SMALL = {
     "core": "linear",
@@ -68,6 +70,7 @@ def test_validation_never_ends_above_the_start(fitted):
     assert "loss" in steps[-1]
 
 
+@pytest.mark.filterwarnings("ignore:After max_iter")
 def test_training_adds_what_is_not_linear():
     X = np.array([np.tanh(4 * np.sin(np.linspace(0, 6, 30) + shift)) for shift in np.linspace(0, 6, 200)])
     short = SMALL | {"bottleneck_length": 1, "max_iter": 150}
@@ -107,6 +110,31 @@ def test_seeds_decide_all(fitted):
 def test_it_learns_without_objects_held_out():
     encoder = make(early_stopping=False).fit(CURVES)
     assert [r["iteration"] for r in encoder.history_] == [4]
+
+
+def test_by_default_there_is_one_where_it_can_serve():
+    assert DAEPEncoder().core == "auto"
+    rows = np.random.default_rng(0).normal(size=(30, 6))
+    tiny = SMALL | {"core": "auto", "max_iter": 1}
+    assert has_core(DAEPEncoder(**tiny).fit(rows))
+    assert not has_core(DAEPEncoder(**tiny, prediction="v").fit(rows))
+    times, wavelengths = np.arange(3.0), np.linspace(4000, 5000, 5)
+    points = [(t, w, np.sin(w) + t) for t in times for w in wavelengths]
+    plane = [Table(rows=points, names=["time", "wavelength", "flux"])] * 10
+    assert not has_core(DAEPEncoder(SpectralSeries(), **tiny).fit(plane))
+
+
+def has_core(encoder):
+    return any(name.startswith("core.") for name in encoder.model_.weights)
+
+
+def test_what_validation_chooses_by_is_the_error_of_the_point_estimate(fitted):
+    (name,) = fitted.modalities_
+    records = fitted.model_.read([{name: x} for x in CURVES])
+    batches = passes.take(fitted.model_.collate(records), np.arange(len(CURVES)))
+    with torch.no_grad():
+        errors = fitted.model_.live().held_out_loss(batches, None)
+    np.testing.assert_allclose(errors, fitted.model_.errors(records), rtol=1e-4)
 
 
 @pytest.mark.parametrize("prediction", ["v", "epsilon"])

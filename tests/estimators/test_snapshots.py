@@ -37,6 +37,7 @@ class Saving:
         return False
 
 
+@pytest.mark.callbacks
 def test_a_callback_can_save_in_mid_fit(make, objects, tmp_path):
     callback = Saving(tmp_path / "model")
     estimator = make(max_iter=60, batch_size=12, early_stopping=False).set_callbacks(callback).fit(objects)

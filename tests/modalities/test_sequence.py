@@ -346,6 +346,29 @@ def test_spacings_between_objects_do_not_count():
     assert modality.learned.resolution * modality.learned.location.scale == pytest.approx(1, rel=1e-3)
 
 
+def test_clusters_of_points_do_not_count_as_fine_sampling():
+    """Four exposures within half an hour, every ten days for years, are no sampling of ten minutes."""
+    nights = 10.0 * np.arange(60)
+    time = np.add.outer(nights, np.arange(4) / 150).ravel()
+    modality = Sequence().learn([Table({"time": time, "mag": np.sin(time)})])
+    mean = np.ptp(time) / (len(time) - 1)
+    assert modality.learned.resolution * modality.learned.location.scale == pytest.approx(0.1 * mean)
+
+
+@pytest.mark.parametrize("law", ["regular", "log", "random"])
+def test_a_grid_and_random_places_are_resolved_to_their_finest_spacings(law):
+    rng = np.random.default_rng(0)
+    draw = {
+        "regular": lambda: np.linspace(0, 10, 100),
+        "log": lambda: np.geomspace(1, 10, 100),
+        "random": lambda: np.sort(rng.uniform(0, 10, 100)),
+    }[law]
+    times = [draw() for _ in range(50)]
+    modality = Sequence().learn([Table({"time": t, "flux": np.sin(t)}) for t in times])
+    tenth = np.quantile(np.concatenate([np.diff(t) for t in times]), 0.1)
+    assert modality.learned.resolution * modality.learned.location.scale == pytest.approx(tenth, rel=0.1)
+
+
 # --- grid -------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Forged model files, whose checksums are right: refused or harmless, at no cost to speak of."""
+"""Forged models and checkpoints, whose checksums are right: refused or harmless, at no cost to speak of."""
 
 import hashlib
 import json
@@ -16,7 +16,8 @@ with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(Path(__file__).parents[2])
     from benchmarks import forged
 
-N_ROUNDS, N_PER_ROUND = 10, 50
+N_ROUNDS, N_PER_ROUND = 10, 42
+N_CHECKPOINTS = 80
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +25,32 @@ def honest(tmp_path_factory):
     return forged.honest(tmp_path_factory.mktemp("honest"))
 
 
-@pytest.mark.parametrize("number", range(N_ROUNDS))
-def test_a_forged_file_is_refused_or_harmless(honest, number, tmp_path):
-    """If this fails, ``forged(path, np.random.default_rng([1, i]))`` gives the file."""
-    for i in range(number * N_PER_ROUND, (number + 1) * N_PER_ROUND):
-        path, objects = honest[i % len(honest)]
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    return forged.honest_checkpoints(tmp_path_factory.mktemp("checkpoints"))
+
+
+def assert_refused_or_harmless(files, numbers, folder):
+    for i in numbers:
+        path, objects = files[i % len(files)]
         data, change = forged.forged(path, np.random.default_rng([1, i]))
-        (tmp_path / "forged").write_bytes(data)
-        found = forged.outcome(tmp_path / "forged", objects)
+        found = forged.outcome(forged.put(data, path, folder), objects)
         assert found in ("refused", "harmless"), f"{i}, {path.name}: {change}"
 
 
-def test_an_honest_file_is_harmless(honest):
-    assert {forged.outcome(*each) for each in honest} == {"harmless"}
+@pytest.mark.parametrize("number", range(N_ROUNDS))
+def test_a_forged_file_is_refused_or_harmless(honest, number, tmp_path):
+    """If this fails, ``forged(path, np.random.default_rng([1, i]))`` gives the file."""
+    assert_refused_or_harmless(honest, range(number * N_PER_ROUND, (number + 1) * N_PER_ROUND), tmp_path)
+
+
+def test_a_forged_checkpoint_is_refused_or_harmless(checkpoints, tmp_path):
+    assert_refused_or_harmless(checkpoints, range(N_CHECKPOINTS), tmp_path)
+
+
+def test_an_honest_file_is_harmless(honest, checkpoints, tmp_path):
+    each = [*honest, *checkpoints]
+    assert {forged.outcome(forged.put(p.read_bytes(), p, tmp_path), use) for p, use in each} == {"harmless"}
 
 
 # --- by name ----------------------------------------------------------------------------------------
@@ -63,6 +77,10 @@ def sequence(content):
     return content["model"]["modalities"]["dict"]["sequence"]["Sequence"]["learned"]["Learned"]
 
 
+def correlation(content):
+    return content["model"]["correlation"]["dict"]["sequence"]["Correlation"]
+
+
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
@@ -85,12 +103,16 @@ def sequence(content):
         (lambda c, a: sequence(c)["value"]["Scaling"].update(scale={"float": "nan"}), "positive"),
         (lambda c, a: sequence(c)["value"]["Scaling"].update(scale="1"), "<"),
         (lambda c, a: sequence(c).update(extent=10**400), "whole number"),
+        (lambda c, a: correlation(c).update(cycle=2.0), "cycle None"),
         (lambda c, a: sequence(c).update(bands={"tuple": ["r", "g"]}), "sorted"),
         (lambda c, a: c["fitted"]["dict"].update(x={"array": ["a"], "dtype": "U500000000"}), "notes x"),
         (lambda c, a: c["fitted"]["dict"].update(x={"array": ["a" * 10**5, *[""] * 10**4], "dtype": "U"}), "too large"),
         (lambda c, a: c["fitted"]["dict"].update(x={"array": [1], "dtype": "V8"}), "V8"),
         (lambda c, a: c["fitted"]["dict"].update(x={"array": [1], "dtype": "f4,("}), "describes no model"),
-        (lambda c, a: a.update({k: np.full_like(v, np.nan) for k, v in a.items()}), "not finite"),
+        (
+            lambda c, a: a.update({k: np.full_like(v, np.nan) for k, v in a.items() if v.dtype.kind == "f"}),
+            "not finite",
+        ),
         (lambda c, a: a.update({k: v.astype(np.float64) for k, v in a.items()}), "float64"),
         (lambda c, a: a.update(other=np.zeros(3)), "other"),
     ],
@@ -101,6 +123,49 @@ def test_what_cannot_be_is_named(honest, change, wanted, tmp_path):
     with pytest.raises(skdaep.CorruptModelError, match=wanted):
         skdaep.load(edited(path, change, tmp_path / "forged"))
     assert time.perf_counter() - start < forged.MOST_SECONDS
+
+
+def state(content):
+    """Return the parts of a checkpoint's state by name; lists and dicts in it can be changed."""
+    return {pair[0]: pair for pair in content["state"]["dict"]}
+
+
+def tensors(arrays, *endings):
+    return [k for k in arrays if k.endswith(endings)]
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (lambda c, a: state(c)["iteration"].__setitem__(1, 10**12), "from 1 to 6"),
+        (lambda c, a: state(c)["n_summed"].__setitem__(1, 0), "ends before step 5"),
+        (lambda c, a: state(c)["history"][1].pop(), "has not 2 records"),
+        (lambda c, a: state(c)["history"][1].append(1), "not subscriptable"),
+        (lambda c, a: state(c)["seconds"].__setitem__(1, -1.0), "no length of time"),
+        (lambda c, a: state(c)["since_best"].__setitem__(1, -1), "since_best"),
+        (lambda c, a: state(c)["sums"].__setitem__(1, {"dict": []}), "belongs nowhere"),
+        (lambda c, a: state(c)["batches"][1]["dict"][1].__setitem__(1, -1), "n_given"),
+        (lambda c, a: state(c)["batches"][1]["dict"][0][1]["dict"][1][1]["dict"][1].__setitem__(1, 0), "stream"),
+        (lambda c, a: state(c)["objective"].__setitem__(1, state(c)["average"][1]), "'/average/"),
+        (lambda c, a: c["state"]["dict"].append(["colour", 1]), "its parts are"),
+        (lambda c, a: c["state"]["dict"].append(["seconds", 1]), "twice"),
+        (lambda c, a: c["identity"].update(seed=-1), "its seed"),
+        (lambda c, a: c["identity"].update(parameters={"x": 1}), "must be str"),
+        (lambda c, a: a.update({k: a[k] - 10 for k in tensors(a, "/n_averaged")}), "averages of 5 steps"),
+        (lambda c, a: a.update({k: a[k] * 0 for k in tensors(a, "/step")}), "1 to 5 steps"),
+        (lambda c, a: a.update({k: a[k][..., :-1] for k in tensors(a, "/momentum")}), "momentum.*but must be"),
+        (lambda c, a: a.update({k: a[k] * np.nan for k in tensors(a, "weight")}), "not finite"),
+        (lambda c, a: a.update({k: a[k].astype(np.float64) for k in tensors(a, "weight")}), "float64"),
+        (lambda c, a: a.update(x=np.zeros(1)), "'x' belongs nowhere"),
+    ],
+)
+def test_what_no_training_comes_to_is_named(checkpoints, change, wanted, tmp_path):
+    path, go_on = checkpoints[0]
+    target = edited(path, change, tmp_path / "forged.fit")
+    before = target.read_bytes()
+    with pytest.raises(skdaep.CorruptModelError, match=rf"{wanted}.*delete the file to begin anew"):
+        go_on(target)
+    assert target.read_bytes() == before
 
 
 @pytest.mark.parametrize(

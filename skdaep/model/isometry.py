@@ -1,0 +1,86 @@
+r"""Codes whose distances mean something: |z - z'| is the root mean square distance of what they decode to.
+
+With J the derivative of an object's n decoded values, in scaled units, by the entries of its code,
+
+.. math:: M = \langle J^T J / n \rangle, \qquad z \to z M^{1/2} R,
+
+R a fixed rotation: so no entry is the one that varies most, or hardly at all, and what standardises entries undoes
+nothing. The map and its inverse stand between the networks and whoever sees a code; what codes decode to stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..modalities import Record
+from ..nn.batch import POINTS
+
+if TYPE_CHECKING:
+    from .model import Model, Records
+
+Array = NDArray[Any]
+
+#: objects, and points of each, over which the mean is taken
+N_OBJECTS, N_POINTS = 64, 128
+#: half of a difference, in standard deviations of an entry, and the least of those beside that of all
+STEP, LEAST_SPREAD = 0.05, 0.01
+#: least length of a direction of codes that decode to the same, beside the longest: the map must have an inverse
+LEAST = 1e-4
+
+
+def learn(model: Model, records: Records) -> dict[str, Array]:
+    """Return the map and its inverse, of a model without one; modalities count by their weights in the loss."""
+    rng = np.random.default_rng([model.seed, 5])
+    given = model.options.get("modality_weights") or {}
+    weights = {name: given.get(name, 1.0) for name in model.modalities}
+    total = sum(weight * _metric_of(model, name, records, rng) for name, weight in weights.items())
+    return map_of(total / sum(weights.values()))
+
+
+def _metric_of(model: Model, name: str, records: Records, rng: np.random.Generator) -> Array:
+    having = [record for record in records if name in record]
+    some = [having[i] for i in rng.permutation(len(having))[:N_OBJECTS]]
+    places = [some_points(record[name], rng) for record in some]
+    keys = range(len(some))  # the same noise on both sides of a difference, where there is any
+    Z = model.encode(some).mean.reshape(len(some), -1)
+    return metric(Z, lambda codes: model.decode(name, codes, places, keys))
+
+
+def metric(Z: Array, decode: Callable[[Array], Sequence[Array]]) -> Array:
+    """Return M (D, D), by central differences about codes (n, D); `decode` gives the values of each object."""
+    Z = Z.astype(np.float64)
+    steps = STEP * Z.std(0).clip(min=LEAST_SPREAD * max(Z.std(), LEAST_SPREAD))
+    derivatives = [_difference(Z, step, decode) for step in np.diag(steps)]  # D times n arrays
+    of_objects = (np.stack([d.ravel() for d in own], 1) / steps for own in zip(*derivatives, strict=True))
+    return np.mean([j.T @ j / len(j) for j in of_objects], axis=0)
+
+
+def _difference(Z: Array, step: Array, decode: Callable[[Array], Sequence[Array]]) -> list[Array]:
+    ahead, behind = (decode((Z + way).astype(np.float32)) for way in (step, -step))
+    return [(a.astype(np.float64) - b) / 2 for a, b in zip(ahead, behind, strict=True)]
+
+
+def map_of(M: Array) -> dict[str, Array]:
+    """Return M^(1/2) R, the map to isometric codes, and its inverse; where nothing depends on codes they stay."""
+    values, vectors = np.linalg.eigh(M)
+    if not values.max() > 0:
+        values = np.ones(len(M))
+    lengths = np.sqrt(values.clip(min=LEAST**2 * values.max()))
+    rotation, _ = np.linalg.qr(np.random.default_rng(0).standard_normal(M.shape))
+    return {"forward": vectors * lengths @ vectors.T @ rotation, "back": rotation.T @ (vectors / lengths) @ vectors.T}
+
+
+def applied(z: Array, matrix: Array) -> Array:
+    """Return codes (..., K, D) mapped by a matrix (K D, K D)."""
+    return (z.reshape(*z.shape[:-2], -1).astype(np.float64) @ matrix).astype(z.dtype).reshape(z.shape)
+
+
+def some_points(record: Record, rng: np.random.Generator) -> Record:
+    """Return a record of some observed points, drawn at random."""
+    seen = np.flatnonzero(record.observed)
+    kept = np.sort(rng.permutation(seen)[:N_POINTS])
+    return record.replace(rows=None, **{name: getattr(record, name)[kept] for name in (*POINTS, "observed")})

@@ -1,0 +1,159 @@
+"""Whether a state that was read is one that a training comes to: everything in it against the training's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+
+class Course(Protocol):
+    """What a training knows of its course beforehand."""
+
+    max_iter: int
+    steps_per_record: int
+    validated: bool
+    keep_start: bool
+
+
+# --- optimisers -------------------------------------------------------------------------------------
+
+
+def fill(optimizer: torch.optim.Optimizer) -> None:
+    """Take a step without gradients, so that the optimiser has a state of every parameter; weights change."""
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            p.grad = torch.zeros_like(p)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def refill(optimizer: torch.optim.Optimizer, kept: dict[int, dict[str, torch.Tensor]]) -> None:
+    """Give a filled optimiser what was kept; parameters of which nothing was, never had a gradient."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for i, p in enumerate(parameters):
+        if i not in kept:
+            del optimizer.state[p]
+            continue
+        for name, own in optimizer.state[p].items():
+            own.copy_(kept[i][name])
+
+
+# --- what is read against what is there -------------------------------------------------------------
+
+
+def check_state(state: dict[str, Any], own: dict[str, Any], course: Course) -> None:
+    """Raise ValueError, TypeError or KeyError if a state is none that a training comes to.
+
+    Parameters
+    ----------
+    state : dict
+        What was read.
+    own : dict
+        That of the training before its first step, but for optimisers, which have taken one.
+    course : Course
+        How many steps and records the training takes.
+    """
+    if state.keys() != own.keys():
+        raise ValueError(f"its parts are {', '.join(map(str, state))}")
+    for name in ("objective", "average", "generator"):
+        check_like(state[name], own[name], name)
+    check_course(state, course)
+    if state["average"]["n_averaged"] != state["iteration"]:
+        raise ValueError(f"{int(state['average']['n_averaged'])} averages of {state['iteration']} steps")
+    check_best(state["best"], own["average"], course)
+    _check_optimizers(state["optimizers"], own["optimizers"], state["iteration"])
+
+
+def check_like(found: Any, own: Any, where: str) -> None:
+    """Raise ValueError or TypeError if tensors in dicts have other names, shapes or types, or are not finite.
+
+    Those may be infinite that are so in what they are compared with.
+    """
+    if isinstance(own, Mapping):
+        _demand(isinstance(found, Mapping) and found.keys() == own.keys(), where, "has other entries")
+        for name, value in own.items():
+            check_like(found[name], value, f"{where}[{name!r}]")
+        return
+    _demand(isinstance(found, torch.Tensor), where, "is no tensor")
+    kind, kind_of_own = (f"{x.dtype}{tuple(x.shape)}".removeprefix("torch.") for x in (found, own))
+    _demand(kind == kind_of_own, where, f"is {kind}, but must be {kind_of_own}")
+    _demand(bool(found.isfinite().all()) or not own.isfinite().all(), where, "is not finite")
+
+
+def check_whole(x: Any, least: int, most: int, where: str) -> None:
+    """Raise ValueError if x is no int from least to most."""
+    _demand(type(x) is int and least <= x <= most, where, f"is no whole number from {least} to {most}")
+
+
+def check_course(state: dict[str, Any], course: Course) -> None:
+    """Raise ValueError or TypeError if steps, records and sums of losses since the last one do not go together."""
+    check_whole(state["iteration"], 1, course.max_iter, "iteration")
+    check_whole(state["n_summed"], 0, min(course.steps_per_record, state["iteration"]), "n_summed")
+    seconds = state["seconds"]
+    _demand(isinstance(seconds, float) and 0 <= seconds < math.inf, "seconds", "is no length of time")
+    recorded, history, sums = state["iteration"] - state["n_summed"], state["history"], state["sums"]
+    due = [0] * course.keep_start + list(range(course.steps_per_record, recorded + 1, course.steps_per_record))
+    if recorded == course.max_iter and due[-1:] != [recorded]:
+        due.append(recorded)
+    _demand(isinstance(history, list) and len(history) == len(due), "history", f"has not {len(due)} records")
+    for record, iteration in zip(history, due, strict=True):
+        _check_record(record, iteration, course)
+    _demand(due[-1:] == [recorded] or recorded == 0, "history", f"ends before step {recorded}")
+    check_whole(state["since_best"], 0, len(history), "since_best")
+    _demand(isinstance(sums, dict) and ("loss" in sums) == (state["n_summed"] > 0), "sums", "has not the losses")
+    for name, value in sums.items():
+        _demand(isinstance(name, str) and name not in RECORDED, "sums", f"has {name!r}, which is no loss")
+        finite = isinstance(value, torch.Tensor) and value.ndim == 0 and bool(value.isfinite())
+        _demand(finite, f"sums[{name!r}]", "is no number")
+
+
+#: what a record has beside losses
+RECORDED = ("iteration", "validation_loss", "learning_rate", "seconds")
+
+
+def _check_record(record: Any, iteration: int, course: Course) -> None:
+    where = f"the record of step {iteration}"
+    needed = {*RECORDED, "loss"} - ({"loss"} if iteration == 0 else set())
+    needed -= set() if course.validated else {"validation_loss"}
+    _demand(isinstance(record, dict) and needed <= record.keys(), where, f"lacks some of {sorted(needed)}")
+    _demand(all(isinstance(k, str) and type(v) in (int, float) for k, v in record.items()), where, "has no numbers")
+    _demand(record["iteration"] == iteration, where, f"is of step {record['iteration']}")
+
+
+def check_best(best: Any, average: Mapping[str, Any], course: Course) -> None:
+    """Raise ValueError if the best validation loss and its weights cannot be."""
+    if best is None:
+        return
+    _demand(course.validated and isinstance(best, tuple) and len(best) == 2, "best", "is no loss with weights")
+    _demand(isinstance(best[0], float) and math.isfinite(best[0]), "best", "has a loss that is no number")
+    weights = {k.removeprefix("module."): v for k, v in average.items() if k != "n_averaged"}
+    check_like(best[1], weights, "best")
+
+
+def _check_optimizers(found: Any, own: Sequence[dict[int, Any]], n_steps: int) -> None:
+    _demand(isinstance(found, list) and len(found) == len(own), "optimizers", f"are not {len(own)}")
+    for one, like in zip(found, own, strict=True):
+        _demand(isinstance(one, dict) and one.keys() <= like.keys(), "optimizers", "have parameters that are not there")
+        check_like(one, {i: like[i] for i in one}, "optimizers")
+        counts = [kept["step"] for kept in one.values() if "step" in kept]  # as AdamW has them
+        _demand(all(1 <= x <= n_steps for x in counts), "optimizers", f"have not taken 1 to {n_steps} steps")
+
+
+def restore_rng(rng: np.random.Generator, state: dict[str, Any]) -> None:
+    """Put a generator to another place of its own stream.
+
+    Only there: with an increment that is even, PCG64 has short cycles, in which a shuffle may never come to an end.
+    """
+    own: Any = rng.bit_generator.state
+    _demand(state.keys() == own.keys() and state["bit_generator"] == own["bit_generator"], "rng", "is of another kind")
+    _demand(state["state"]["inc"] == own["state"]["inc"], "rng", "is of another stream")
+    rng.bit_generator.state = state
+
+
+def _demand(right: bool, where: str, wrong: str) -> None:
+    if not right:
+        raise ValueError(f"{where} {wrong}")
