@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..modalities import Inlet, Input
 from ..objectives import Objective
 from ..storage import replacing
-from .model import Arrays, Model
+from .model import Model
 
 #: Free axes of the example that is traced: an object of so many points is long, and attention computed as for those.
 EXAMPLE = {"objects": 2, "points": 1024}
@@ -31,15 +31,14 @@ class Encoding(nn.Module):
     """
 
     inlets: nn.ModuleList
-    outward: Tensor
+    isometry: Tensor | None
 
-    def __init__(self, objective: Objective, inlets: dict[str, Inlet], isometry: Arrays | None = None):
+    def __init__(self, objective: Objective, inlets: dict[str, Inlet], isometry: Tensor | None = None):
         super().__init__()
-        self.isometric = isometry is not None
-        if isometry is not None:
-            self.register_buffer("outward", torch.from_numpy(isometry["forward"]).float())
+        self.register_buffer("isometry", isometry)  # (K D, K D)
         self.objective, self.names, self.several = objective, list(inlets), len(inlets) > 1
         self.inlets = nn.ModuleList(inlets.values())
+        self.keys = {name: list(inlet.inputs) for name, inlet in inlets.items()}
         self.inputs: dict[str, Input] = {}
         for name, inlet in inlets.items():
             present = {"present": Input(torch.bool, ("objects",), {})} if self.several else {}
@@ -52,20 +51,22 @@ class Encoding(nn.Module):
         """Return the codes, given the arrays in the order of `inputs`."""
         given, batches, refused, present = dict(zip(self.inputs, arrays, strict=True)), {}, [], []
         for name, inlet in zip(self.names, self.inlets, strict=True):
-            batch, bad = inlet({key: given[self._called(name, key)] for key in inlet.inputs})
+            batch, bad = inlet({key: given[self._called(name, key)] for key in self.keys[name]})
             here = given[self._called(name, "present")] if self.several else torch.ones_like(bad)
             batches[name] = batch.replace(observed=batch.observed & here[:, None])
             refused.append(here & (bad | ~batch.present))
             present.append(here)
         no_code = torch.stack(refused).any(0) | ~torch.stack(present).any(0)
         z = self.objective.encode(batches).mean.flatten(1)
-        return (z @ self.outward if self.isometric else z).masked_fill(no_code[:, None], torch.nan)
+        z = z if self.isometry is None else (z.double() @ self.isometry).float()
+        return z.masked_fill(no_code[:, None], torch.nan)
 
 
 def encoding(model: Model) -> Encoding:
     """Return what is exported of a model, on the CPU."""
-    objective = model.to("cpu").revived()
-    return Encoding(objective, {name: m.inlet() for name, m in model.modalities.items()}, model.isometry).eval()
+    isometry = None if model.isometry is None else torch.from_numpy(model.isometry["forward"])
+    inlets = {name: modality.inlet() for name, modality in model.modalities.items()}
+    return Encoding(model.to("cpu").revived(), inlets, isometry).eval()
 
 
 def write(path: str | os.PathLike[str], model: Model, about: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ is worth to probes and neighbours ``python -m benchmarks.code_scales`` tells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,8 +48,8 @@ class NoCore(nn.Module):
     def learn(
         self,
         modalities: dict[str, Any],
-        stores: dict[str, Ragged],
-        held_out: dict[str, Ragged] | None,
+        stores: Mapping[str, Ragged],
+        held_out: Mapping[str, Ragged] | None,
         weigh_errors: bool,
         seed: int,
     ) -> dict[str, float]:
@@ -102,8 +102,8 @@ class LinearCore(NoCore):
     def learn(
         self,
         modalities: dict[str, Any],
-        stores: dict[str, Ragged],
-        held_out: dict[str, Ragged] | None,
+        stores: Mapping[str, Ragged],
+        held_out: Mapping[str, Ragged] | None,
         weigh_errors: bool,
         seed: int,
     ) -> dict[str, float]:
@@ -141,7 +141,7 @@ class LinearCore(NoCore):
     ) -> Tensor:
         """Return scores plus the gated correction by the Perceiver, which sees the scores as one more token."""
         batch = batches[self.name]
-        points = batch if torch.compiler.is_exporting() else Points.of(batch)
+        points = batch if torch.compiler.is_compiling() else Points.of(batch)
         further = self.token(_scores(self.basis, points, generator) / _deviations(self.basis))
         learned = autoencoder.encode(batches, {self.name: further[:, None]})
         z = _scores(self.entries, points, generator) / self._unit() + self.gate * learned.flatten(1)

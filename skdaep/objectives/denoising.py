@@ -23,8 +23,8 @@ from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
 from ..nn.names import ModulesByName
 from ..nn.positions import NumberEmbedding
-from ._base import NextNoise, random_share
-from .contrastive import Alignment
+from ._base import NextNoise
+from .alignments import ALIGNMENTS
 from .core import silence
 from .cored import Cored
 
@@ -67,7 +67,7 @@ class Condition(NamedTuple):
 class Denoising(Cored):
     """Predict "epsilon", "x0" or "v" from noisy values, their locations, z, metadata and diffusion time.
 
-    With `contrastive_weight` so many times the InfoNCE between the encodings of each modality alone is added.
+    With `alignment_weight` so many times one of `ALIGNMENTS`, between the encodings of each modality alone, is added.
     """
 
     draws = "noise"
@@ -83,7 +83,9 @@ class Denoising(Cored):
         schedule: str,
         sampler: str,
         n_sampling_steps: int,
-        contrastive_weight: float = 0.0,
+        alignment: str = "infonce",
+        alignment_weight: float = 0.0,
+        alignment_options: dict[str, Any] | None = None,
         **options: Any,
     ):
         super().__init__(autoencoder, **options)
@@ -102,17 +104,23 @@ class Denoising(Cored):
         self.free_correlation = frozenset(k for k in autoencoder.decoded if autoencoder.decoders[k].hidden is None)
         # Dividing an epsilon-predictor's error by alpha near t = 1 ruins one step: average draws instead.
         self.n_point_draws = 8 if prediction == "epsilon" else 0
-        self.contrastive_weight = contrastive_weight
-        self.alignment = Alignment() if contrastive_weight else None
+        self.alignment_weight = alignment_weight
+        aligned = ALIGNMENTS[alignment]
+        self.alignment = aligned(autoencoder, **alignment_options or {}) if alignment_weight else None
 
     def start_at(self, noise: dict[str, float]) -> None:
         """Let spreads begin at what the core leaves over."""
         for name, spread in noise.items():
             self.spreads[name].start_at(spread)
 
+    def begin(self) -> None:
+        """Let the alignment begin anew."""
+        if self.alignment is not None:
+            self.alignment.begin()
+
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the prediction, per object, and how well its modalities agree, if asked."""
-        shown = random_share(self.some_modalities(batches, generator), generator)
+        shown = self.shown(self.some_modalities(batches, generator), generator)
         z = self.core.encode(self.autoencoder, shown, generator if self.training else None)
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
@@ -131,8 +139,8 @@ class Denoising(Cored):
         error = self.mean_over_modalities(batches, z, squared_error)
         if self.alignment is None:
             return {"loss": error}
-        alignment = self.alignment(*self.encode_each(random_share(batches, generator)), batches)
-        return {"loss": error + self.contrastive_weight * alignment, "error": error, "alignment": alignment}
+        alignment = self.alignment(*self.encode_each(self.shown(batches, generator)), batches)
+        return {"loss": error + self.alignment_weight * alignment, "error": error, "alignment": alignment}
 
     def random_times(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw one time per object among k / 1000, evenly spread over the batch.
