@@ -122,7 +122,7 @@ def test_of_every_geometry(core, make_spectrum, make_light_curve):
 
 def test_of_isometric_codes(make_spectrum):
     X = spectra(make_spectrum)
-    for kind in (skdaep.MAEPEncoder, skdaep.BetaVAEEncoder):
+    for kind in (skdaep.MAEPEncoder, skdaep.DAEPEncoder):
         agrees(kind(skdaep.Spectrum(), isometric=True, **SMALL).fit(X), X)
 
 
