@@ -252,6 +252,8 @@ def _flat(name: str, n: int, run: Callable) -> None:
     title = f"Growth in MiB over {n} {name} of 20 light curves, after 10 to warm up"
     text = _report.table({f"{i} {name}": row for i, row in rows.items()}, columns, title, "after")
     path = _report.write(f"speed_{name}", {"rows": rows}, text)
+    import matplotlib.pyplot as plt
+
     figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
     for label, key in columns.items():
         ax.plot(list(rows), [row[key] for row in rows.values()], label=label)
