@@ -169,6 +169,42 @@ def _cost_of_width(width: int, X: list[Table], repeats: int) -> dict[str, float]
     return {"weights": about.n_weights, "megabytes": about.n_bytes / 1e6} | milliseconds
 
 
+# --- operations -------------------------------------------------------------------------------------
+
+#: kind of operation -> what torch calls it begins with
+KINDS_OF_OPERATION = {
+    "matrix products": ("mm", "addmm", "bmm", "baddbmm"),
+    "attention": ("_scaled_dot_product", "_softmax", "softmax"),
+    "GELU": ("gelu",),
+    "norms": ("native_layer_norm", "_fused_rms_norm", "rsqrt", "mean", "linalg_vector_norm", "pow"),
+    "sums and products of elements": ("add", "mul", "sub", "div", "lerp", "_foreach", "sum", "neg"),
+    "copies": ("copy", "clone", "cat", "index", "fill", "zero", "gather", "contiguous"),
+}
+
+
+def operations(repeats: int, n_objects: int = 64, n_points: int = 220) -> None:
+    """Profile training steps of the default encoder: the share of each kind of operation."""
+    X = throughput.synthetic(n_objects, n_points, 1)
+    estimator = DAEPEncoder(Spectrum(), max_points=None, max_iter=1, random_state=0, **PLAIN).fit(X)
+    (name,) = estimator.modalities_
+    steps = throughput.training_steps(estimator, estimator.model_.read([{name: x} for x in X]))
+    steps(n_objects)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        steps(n_objects, repeats)
+    spent = dict.fromkeys([*KINDS_OF_OPERATION, "all else"], 0.0)
+    for event in profile.key_averages():
+        spent[_kind_of(event.key)] += event.self_cpu_time_total
+    rows = {kind: {"share": time / sum(spent.values())} for kind, time in spent.items()}
+    title = f"Share of the time of a training step, {n_objects} objects of {n_points} points, model_dim 64"
+    _report.write("speed_operations", {"rows": rows}, _report.table(rows, {"share": "share"}, title, "operation"))
+
+
+def _kind_of(operation: str) -> str:
+    operation = operation.removeprefix("aten::")
+    kinds = (kind for kind, names in KINDS_OF_OPERATION.items() if operation.startswith(names))
+    return next(kinds, "all else")
+
+
 # --- encoded objects --------------------------------------------------------------------------------
 
 
@@ -298,6 +334,7 @@ SECTIONS: dict[str, Callable] = {
     "reading": reading,
     "points": points,
     "widths": widths,
+    "operations": operations,
     "objects": objects,
     "fits": fits,
     "transforms": transforms,

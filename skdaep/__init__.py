@@ -14,21 +14,26 @@ __version__ = "0.1.0.dev0"
 
 #: encoders of one modality, and of several
 ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder")
-MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors")
+MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors", "DualFormer")
 #: encoders of one modality that are solved at once, not trained
 CLOSED_FORM = ("FunctionalPCA",)
 _HOMES = {
-    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load", "info"), "estimators"),
+    **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load", "info", "pack"), "estimators"),
+    "Store": "model",
+    "encode_catalog": "catalogs",
     "Sequence": "modalities",
     "Spectrum": "modalities",
     "Photometry": "modalities",
     "SpectralSeries": "modalities",
     "Image": "modalities",
     "ConformalDraws": "calibration",
+    "ConformalRegressor": "calibration",
     "TableError": "exceptions",
     "DivergenceError": "exceptions",
     "DeviceError": "exceptions",
+    "RankError": "exceptions",
     "CorruptModelError": "exceptions",
+    "CorruptStoreError": "exceptions",
     "DatasetError": "exceptions",
     "LevelOnlyWarning": "exceptions",
     "OutOfRangeWarning": "exceptions",

@@ -30,8 +30,16 @@ class DeviceError(RuntimeError):
     """The requested device does not exist on this machine."""
 
 
+class RankError(RuntimeError):
+    """Several processes cannot train one model: they do not fit it, or one of them is gone."""
+
+
 class CorruptModelError(ValueError):
     """A model file is damaged, incomplete or of another format."""
+
+
+class CorruptStoreError(ValueError):
+    """A folder is no store of objects, or one that is incomplete, damaged or of another format."""
 
 
 class DatasetError(OSError):

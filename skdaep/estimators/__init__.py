@@ -8,6 +8,7 @@ from ._beta_vae import BetaVAEEncoder
 from ._contrastive import ContrastiveNeighbors
 from ._daep import DAEPEncoder
 from ._docs import documented
+from ._dualformer import DualFormer
 from ._files import load
 from ._functional_pca import FunctionalPCA
 from ._info import FileInfo, info
@@ -15,6 +16,7 @@ from ._maep import MAEPEncoder
 from ._mixture import MixtureOfExpertsVAE
 from ._multimodal import MultimodalEncoder, multimodal
 from ._multimodal_daep import MultimodalDAEP
+from ._packing import pack
 from ._parameters import NOT_NEGATIVE, POSITIVE, SHARE
 from ._unimodal import UnimodalEncoder
 
@@ -26,6 +28,7 @@ __all__ = [
     "BetaVAEEncoder",
     "ContrastiveNeighbors",
     "DAEPEncoder",
+    "DualFormer",
     "FileInfo",
     "FunctionalPCA",
     "MAEPEncoder",
@@ -37,4 +40,5 @@ __all__ = [
     "info",
     "load",
     "multimodal",
+    "pack",
 ]

@@ -13,7 +13,7 @@ from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality, Objects, Sequence
 from ..training import undisturbed
-from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class
+from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class, refuse_store
 
 NAME = "sequence"  # of the only modality
 
@@ -121,6 +121,7 @@ class UnimodalEncoder(BaseEncoder):
         model = self._ready()
         check_output(output)
         self._check_draws(n_draws)
+        refuse_store(X)
         rebuilt = []
         for _, objects, records in self._chunks(model, X):
             values = model.reconstruct(records, NAME, n_draws=n_draws, context=context)

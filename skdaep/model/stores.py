@@ -69,7 +69,7 @@ def records_of(stores: Stores, index: Iterable[int]) -> list[dict[str, Record]]:
             start, n = int(store.offsets[i]), int(store.lengths[i])
             if not n:
                 continue
-            own = {k: v[start : start + n] for k, v in points.items()}
+            own: dict[str, Any] = {k: v[start : start + n] for k, v in points.items()}
             own["band"] = own["band"].astype(np.int64)
             whole = {k: v[i] for k, v in objects.items()}
             record[name] = Record(**own, **whole, observed=np.ones(n, bool))
@@ -78,7 +78,7 @@ def records_of(stores: Stores, index: Iterable[int]) -> list[dict[str, Record]]:
 
 def arrays_of(stores: Stores) -> dict[str, NDArray[Any]]:
     """Return all arrays, each under ``modality/field``."""
-    found = {}
+    found: dict[str, NDArray[Any]] = {}
     for name, store in stores.items():
         own = store.points | store.objects | {"lengths": store.lengths}
         found |= {f"{name}/{k}": v.cpu().numpy() for k, v in own.items()}

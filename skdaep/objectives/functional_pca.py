@@ -8,6 +8,7 @@ they decode to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import torch
@@ -50,8 +51,8 @@ class FunctionalPCA(Objective):
         modalities: dict[str, Any],
         networks: dict[str, Any],
         options: dict[str, Any],
-        stores: dict[str, Ragged],
-        held_out: dict[str, Ragged] | None,
+        stores: Mapping[str, Ragged],
+        held_out: Mapping[str, Ragged] | None,
         seed: int,
     ) -> tuple[FunctionalPCA, list[dict[str, Any]]]:
         """Return the objective of stores by modality, of which there is one, and the history of its fit."""
@@ -102,7 +103,7 @@ class FunctionalPCA(Objective):
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return expectation and standard deviations of scores, (B, K, 1) each; `experts` has their correlation."""
-        if torch.compiler.is_exporting():
+        if torch.compiler.is_compiling():
             return Bottleneck(expected_scores(self.factors, batches[self.name]).float()[..., None])
         mean, covariance, _ = self.posterior(batches)
         scale = covariance.diagonal(dim1=1, dim2=2).sqrt()

@@ -31,11 +31,12 @@ from ._metadata import (
     unit_of_metadata,
     values_of_metadata,
 )
-from ._nested import from_nested
+from ._nested import fields_of, from_nested
 from ._objects import as_objects, as_table, check_collection, each_object, is_numeric, is_tabular
 from ._points import read_draws, read_errors, read_points
 from ._roles import ALIASES, ASK, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
 from ._rows import rows
+from ._targets import LabelColumns, plain_labels, read_labels, write_labels
 from ._units import (
     CYCLE,
     MAGNITUDE,
@@ -64,6 +65,7 @@ __all__ = [
     "SURVEYS",
     "Columns",
     "FlatTables",
+    "LabelColumns",
     "Labels",
     "Objects",
     "as_objects",
@@ -75,6 +77,7 @@ __all__ = [
     "dex_of",
     "distinct_labels",
     "each_object",
+    "fields_of",
     "find_column",
     "first_duplicate",
     "flattened",
@@ -102,9 +105,11 @@ __all__ = [
     "of_each_label",
     "owner_and_row",
     "plain",
+    "plain_labels",
     "raw_metadata",
     "read_draws",
     "read_errors",
+    "read_labels",
     "read_points",
     "rows",
     "says_time",
@@ -119,4 +124,5 @@ __all__ = [
     "unlike",
     "values_of_metadata",
     "write",
+    "write_labels",
 ]

@@ -109,6 +109,27 @@ class FlatTables(Sequence):
             marks=marks,
         )
 
+    @staticmethod
+    def joined(parts: list[Sequence]) -> Sequence:
+        """Return the objects of all parts: as FlatTables, if all are those and have the same columns and units."""
+        if len(parts) == 1:
+            return parts[0]
+        if not all(isinstance(part, FlatTables) and part._form() == parts[0]._form() for part in parts):
+            return [obj for part in parts for obj in part]
+        ends = np.cumsum(np.concatenate([part.lengths for part in parts]))
+        names, keys = parts[0].columns, parts[0].meta
+        return FlatTables(
+            columns={name: _end_to_end([part.column(name) for part in parts]) for name in names},
+            starts=np.append(0, ends[:-1]),
+            ends=ends,
+            units=parts[0].units,
+            meta={key: _end_to_end([part.meta[key] for part in parts]) for key in keys},
+            marks=parts[0].marks,
+        )
+
+    def _form(self) -> tuple:
+        return list(self.columns), dict(self.units), dict(self.marks), list(self.meta)
+
     def __len__(self):
         return len(self.starts)
 
@@ -208,6 +229,17 @@ def _joined(cells: list):
         names, codes = np.unique(values.data, return_inverse=True)
         return Labels(codes.astype(np.min_scalar_type(len(names))), np.append(names, ""))
     return values if any(np.ma.isMaskedArray(c) and c.mask is not np.ma.nomask for c in cells) else values.data
+
+
+def _end_to_end(columns: list):
+    """Return columns as one."""
+    if not all(isinstance(column, Labels) for column in columns):
+        whole = np.ma.concatenate([column[:] for column in columns])
+        return whole if any(np.ma.isMaskedArray(column) for column in columns) else whole.data
+    names = [*dict.fromkeys(name for column in columns for name in column.names.tolist() if name), ""]
+    place = {name: code for code, name in enumerate(names)}
+    codes = [np.array([place[name] for name in column.names.tolist()])[column.codes] for column in columns]
+    return Labels(np.concatenate(codes), np.array(names))
 
 
 def _of_all(values: list) -> np.ma.MaskedArray | Labels:

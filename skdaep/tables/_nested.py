@@ -60,13 +60,12 @@ def from_nested(frame, columns=None, *, by=None, meta=(), units=None):
     """
     index = getattr(frame, "index", None)
     frame = _arrow(frame)
-    lists = [field.name for field in frame.schema if holds_points(field.type)]
-    chosen = lists if columns is None else [columns] if isinstance(columns, str) else list(columns)
+    if not frame.num_rows:
+        raise TableError("The data frame is empty: it has no row.")
+    chosen = _chosen(frame, columns)
     keys = list(dict.fromkeys([*([] if by is None else [by]), *listed_once(meta)]))
-    for name, what in (*((c, "columns") for c in chosen), *((key, "by or meta") for key in keys)):
-        check_named(name, frame.column_names, what)
-    if not chosen:
-        raise TableError(f"No column holds lists (it has: {listed(frame.column_names)}); see from_long.")
+    for key in keys:
+        check_named(key, frame.column_names, "by or meta")
     flat, ends = _joined(frame, chosen)
     for name in units or ():
         check_named(name, list(flat), "units")
@@ -94,9 +93,24 @@ def _arrow(frame):
         table = nw.from_native(frame, eager_only=True).to_arrow()
     except (TypeError, ValueError, nw.exceptions.NarwhalsError, pa.ArrowException) as error:
         raise TableError(f"A {type(frame).__name__} is no data frame that can be read: {error}") from None
-    if not table.num_rows:
-        raise TableError("The data frame is empty: it has no row.")
     return table
+
+
+def fields_of(frame, columns=None) -> list[str]:
+    """Return the names of the columns that the Tables of a data frame, which may have no row, would have."""
+    frame = _arrow(frame)
+    return [name for column in _chosen(frame, columns) for name in flattened(_whole(frame[column]), column)[0]]
+
+
+def _chosen(frame, columns) -> list[str]:
+    """Return the columns that hold the points: those that are named, else all that hold lists."""
+    lists = [field.name for field in frame.schema if holds_points(field.type)]
+    chosen = lists if columns is None else [columns] if isinstance(columns, str) else list(columns)
+    for name in chosen:
+        check_named(name, frame.column_names, "columns")
+    if not chosen:
+        raise TableError(f"No column holds lists (it has: {listed(frame.column_names)}); see from_long.")
+    return chosen
 
 
 def _joined(frame, names: list[str]) -> tuple[dict, np.ndarray]:

@@ -1,0 +1,301 @@
+"""A fitted encoder over a catalogue: LSDB's partitions of HATS files, or one frame of nested-pandas."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from .estimators import load
+from .exceptions import TableError
+from .tables import FlatTables, Objects, fields_of, from_nested
+from .training import portions
+
+#: points that are read and encoded before the next objects of a partition are
+POINTS_AT_ONCE = 2**16
+#: estimators that a process holds for later partitions
+N_HELD = 4
+
+
+def encode_catalog(
+    catalog,
+    estimator,
+    column,
+    *,
+    output="embedding",
+    keep=None,
+    metadata=(),
+    units=None,
+    errors="null",
+    n_threads=1,
+):
+    """Encode all objects of a catalogue, partition by partition.
+
+    The nested columns are read as they lie in memory; no Tables are made. Nothing is computed yet where the catalogue
+    is one of LSDB: ``.compute()`` or ``.write_catalog(...)`` do that, on as many workers as dask has.
+
+    Parameters
+    ----------
+    catalog : lsdb.Catalog or NestedFrame
+        One row per object, with the points in nested columns or in lists.
+    estimator : estimator, Pipeline, str or Path
+        Fitted, or the file of one, which every worker must be able to read. A worker loads it once.
+    column : str, sequence of str, or dict
+        The nested column, or several columns of lists that hold the points together. For an encoder of several
+        modalities a dict of these by modality; an object without points in one lacks it.
+    output : str, default="embedding"
+        Name of the column of codes, a list of fixed size of float32.
+    keep : sequence of str, default=None
+        Columns to keep, beside right ascension and declination. None: all of them.
+    metadata : sequence of str, default=()
+        Columns that the encoder was told of as ``metadata``.
+    units : dict, default=None
+        Name of a column of points -> unit. Numbers without one are taken to be in the units of fit.
+    errors : {"null", "raise"}, default="null"
+        What becomes of an object that cannot be encoded, one without a finite value, say: its code is null, and a
+        warning tells how many there are in the partition and why the first is one; or the computation ends.
+    n_threads : int, default=1
+        Threads of torch in a worker. Workers are what makes it faster.
+
+    Returns
+    -------
+    catalog : lsdb.Catalog or NestedFrame
+        With the codes.
+
+    Raises
+    ------
+    TableError
+        If the catalogue lacks a column, or a nested column a field that the encoder needs; with ``errors="raise"``, if
+        an object cannot be encoded: the message has its index.
+    ValueError
+        If a parameter makes no sense.
+
+    See Also
+    --------
+    skdaep.pack : Learn from more objects than memory holds.
+
+    Examples
+    --------
+    >>> import lsdb, skdaep  # doctest: +SKIP
+    >>> catalog = lsdb.open_catalog("ztf_dr22", columns=["objectid", "objra", "objdec", "lc"])  # doctest: +SKIP
+    >>> encoded = skdaep.encode_catalog(catalog, "encoder.safetensors", "lc", keep=["objectid"])  # doctest: +SKIP
+    >>> encoded.write_catalog("ztf_dr22_codes")  # doctest: +SKIP
+    """
+    if errors not in ("null", "raise"):
+        raise ValueError(f"errors={errors!r}: choose 'null' or 'raise'.")
+    if isinstance(n_threads, bool) or not (isinstance(n_threads, int) and n_threads >= 1):
+        raise ValueError(f"n_threads={n_threads!r}: a positive int is needed.")
+    for name, given in (("keep", keep), ("metadata", metadata)):
+        if isinstance(given, str):
+            raise ValueError(f"{name}={given!r}: give a tuple, ({given!r},).")
+    partitioned = hasattr(catalog, "map_partitions") and hasattr(catalog, "hc_structure")
+    meta = catalog.meta if partitioned else catalog.iloc[:0]
+    if keep is not None and partitioned:
+        info = catalog.hc_structure.catalog_info
+        keep = list(dict.fromkeys([*keep, info.ra_column, info.dec_column]))
+    task = Encoding(
+        Held.of(estimator),
+        column,
+        output,
+        None if keep is None else list(keep),
+        tuple(metadata),
+        units or {},
+        errors,
+        n_threads,
+    )
+    task.check(meta)
+    return catalog.map_partitions(task, meta=task(meta)) if partitioned else task(catalog)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What is done to a partition; the parameters are those of `encode_catalog`."""
+
+    held: Held
+    column: Any
+    output: str
+    keep: list[str] | None
+    metadata: tuple[str, ...]
+    units: Mapping[str, Any]
+    errors: str
+    n_threads: int
+
+    def check(self, frame) -> None:
+        """Raise if a frame without rows has not what is needed."""
+        estimator, has = self.held.get(), list(map(str, frame.columns))
+        for name in (*(self.keep or ()), *self.metadata):
+            if name not in has:
+                raise TableError(f"The catalogue has no column {name!r} (it has: {', '.join(has)}).")
+        if self.output in (has if self.keep is None else self.keep):
+            raise ValueError(f"output={self.output!r}: the catalogue has such a column; choose another name.")
+        modalities = getattr(estimator, "modalities_", {})
+        several = isinstance(self.column, Mapping)
+        if modalities and several != hasattr(estimator, "modalities"):
+            wanted = f"a dict of columns by modality ({', '.join(modalities)})" if not several else "one column"
+            raise ValueError(f"column={self.column!r}: for {type(estimator).__name__} {wanted} is needed.")
+        if several and (unknown := self.column.keys() - modalities.keys()):
+            raise ValueError(
+                f"column has {min(unknown)!r}, which is not among the modalities ({', '.join(modalities)})."
+            )
+        fields = []
+        for name, modality in modalities.items():
+            if not several or name in self.column:
+                fields += self._check_fields(frame, self.column[name] if several else self.column, modality)
+        for name in self.units if modalities else ():
+            if name not in fields:
+                raise TableError(f"units has {name!r}, which no nested column has as a field ({', '.join(fields)}).")
+        self._check_metadata(modalities)
+
+    def _check_fields(self, frame, column, modality) -> list[str]:
+        fields, roles = fields_of(frame, column), modality.columns
+        if roles is None:
+            raise TableError(f"The encoder was fitted to {type(modality).__name__} or rows of an array, not to Tables.")
+        for name in (roles.location, roles.value, roles.band):
+            if name is not None and name not in fields:
+                raise TableError(
+                    f"Column {column!r} of the catalogue has no field {name!r}, which the encoder was fitted to "
+                    f"(it has: {', '.join(fields)})."
+                )
+        return fields
+
+    def _check_metadata(self, modalities: Mapping) -> None:
+        told = {key.lower() for key in self.metadata}
+        lacking = [key for m in modalities.values() for key in getattr(m, "metadata", ()) if key.lower() not in told]
+        if lacking:
+            warnings.warn(
+                f"The encoder was fitted with metadata {', '.join(lacking)}, which no object has here; "
+                f"name their columns by metadata=.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def __call__(self, frame):
+        """Return a partition with its codes."""
+        import pandas as pd
+
+        kept = frame if self.keep is None else frame[self.keep]
+        codes = pd.arrays.ArrowExtensionArray(self._codes(frame))
+        return kept.assign(**{self.output: pd.Series(codes, index=frame.index)})
+
+    def _codes(self, frame):
+        """Return the codes of a partition as an array of Arrow, null for those that have none."""
+        import pyarrow as pa
+
+        estimator = self.held.get()
+        n, size = len(frame), len(estimator.get_feature_names_out())
+        found, bad = np.zeros((n, size), np.float32), {}
+        if n:
+            objects, lengths = self._objects(frame)
+            with THREADS.limited_to(self.n_threads):
+                for piece in portions(lengths, POINTS_AT_ONCE):
+                    self._encode(estimator, objects, piece.start, piece.stop, found, bad, frame.index)
+        if bad:
+            first = min(bad)
+            warnings.warn(
+                f"{len(bad)} of {n} objects cannot be encoded and get null. The first, {frame.index[first]}: "
+                f"{bad[first]}",
+                UserWarning,
+                stacklevel=2,
+            )
+        null = pa.array(np.isin(np.arange(n), list(bad)))
+        return pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), size, mask=null if bad else None)
+
+    def _objects(self, frame) -> tuple[FlatTables | Objects, np.ndarray]:
+        """Return the objects of a partition, and the number of points of each."""
+        if not isinstance(self.column, Mapping):
+            objects = from_nested(frame, self.column, meta=self.metadata, units=self.units)[0]
+            return objects, objects.lengths
+        parts = {}
+        for name, own in self.column.items():
+            units = {k: self.units[k] for k in fields_of(frame, own) if k in self.units}
+            parts[name] = from_nested(frame, own, meta=self.metadata, units=units)[0]
+        return Objects.of(parts), np.sum([part.lengths for part in parts.values()], axis=0)
+
+    def _encode(self, estimator, objects, start: int, end: int, found: np.ndarray, bad: dict[int, str], index) -> None:
+        """Encode some objects; where one of them is bad, each half of them."""
+        try:
+            found[start:end] = np.asarray(estimator.transform(objects[start:end]))
+        except TableError as error:
+            if end - start > 1:
+                middle = (start + end) // 2
+                self._encode(estimator, objects, start, middle, found, bad, index)
+                self._encode(estimator, objects, middle, end, found, bad, index)
+            elif self.errors == "raise":
+                raise TableError(f"Object {index[start]} of the catalogue: {error}") from None
+            else:
+                bad[start] = str(error)
+
+
+# --- what a worker holds ----------------------------------------------------------------------------
+
+_HELD: dict[str, Any] = {}
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Held:
+    """An estimator that a process loads, and builds the networks of, once, however many partitions and threads ask."""
+
+    key: str
+    source: Any = field(repr=False)
+
+    @classmethod
+    def of(cls, source) -> Held:
+        """Return what holds a fitted estimator, or that of a file."""
+        return cls(uuid.uuid4().hex, os.fspath(source) if isinstance(source, (str, os.PathLike)) else source)
+
+    def get(self):
+        """Return the estimator."""
+        with _LOCK:
+            if self.key not in _HELD:
+                while len(_HELD) >= N_HELD:
+                    del _HELD[next(iter(_HELD))]
+                estimator = load(self.source) if isinstance(self.source, str) else self.source
+                if hasattr(estimator, "model_"):
+                    estimator.model_.live()
+                _HELD[self.key] = estimator
+            return _HELD[self.key]
+
+
+class _Threads:
+    """How many threads torch may use, which is a matter of the process: the last call to leave restores it."""
+
+    def __init__(self):
+        self.lock, self.n_within, self.before = threading.Lock(), 0, 1
+
+    @contextlib.contextmanager
+    def limited_to(self, n: int) -> Iterator[None]:
+        """Within, torch has so many threads."""
+        with self.lock:
+            if self.n_within == 0:
+                self.before = torch.get_num_threads()
+            self.n_within += 1
+            torch.set_num_threads(n)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.n_within -= 1
+                if self.n_within == 0:
+                    torch.set_num_threads(self.before)
+
+
+THREADS = _Threads()
+
+
+def _renew() -> None:
+    """Give a process that was forked off locks of its own: those of its parent may have been held."""
+    global _LOCK
+    _LOCK, THREADS.lock, THREADS.n_within = threading.Lock(), threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

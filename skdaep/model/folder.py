@@ -1,0 +1,313 @@
+"""A store in a folder: arrays as ``.npy`` files that are mapped into memory, and JSON that says what they are.
+
+The JSON is written last, so that a folder with one is complete. Until then ``packing.json`` says how much of the files
+is whole: whoever goes on from there cuts off the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+import torch
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from ..exceptions import CorruptStoreError
+from ..modalities import Modality
+from ..nn.batch import OBJECTS, POINTS, Ragged
+from ..storage import replacing
+from .checkpoint import content_digest
+from .state import from_json, to_json
+from .stores import Stores
+
+#: of the layout
+FORMAT = 1
+DESCRIPTION, PROGRESS = "store.json", "packing.json"
+#: seconds between two notes of how far packing has come
+EVERY = 5.0
+#: bytes that are read at once for a checksum
+BLOCK = 2**24
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """Objects that `pack` has read, in a folder: an X for ``fit`` and ``transform`` that takes no memory.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    verify : bool, default=True
+        Whether the checksums of all files are compared, which reads them once: about a second for 1 GB.
+
+    Raises
+    ------
+    CorruptStoreError
+        If the folder is no store, is not complete, was damaged or has another format; the message names the file.
+
+    See Also
+    --------
+    skdaep.pack : Makes one.
+    """
+
+    path: Path
+    verify: bool = True
+    modalities: dict[str, Modality] = field(init=False, repr=False)
+    declared: dict[str, Modality] = field(init=False, repr=False)
+    stores: Stores = field(init=False, repr=False)
+    checksums: dict[str, str] = field(init=False, repr=False)
+    #: by modality why objects cannot be weighed by their errors, if they cannot
+    without_errors: dict[str, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        path = Path(self.path)
+        content = _description(path)
+        try:
+            modalities, declared = (from_json(content[k]) for k in ("modalities", "declared"))
+            checksums, without = dict(content["sha256"]), dict(content["without_errors"])
+            stores = {name: _mapped(path, i) for i, name in enumerate(modalities)}
+        except CorruptStoreError:
+            raise
+        except Exception as error:  # a forged file can go wrong in any way
+            raise CorruptStoreError(f"{path / DESCRIPTION} describes no store that can be read: {error!r}.") from error
+        own = vars(self)
+        own.update(path=path, modalities=modalities, declared=declared, stores=stores)
+        own.update(checksums=checksums, without_errors=without)
+        _check(path, stores, checksums, content.get("n_objects"), self.verify)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.stores.values())))
+
+    def __repr__(self) -> str:
+        return f"<Store {str(self.path)!r}: {len(self)} objects of {', '.join(self.modalities)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Store, (self.path, False)
+
+
+def name_of(i: int, field: str) -> str:
+    """Return the name of the file of a field of the i-th modality."""
+    return f"{i}.{field}.npy"
+
+
+def _description(path: Path) -> dict[str, Any]:
+    if not path.is_dir():
+        raise CorruptStoreError(f"{path} is no folder, and so no store; make one by skdaep.pack.")
+    if not (path / DESCRIPTION).is_file():
+        hint = " It was not packed to the end: call pack again to go on." if (path / PROGRESS).is_file() else ""
+        raise CorruptStoreError(f"{path} is no store: it has no {DESCRIPTION}.{hint}")
+    content = _json(path / DESCRIPTION)
+    if content.get("format") != FORMAT:
+        raise CorruptStoreError(f"{path} has format {content.get('format')!r}; this version reads {FORMAT}.")
+    return content
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Return a file that bears its own checksum."""
+    try:
+        text = json.loads(path.read_text())
+        content = json.loads(text["content"])
+        right = hashlib.sha256(text["content"].encode()).hexdigest() == text["sha256"] and isinstance(content, dict)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptStoreError(f"{path} cannot be read: {error!r}.") from error
+    if not right:
+        raise CorruptStoreError(f"{path} is damaged: its checksum is another.")
+    return content
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, allow_nan=False)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps({"content": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}))
+
+
+def _mapped(path: Path, i: int) -> Ragged:
+    def tensor(field: str) -> torch.Tensor:
+        file = path / name_of(i, field)
+        try:
+            # "c": torch wants arrays that it may write into; nothing is written into these
+            return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))
+        except (OSError, EOFError, ValueError, TypeError) as error:
+            raise CorruptStoreError(f"{file} cannot be read: {error}.") from error
+
+    points, objects = ({k: tensor(k) for k in fields} for fields in (POINTS, OBJECTS))
+    return Ragged(points, objects, tensor("lengths").clone(), mapped=True)
+
+
+def _check(path: Path, stores: Stores, checksums: dict[str, str], n_objects: Any, verify: bool) -> None:
+    """Raise CorruptStoreError if files do not go together or are not what was written."""
+    names = {name_of(i, k) for i in range(len(stores)) for k in (*POINTS, *OBJECTS, "lengths")}
+    if not stores or checksums.keys() != names:
+        raise CorruptStoreError(f"{path} does not list its files.")
+    for name in sorted(names) if verify else ():
+        if sha256_of(path / name) != checksums[name]:
+            raise CorruptStoreError(f"{path / name} is damaged: its checksum is another.")
+    for i, store in enumerate(stores.values()):
+        n_points = int(store.lengths.sum())
+        sizes = {k: (len(v), n_points) for k, v in store.points.items()}
+        sizes |= {k: (len(v), n_objects) for k, v in (store.objects | {"lengths": store.lengths}).items()}
+        for name, (n, wanted) in sizes.items():
+            if n != wanted:
+                raise CorruptStoreError(f"{path / name_of(i, name)} holds {n} entries, not {wanted}.")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the checksum of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+# --- writing ----------------------------------------------------------------------------------------
+
+
+class Growing:
+    """A ``.npy`` file that arrays are added to, one after the other."""
+
+    def __init__(self, path: Path, like: NDArray[Any], n: int = 0):
+        self.dtype, self.rest, self.n = like.dtype, like.shape[1:], n
+        self.file: BinaryIO = open(path, "rb+" if path.exists() else "wb+")
+        self._write_header()
+        self.start = self.file.tell()
+        self.file.truncate(self.start + n * self.dtype.itemsize * int(np.prod(self.rest, dtype=np.int64)))
+        self.file.seek(0, os.SEEK_END)
+
+    def _write_header(self) -> None:
+        """Write the header, which numpy makes of one length whatever the number of entries."""
+        self.file.seek(0)
+        header = {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.n, *self.rest)}
+        npy.write_array_header_1_0(self.file, header)
+
+    def add(self, array: NDArray[Any]) -> None:
+        """Add an array."""
+        self.file.write(np.ascontiguousarray(array, self.dtype).data)
+        self.n += len(array)
+
+    def sync(self) -> None:
+        """Bring all to the disk."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def end(self) -> None:
+        """Let the header say how many entries there are."""
+        self._write_header()
+        if self.file.tell() != self.start:
+            raise OSError(f"The header of {self.file.name} has outgrown its place.")
+        self.sync()
+
+
+#: of a writer, what a later one goes on from
+KEPT = ("done", "first", "lengths", "learned", "without_errors")
+
+
+@dataclass
+class Writer:
+    """What is added to a store that is not complete yet.
+
+    Parameters
+    ----------
+    path : Path
+        The folder, which is made.
+    identity : dict
+        What is packed; whoever goes on with another one is refused.
+    """
+
+    path: Path
+    identity: dict[str, Any]
+    files: dict[str, Growing] = field(default_factory=dict)
+    #: number of objects of each chunk so far, and digest of the first that had any
+    done: list[int] = field(default_factory=list)
+    first: str | None = None
+    lengths: dict[str, int] = field(default_factory=dict)
+    learned: dict[str, Any] | None = None
+    without_errors: dict[str, str] = field(default_factory=dict)
+    last: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def open(cls, path: Path, identity: dict[str, Any]) -> Self:
+        """Return the writer of a new store, or of one that was begun."""
+        if (path / DESCRIPTION).exists():
+            raise FileExistsError(f"{path} is a store already; open it by skdaep.Store({str(path)!r}), or remove it.")
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / PROGRESS).exists():
+            if any(path.iterdir()):
+                raise FileExistsError(f"{path} holds files of something else; give a folder that is empty or new.")
+            writer = cls(path, identity)
+            writer.note()
+            return writer
+        content = _json(path / PROGRESS)
+        for name, value in identity.items():
+            if content.get(name) != value:
+                raise ValueError(
+                    f"{path} was begun with {name}={_short(content.get(name))}, not {_short(value)}: restore that to "
+                    f"go on, or remove the folder."
+                )
+        return cls(path, identity, **{k: content[k] for k in KEPT})
+
+    def note(self) -> None:
+        """Write down how far packing has come."""
+        for file in self.files.values():
+            file.sync()
+        self.lengths = {name: file.n for name, file in self.files.items()} or self.lengths
+        content = {k: getattr(self, k) for k in KEPT}
+        _write_json(self.path / PROGRESS, self.identity | content)
+        self.last = time.monotonic()
+
+    def open_files(self, stores: Stores) -> None:
+        """Open the files, which hold what stores like these do, where they were left."""
+        for name, array in _arrays(stores):
+            if name not in self.files:
+                self.files[name] = Growing(self.path / name, array, self.lengths.get(name, 0))
+
+    def add(self, stores: Stores) -> None:
+        """Add the objects of stores."""
+        self.open_files(stores)
+        for name, array in _arrays(stores):
+            self.files[name].add(array)
+
+    def noted(self, n_objects: int) -> None:
+        """Note the end of a chunk, if it is time to."""
+        self.done.append(n_objects)
+        if time.monotonic() - self.last >= EVERY:
+            self.note()
+
+    def close(self) -> None:
+        """Close the files as they are."""
+        for file in self.files.values():
+            file.file.close()
+
+    def complete(self, modalities: dict[str, Modality], declared: dict[str, Modality], n_objects: int) -> None:
+        """End the files and say what they are."""
+        for file in self.files.values():
+            file.end()
+        content = {"format": FORMAT, "modalities": to_json(modalities), "declared": to_json(declared)}
+        content |= {"n_objects": n_objects, "without_errors": self.without_errors}
+        content["sha256"] = {name: sha256_of(self.path / name) for name in self.files}
+        _write_json(self.path / DESCRIPTION, content)
+        (self.path / PROGRESS).unlink()
+
+
+def _arrays(stores: Stores) -> Iterator[tuple[str, NDArray[Any]]]:
+    for i, store in enumerate(stores.values()):
+        for k, v in (store.points | store.objects | {"lengths": store.lengths}).items():
+            yield name_of(i, k), v.numpy()
+
+
+def digest_of(stores: Stores) -> str:
+    """Return a digest of what stores hold."""
+    return content_digest([array for _, array in _arrays(stores)])
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) < 200 else f"{text[:200]}..."
