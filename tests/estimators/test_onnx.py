@@ -12,6 +12,7 @@ import skdaep
 from skdaep.model.export import encoding
 
 ESTIMATORS = (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL)
+pytestmark = pytest.mark.filterwarnings("ignore::skdaep.exceptions.LevelOnlyWarning")  # of so few steps
 SMALL = dict(
     core=None,
     model_dim=8,
