@@ -25,10 +25,10 @@ LABELS = """\
 What labels are worth
 ---------------------
 
-SN-SPEC, `DAEPEncoder`, {steps} steps, width {width}, ``core=None``; means over seeds, which the first column
-counts, and standard deviations where there are several. Labels are of a share of the training spectra; error and linear probe are of the {n_test} test
-spectra, the head's F1 is that of `predict` on them. Fits are short: compare rows with one another, not with other
-pages.
+SN-SPEC, `DAEPEncoder`, {steps} steps, width {width}, ``core=None``; means over seeds, which the first column counts,
+and standard deviations where there are several. Labels are of a share of the training spectra; error and linear probe
+are of the {n_test} test spectra, the head's F1 is that of `predict` on them. Fits are short: compare rows with one
+another, not with other pages.
 
 """
 STARS = """\
