@@ -23,7 +23,7 @@ from ..model import Model, Split, Store, check_memory
 from ..model.passes import TOKENS_PER_PASS, capacity, collate, total_lengths
 from ..model.stores import Stores, records_of
 from ..model.stores import joined as joined_stores
-from ..objectives import Objective
+from ..objectives import HIDING, Objective
 from ..registry import register
 from ..tables import FlatTables
 from ..training import SOLVERS, Ranks, is_first, portions, undisturbed
@@ -86,6 +86,7 @@ class BaseEncoder(
     max_iter: PositiveInt = 1000
     batch_size: PositiveInt = 64
     max_points: Annotated[int | None, POSITIVE_INT, None] = 256
+    hide: Annotated[Any, StrOptions(set(HIDING)), tuple, list, dict] = "points"
     solver: Annotated[str, StrOptions(set(SOLVERS))] = "muon"
     learning_rate_init: Annotated[float, POSITIVE] = 4e-3
     weight_decay: Annotated[float, NOT_NEGATIVE] = 0.01

@@ -70,6 +70,11 @@ class Batch:
         """Keep the last `counts` (B,) points of each object."""
         return self._points_at((self.lengths[:, None] - 1 - self._up_to(counts)).clamp(min=0), counts)
 
+    def foremost(self, chosen: Tensor) -> Batch:
+        """Put the points of `chosen` (B, L) before the others, each in their order."""
+        rank = (~chosen).long() + 2 * (~self.observed).long()
+        return self._points_at(rank.argsort(dim=1, stable=True), self.lengths)
+
     def _up_to(self, counts: Tensor) -> Tensor:
         longest = min(int(counts.max()), self.observed.shape[1])
         return torch.arange(longest, device=counts.device)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ._base import Bottleneck, Objective, random_share
+from ._base import Bottleneck, Objective
 from .alignments import ALIGNMENTS
 from .alignments._base import unit
 
@@ -48,4 +48,4 @@ class Contrastive(Objective):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return how far the modalities of each object disagree; 0 for an object of one modality."""
-        return {"loss": self.alignment(*self.encode_each(random_share(batches, generator)), batches)}
+        return {"loss": self.alignment(*self.encode_each(self.shown(batches, generator)), batches)}

@@ -23,7 +23,7 @@ from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
 from ..nn.names import ModulesByName
 from ..nn.positions import NumberEmbedding
-from ._base import NextNoise, random_share
+from ._base import NextNoise
 from .alignments import ALIGNMENTS
 from .core import silence
 from .cored import Cored
@@ -120,7 +120,7 @@ class Denoising(Cored):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the prediction, per object, and how well its modalities agree, if asked."""
-        shown = random_share(self.some_modalities(batches, generator), generator)
+        shown = self.shown(self.some_modalities(batches, generator), generator)
         z = self.core.encode(self.autoencoder, shown, generator if self.training else None)
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
@@ -139,7 +139,7 @@ class Denoising(Cored):
         error = self.mean_over_modalities(batches, z, squared_error)
         if self.alignment is None:
             return {"loss": error}
-        alignment = self.alignment(*self.encode_each(random_share(batches, generator)), batches)
+        alignment = self.alignment(*self.encode_each(self.shown(batches, generator)), batches)
         return {"loss": error + self.alignment_weight * alignment, "error": error, "alignment": alignment}
 
     def random_times(self, n: int, generator: torch.Generator) -> Tensor:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
 from ..nn.dual import DualBlock
-from ._base import Bottleneck, Objective, random_share
+from ._base import Bottleneck, Objective
 from .alignments.dual import Dual, directions
 from .contrastive import Contrastive
 
@@ -91,4 +91,4 @@ class DualFormer(Contrastive):
         """Return the dual loss, per object; 0 for an object of one view."""
         n = len(next(iter(batches.values())))
         meet = torch.rand(n, generator=generator, device=generator.device) >= self.drop_modality
-        return {"loss": self.alignment(*self.encode_each(random_share(batches, generator), meet), batches)}
+        return {"loss": self.alignment(*self.encode_each(self.shown(batches, generator), meet), batches)}

@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 from skdaep.modalities import Image, Sequence
 from skdaep.nn.autoencoder import Autoencoder
 from skdaep.nn.batch import POINTS
-from skdaep.objectives import Contrastive, Denoising
+from skdaep.objectives import Contrastive, Denoising, Objective
 from skdaep.objectives.alignments._base import unit
 from skdaep.objectives.alignments.infonce import alike, info_nce
 
@@ -99,7 +99,7 @@ def losses(objective, batches, seed=0):
 @pytest.fixture
 def all_points(monkeypatch):
     """Show the encoder all points, so that losses do not depend on what else is drawn."""
-    monkeypatch.setattr("skdaep.objectives.contrastive.random_share", lambda batches, generator: batches)
+    monkeypatch.setattr(Objective, "shown", lambda self, batches, generator: batches)
 
 
 def test_objects_are_alike_by_their_values_in_any_order():

@@ -10,7 +10,7 @@ from sklearn.metrics import mean_pinball_loss
 
 from skdaep.modalities import Sequence
 from skdaep.nn.autoencoder import Autoencoder
-from skdaep.objectives import HEADS, QUANTILES, Denoising, Labelled, Supervised
+from skdaep.objectives import HEADS, QUANTILES, Denoising, Labelled, Objective, Supervised
 
 NAN = float("nan")
 #: points of each object by modality; 0 where it lacks it
@@ -135,7 +135,7 @@ def test_the_loss_is_the_mixture_of_both():
 @pytest.mark.parametrize("kind", ["numbers", "classes"])
 def test_objects_without_labels_change_no_supervised_gradient(kind, monkeypatch):
     """Objects 1 and 3 without labels, or not there: the gradient of the head's loss is the same."""
-    monkeypatch.setattr("skdaep.objectives.supervised.random_share", lambda batches, generator: batches)
+    monkeypatch.setattr(Objective, "shown", lambda self, batches, generator: batches)
     target = torch.tensor([[0.0], [NAN], [1.0], [NAN]])
     gradients = []
     for rows in ([0, 1, 2, 3], [0, 2]):
