@@ -2,9 +2,9 @@
 
 `PAGES` lists, for each page, the passages that contain figures. In a passage a placeholder stands for each figure:
 ``{sn_spectra|test|PCA 16|error_mean:.3f}`` is a value of ``results/sn_spectra.json``, given by its keys and a format.
-``:.0f/60`` divides the value first. ``{SpeX|maep 75 %|f1:.3f}`` stands for rows of ``paper_tables/SpeX.json``. A page
-may wrap a passage anywhere. ``tests/test_figures.py`` fails where a page and a file differ, and where one of a page
-belongs to no passage.
+``:.0f/60`` divides the value first. ``{SpeX|daep|f1:.3f}`` is short for the rows of ``paper_tables/SpeX.json``. A page
+may wrap a passage anywhere. ``tests/test_figures.py`` fails where a page and a file differ, and where a figure of a
+page belongs to no passage.
 """
 
 from __future__ import annotations
@@ -77,6 +77,22 @@ def _seconds(method: str) -> str:
     return f"{{cross_modality/SALT3|fits|{method}|history|-1|seconds:.1f/60}}"
 
 
+def _row_of_rates(case: str, task: str, name: str = "", form: str = ",.0f", ratio: str = ".1f") -> str:
+    row = f"throughput|rows|{case}: {task}"
+    return f"| {case} | {name or task} | {{{row}|rate:{form}}} | {{{row}|share:.2f}} | {{{row}|ratio_peer:{ratio}}} |"
+
+
+def _row_of_reading(kind: str) -> str:
+    parts = " | ".join(f"{{speed_reading|rows|{kind}|{part} median:.1f}}" for part in ("read", "network", "transform"))
+    return f"| {kind} | {parts} |"
+
+
+def _after_a_minute(words: str, protocol: str, n_train: int, *keys: str) -> str:
+    """Return a row of the README."""
+    rows = [f"{n_train} {method}" for method in ("daep, 1 min", "daep, core=None, 1 min", "functional PCA")]
+    return " ".join([words, *(f"{{budgets/{protocol}|rows|{row}|{key}:.3f}}" for row in rows for key in keys)])
+
+
 def _scales_of_codes() -> str:
     """Return the table of the guide."""
     kinds = {"supernovae": "SN-SPEC", "stars": "LONG", "dwarfs": "SpeX"}
@@ -121,12 +137,15 @@ PAGES = {
         "ZTF-LC: {paper_tables/ZTF-LC|n_objects|2:,} test supernovae, 4 numbers each, "
         "{paper_tables/ZTF-LC|rows|daep, core=None|n_iter:,} gradient steps)",
         f"``FunctionalPCA``, 4 components **{_ZTF % 'functional PCA'}**",
-        f"``DAEPEncoder`` 2 x 2 {_ZTF % 'daep, core=None'}",
+        f"``DAEPEncoder(core=None)`` 2 x 2 {_ZTF % 'daep, core=None'}",
         f"``MAEPEncoder``, 30 % hidden {_ZTF % 'maep 30 %'}",
         f"``MAEPEncoder``, 75 % hidden {_ZTF % 'maep 75 %'}",
         "template shifted to the object's level by band "
         "{ztf_lightcurves|test|mean shape at own level in each band|mag_mean:.3f}",
         f"``BetaVAEEncoder`` {_ZTF % 'beta-VAE'}",
+        _after_a_minute("supernova spectra, 16", "SN-SPEC", 3275, "error_mean", "f1"),
+        _after_a_minute("spectra of dwarfs, 16", "SpeX", 1450, "error_mean", "f1"),
+        _after_a_minute("two-band light curves, 4", "ZTF-LC", 1285, "error_mean"),
         "simulated, {cross_modality/SALT3|n_supernovae|2:,} test supernovae; ``MultimodalDAEP``, "
         "{cross_modality/SALT3|fits|daep|n_iter:,} steps). The mean squared error is "
         f"{{{_SALT3 % 'daep'}|mse|0:.5f}} dex^2; that of the multimodal VAE is {{{_SALT3 % 'mmVAE'}|mse|0:.5f}}, and "
@@ -190,6 +209,21 @@ PAGES = {
         "a million light curves took {speed_objects|rows|1000000|peak:.0f} MiB beside the input, less than the codes "
         "themselves ({speed_objects|rows|1000000|codes:.0f} MiB)",
     ],
+    "benchmarks/PERFORMANCE.md": [
+        _row_of_rates("64 x 220", "train"),
+        _row_of_rates("64 x 220", "encode"),
+        _row_of_rates("64 x 220", "point", "reconstruct", ratio=",.0f"),
+        _row_of_rates("64 x 220", "draw"),
+        _row_of_rates("64 x 60, 2 bands", "train"),
+        _row_of_rates("64 x 60, 2 bands", "encode"),
+        _row_of_rates("8 x 2500", "train", form=".1f"),
+        _row_of_rates("8 x 2500", "encode"),
+        "are {speed_points|slopes|encode:.2f}, {speed_points|slopes|train:.2f} and {speed_points|slopes|draw:.2f}",
+        *map(_row_of_reading, ("Table", "Table with units, errors, masks and meta", "QTable with units and errors")),
+        "a million light curves needs {speed_objects|rows|1000000|peak:.0f} MiB beside its input",
+        "The codes take {speed_objects|rows|1000000|codes:.0f} MiB. After 100 fits the process has grown by "
+        "{speed_fits|rows|100|process:.2f} MiB",
+    ],
     "doc/guide/bottleneck.rst": [
         *(_row_of_guide(f"PCA, {n}", f"PCA {n}") for n in (4, 8, 16, 32)),
         _row_of_guide("`DAEPEncoder`, 16", _DAEP),
@@ -239,7 +273,7 @@ OTHER = {
     "doc/install.rst": ["3.11"],
 }
 #: pages that benchmarks write
-WRITTEN = {"doc/paper_tables.rst", "doc/cross_modality.rst"}
+WRITTEN = {"doc/paper_tables.rst", "doc/cross_modality.rst", "doc/desa.rst"}
 
 
 def filled(passage: str, results: dict | None = None) -> str:

@@ -28,7 +28,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 
 from skdaep import DAEPEncoder, FunctionalPCA, Sequence
-from skdaep.preprocessing import FindPeriod, MetaFeatures, PhaseFold, Standardize, _harmonics, _period
+from skdaep.preprocessing import FindPeriod, MetaFeatures, PhaseFold, Standardize, _harmonics
 
 from . import _baselines, _protocols, _report, _scores
 from ._data import CACHE, N_JOBS, Data
@@ -252,11 +252,12 @@ def as_observed(table: Table, meta: dict) -> Table:
 
 
 def periods(sha256: str, objects: list[Table], names: dict[str, str]) -> list[list[float]]:
-    """Return what FindPeriod leaves in meta of each object, kept in the cache by objects and code."""
-    identity = [sha256, [t.meta["object_id"] for t in objects], getsource(_harmonics), getsource(_period)]
+    """Return what FindPeriod leaves in meta of each object, kept in the cache by objects, settings and search."""
+    step = FindPeriod(**names)
+    identity = [sha256, [t.meta["object_id"] for t in objects], step.get_params(), getsource(_harmonics)]
     cache = CACHE / f"found-{joblib.hash(identity)}.json"
     if not cache.exists():
-        Z = FindPeriod(**names).fit_transform([as_observed(t, {}) for t in objects])
+        Z = step.fit_transform([as_observed(t, {}) for t in objects])
         cache.write_text(json.dumps([[t.meta[key] for key in PERIOD] for t in Z]))
     return json.loads(cache.read_text())
 

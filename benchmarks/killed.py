@@ -48,7 +48,7 @@ def cases():
         "DAEP, linear core": ("DAEPEncoder", "spectra", {"core": "linear"}, {}),
         "MAEP": ("MAEPEncoder", "spectra", {}, {}),
         "VAE": ("BetaVAEEncoder", "curves", {}, {}),
-        "multimodal": ("MultimodalDAEP", "both", {"contrastive_weight": 0.1}, {}),
+        "multimodal": ("MultimodalDAEP", "both", {"alignment_weight": 0.1}, {}),
         "mixture": ("MixtureOfExpertsVAE", "both", {}, {}),
         "contrastive": ("ContrastiveNeighbors", "both", {"validation_fraction": 0.3}, {}),
         "images": ("DAEPEncoder", "images", {}, {}),

@@ -34,8 +34,8 @@ DEFAULT = ("ZTF-LC", "SPCC", "CRTS", "CRTS-FOLDED", "S82-FOLDED", "SpeX", "LONG"
 METHODS = {
     "daep": (DAEPEncoder, {}),
     "daep, core=None": (DAEPEncoder, {"core": None}),
-    "maep 75 %": (MAEPEncoder, {"mask_ratio": 0.75}),
-    "maep 30 %": (MAEPEncoder, {"mask_ratio": 0.3}),
+    "maep 75 %": (MAEPEncoder, {"mask_ratio": 0.75, "core": None}),
+    "maep 30 %": (MAEPEncoder, {"mask_ratio": 0.3, "core": None}),
     "beta-VAE": (BetaVAEEncoder, {"beta": 0.1}),
     "functional PCA": (FunctionalPCA, {}),
 }
@@ -78,7 +78,8 @@ machine and commit. Minutes are those of one core. For each data set:
 * The second table has classes and costs. Accuracy and F1 are those of logistic regression trained on 30 % of the test
   objects; the spread is the standard deviation over ten stratified splits.
 * Functional PCA has as many numbers as the networks. It is solved in closed form; its steps are iterations of
-  expectation and maximisation. The rows below it are daep with the changes that they name.
+  expectation and maximisation. ``daep`` starts from it; ``core=None`` does not, nor do the maeps here and the rows
+  below, which are daep without a core and with the changes that they name.
 """
 N_PICTURED = 4
 #: share of the points that maep's decoder is given in the column "10 % seen", as in the paper

@@ -225,30 +225,51 @@ def _status(field: str) -> float:
 # --- fits -------------------------------------------------------------------------------------------
 
 
-def fits(repeats: int, n_fits: int = 100, n_warm: int = 10) -> None:
-    """Measure how memory grows over 100 fits after 10 to warm up.
+def fits(repeats: int, n: int = 100) -> None:
+    """Measure how memory grows over 100 fits after 10 to warm up."""
+    X = [light_curve(i, KINDS[1]) for i in range(20)]
+    _flat("fits", n, lambda: _light_curves(KINDS[1]).fit(X))
+
+
+def transforms(repeats: int, n: int = 200) -> None:
+    """Measure how memory grows over 200 calls of `transform` after 10 to warm up."""
+    X = [light_curve(i, KINDS[1]) for i in range(20)]
+    _flat("transforms", n, partial(_light_curves(KINDS[1]).fit(X).transform, X))
+
+
+def _flat(name: str, n: int, run: Callable) -> None:
+    """Write how memory grows over n runs.
 
     What is allocated and not freed, tensors included, is what a leak would show in. The process also keeps freed memory
     that the allocator could not give back.
     """
-    grown = _growth(n_fits, n_warm, {"in use": _in_use, "process": lambda: _status("VmRSS")})
+    grown = _growth(n, run, {"in use": _in_use, "process": lambda: _status("VmRSS")})
     tracemalloc.start()  # takes memory itself
-    traced = _growth(n_fits, n_warm, {"Python": lambda: tracemalloc.get_traced_memory()[0] / 2**20})
+    traced = _growth(n, run, {"Python": lambda: tracemalloc.get_traced_memory()[0] / 2**20})
     tracemalloc.stop()
-    rows = {n: grown[n] | traced[n] for n in grown}
-    title = f"Growth in MiB over {n_fits} fits of 20 light curves, after {n_warm} to warm up"
+    rows = {i: grown[i] | traced[i] for i in grown}
     columns = {"in use": "in use", "process": "process", "Python's objects and numpy's arrays": "Python"}
-    text = _report.table({f"{n} fits": row for n, row in rows.items()}, columns, title, "after")
-    _report.write("speed_fits", {"rows": rows}, text)
+    title = f"Growth in MiB over {n} {name} of 20 light curves, after 10 to warm up"
+    text = _report.table({f"{i} {name}": row for i, row in rows.items()}, columns, title, "after")
+    path = _report.write(f"speed_{name}", {"rows": rows}, text)
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    for label, key in columns.items():
+        ax.plot(list(rows), [row[key] for row in rows.values()], label=label)
+    ax.set(xlabel=name, ylabel="growth (MiB)", ylim=(min(0, *ax.get_ylim()), max(2, ax.get_ylim()[1])))
+    ax.legend()
+    figure.savefig(path.with_suffix(".png"), dpi=150)
 
 
-def _growth(n_fits: int, n_warm: int, held: dict[str, Callable[[], float]]) -> dict[int, dict[str, float]]:
-    X, now = [light_curve(i, KINDS[1]) for i in range(20)], {}
-    for i in range(-n_warm, n_fits + 1):
-        if i >= 0 and i % 10 == 0:
+def _growth(n: int, run: Callable, held: dict[str, Callable[[], float]]) -> dict[int, dict[str, float]]:
+    """Return by how much each measure has grown after every tenth of n runs, from after the first ten on."""
+    now = {}
+    for i in range(-10, n + 1):
+        if i >= 0 and i % (n // 10) == 0:
             gc.collect()
             now[i] = {name: measure() for name, measure in held.items()}
-        _light_curves(KINDS[1]).fit(X)
+        run()
     return {i: {name: x - now[0][name] for name, x in row.items()} for i, row in now.items()}
 
 
@@ -279,6 +300,7 @@ SECTIONS: dict[str, Callable] = {
     "widths": widths,
     "objects": objects,
     "fits": fits,
+    "transforms": transforms,
 }
 
 

@@ -2,12 +2,13 @@
 Quickstart: spectra to features and back
 ========================================
 
-Six hundred simulated supernova spectra, irregular, noisy and with gaps, become vectors of eight numbers each,
-without labels. From those the spectra are rebuilt at any wavelength, and a linear classifier tells the types apart.
+Six hundred simulated supernova spectra, irregular, noisy and with gaps, become vectors of eight numbers without
+labels. From these numbers the spectra are reconstructed at any wavelength, and a linear classifier recognises the
+types.
 """
 
 # %%
-# One object is one astropy Table; the columns are found by their names.
+# One object is one astropy Table. The columns are found by their names.
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -28,18 +29,18 @@ X_train, X_test = [X[i] for i in train], [X[i] for i in test]
 X_train[0][:3]
 
 # %%
-# Fit. To be done in half a minute on two cores, this takes few steps and few layers; ``DAEPEncoder()`` as it stands
-# takes some minutes. For a progress bar, install the extra "progress" and call
-# ``encoder.set_callbacks(sklearn.callback.ProgressBar())`` first.
+# Fit the encoder. Few steps and few layers keep this example at half a minute on two cores; the default
+# ``DAEPEncoder()`` takes some minutes. For a progress bar, install the extra "progress" and call
+# ``encoder.set_callbacks(sklearn.callback.ProgressBar())`` first (scikit-learn 1.9).
 encoder = DAEPEncoder(
     bottleneck_dim=2, n_encoder_layers=2, batch_size=48, max_points=128, max_iter=300, random_state=0, verbose=1
 )
 encoder.fit(X_train)
 
 # %%
-# How good is it? Both are judged against the noise-free truth at wavelengths that were never measured, in units of
-# the standard deviation of all training fluxes. PCA needs a common grid, so it gets interpolated spectra, and as many
-# components as there are numbers in the bottleneck.
+# How good is it? Encoder and PCA are compared with the noise-free truth at wavelengths that were not measured, in
+# standard deviations of all training fluxes. PCA needs a common grid, so it gets interpolated spectra, and as many
+# components as the bottleneck has numbers.
 grid = np.linspace(3500, 8500, 300)
 
 
@@ -76,8 +77,8 @@ print(f"{f'PCA, {Z_train.shape[1]} components':24}{error(rebuilt):8.3f}  {accura
 print(f"{'mean spectrum':24}{error(mean):8.3f}  {np.unique(y[test], return_counts=True)[1].max() / len(test):8.3f}")
 
 # %%
-# Look at one object of each type. Points are what was measured; the line is rebuilt from eight numbers, at any
-# wavelength one asks for, so also across the gaps.
+# One object of each type. Points are measurements. The line is reconstructed from eight numbers and can be evaluated
+# at any wavelength, also in the gaps.
 figure, axes = plt.subplots(
     2, 3, figsize=(12, 5), sharex=True, sharey="row", height_ratios=[3, 1], layout="constrained"
 )

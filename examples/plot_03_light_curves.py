@@ -1,19 +1,19 @@
 """
-Light curves with bands: gaps filled, the end forecast
-======================================================
+Light curves with bands: fill gaps, forecast the end
+====================================================
 
-Type Ia, II and Ibc light curves in g and r, at random nights. Once encoded, a light curve can be decoded in any band
-at any time: where clouds were, and where the future is. Draws say how sure that is.
+Light curves of types Ia, II and Ibc in g and r, at random nights. An encoded light curve can be decoded in any band at
+any time: where clouds were, and in the future. Draws show how certain that is.
 """
 
 # %%
-# Each object is one Table, with a column for the band. The redshift is given to encoder and decoder as metadata.
+# Each object is one Table with a column for the band. Encoder and decoder are given the redshift as metadata.
 import matplotlib.pyplot as plt
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Table
 from sklearn.model_selection import train_test_split
 
-from skdaep import ConformalDraws, MultimodalDAEP, Photometry
+from skdaep import ConformalDraws, DAEPEncoder, Photometry
 from skdaep.datasets import make_supernova_light_curves
 from skdaep.metrics import coverage, object_errors
 from skdaep.plotting import CoverageDisplay, ReconstructionDisplay
@@ -23,80 +23,63 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=150, random_
 X_train[0][:3]
 
 # %%
-# A gap needs nothing special: training hides points at random. A forecast does, for an encoder that has always seen
-# some of the last points does not know how little it knows without them. So all after day 35 becomes a modality of its
-# own, which `MultimodalDAEP` hides from the encoder now and then (``drop_modality``), and decodes from the rest. The
-# training is short, to be done in less than a minute on two cores.
-END = 35
-
-
-def parts(table):
-    """Return what was measured up to the last day, and what came later; None where there is nothing."""
-    late = table["time"].value > END
-    pieces = {"early": table[~late], "late": table[late]}
-    return {name: piece if len(piece) else None for name, piece in pieces.items()}
-
-
-light_curve = Photometry(metadata=("redshift",))
-encoder = MultimodalDAEP(
-    {"early": light_curve, "late": light_curve},
-    drop_modality=0.3,
+# Training hides points from the encoder, and the decoder predicts them. By default it hides random points, so the
+# encoder has always seen some of the last ones and does not learn how little it knows without them. Here it also hides
+# everything after a random night (``"future"``) and a stretch of nights (``"spans"``). Training is short, to stay
+# below a minute on two cores.
+encoder = DAEPEncoder(
+    Photometry(metadata=("redshift",)),
+    hide=("points", "spans", "future"),
     bottleneck_dim=2,
     model_dim=32,
     n_encoder_layers=2,
     n_decoder_layers=2,
     batch_size=48,
-    max_iter=350,
+    max_iter=500,
     n_sampling_steps=10,
     random_state=0,
-).fit([parts(table) for table in X_train])
+).fit(X_train)
 
 # %%
 # Hide measurements
 # -----------------
-# Of light curves that `fit` has not seen, hide all between days 8 and 20, and all after day 35. What is left is
-# encoded.
-GAP = (8, 20)
+# In light curves that `fit` has not seen, hide everything between days 8 and 20 and after day 35. Encode the rest.
+GAP, END = (8, 20), 35
 tests = []
 for table, label in zip(X_test, y_test, strict=True):
     time = table["time"].value
     gap, late = (time > GAP[0]) & (time < GAP[1]), time > END
     if (~gap & ~late).sum() > 5 and gap.sum() > 1 and late.sum() > 5:
         pieces = {"seen": table[~gap & ~late], "gap": table[gap], "forecast": table[late]}
-        tests.append(pieces | {"whole": vstack([table[~late], table[late]]), "label": label})
-Z = encoder.transform([{"early": test["seen"]} for test in tests])
+        tests.append(pieces | {"whole": table, "label": label})
+Z = encoder.transform([test["seen"] for test in tests])
 
 # %%
 # Fill in
 # -------
-# Decode at all nights of one light curve of each type. Grey is what was hidden from the encoder; its points are shown
-# for comparison. Lines are medians of 100 draws, bands hold 68 and 95 % of them; a draw is a measurement as it may have
-# been, noise included.
+# Decode at all nights of one light curve of each type. The grey areas were hidden from the encoder; their points are
+# shown for comparison. Lines are medians of 100 draws, and bands contain 68 and 95 % of them. A draw is a possible
+# measurement, noise included.
 show = [next(i for i, test in enumerate(tests) if test["label"] == kind) for kind in ("Ia", "II", "Ibc")]
 measured = [tests[i]["whole"] for i in show]
 titles = [f"{tests[i]['label']}, $z$ = {tests[i]['whole'].meta['redshift']:.2f}" for i in show]
 
 
 def fine(table):
+    """Return 140 nights in each band."""
     bands, time = np.unique(table["band"]), table["time"].value
-    nights = np.concatenate([np.linspace(time.min(), END, 70), np.linspace(END + 0.1, time.max(), 70)])
+    nights = np.linspace(time.min(), time.max(), 140)
     grid = {"time": np.repeat(nights, len(bands)), "band": np.tile(bands, len(nights))}
     return Table(grid, units={"time": "day"}, meta=table.meta)
 
 
-def draw(tables):
-    """Return draws of the three at the rows of tables, each part from its own decoder."""
-    places = [parts(table) for table in tables]
-    early, late = (
-        encoder.inverse_transform(Z[show], modality=name, at=[place[name] for place in places], n_draws=100)
-        for name in ("early", "late")
-    )
-    return [vstack(pair) for pair in zip(early, late, strict=True)]
+def draw(codes, tables):
+    """Return 100 draws at the rows of tables."""
+    return encoder.inverse_transform(codes, at=tables, n_draws=100)
 
 
-display = ReconstructionDisplay.from_predictions(
-    measured, draw(measured), curves=draw([fine(table) for table in measured]), titles=titles
-)
+curves = draw(Z[show], [fine(table) for table in measured])
+display = ReconstructionDisplay.from_predictions(measured, draw(Z[show], measured), curves=curves, titles=titles)
 for column in display.axes_.T:
     left, right = column[0].get_xlim()
     for ax in column:
@@ -105,27 +88,57 @@ for column in display.axes_.T:
         ax.set_xlim(left, right)
 
 # %%
+# As it arrives
+# -------------
+# The same supernova, encoded after 5, 12 and 30 days, and the forecasts of all test objects from what they showed
+# until then.
+table = measured[0]
+days = (5, 12, 30)
+early = [table[table["time"].value <= table["time"].value.min() + day] for day in days]
+codes = encoder.transform(early)
+display = ReconstructionDisplay.from_predictions(
+    [table] * 3,
+    draw(codes, [table] * 3),
+    curves=draw(codes, [fine(table)] * 3),
+    titles=[f"after {day} days" for day in days],
+)
+for column, seen in zip(display.axes_.T, early, strict=True):
+    left, right = column[0].get_xlim()
+    for ax in column:
+        ax.axvspan(seen["time"].value.max(), right, color="0.92", zorder=0)
+        ax.set_xlim(left, right)
+
+
+def rate(codes, tables):
+    """Return the mean error, the share of points inside the central 90 % of the draws, and its width."""
+    draws = encoder.inverse_transform(codes, at=tables, n_draws=30, output="arrays")
+    inside = coverage(tables, draws, level=0.9)
+    errors = object_errors(tables, encoder.inverse_transform(codes, at=tables, output="arrays"))
+    return draws, (errors.mean(), inside.coverage.mean(), inside.width.mean())
+
+
+print(f"{'':16}{'error [mag]':>13}{'inside 90 %':>13}{'width [mag]':>13}")
+for day in days:
+    ends = [test["whole"]["time"].value.min() + day for test in tests]
+    first = [test["whole"][test["whole"]["time"].value <= end] for test, end in zip(tests, ends, strict=True)]
+    rest = [test["whole"][test["whole"]["time"].value > end] for test, end in zip(tests, ends, strict=True)]
+    _, scores = rate(encoder.transform(first), rest)
+    print(f"after {day:2} days   " + "".join(f"{score:13.3f}" for score in scores))
+
+# %%
 # How wrong, how sure
 # -------------------
-# The error, and the share of points inside the central 90 % of the draws, of all test objects: of what the encoder saw,
-# in the gap, and after the end. The width is that of the central 90 %.
-print(f"{'':10}{'error [mag]':>13}{'inside 90 %':>13}{'width [mag]':>13}")
-for name, modality in {"seen": "early", "gap": "early", "forecast": "late"}.items():
+# The same of what was hidden above: of what the encoder saw, in the gap, and after day 35.
+for name in ("seen", "gap", "forecast"):
     tables = [test[name] for test in tests]
-    draws = encoder.inverse_transform(Z, modality=modality, at=tables, n_draws=30, output="arrays")
-    inside = coverage(tables, draws, level=0.9)
-    errors = object_errors(tables, encoder.inverse_transform(Z, modality=modality, at=tables, output="arrays"))
-    print(f"{name:10}{errors.mean():13.3f}{inside.coverage.mean():13.2f}{inside.width.mean():13.2f}")
+    draws, scores = rate(Z, tables)
+    print(f"{name:16}" + "".join(f"{score:13.3f}" for score in scores))
 
 # %%
-# Gaps are filled as well as the rest, and of their measurements a little more than nine in ten are inside. The
-# forecast is worse, and its draws are no wider: too many measurements lie outside.
-
-# %%
-# Mend the forecast
-# -----------------
-# `ConformalDraws` finds, from half of the test objects, by how much the draws must be stretched, and stretches those of
-# the other half.
+# Make intervals exact
+# --------------------
+# `ConformalDraws` finds on half of the test objects how much the draws of the forecast must be stretched or shrunk to
+# hold 90 % of the measurements, and applies that to the other half.
 half = len(tests) // 2
 calibration = ConformalDraws(level=0.9).fit(tables[:half], draws[:half])
 stretched = calibration.transform(draws[half:])
@@ -134,8 +147,8 @@ print(f"inside 90 %: {coverage(tables[half:], draws[half:]).coverage.mean():.2f}
 print(f"{coverage(tables[half:], stretched).coverage.mean():.2f} after")
 
 # %%
-# At all levels, and as the distribution of the measurements' ranks among the draws: above as decoded, below stretched.
-# One factor sets right the level that it was made for, 0.9; below that intervals hold more than they say.
+# Coverage at all levels, and the distribution of the ranks of the measurements among the draws: above as decoded,
+# below stretched. One factor is right for the level it was made for, 0.9.
 figure, axes = plt.subplots(2, 2, figsize=(7.6, 6.8), layout="constrained")
 for row, name, some in zip(axes, ("as decoded", "stretched"), (draws[half:], stretched), strict=True):
     CoverageDisplay.from_predictions(tables[half:], some, ax=row)

@@ -2,12 +2,12 @@
 A map of supernovae: t-SNE of the bottleneck
 ============================================
 
-Encoder and t-SNE in one pipeline: spectra in, places on a map out. Classes and phases, which neither of them saw, are
-coloured in afterwards.
+Encoder and t-SNE in one pipeline turn spectra into positions on a map. Classes and phases, which neither of them saw,
+are shown in colour.
 """
 
 # %%
-# The encoder is a transformer like any other, so t-SNE may stand behind it.
+# The encoder is an ordinary transformer, so t-SNE can follow it.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.manifold import TSNE, trustworthiness
@@ -27,9 +27,9 @@ pipe = make_pipeline(encoder, TSNE(random_state=0))
 places = pipe.fit_transform(X)
 
 # %%
-# Left by type, right by phase, in days from maximum light. Type II, with its hydrogen, is an island of its own; Ibc lie
-# beside Ia and here and there among them. Along each strip the phase grows from one end to the other: nothing changes a
-# spectrum of one type more.
+# Left: types. Right: phases, in days from maximum light. Type II, with its hydrogen, is an island of its own. Ibc lie
+# beside Ia, and here and there among them. Along each strip the phase increases from one end to the other, because
+# nothing changes a spectrum of one type more.
 phase = np.array([table.meta["phase"] for table in X])
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 by_type = LatentMapDisplay(places, y, label="type").plot(axes[0])
@@ -39,8 +39,9 @@ by_phase = LatentMapDisplay(places, phase, label="phase [days]").plot(axes[1])
 # A map is no measurement
 # -----------------------
 # Distances between islands, and their sizes, mean nothing in t-SNE. Trustworthiness is 1 if all neighbours on the map
-# are neighbours among the sixteen numbers, too. The map knows as much of the types as the numbers do, but it has no
-# place for a new spectrum: t-SNE is made anew for each set of objects. Classifiers and searches belong on the numbers.
+# are also neighbours among the sixteen numbers. The map separates the types as well as the numbers do, but it has no
+# place for a new spectrum, because t-SNE is refitted for each set of objects. Use the numbers for classifiers and
+# searches.
 Z = pipe[0].transform(X)
 print(f"trustworthiness of the map: {trustworthiness(Z, places, n_neighbors=10):.3f}")
 for name, features in {"16 numbers": Z, "map": places}.items():
@@ -50,8 +51,8 @@ for name, features in {"16 numbers": Z, "map": places}.items():
 # %%
 # Neighbours
 # ----------
-# A spectrum near maximum, in blue, and the three nearest to it among the sixteen numbers; circles show where they are
-# on the map. They agree in type and, to some days, in phase, though each covers its own wavelengths and has its own
+# A spectrum near maximum, in blue, and its three nearest neighbours among the sixteen numbers. Circles show them on
+# the map. They agree in type and, within some days, in phase, although each covers its own wavelengths and has its own
 # gaps.
 i = int(np.flatnonzero((y == "Ia") & (np.abs(phase) < 3))[0])
 (neighbours,) = NearestNeighbors(n_neighbors=4).fit(Z).kneighbors(Z[[i]], return_distance=False)

@@ -2,12 +2,13 @@
 Three objectives side by side: daep, maep and beta-VAE
 ======================================================
 
-The same networks, the same spectra, the same number of steps, three ways of training: to denoise, to fill in what is
-hidden, and to compress towards a prior. Errors, probes and what draws each has.
+The same networks, spectra and number of steps, trained in three ways: to remove noise, to predict hidden points, and
+to compress towards a prior. The example compares errors, probes and draws.
 """
 
 # %%
-# The noise-free truth of the simulation says how good a reconstruction is; measurements would add their own noise.
+# The simulation provides the noise-free truth, which shows how good a reconstruction is. Measurements would add their
+# own noise.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -22,8 +23,8 @@ train, test = train_test_split(np.arange(len(X)), test_size=300, stratify=y, ran
 X_train, X_test, y_test = [X[i] for i in train], [X[i] for i in test], y[test]
 
 # %%
-# What they share is said once. The training is short, to be done in less than a minute on two cores: this shows how to
-# compare, and does not rank. For that see :doc:`/paper_tables`.
+# Shared settings are written once. Training is short, to stay below a minute on two cores. This example shows how to
+# compare, not who wins: for that see :doc:`/paper_tables`.
 settings = dict(n_encoder_layers=2, n_decoder_layers=2, batch_size=32, max_points=96, max_iter=250, random_state=0)
 encoders = {
     "daep": DAEPEncoder(**settings),
@@ -34,7 +35,7 @@ for encoder in encoders.values():
     encoder.fit(X_train)
 
 # %%
-# Each has a loss of its own, so that the losses tell whether a training went well, and not who is better.
+# Each objective has its own loss. A loss shows whether training went well, but not which objective is better.
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.2), layout="constrained")
 for ax, (name, encoder) in zip(axes, encoders.items(), strict=True):
     LossDisplay.from_estimator(encoder, ax=ax)
@@ -43,7 +44,7 @@ for ax, (name, encoder) in zip(axes, encoders.items(), strict=True):
 # %%
 # Errors
 # ------
-# Mean absolute error of each test spectrum against the truth, at wavelengths that were not measured, in standard
+# Mean absolute error of each test spectrum against the truth at wavelengths that were not measured, in standard
 # deviations of all training fluxes.
 held_out = [truth.held_out[i] for i in test]
 scale = np.concatenate([table["flux"] for table in X_train]).std()
@@ -62,12 +63,12 @@ ax.boxplot(list(errors.values()), tick_labels=list(errors), whis=(5, 95), showfl
 ax.set(ylim=(0, None), ylabel="error of an object [s.d. of fluxes]")
 
 # %%
-# Boxes hold half of the test spectra, whiskers nine tenths.
+# Boxes contain half of the test spectra, whiskers 90 %.
 
 # %%
 # Probes
 # ------
-# A linear classifier on 30 % of the test objects, scored on the others.
+# A linear classifier is trained on 30 % of the test objects and scored on the others.
 probes = ProbeDisplay.from_predictions(codes, y_test)
 print(f"{'':15}{'error':>8}{'macro F1':>17}")
 for name, error in errors.items():
@@ -78,8 +79,7 @@ for name, error in errors.items():
 # %%
 # One spectrum
 # ------------
-# The same object rebuilt by all three, from sixteen numbers each. The scale of the residuals is that of the measurement
-# error.
+# The same object reconstructed by all three from sixteen numbers. Residuals are in units of the measurement error.
 i = int(np.flatnonzero(y_test == "Ia")[0])
 measured = X_test[i]
 figure, axes = plt.subplots(2, 3, figsize=(12, 4.6), sharex=True, height_ratios=[2.6, 1], layout="constrained")

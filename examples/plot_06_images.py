@@ -2,13 +2,13 @@
 Images: galaxies in sixteen numbers
 ===================================
 
-Images are encoded as spectra are; a point is then a square patch of pixels. Ellipticals, inclined discs and spirals are
-simulated here in a few lines, so that this runs without a download.
+Images are encoded like spectra; a point is then a square patch of pixels. The example simulates ellipticals, inclined
+discs and spirals in a few lines, so it needs no download.
 """
 
 # %%
-# A galaxy is a light profile, seen at some inclination and angle, blurred and noisy. The stretch is the one of image
-# viewers, the inverse hyperbolic sine of the signal over some times the noise.
+# A galaxy is a light profile at some inclination and angle, blurred and noisy. As in image viewers, the stretch is the
+# inverse hyperbolic sine of the signal in units of the noise.
 import matplotlib.pyplot as plt
 import numpy as np
 from astropy.modeling.models import Sersic1D
@@ -50,9 +50,8 @@ X = np.array([make_galaxy(*pair, rng) for pair in zip(y, axis_ratio, strict=True
 X_train, X_test, y_train, y_test, _, q_test = train_test_split(X, y, axis_ratio, test_size=250, random_state=0)
 
 # %%
-# `Image` says that rows and columns are pixels. Training shows each image mirrored at random, unless told otherwise. To
-# be done in less than a minute on two cores, patches are large, 16 in an image, and are decoded side by side without
-# a look at each other (``hidden_length=None``).
+# `Image` declares that rows and columns are pixels. Training mirrors images at random by default. To stay below a
+# minute on two cores, patches are large, 16 per image, and are decoded independently (``hidden_length=None``).
 encoder = DAEPEncoder(
     Image(patch_size=8),
     n_encoder_layers=2,
@@ -66,16 +65,17 @@ Z_train = encoder.fit_transform(X_train)
 Z_test = encoder.transform(X_test)
 
 # %%
-# Two galaxies of each kind that `fit` has not seen, what sixteen numbers say of them, and what is left over. Size,
-# inclination and angle are there, and the arms with their hand and winding. Nearly all of the rest is noise.
+# Two galaxies of each kind that `fit` has not seen, their reconstructions from sixteen numbers, and the residuals.
+# Size, inclination and angle are right, and so are the direction and winding of the arms. Nearly all of the rest is
+# noise.
 show = np.concatenate([np.flatnonzero(y_test == kind)[:2] for kind in KINDS])
 display = ImageDisplay.from_estimator(encoder, X_test[show], titles=y_test[show])
 
 # %%
 # Draws
 # -----
-# Where draws of one object differ, the numbers leave open what is there; the noise is in them, too. One object and
-# three draws of it:
+# Where the draws of one object differ, the numbers do not determine what is there. Draws also contain noise. One
+# object and three draws:
 i = show[-1]
 (draws,) = encoder.inverse_transform(Z_test[[i]], n_draws=20)
 low, high = np.quantile(X_test[i], [0.005, 0.995])
@@ -87,7 +87,7 @@ for n, (ax, image) in enumerate(zip(axes, (X_test[i], *np.moveaxis(draws, -1, 0)
 # %%
 # Kinds
 # -----
-# A linear classifier on the sixteen numbers, and their map, by kind and by axis ratio.
+# A linear classifier on the sixteen numbers, and their map, coloured by kind and by axis ratio.
 probe = make_pipeline(StandardScaler(), LogisticRegression()).fit(Z_train, y_train)
 print(f"accuracy {probe.score(Z_test, y_test):.3f}")
 figure, axes = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")
@@ -98,7 +98,7 @@ by_ratio = LatentMapDisplay(by_kind.places, q_test, label="axis ratio").plot(axe
 # %%
 # From one to another
 # -------------------
-# Decoded on the straight line between two galaxies in the sixteen numbers.
+# Images decoded on the straight line between two galaxies in the sixteen numbers.
 pair = (int(show[5]), int(show[3]))
 display = TraversalDisplay.from_estimator(encoder, X_test, between=pair)
 plt.show()

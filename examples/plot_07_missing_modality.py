@@ -7,7 +7,8 @@ decoded in what it lacks: a spectrum from a light curve, and a light curve from 
 """
 
 # %%
-# An object is a dict of its modalities. Of the training objects, a third have no spectrum and a fifth no light curve.
+# An object is a dict of its modalities. A third of the training objects have no spectrum, and a fifth have no light
+# curve.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -33,9 +34,9 @@ complete = sum(x["spectrum"] is not None and x["photometry"] is not None for x i
 print(f"{len(X_train)} objects, {complete} of them with both")
 
 # %%
-# In training, a modality of an object is hidden from the encoder with probability ``drop_modality`` while its decoder
-# must find it all the same. The decoders know the phase of the spectrum and the redshift that they are asked for. The
-# training is short, to be done in less than a minute on two cores.
+# Training hides each modality of an object from the encoder with probability ``drop_modality``, and its decoder must
+# still reconstruct it. The decoders are given the phase of the spectrum and the redshift. Training is short, to stay
+# below a minute on two cores.
 encoder = MultimodalDAEP(
     {"photometry": Photometry(metadata=("redshift",)), "spectrum": Spectrum(metadata=("phase",))},
     drop_modality=0.5,
@@ -52,7 +53,7 @@ encoder = MultimodalDAEP(
 # %%
 # Encode with one of them absent
 # ------------------------------
-# `transform` gives sixteen numbers in any case. Probed for the type of the test objects:
+# `transform` returns sixteen numbers in any case. A probe for the type of the test objects:
 given = {
     "both": X_test,
     "light curve alone": [{"photometry": x["photometry"]} for x in X_test],
@@ -62,8 +63,8 @@ codes = {name: encoder.transform(objects) for name, objects in given.items()}
 display = ProbeDisplay.from_predictions(codes, y_test)
 
 # %%
-# So one classifier serves all: trained on the training objects with whatever each of them has, it is applied to test
-# objects with both, or with either alone.
+# So one classifier serves all cases. It is trained on the training objects with whatever each of them has, and applied
+# to test objects with both modalities or either one.
 classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(encoder.transform(X_train), y_train)
 for name, z in codes.items():
     print(f"{name:20}accuracy {classifier.score(z, y_test):.3f}")
@@ -71,15 +72,15 @@ for name, z in codes.items():
 # %%
 # A spectrum from a light curve
 # -----------------------------
-# Above what was given, below the spectrum decoded from it at the phase of the true one, which the encoder did not see:
-# the median of 50 draws, with bands that hold 68 and 95 % of them, and the residuals.
+# Above: the given light curve. Below: the spectrum decoded from it at the phase of the true spectrum, which the
+# encoder did not see, as the median of 50 draws with bands that contain 68 and 95 % of them, and the residuals.
 show = [X_test[np.flatnonzero(y_test == kind)[0]] for kind in ("Ia", "II", "Ibc")]
 titles = [f"{kind}, day {x['spectrum'].meta['phase']:+.0f}" for kind, x in zip(("Ia", "II", "Ibc"), show, strict=True)]
 display = CrossModalDisplay.from_estimator(encoder, show, modality="spectrum", titles=titles)
 
 # %%
-# How much of that is due to the light curve? The phase alone tells much, so compare with the spectrum decoded from the
-# light curve of another supernova, at the right phase; and with the one decoded from spectrum and light curve.
+# How much of this comes from the light curve? The phase alone implies a lot. So compare with the spectrum decoded from
+# the light curve of another supernova at the right phase, and with the one decoded from spectrum and light curve.
 truth = [x["spectrum"] for x in X_test]
 other = given["light curve alone"][1:] + given["light curve alone"][:1]
 sources = {"both": X_test, "its light curve": given["light curve alone"], "another's light curve": other}
@@ -93,8 +94,8 @@ print(f"inside the central 90 % of the draws: {coverage(some, draws).coverage.me
 # %%
 # A light curve from a spectrum
 # -----------------------------
-# The other way round. A spectrum, here over its median, does not say how bright the supernova is, and the redshift is
-# known to the decoder: the bands are as wide as luminosities of a type are scattered, and most of their width is one
-# shift of the whole curve.
+# The other direction. The spectrum is divided by its median, so it does not tell how bright the supernova is, and the
+# redshift is known to the decoder. So the bands are as wide as the scatter of luminosities within a type, and most of
+# their width is a common shift of the whole curve.
 display = CrossModalDisplay.from_estimator(encoder, show, modality="photometry")
 plt.show()

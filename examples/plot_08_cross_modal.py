@@ -2,13 +2,13 @@
 From a light curve to the spectrum
 ==================================
 
-A survey has light curves of all supernovae and spectra of some. Here one bottleneck holds both, the spectrum is drawn
-from the light curve alone, and the draws are checked, and set right, before anybody believes their width.
+A survey has light curves of all supernovae and spectra of some. One bottleneck holds both. The example draws the
+spectrum from the light curve alone, then checks and calibrates the width of the draws.
 """
 
 # %%
-# The same 640 supernovae in two bands and as one spectrum each. An object is a dict of its modalities. The
-# redshift goes with the light curve, the phase with the spectrum: at which phase to draw it must be said.
+# The same 640 supernovae in two bands and as one spectrum each. An object is a dict of its modalities. The redshift
+# belongs to the light curve, and the phase to the spectrum, because the decoder must know at which phase to draw it.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -23,9 +23,9 @@ X = [{"photometry": p, "spectrum": s} for p, s in zip(light_curves, spectra, str
 X_train, X_calibration, X_test = X[:400], X[400:520], X[520:]
 
 # %%
-# In each step of training either modality is hidden from the encoder half of the time, and its decoder must still find
-# it. That is what makes the bottleneck of a light curve say something about the spectrum. Few steps and small
-# networks, to be done in half a minute.
+# Each training step hides either modality from the encoder half of the time, and its decoder must still reconstruct
+# it. That makes the bottleneck of a light curve describe the spectrum. Few steps and small networks keep this example
+# at half a minute.
 modalities = {"photometry": Photometry(metadata=("redshift",)), "spectrum": Spectrum(metadata=("phase",))}
 encoder = MultimodalDAEP(
     modalities,
@@ -42,10 +42,10 @@ encoder = MultimodalDAEP(
 encoder.fit(X_train)
 
 # %%
-# Three supernovae, one of each type. The encoder sees the light curve above; below are the draws of the spectrum, and
-# what was measured. What colours and shape of the light curve tell is found: the continuum, and with the type its
-# strongest lines, at their places for that phase. What they do not tell, such as how deep a line of this one object is,
-# is left to the scatter of the draws; so residuals are many times the small errors of the spectrum.
+# Three supernovae, one of each type. The encoder sees the light curve above. Below are draws of the spectrum, and the
+# measurements. Colours and shape of the light curve determine the continuum and, through the type, the strongest lines
+# at that phase. They do not determine how deep a line of this object is; that is left to the scatter of the draws. So
+# residuals are many times the small errors of the spectrum.
 chosen = [next(i for i, kind in enumerate(y) if i >= 520 and kind == wanted) for wanted in ("Ia", "II", "Ibc")]
 titles = [f"type {y[i]}, spectrum on day {X[i]['spectrum'].meta['phase']:+.0f}" for i in chosen]
 shown = CrossModalDisplay.from_estimator(
@@ -53,10 +53,9 @@ shown = CrossModalDisplay.from_estimator(
 )
 
 # %%
-# How good is that? Mean absolute errors of the test spectra, in units of the standard deviation of all fluxes. The mean
-# spectrum of training needs no light curve, and is what must be beaten; with the spectrum itself shown too there is
-# nothing left to guess. That this helps so little is a matter of the short training: it describes types and phases, and
-# no single objects yet.
+# How good is that? Mean absolute errors of the test spectra, in standard deviations of all fluxes. The mean training
+# spectrum needs no light curve and is the baseline. Showing the encoder the spectrum itself helps little, because
+# training was short: the model describes types and phases, but no single objects yet.
 wavelength = np.linspace(3500, 8500, 250)
 grid = [np.interp(wavelength, x["spectrum"]["wavelength"], x["spectrum"]["flux"]) for x in X_train]
 mean_spectrum = np.mean(grid, axis=0)
@@ -72,9 +71,9 @@ for name, spectrum in rebuilt.items():
     print(f"{name:32}{object_errors(measured, spectrum, scale=scale).mean():.3f}")
 
 # %%
-# Are the draws as wide as they should be? Forty draws of each test spectrum, at an eighth of its wavelengths to save
-# time, and the same for 120 supernovae set aside for calibration: `ConformalDraws` finds from these by what factor
-# the draws have to be stretched for their central 90 % to hold 90 % of new measurements.
+# Are the draws wide enough? The example makes forty draws of each test spectrum, at an eighth of its wavelengths to
+# save time, and of 120 supernovae set aside for calibration. From these `ConformalDraws` finds the factor by which
+# draws must be stretched so that their central 90 % contains 90 % of new measurements.
 
 
 def draw(objects):
@@ -94,10 +93,10 @@ for name, draws in {"raw": raw, "calibrated": calibrated}.items():
     print(f"{name:12} inside {share.mean():.3f} +- {error:.3f}, mean width {width.mean():.2f}")
 
 # %%
-# The same at all levels, raw above and calibrated below. The raw draws are about right in the middle, but their tails
-# are too thin: from a level of 0.8 on too few points are inside. One factor sets right the level that it was made for,
-# 0.9, and no other: below it intervals now hold more than they say, and the histogram has a hump. Who needs 0.5
-# calibrates at 0.5.
+# Coverage at all levels, raw above and calibrated below. The raw draws are about right in the middle, but their tails
+# are too thin: from a level of 0.8 on, too few points are inside. One factor is right for the level that it was made
+# for, 0.9, and no other. Below it, intervals contain more points than stated, and the histogram has a hump. If you
+# need 0.5, calibrate at 0.5.
 figure, axes = plt.subplots(2, 2, figsize=(8, 7.4), layout="constrained")
 for row, (name, draws) in zip(axes, {"raw": raw, "calibrated": calibrated}.items(), strict=True):
     CoverageDisplay.from_predictions(at_test, draws, ax=row)

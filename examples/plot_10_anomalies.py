@@ -2,13 +2,13 @@
 Odd objects, and objects like this one
 ======================================
 
-Two things that features are good for: to find what does not belong, and to find what is alike. An odd spectrum may
-have an odd bottleneck, or one from which it cannot be rebuilt; either is looked at, for they find different things.
+Features help to find what does not belong, and to find what is alike. An odd spectrum may have an odd bottleneck, or
+one from which it cannot be reconstructed. The two find different things.
 """
 
 # %%
-# Ordinary spectra to learn from, and a test set with fifteen of each of three kinds of oddity hidden in it: a redshift
-# that is wrong by 0.04, a blend of two supernovae, and narrow emission lines of a host galaxy.
+# Ordinary spectra for training, and a test set that contains fifteen of each of three kinds of oddity: a redshift that
+# is wrong by 0.04, a blend of two supernovae, and narrow emission lines of a host galaxy.
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -60,10 +60,10 @@ Z_train = encoder.fit_transform(X_train)
 Z_test = encoder.transform(X_test)
 
 # %%
-# Four scores. Two look at the features alone: `IsolationForest` and `LocalOutlierFactor`, of scikit-learn, learn where
-# ordinary objects are. Two look at what the reconstruction leaves over, in units of the errors: its mean size, and the
-# sharpest peak, which stands out from the median of its neighbours. The area under the ROC curve says how often an odd
-# object ranks before an ordinary one; 0.5 is chance.
+# Four scores. Two use the features alone: scikit-learn's `IsolationForest` and `LocalOutlierFactor` learn where
+# ordinary objects are. Two use the residuals in units of the errors: their mean size, and the sharpest peak relative
+# to the median of its neighbours. The area under the ROC curve is the probability that an odd object ranks before an
+# ordinary one; 0.5 is chance.
 rebuilt = encoder.reconstruct(X_test)
 residuals = [np.asarray((x["flux"] - r["flux"]) / x["flux_err"]) for x, r in zip(X_test, rebuilt, strict=True)]
 forest = make_pipeline(StandardScaler(), IsolationForest(random_state=0)).fit(Z_train)
@@ -81,9 +81,10 @@ for name, score in scores.items():
     print(f"{name:22}" + "".join(f"{area:16.2f}" for area in areas))
 
 # %%
-# The local outlier factor finds wrong redshifts and most of the blends: no supernova has such numbers. The isolation
-# forest, which cuts one number at a time, does not. Narrow lines hardly change the numbers; they are what the
-# reconstruction lacks, and so stand out in the residuals. A blend is rebuilt about as well as anything else.
+# The local outlier factor finds wrong redshifts and most of the blends, because no supernova has such numbers. The
+# isolation forest, which cuts one number at a time, does not. Narrow lines hardly change the numbers, but the
+# reconstruction lacks them, so they stand out in the residuals. A blend is reconstructed about as well as anything
+# else.
 #
 # One score of the features against either of the residuals: those odd in neither lie among
 # the ordinary ones.
@@ -101,9 +102,9 @@ for ax, name in zip(axes, ("mean residual", "sharpest residual"), strict=True):
 axes[1].legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 # %%
-# No score finds everything, so one looks at the first of each. With a wrong redshift the encoder finds the supernova
-# whose lines are least far off; what is left over are pairs of troughs and peaks. The last has a spike at 6563 Angstrom
-# that no supernova has.
+# No score finds everything, so look at the top of each. For a wrong redshift the encoder finds the supernova whose
+# lines fit best, and the residuals are pairs of troughs and peaks. The last spectrum has a spike at 6563 Angstrom that
+# no supernova has.
 first = [int(np.argmax(scores[name])) for name in ("local outlier factor", "mean residual", "sharpest residual")]
 titles = [f"{kind[i]} ({y_test[i]}, day {X_test[i].meta['phase']:+.0f})" for i in first]
 suspects = ReconstructionDisplay.from_estimator(encoder, [X_test[i] for i in first], titles=titles)
@@ -112,8 +113,8 @@ suspects = ReconstructionDisplay.from_estimator(encoder, [X_test[i] for i in fir
 # Objects like this one
 # ---------------------
 # The nearest neighbours (grey) of three ordinary test spectra (black) among the training spectra, by standardised
-# features. Straight stretches are gaps. All neighbours are of the type of the spectrum asked for, though gaps, ends and
-# noise differ; those of the Ia are of its phase to a few days, those of the type II are some weeks older.
+# features. Straight lines are gaps. All neighbours have the right type, although gaps, ends and noise differ. Those of
+# the Ia agree in phase within a few days; those of the type II are some weeks older.
 scaler = StandardScaler().fit(Z_train)
 index = NearestNeighbors(n_neighbors=3).fit(scaler.transform(Z_train))
 queries = [next(i for i in range(45, len(X_test)) if y_test[i] == wanted) for wanted in ("Ia", "II", "Ibc")]

@@ -2,13 +2,14 @@
 Choosing the bottleneck
 =======================
 
-How many numbers does an object need? An encoder is a scikit-learn estimator, so `GridSearchCV` asks: by how well
-objects are rebuilt, and by how well a classifier does behind it.
+How many numbers does an object need? An encoder is a scikit-learn estimator, so `GridSearchCV` can answer: by how well
+objects are reconstructed, and by how well a classifier works behind it.
 """
 
 # %%
-# Light curves of supernovae of three types. One pipeline, two scores: of the encoder alone, `score` is minus the mean
-# absolute error of the reconstruction, in standard deviations of the training values; of the whole, the accuracy.
+# Light curves of supernovae of three types. One pipeline, two scores: for the encoder alone, `score` is minus the mean
+# absolute error of the reconstruction in standard deviations of the training values; for the whole, it is the
+# accuracy.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -39,10 +40,10 @@ def rebuilding(pipe, X, y):
 
 
 # %%
-# More numbers always rebuild better, if training is long enough; what to take is the least number that is about as good
-# as the best. About as good is here: within the standard error of an accuracy measured on so many objects. `refit` may
-# be such a rule, and the pipeline is then fitted with its choice to all objects. One split, and 220 steps, are for a
-# page that is made in a minute; for a decision take several folds, and train until the loss is flat.
+# More numbers always reconstruct better if training is long enough. Take the smallest number that is about as good as
+# the best; here that means within the standard error of the accuracy. `refit` can be such a rule, and the pipeline is
+# then fitted to all objects with its choice. One split and 220 steps are for a page that is built in a minute. For a
+# real decision use several folds, and train until the score stops improving.
 split = ShuffleSplit(n_splits=1, test_size=0.25, random_state=0)
 
 
@@ -64,8 +65,8 @@ search.fit(X, y)
 print(f"chosen: {search.best_params_['daepencoder__bottleneck_dim']} numbers")
 
 # %%
-# The horizontal lines are what noise alone would leave of a perfect reconstruction, and the share of the commonest
-# type; the bars, the standard error of an accuracy.
+# The horizontal lines are the error that noise alone would leave in a perfect reconstruction, and the share of the
+# commonest type. Bars are the standard error of the accuracy.
 results = search.cv_results_
 numbers = results["param_daepencoder__bottleneck_dim"].data.astype(int)
 accuracy, left_over = results["mean_test_accuracy"], -results["mean_test_rebuilding"]
@@ -84,7 +85,7 @@ axes[0].set(ylabel="mean absolute error / s.d.", ylim=(0, None))
 axes[1].set(ylabel="accuracy of the probe", ylim=(None, 1))
 
 # %%
-# What the encoder that was chosen makes of three light curves that it knows, one of each type.
+# Three training light curves, one of each type, reconstructed by the chosen encoder.
 shown = [int(np.flatnonzero(y == kind)[0]) for kind in ("Ia", "II", "Ibc")]
 titles = [f"type {y[i]}" for i in shown]
 display = ReconstructionDisplay.from_estimator(search.best_estimator_[0], [X[i] for i in shown], titles=titles)

@@ -2,14 +2,14 @@
 A modality of your own: radial velocities
 =========================================
 
-Anything measured at places on a line is a `Sequence`: say which column is what, and nothing else has to be written.
-Here these are radial velocities of spectroscopic binaries, of three instruments whose zero points differ.
+Anything measured at places on a line is a `Sequence`: name the columns, and you are done. Here these are radial
+velocities of spectroscopic binaries from three instruments with different zero points.
 """
 
 # %%
-# Simulate them: periods known from eclipses, so that velocities can be folded, with phase 0 at the eclipse. Orbits
-# shorter than ten days are circular, the others have any eccentricity. Twelve to thirty velocities of each star, from
-# one to three instruments.
+# Simulate binaries whose periods are known from eclipses, so velocities can be folded with phase 0 at the eclipse.
+# Orbits shorter than ten days are circular; the others have any eccentricity. Each star has twelve to thirty
+# velocities from one to three instruments.
 import matplotlib.pyplot as plt
 import numpy as np
 from astropy import units as u
@@ -62,8 +62,8 @@ X_test, orbits = simulate(300, seed=1)
 X_train[0][:3]
 
 # %%
-# That is the declaration. The instrument is a band: the decoder is told whose velocity to predict, and so finds the
-# zero points by itself. A precise velocity counts more in the loss than a poor one (``error_weighting``).
+# This is the declaration. The instrument is a band: the decoder is told whose velocity to predict, and so learns the
+# zero points by itself. A precise velocity has more weight in the loss than a poor one (``error_weighting``).
 binaries = Sequence(value="rv", location="phase", band="instrument", error="rv_err", metadata=("log_period",))
 encoder = DAEPEncoder(
     binaries,
@@ -79,8 +79,8 @@ encoder = DAEPEncoder(
 encoder.fit(X_train)
 
 # %%
-# Three stars that were not in training: one circular orbit, two that are more and more eccentric. Bands hold 68 and
-# 95 % of fifty draws, in the colour of the instrument. The star in the middle was seen by all three, whose curves run
+# Three test stars: one with a circular orbit, two with increasing eccentricity. Bands contain 68 and 95 % of fifty
+# draws, in the colour of the instrument. All three instruments saw the star in the middle, and their curves are
 # parallel.
 e, K, omega = (np.array(orbits[name]) for name in ("e", "K", "omega"))
 seen_by = np.array([len(set(star["instrument"])) for star in X_test])
@@ -92,8 +92,8 @@ titles = [f"$e$ = {e[i]:.2f}, $K$ = {K[i]:.0f} km/s" for i in chosen]
 shown = ReconstructionDisplay.from_estimator(encoder, [X_test[i] for i in chosen], n_draws=50, titles=titles)
 
 # %%
-# The zero points: all test stars decoded for each instrument at the same phases. The differences are what was
-# simulated, and nobody told.
+# Zero points: all test stars decoded for each instrument at the same phases. The differences are the simulated ones,
+# although the encoder was not told.
 Z = encoder.transform(X_test)
 phase, curves = np.linspace(0, 1, 50), {}
 for name in ERROR:
@@ -104,13 +104,14 @@ for name in ("old", "spare"):
     print(f"{name} - new: {difference.mean():+.2f} km/s, simulated {ZERO_POINT[name]:+.2f}")
 
 # %%
-# What is left over of all test stars, by phase: medians, and bands that hold 68 % of the residuals. Of the old
-# instrument that is little more than its errors of some 2 km/s. The new one measures to 0.3 km/s; there the residuals
-# say how well half a minute of training knows a curve: to between one and two km/s.
+# Residuals of all test stars by phase: medians, and bands that contain 68 % of the residuals. For the old instrument
+# they are little more than its errors of about 2 km/s. The new one is accurate to 0.3 km/s, so its residuals show how
+# well half a minute of training knows a curve: to between one and two km/s.
 residuals = ResidualDisplay.from_estimator(encoder, X_test, bins=12)
 
 # %%
-# What do eight numbers know of an orbit? A regression on them, each star predicted by trees that were not grown on it.
+# What do eight numbers know about an orbit? A regression on them, in which each star is predicted by trees that were
+# not trained on it.
 targets = {"$K$ [km/s]": K, "$e\\,\\cos\\omega$": e * np.cos(omega), "$e\\,\\sin\\omega$": e * np.sin(omega)}
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.9), layout="constrained")
 for ax, (name, true) in zip(axes, targets.items(), strict=True):

@@ -1,8 +1,8 @@
 """
-Saving, loading, going on
-=========================
+Save, load, continue
+====================
 
-A fitted encoder is one file, which anybody may open; training can be stopped at any time and taken up again.
+A fitted encoder is one file that is safe to open. Training can be stopped at any time and continued.
 """
 
 # %%
@@ -38,8 +38,8 @@ encoder.fit(X[:400])
 # %%
 # Files
 # -----
-# Weights, parameters, columns, units and scaling in one file of safetensors. Nothing in it is executed when it is read,
-# and what is read gives the same numbers.
+# Weights, parameters, columns, units and scaling are in one safetensors file. Loading executes nothing from it, and
+# the loaded model gives the same numbers.
 folder = tempfile.TemporaryDirectory()
 path = Path(folder.name) / "supernovae.safetensors"
 encoder.save(path)
@@ -48,7 +48,7 @@ same = skdaep.load(path)
 print(f"{path.stat().st_size / 1024:.0f} kB; the same numbers: {np.array_equal(same.transform(X), Z)}")
 
 # %%
-# A file that was damaged on the way, by a single bit, is refused.
+# A file with a single flipped bit is refused.
 content = bytearray(path.read_bytes())
 content[-1] ^= 1
 damaged = path.with_name("damaged.safetensors")
@@ -59,7 +59,7 @@ except skdaep.CorruptModelError as error:
     print(str(error).replace(str(damaged), damaged.name))
 
 # %%
-# A whole pipeline goes through joblib, like any other. Such a file executes what is in it: open only your own.
+# A whole pipeline can be saved with joblib. Such a file executes code: only open your own.
 pipe = make_pipeline(encoder, StandardScaler(), LogisticRegression(max_iter=1000))
 pipe[1:].fit(Z[:400], y[:400])
 joblib.dump(pipe, path.with_suffix(".joblib"))
@@ -69,16 +69,16 @@ print(f"accuracy {again.score(X[400:], y[400:]):.2f}, before {pipe.score(X[400:]
 # %%
 # Going on
 # --------
-# Was 300 steps enough? With ``warm_start`` the next `fit` begins with the weights of the last one, here of the one read
-# from the file.
+# Were 300 steps enough? With ``warm_start`` the next `fit` starts from the weights of the last one, here of the one
+# that was loaded.
 more = skdaep.load(path).set_params(warm_start=True)
 more.fit(X[:400])
 print(f"validation loss {encoder.best_loss_:.4f}, after another {more.n_iter_} steps {more.best_loss_:.4f}")
 
 # %%
-# The losses of both fits one after the other. The learning rate begins anew at its peak: the training loss rises for a
-# while and then falls below where it was; so does the loss of the objects held out, if less. The two drift apart, which
-# is where more steps begin to learn by heart.
+# The losses of both fits, one after the other. The learning rate starts again at its peak, so the training loss rises
+# for a while and then falls below its old value. The validation loss does the same, but less. Where the two drift
+# apart, more steps begin to memorise the training objects.
 first, second = encoder.history_, more.history_
 shifted = [record | {"iteration": record["iteration"] + encoder.n_iter_} for record in second]
 losses = LossDisplay([*first, *shifted]).plot()
@@ -87,7 +87,7 @@ losses.ax_.axvline(encoder.n_iter_, color="0.6", lw=0.8, ls="--")
 # %%
 # Stopping
 # --------
-# Ctrl-C, or the stop button of a notebook, ends the training and not the program: the model reached so far is kept,
+# Ctrl-C, or the stop button of a notebook, ends the training and not the program. The model reached so far is kept,
 # with a warning. To show it on a page, this callback does after 100 steps what Ctrl-C does.
 
 
@@ -107,7 +107,7 @@ with warnings.catch_warnings(record=True) as caught:
 print(caught[0].message)
 
 # %%
-# The three on objects that none has seen: minus the mean absolute error, in standard deviations.
+# The three models on objects that none has seen: minus the mean absolute error, in standard deviations.
 for steps, fitted in {"100 of 300": stopped, "300": encoder, "300 + 300": more}.items():
     print(f"{steps:>10} steps: {fitted.score(X[400:]):.3f}")
 folder.cleanup()

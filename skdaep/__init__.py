@@ -14,7 +14,7 @@ __version__ = "0.1.0.dev0"
 
 #: encoders of one modality, and of several
 ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder")
-MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors")
+MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors", "DualFormer")
 #: encoders of one modality that are solved at once, not trained
 CLOSED_FORM = ("FunctionalPCA",)
 _HOMES = {
@@ -27,9 +27,11 @@ _HOMES = {
     "SpectralSeries": "modalities",
     "Image": "modalities",
     "ConformalDraws": "calibration",
+    "ConformalRegressor": "calibration",
     "TableError": "exceptions",
     "DivergenceError": "exceptions",
     "DeviceError": "exceptions",
+    "RankError": "exceptions",
     "CorruptModelError": "exceptions",
     "CorruptStoreError": "exceptions",
     "DatasetError": "exceptions",

@@ -30,6 +30,10 @@ class DeviceError(RuntimeError):
     """The requested device does not exist on this machine."""
 
 
+class RankError(RuntimeError):
+    """Several processes cannot train one model: they do not fit it, or one of them is gone."""
+
+
 class CorruptModelError(ValueError):
     """A model file is damaged, incomplete or of another format."""
 

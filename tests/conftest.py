@@ -126,7 +126,7 @@ def make(estimator_class):
     else:
         declared = {"modality": photometry}
     parameters = declared | {k: v for k, v in TINY.items() if k in estimator_class(**declared).get_params()}
-    if estimator_class is skdaep.ContrastiveNeighbors:  # needs pairs to validate on
+    if issubclass(estimator_class, skdaep.ContrastiveNeighbors):  # needs pairs to validate on
         parameters["validation_fraction"] = 0.4
     return lambda **changes: estimator_class(**parameters | changes)
 

@@ -93,6 +93,6 @@ def test_parameters_of_estimators_are_described_by_use(name):
 def test_every_option_is_described_to_users(registry, name):
     summary = OPTIONS[registry][name]
     assert summary.endswith(".")
-    text = " ".join(skdaep.DAEPEncoder.__doc__.split())
+    text = " ".join(f"{skdaep.DAEPEncoder.__doc__} {skdaep.MultimodalDAEP.__doc__}".split())
     assert f'"{name}": {summary}' in text
     assert f"[{registry}" not in text

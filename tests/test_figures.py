@@ -14,7 +14,7 @@ if not (ROOT / "benchmarks" / "results").is_dir():
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(ROOT)
     pytest.importorskip("pandas")  # the benchmarks' extra
-    from benchmarks import cross_modality, figures, paper_tables
+    from benchmarks import _desa_page, cross_modality, figures, paper_tables
 
 
 @pytest.mark.parametrize("page", figures.PAGES)
@@ -29,12 +29,12 @@ def test_every_figure_is_accounted_for(page):
     assert figures.unaccounted(page, (ROOT / page).read_text()) == []
 
 
-@pytest.mark.parametrize("benchmark", [cross_modality, paper_tables])
+@pytest.mark.parametrize("benchmark", [cross_modality, paper_tables, _desa_page])
 def test_pages_of_results_are_made_of_the_results(benchmark):
     assert benchmark.DOC.read_text() == benchmark.document()
 
 
-@pytest.mark.parametrize("page", ["doc/paper_tables.rst", "doc/cross_modality.rst"])
+@pytest.mark.parametrize("page", ["doc/paper_tables.rst", "doc/cross_modality.rst", "doc/desa.rst"])
 def test_no_table_has_a_blank_heading(page):
     """reST drops a head whose first cell is blank."""
     rule = r"=+(?:  =+)+"

@@ -396,7 +396,7 @@ def test_an_empty_list_is_refused(fitted):
         (dict(modalities={"": Spectrum()}), r"modalities\[''\].*dict of names"),
         (dict(modalities=[Spectrum()]), "'modalities'"),
         (dict(drop_modality=1.0), "'drop_modality'"),
-        (dict(contrastive_weight=-0.1), "'contrastive_weight'"),
+        (dict(alignment_weight=-0.1), "'alignment_weight'"),
         (dict(beta=0.0), "'beta'"),
         (dict(n_importance=0), "'n_importance'"),
         (dict(metadata_tolerance=-1.0), "'metadata_tolerance'"),
@@ -429,7 +429,7 @@ def test_bad_calls_are_explained(fitted, X):
 
 @pytest.mark.parametrize("name", ["ContrastiveNeighbors", "MultimodalDAEP"])
 def test_aligning_needs_an_object_of_two_modalities(X, make_light_curve, name):
-    more = {"contrastive_weight": 0.1} if name == "MultimodalDAEP" else {}
+    more = {"alignment_weight": 0.1} if name == "MultimodalDAEP" else {}
     estimator = getattr(skdaep, name)({k: MODALITIES[k] for k in ("light curve", "spectrum")}, max_iter=1, **more)
     apart = [{"light curve": make_light_curve(i)} if i % 2 else {"spectrum": spectrum(i)} for i in range(12)]
     with pytest.raises(TableError, match="No object to train on has two modalities"):

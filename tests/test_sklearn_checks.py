@@ -29,6 +29,7 @@ def tiny(name):
 
 
 ESTIMATORS = [tiny(name) for name in (*skdaep.ESTIMATORS, *skdaep.CLOSED_FORM)]
+ESTIMATORS.append(tiny("DAEPEncoder").set_params(supervised_weight=0.5))  # which needs y
 
 # Not in scikit-learn's generator, which runs them in tests of its own.
 OUTSIDE_THE_GENERATOR = [

@@ -7,8 +7,8 @@ first run downloads 60 MB.
 """
 
 # %%
-# A tenth of the data set. Light curves and spectra are as the authors scaled them: less their mean, over their median
-# absolute deviation. What that takes away, the brightness and how much it varies, is in the light curve's metadata.
+# A tenth of the data set. The authors scaled light curves and spectra: minus their mean, divided by their median
+# absolute deviation. The brightness and its variation, which this removes, are in the metadata of the light curve.
 import matplotlib.pyplot as plt
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -23,14 +23,14 @@ except (DatasetError, ImportError) as error:
     raise SystemExit(f"This example needs its data: {error}") from None
 
 # %%
-# Few steps, to be done in minutes on a CPU. The period, among others, goes with the light curve.
+# Few steps, for minutes on a CPU. The period and other numbers belong to the light curve.
 modalities = {"photometry": Sequence(metadata=("period", "amplitude")), "spectrum": Spectrum()}
 encoder = MultimodalDAEP(modalities, max_points=128, max_iter=400, random_state=0, verbose=1).fit(X_train)
 probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(encoder.transform(X_train), y_train)
 print(f"accuracy {probe.score(encoder.transform(X_test), y_test):.3f} in {len(set(y_train))} classes")
 
 # %%
-# What the light curve says of the spectrum.
+# What the light curve says about the spectrum.
 alone = [{"photometry": x["photometry"]} for x in X_test[:3]]
 measured = [x["spectrum"] for x in X_test[:3]]
 decoded = encoder.inverse_transform(encoder.transform(alone), modality="spectrum", at=measured)

@@ -2,8 +2,8 @@
 Galaxy10 DECaLS: images to sixteen numbers
 ==========================================
 
-Two thousand colour images of galaxies become vectors of sixteen numbers, without labels; below, images rebuilt from
-them. The first run downloads a file of 2.5 GB.
+Two thousand colour images of galaxies become vectors of sixteen numbers without labels, and images are reconstructed
+from them. The first run downloads a file of 2.5 GB.
 """
 
 # %%
@@ -24,7 +24,7 @@ except (DatasetError, ImportError) as error:
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=400, stratify=y, random_state=0)
 
 # %%
-# Fit on the images alone. For good pictures take all of them, and some thousands of steps on a GPU.
+# Fit on the images alone. For good results use all of them, and some thousands of steps on a GPU.
 encoder = DAEPEncoder(Image(patch_size=4), max_iter=400, random_state=0, verbose=1)
 Z_train = encoder.fit_transform(X_train)
 
@@ -35,7 +35,7 @@ Z_test = encoder.transform(X_test)
 print(f"accuracy {probe.score(Z_test, y_test):.3f} in {len(set(y))} classes")
 
 # %%
-# Above what was seen, below what sixteen numbers say of it.
+# Above: the images. Below: their reconstructions from sixteen numbers.
 rebuilt = encoder.inverse_transform(Z_test[:6])
 figure, axes = plt.subplots(2, 6, figsize=(12, 4), layout="constrained", subplot_kw={"xticks": [], "yticks": []})
 for column, seen, image, label in zip(axes.T, X_test, rebuilt, y_test, strict=False):

@@ -2,12 +2,12 @@
 Kepler light curves through lightkurve
 ======================================
 
-Light curves of a few RR Lyrae stars, as the archive gives them, become vectors; the rest of one is rebuilt from half
-of its points. The first run asks the archive, later ones read the data home.
+Light curves of a few RR Lyrae stars from the archive become vectors, and one is reconstructed from half of its points.
+The first run downloads them, later ones use the data home.
 """
 
 # %%
-# One quarter of each star. A week of it is one object, with times from the week's first point.
+# One quarter of each star. Each week is one object, with times from its first point.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -31,7 +31,7 @@ for curve in curves:
 print(f"{len(X)} weeks of {len(STARS)} stars")
 
 # %%
-# Fit on all weeks but the last ones of the last star.
+# Fit on all weeks except the last ones of the last star.
 encoder = DAEPEncoder(max_points=128, max_iter=400, random_state=0, verbose=1).fit(X[:-4])
 
 # %%

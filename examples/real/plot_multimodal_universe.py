@@ -3,11 +3,12 @@ PLAsTiCC through the Multimodal Universe: transients in six bands
 =================================================================
 
 Simulated light curves of the Rubin Observatory, from the Hugging Face hub, become vectors of sixteen numbers without
-labels; a map of them shows which types lie together. The first run downloads 15 MB.
+labels. A map shows which types lie together. The first run downloads 15 MB.
 """
 
 # %%
-# Times are days from the most significant point. Fluxes span decades and go below zero: their arcsinh is learned.
+# Times are days from the most significant point. Fluxes span decades and can be negative, so the encoder learns their
+# arcsinh.
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -45,11 +46,11 @@ commonest = np.unique(y_test, return_counts=True)[1].max() / len(y_test)
 print(f"accuracy {probe.score(Z_test, y_test):.3f}, the commonest type {commonest:.3f}")
 
 # %%
-# Points that lie together are light curves that look alike.
+# Light curves that look alike lie together.
 LatentMapDisplay.from_predictions(Z_test, y_test).figure_.savefig("multimodal_universe_map.png", dpi=130)
 
 # %%
-# Two of them rebuilt, with the median and the spread of 50 draws.
+# Two of them reconstructed, with the median and the spread of 50 draws.
 before, encoder = pipe[:-1], pipe[-1]
 display = ReconstructionDisplay.from_estimator(encoder, before.transform(X_test[:2]), n_draws=50)
 display.figure_.savefig("multimodal_universe.png", dpi=130)

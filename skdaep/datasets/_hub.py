@@ -47,8 +47,8 @@ def hub_files(
     }
     found = sorted(path for path in files if path.endswith(suffixes) and fnmatchcase(path, pattern))
     if not found:
-        some = ", ".join(sorted(files)[:10]) or "no files"
-        raise DatasetError(f"{repository} has no file that matches {pattern!r} (it has {len(files)}: {some}, ...).")
+        examples = ", ".join(sorted(files)[:10]) or "no files"
+        raise DatasetError(f"{repository} has no file that matches {pattern!r} (it has {len(files)}: {examples}, ...).")
     return [_on_hub(repository, files[path]) for path in found]
 
 

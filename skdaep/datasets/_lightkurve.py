@@ -122,6 +122,6 @@ def _ask(target: str, query: dict, quality_bitmask) -> Table:
         for name in ("time", "flux", "flux_err")
     }
     columns["flux_err"] = positive(columns["flux_err"])
-    kept = {k.lower(): v for k, v in curve.meta.items() if isinstance(v, (str, Number)) and v == v}
-    meta = kept | {"object_id": target, "mission": query["mission"], "author": query["author"]}
+    meta = {k.lower(): v for k, v in curve.meta.items() if isinstance(v, (str, Number)) and v == v}
+    meta |= {"object_id": target, "mission": query["mission"], "author": query["author"]}
     return Table(columns, units={"time": u.day}, meta=meta)

@@ -296,8 +296,8 @@ def _held_out_magnitudes(curve, rng, time, faintest):
     others = np.sort(rng.uniform(time[0], time[-1], 4 * N_HELD_OUT))
     which = rng.integers(len(BANDS), size=len(others))
     mag = curve(others)[np.arange(len(others)), which]
-    keep = np.sort(rng.permutation(np.flatnonzero(mag <= faintest))[:N_HELD_OUT])
-    return {"time": others[keep], "mag": mag[keep], "band": BAND_NAMES[which[keep]]}
+    chosen = np.sort(rng.permutation(np.flatnonzero(mag <= faintest))[:N_HELD_OUT])
+    return {"time": others[chosen], "mag": mag[chosen], "band": BAND_NAMES[which[chosen]]}
 
 
 def _nights_observed(rng, time, visible):

@@ -8,6 +8,7 @@ from ._beta_vae import BetaVAEEncoder
 from ._contrastive import ContrastiveNeighbors
 from ._daep import DAEPEncoder
 from ._docs import documented
+from ._dualformer import DualFormer
 from ._files import load
 from ._functional_pca import FunctionalPCA
 from ._info import FileInfo, info
@@ -27,6 +28,7 @@ __all__ = [
     "BetaVAEEncoder",
     "ContrastiveNeighbors",
     "DAEPEncoder",
+    "DualFormer",
     "FileInfo",
     "FunctionalPCA",
     "MAEPEncoder",

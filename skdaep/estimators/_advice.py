@@ -15,6 +15,8 @@ from ..model import Model
 
 #: records of a training that tell whether it has converged, and the share of the loss that its last third may gain
 TELLING, GAIN = 3, 0.05
+#: steps of a training after which more than levels could be known
+LEAST_STEPS = 150
 #: objects that tell what a model explains, at least and at most, fewer where each costs many evaluations
 LEAST, MOST, MOST_COSTLY = 10, 128, 16
 #: share of an object's variance that a model explains at least if it has learned more than levels
@@ -77,9 +79,9 @@ def _levels(value: np.ndarray, band: np.ndarray) -> np.ndarray:
 
 def _warn_of_levels(what: str, share: float) -> None:
     warnings.warn(
-        f"Of half of the objects looked at the model explains less than {max(share, 0):.0%} of the variance of {what} "
-        "about each object's level: it has learned little but that level. If they are periodic, fold them first: "
-        "FindPeriod, PhaseFold and Standardize (skdaep.preprocessing) do so. If not, train longer.",
+        f"In half of the objects looked at the model explains no more than {max(share, 0):.0%} of the variance of "
+        f"{what} about each object's level: it has learned little but that level. If they are periodic, fold them "
+        "first: FindPeriod, PhaseFold and Standardize (skdaep.preprocessing) do so. If not, train longer.",
         LevelOnlyWarning,
         stacklevel=STACKLEVEL + 1,
     )

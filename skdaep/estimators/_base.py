@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from numbers import Integral
@@ -18,19 +19,29 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ..exceptions import TableError
 from ..modalities import Modality, Objects, Record, warned_once
-from ..model import Model, Split, Store
+from ..model import Model, Split, Store, check_memory
 from ..model.passes import TOKENS_PER_PASS, capacity, collate, total_lengths
 from ..model.stores import Stores, records_of
 from ..model.stores import joined as joined_stores
-from ..objectives import Objective
+from ..objectives import HIDING, Objective
 from ..registry import register
 from ..tables import FlatTables
-from ..training import SOLVERS, portions, undisturbed
+from ..training import SOLVERS, Ranks, is_first, portions, undisturbed
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
 from ._files import export_onnx, save
-from ._fitting import check_store, checkpoint_of, in_words, learn, network_parameters, settings_of
-from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, Bool, PositiveInt, declare, parameters
+from ._fitting import (
+    check_store,
+    checkpoint_of,
+    in_words,
+    learn,
+    network_parameters,
+    ranks_of,
+    settings_of,
+    training_of,
+)
+from ._labels import PredictorMixin
+from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, WEIGHT, Bool, PositiveInt, declare, parameters
 
 #: points that are read, encoded and decoded before the next objects are looked at, on a CPU
 POINTS_PER_CHUNK = 4 * TOKENS_PER_PASS
@@ -41,7 +52,12 @@ ESTIMATORS: dict[str, type] = {}
 @parameters
 @dataclass_transform(kw_only_default=True)
 class BaseEncoder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=abc.ABCMeta
+    PredictorMixin,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    metaclass=abc.ABCMeta,
 ):
     """Shared by the encoders. Inside, an object is a dict of its modalities; a unimodal one has a single entry.
 
@@ -66,9 +82,11 @@ class BaseEncoder(
     encoder_hidden_length: Annotated[int | None, POSITIVE_INT, None] = None
     share_weights: Bool = False
     isometric: Bool = False
+    supervised_weight: Annotated[float, WEIGHT] = 0.0
     max_iter: PositiveInt = 1000
     batch_size: PositiveInt = 64
     max_points: Annotated[int | None, POSITIVE_INT, None] = 256
+    hide: Annotated[Any, StrOptions(set(HIDING)), tuple, list, dict] = "points"
     solver: Annotated[str, StrOptions(set(SOLVERS))] = "muon"
     learning_rate_init: Annotated[float, POSITIVE] = 4e-3
     weight_decay: Annotated[float, NOT_NEGATIVE] = 0.01
@@ -123,6 +141,10 @@ class BaseEncoder(
         """Return the arguments of the networks."""
         return {k: getattr(self, k) for k in sorted(network_parameters(self))}
 
+    def _told(self) -> dict[str, Any]:
+        """Return the parameters as networks and objective are told of them."""
+        return self.get_params(deep=False)
+
     def _prepared(self, model: Model, stores: Stores) -> Model:
         """Return the model with what else it keeps of the objects of fit."""
         return model
@@ -140,8 +162,9 @@ class BaseEncoder(
             One Table per object. In an array, a row is a regularly sampled object, and NaN means not observed. With
             several modalities, one dict per object. Meta-estimators that index arrays (bagging) need a column of
             Tables, an object array of shape (n_objects, 1).
-        y : object, default=None
-            Ignored.
+        y : array-like of shape (n_objects,) or (n_objects, n_targets), Table or data frame, default=None
+            Labels, which are read only if `supervised_weight` is above 0: numbers, NaN where unknown, or classes (text,
+            truth values, whole numbers), None where unknown.
         groups : array-like of shape (n_objects,), default=None
             Objects of one group stay on the same side of the validation split.
 
@@ -156,9 +179,16 @@ class BaseEncoder(
             If an object cannot be used; the message names it and the column.
         DivergenceError
             If the loss is not finite; the message names the objects of the batch.
+        ValueError
+            If there are no labels to learn from, and `supervised_weight` is above 0.
+        MemoryError
+            If the objects or a training step do not fit into memory; the message says what to lower.
+        CorruptModelError, BlockingIOError
+            If the file of `checkpoint` is damaged, or in use by another fit.
         """
-        with checkpoint_of(self) as checkpoint:
-            self._become(learn(self, X, y, groups, checkpoint))
+        ranks = ranks_of(self)  # an unknown device is refused before anything is read
+        with checkpoint_of(self, ranks) as checkpoint:
+            self._become(learn(self, X, y, groups, checkpoint, ranks))
         return self
 
     def _become(self, fitted: dict[str, Any]) -> None:
@@ -225,21 +255,25 @@ class BaseEncoder(
     def score(self, X, y=None):
         """Return minus the mean absolute reconstruction error in scaled units, averaged over objects.
 
-        With several modalities, the error of an object is the mean over the modalities that it has.
+        With several modalities, the error of an object is the mean over the modalities that it has. If the encoder was
+        fitted to labels and `y` is given, the score is that of its predictions instead: R^2, averaged over targets, or
+        the accuracy of classes, over the objects with a label. A grid search on ``fit(X, y)`` uses that one.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
             Objects of the same kind as in fit.
-        y : object, default=None
-            Ignored.
+        y : array-like, Table or data frame, default=None
+            Labels as in `fit`; ignored if `fit` had none.
 
         Returns
         -------
         score : float
-            At most 0; larger is better.
+            At most 0, or 1 for labels; larger is better. NaN if no object has a label.
         """
         model = self._ready()
+        if model.targets is not None and y is not None:
+            return self._score_of_labels(model, X, y)
         return -float(np.mean(np.concatenate([model.errors(records) for _, _, records in self._chunks(model, X)])))
 
     def _chunks(self, model: Model, X) -> Iterator[tuple[int, Objects, list[dict[str, Record]]]]:
@@ -278,6 +312,7 @@ class BaseEncoder(
     def _stores(self, model: Model, objects: Objects) -> Stores:
         """Return the stores of objects, which are read some at a time: their Tables and records are not held."""
         sizes = {name: _lengths(model, objects, name) for name in model.modalities}
+        check_memory(model, np.stack(list(sizes.values()), 1), training_of(self))
         pieces = _cut(model, objects, POINTS_PER_CHUNK)
         parts = (collate(model.modalities, records, "cpu") for *_, records in self._read_in_turn(model, pieces))
         return joined_stores(parts, {name: int(n.sum()) for name, n in sizes.items()}, len(objects))
@@ -372,7 +407,9 @@ class BaseEncoder(
         if isinstance(max_iter, bool) or not (isinstance(max_iter, Integral) and max_iter >= 1):
             raise ValueError(f"max_iter={max_iter!r}: a positive int is needed.")
         Z = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
-        with checkpoint_of(self, ".prior") as checkpoint:
+        # With several processes each learns the same, and the first one keeps the state.
+        keeping = checkpoint_of(self, Ranks(), ".prior") if is_first() else contextlib.nullcontext()
+        with keeping as checkpoint:
             if checkpoint is not None:
                 checkpoint.claim(model.seed, in_words(self, fit_prior_max_iter=max_iter), model.weights, Z)
             model, history = model.with_prior(Z, max_iter, checkpoint)
@@ -403,6 +440,10 @@ class BaseEncoder(
         key : str or bytes, default=None
             A secret that signs the file (HMAC-SHA256). ``load(path, key=...)`` then verifies that the writer knew it.
 
+        Notes
+        -----
+        Of several processes (:doc:`/guide/gpu`) the first one writes, and the others do not wait for it.
+
         Raises
         ------
         TypeError
@@ -412,7 +453,8 @@ class BaseEncoder(
             If `path` is a folder, a device or the like.
         """
         check_is_fitted(self)
-        save(self, path, ESTIMATORS, key)
+        if is_first():
+            save(self, path, ESTIMATORS, key)
 
     @undisturbed()
     def export_onnx(self, path):
@@ -441,7 +483,9 @@ class BaseEncoder(
         -----
         :doc:`/guide/onnx` tells what the inputs are and reads such a file in ten lines.
         """
-        export_onnx(self, self._ready(), path)
+        model = self._ready()
+        if is_first():
+            export_onnx(self, model, path)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "model_")
@@ -450,6 +494,8 @@ class BaseEncoder(
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.target_tags.required = bool(getattr(self, "supervised_weight", 0))
+        tags.target_tags.multi_output = True
         return tags
 
 

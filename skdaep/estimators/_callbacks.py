@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from ..training import is_first
 from ._compat import CallbackSupportMixin
 
 __all__ = ["CallbackSupportMixin", "FitProgress"]
@@ -26,7 +27,7 @@ class FitProgress:
     def __init__(self, estimator, n_records: int, X, y, fitted_attributes: Callable):
         self.estimator, self.data = estimator, {"X": X, "y": y}
         self.fitted_attributes = fitted_attributes
-        self.n_records, self.verbose = n_records, estimator.verbose
+        self.n_records, self.verbose = n_records, estimator.verbose and is_first()
         self.fit_task = estimator._init_callback_context(max_subtasks=n_records)
         self.fit_task.call_on_fit_task_begin(estimator=estimator, **self.data)
         self.task, self.n_begun, self.history = None, 0, []

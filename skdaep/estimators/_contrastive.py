@@ -7,9 +7,10 @@ from typing import Annotated
 from ..exceptions import TableError
 from ..model import NeighborModel
 from ..model.stores import records_of
-from ..objectives import Contrastive
+from ..objectives import ALIGNMENTS, Contrastive
+from ._compat import StrOptions
 from ._docs import documented
-from ._multimodal import MultimodalEncoder, held_out, n_modalities
+from ._multimodal import MultimodalEncoder, check_alignment_options, held_out, n_modalities
 from ._parameters import NOT_NEGATIVE
 
 
@@ -17,16 +18,18 @@ from ._parameters import NOT_NEGATIVE
 class ContrastiveNeighbors(
     MultimodalEncoder, without=("n_decoder_layers", "hidden_length", "error_weighting", "isometric")
 ):
-    r"""Encode several modalities into one space by contrastive learning, and predict from the nearest training object.
+    r"""Encode several modalities into one space, and predict from the nearest training object.
 
     The encoder is that of `MultimodalDAEP`, but it reads each modality alone. Training makes the encodings of one
-    object's modalities point in the same direction, and those of different objects in different directions. There is no
-    decoder: a prediction is a measurement of the nearest neighbour among the training objects, all of which are stored.
-    `transform` returns the mean of the unit-length encodings of an object's modalities, scaled to unit length.
+    object's modalities agree, by contrast with other objects or otherwise (`alignment`). There is no decoder: a
+    prediction is a measurement of the nearest neighbour among the training objects, all of which are stored.
+    `transform` returns the mean of the encodings of an object's modalities. "infonce" and "moco" look at directions
+    alone: with them the encodings and their mean have unit length.
 
     Parameters
     ----------
     [modalities]
+    [alignment]
     metadata_tolerance : float, default=0.25
         A training object may answer if its numerical metadata of the modality differ from the requested ones by at
         most this many standard deviations, and its labels not at all. If fewer than 10 qualify, the 10 nearest in
@@ -41,10 +44,13 @@ class ContrastiveNeighbors(
 
     Notes
     -----
-    The loss is the symmetric InfoNCE with a learned temperature, over the objects of a batch that have both modalities,
-    averaged over all pairs of modalities [1]_. Objects with equal values in one of the two, such as epochs of one
-    supernova that share its light curve, are not used as negatives of each other if they have at most `max_points`
-    points.
+    A loss is over the objects of a batch that have both modalities, at least two, averaged over all pairs of
+    modalities; ``skdaep.objectives.ALIGNMENTS`` has the equations. "infonce", the default, is symmetric and has a
+    learned temperature [1]_. Objects with equal values in one of the two modalities, such as epochs of one supernova
+    that share its light curve, are not used as negatives of each other there if they have at most `max_points` points.
+    "moco" [3]_ takes negatives from a queue, but never the same object or one of its group (``fit(groups=)``). Its copy
+    of the encoder lags by 1 / (1 - momentum) steps: use ``alignment_options={"momentum": 0.99}`` for short fits.
+    "vicreg" [4]_, "simsiam" [5]_ and "dual" [6]_ have no negatives.
 
     The nearest neighbour has the largest cosine in the space of `transform`, among the training objects that have the
     requested modality. Sequences are interpolated linearly within each band, and are constant beyond their ends. If a
@@ -60,6 +66,10 @@ class ContrastiveNeighbors(
        section 2.3.
     .. [2] Shen & Gagliano, "Mixture-of-expert variational autoencoders for cross-modality embedding of type Ia
        supernova data", arXiv:2507.16817, where neighbours in a contrastive space are the rival.
+    .. [3] He et al., "Momentum contrast for unsupervised visual representation learning", arXiv:1911.05722.
+    .. [4] Bardes, Ponce & LeCun, "VICReg", arXiv:2105.04906.
+    .. [5] Chen & He, "Exploring simple siamese representation learning", arXiv:2011.10566.
+    .. [6] Kamai, Bronstein & Perets, "DESA", 2025; see `DualFormer`.
 
     Examples
     --------
@@ -81,10 +91,17 @@ class ContrastiveNeighbors(
     model_class = NeighborModel
     _aligns = True
 
+    alignment: Annotated[str, StrOptions(set(ALIGNMENTS))] = "infonce"
+    alignment_options: Annotated[dict | None, dict, None] = None
     metadata_tolerance: Annotated[float, NOT_NEGATIVE] = 0.25
 
+    def _validate_params(self):
+        super()._validate_params()
+        if hasattr(self, "alignment"):
+            check_alignment_options(self.alignment, self.alignment_options)
+
     def _check_split(self, has, split, resumes):
-        """Every modality is aligned with another, and validation says something: InfoNCE of one pair is nought."""
+        """Every modality is aligned with another, and validation says something: of one pair there is no loss."""
         super()._check_split(has, split, resumes)
         paired = n_modalities(has) > 1
         for modality in self._declarations():

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ..diffusion.process import PREDICTIONS
 from ..diffusion.samplers import SAMPLERS
 from ..diffusion.schedules import SCHEDULES
+from ..objectives import ALIGNMENTS
 from ..training import SOLVERS
 
 PARAMETERS = """\
@@ -34,20 +35,30 @@ encoder_hidden_length : int or None, default=[encoder_hidden_length]
 share_weights : bool, default=False
     Whether all blocks of the encoder share their weights.
 isometric : bool, default=False
-    Whether codes are mapped, after training, to where distances mean something: then |z - z'| is, for neighbours, the
-    root mean square distance of what they decode to, in scaled units per point (of several modalities the mean by
-    their weights). Reconstructions stay as they are. Nearest neighbours and clusters gain; a linear probe does where
-    the classes show in what is large, and loses where they are told by small details (:doc:`/guide/bottleneck`).
+    Whether to map codes after training so that |z - z'| is, for neighbours, the root mean square distance of the
+    decoded objects, in scaled units per point (for several modalities, the mean by their weights). Reconstructions do
+    not change. Nearest neighbours and clusters improve. A linear probe improves if classes differ in large features,
+    and gets worse if they differ in small details (:doc:`/guide/bottleneck`).
+supervised_weight : float, default=0.0
+    Weight w, from 0 to 1, of the labels y of `fit` in the loss (1 - w) L + w L_labels, where L is the loss without
+    them. A linear head reads the labels from the bottleneck: quantiles of numbers, probabilities of classes
+    (:doc:`/guide/labels`). Objects without a label count in L alone, and `transform` takes no labels. 0 does not look
+    at y and predicts nothing. 1 uses labels alone: what codes decode to then means nothing.
 max_iter : int, default=1000
-    Number of gradient steps. The learning rate falls to nothing over them, so every loss curve flattens in the end.
-    Where the validation loss still fell by more than 5 % in the last third, a ConvergenceWarning says so: double
-    `max_iter` until `score` on objects held out stops improving.
+    Number of gradient steps. The learning rate falls to zero over them, so every loss curve flattens at the end. If
+    the validation loss still fell by more than 5 % in the last third, a ConvergenceWarning says so: double `max_iter`
+    until `score` on held-out objects stops improving.
 batch_size : int, default=64
     Objects per batch, if they are of median length; longer objects come in smaller batches.
 max_points : int or None, default=256
     Largest number of points of an object in a training step; each step uses a new random subset. The encoder sees a
     random share of them, and a decoder predicts a quarter of the number, at least 32. None uses all points, but at
     most 32,768 of a validation object. `transform` and decoding always use all points.
+hide : {"points", "spans", "future"}, tuple of these, or dict, default="points"
+    What training hides from the encoder, so that the code of an object that lacks it says so. "points" hides random
+    points. "spans" hides a stretch of up to three quarters of the range, like a gap. "future" hides everything after a
+    random end, as in a light curve that is still arriving. With a tuple, each object gets one of them at random. A dict
+    gives them by modality; modalities without an entry have "points". `transform` always uses all points it is given.
 solver : {[solvers]}, default="muon"
     Optimiser.
     [solvers described]
@@ -96,6 +107,14 @@ modalities : dict
     make several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
 """
 
+ALIGNMENT = """\
+alignment : {[alignments]}, default="infonce"
+    What makes the encodings of an object's modalities agree.
+    [alignments described]
+alignment_options : dict, default=None
+    Of that alignment: [alignment options].
+"""
+
 LATE_MIXING = """\
 drop_modality : float, default=0.2
     Probability that a training step hides a modality of an object from the encoder. One always stays visible.
@@ -122,7 +141,8 @@ n_sampling_steps : int, default=20
 #: the order in which parameters are described: most used, architecture, training, decoding, device
 GROUPS = (
     "modality modalities bottleneck_length bottleneck_dim max_iter model_dim max_points",
-    "n_heads n_encoder_layers n_decoder_layers hidden_length encoder_hidden_length share_weights mixer_self_attention",
+    "n_heads n_encoder_layers n_decoder_layers hidden_length encoder_hidden_length share_weights isometric "
+    "mixer_self_attention",
     "drop_modality modality_weights batch_size solver learning_rate_init weight_decay error_weighting early_stopping "
     "validation_fraction n_iter_no_change warm_start checkpoint checkpoint_every prediction schedule",
     "sampler n_sampling_steps",
@@ -150,6 +170,10 @@ device_ : str
 noise_correlation_ : dict
     Correlation of the noise of draws along the location, by modality. Empty if draws need no noise or there are
     hidden tokens.
+classes_ : ndarray
+    Classes in the order of `predict_proba`; only after a fit to classes.
+quantiles_ : ndarray
+    Levels of `predict_quantiles`; only after a fit to numbers.
 n_features_in_ : int
     Number of columns; only if X was an array.
 feature_names_in_ : ndarray of str
@@ -188,6 +212,7 @@ OPTIONS = {
     "solvers": {name: _summary(solver) for name, solver in SOLVERS.items()},
     "schedules": {name: _summary(schedule) for name, schedule in SCHEDULES.items()},
     "samplers": {name: _summary(sampler.step) for name, sampler in SAMPLERS.items()},
+    "alignments": {name: _summary(alignment) for name, alignment in ALIGNMENTS.items()},
     "predictions": {name: prediction.summary for name, prediction in PREDICTIONS.items()},
 }
 
@@ -199,7 +224,14 @@ def _with_options(text: str) -> str:
         described = " ".join(f'"{name}": {summary}' for name, summary in members.items())
         lines = textwrap.fill(described, 120, initial_indent="    ", subsequent_indent="    ")
         text = text.replace(f"    [{registry} described]", lines)
-    return text
+    return text.replace("[alignment options]", _alignment_options())
+
+
+def _alignment_options() -> str:
+    """Return the options of every alignment that has some, with their defaults."""
+    each = {name: ", ".join(f"{k}={v!r}" for k, v in cls.options().items()) for name, cls in sorted(ALIGNMENTS.items())}
+    told = "; ".join(f'{options} of "{name}"' for name, options in each.items() if options)
+    return textwrap.fill(told, 110, subsequent_indent="    ")
 
 
 def documented(cls):
@@ -214,6 +246,7 @@ def documented(cls):
     own = re.findall(r"^(\w+) :", PARAMETERS_SECTION.search(cls.__doc__)[2], re.MULTILINE)
     parts = {
         "[modalities]": MODALITIES,
+        "[alignment]": _with_options(ALIGNMENT),
         "[late mixing]": LATE_MIXING,
         "[denoising parameters]": _with_options(DENOISING),
         "[shared parameters]": _of(signature.keys() - set(own), _with_options(PARAMETERS)),

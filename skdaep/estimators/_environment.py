@@ -14,7 +14,7 @@ PACKAGES = ("torch", "numpy", "scikit-learn", "astropy")
 
 
 def environment(device: str) -> dict[str, str | int | None]:
-    """Return what a file notes of the fit; the commit is None where the package was installed from an archive."""
+    """Return what a file notes of the fit; the commit is None where nothing tells it."""
     import skdaep
 
     kind = torch.device(device)
@@ -28,11 +28,14 @@ def environment(device: str) -> dict[str, str | int | None]:
 
 @cache
 def _commit() -> str | None:
-    """Return the commit that was installed from, or that a clone is at; what was changed since is not seen."""
+    """Return the commit that was built or installed from, or a clone is at; what was changed since is not seen."""
+    package = Path(__file__).parents[1]
+    if (built := package / "_commit.txt").is_file():  # in a wheel: see setup.py
+        return built.read_text().strip()
     try:
         installed = metadata.distribution("skdaep").read_text("direct_url.json")
         commit = json.loads(installed or "{}").get("vcs_info", {}).get("commit_id")
-        return commit or _head(Path(__file__).parents[2] / ".git")
+        return commit or _head(package.parent / ".git")
     except (metadata.PackageNotFoundError, OSError, ValueError):
         return None
 

@@ -26,6 +26,8 @@ NOTED = {
     "_sklearn_output_config": dict[str, Literal["default", "pandas", "polars"]],
 }
 NEEDED = {"history_", "n_iter_", "best_loss_", "_architecture"}
+#: what parameters were called before
+RENAMED = {"contrastive_weight": "alignment_weight"}
 #: what files stand for that are older than a parameter, where that is not its default now
 OLDER: dict[str, Any] = {"core": None, "isometric": False}
 #: parts of a description
@@ -134,8 +136,13 @@ def _estimator(path, content: dict[str, Any], device: str | None):
         raise CorruptModelError(f"{path}: unknown estimator {name!r}; import the module that defines it.")
     kind = ESTIMATORS[name]
     older = {k: v for k, v in OLDER.items() if k in inspect.signature(kind).parameters}
-    estimator = kind(**older | from_json(content["parameters"]))
+    estimator = kind(**older | _renamed(from_json(content["parameters"])))
     return estimator if device is None else estimator.set_params(device=device)
+
+
+def _renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters under the names that they have now."""
+    return {RENAMED[k] if k in RENAMED and v != "deprecated" else k: v for k, v in values.items()}
 
 
 def _fitted(estimator, version: int, arrays: dict[str, np.ndarray], content: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +155,8 @@ def _fitted(estimator, version: int, arrays: dict[str, np.ndarray], content: dic
         raise ValueError(f"it notes {', '.join(sorted(unknown))}")
     if missing := NEEDED - noted.keys():
         raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-    return noted | {"model_": Model.from_state(arrays, content["model"])}
+    options = {"dict": _renamed(content["model"]["options"]["dict"])}
+    return noted | {"model_": Model.from_state(arrays, content["model"] | {"options": options})}
 
 
 def _fitted_of_format_1(estimator, arrays: dict[str, np.ndarray], noted: dict[str, Any]) -> dict[str, Any]:

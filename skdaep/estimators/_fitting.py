@@ -7,23 +7,36 @@ import inspect
 import os
 import re
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from ..diffusion.noise import Correlation
 from ..exceptions import InterruptedTrainingWarning, TableError
-from ..modalities import Modality, Objects
-from ..model import CheckpointFile, Model, Split, Store, Training, solve_model, train_model
+from ..modalities import Modality, Objects, Record
+from ..model import (
+    CheckpointFile,
+    CheckpointOfFirst,
+    Model,
+    Split,
+    Store,
+    Training,
+    content_digest,
+    solve_model,
+    train_model,
+)
 from ..model.stores import Stores, arrays_of, has, records_of
 from ..nn.autoencoder import Autoencoder
-from ..training import resolve_device
-from ._advice import LEAST, TELLING, warn_if_short, warn_of_levels
+from ..objectives import by_modality
+from ..training import Ranks, join, ranks_on, resolve_device, several
+from ._advice import LEAST, LEAST_STEPS, warn_if_short, warn_of_levels
 from ._callbacks import FitProgress
 from ._environment import environment
+from ._labels import check_labelled, targets_of
 from ._split import split
 
 if TYPE_CHECKING:
@@ -33,66 +46,109 @@ if TYPE_CHECKING:
 LOOKED_AT = 1024
 
 
-def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | None) -> dict[str, Any]:
+@dataclass
+class Task:
+    """What a fit trains, and on what."""
+
+    model: Model
+    stores: Stores
+    parts: Split
+    groups: Any  # as the user gave them
+    labels: NDArray[Any] | None  # (n_objects, n_targets), standardised
+    noted: dict[str, Any]  # attributes of the estimator that training does not change
+    checksums: Any = None  # of a `Store`, which stand for its arrays
+
+    def identity(self) -> tuple[Any, ...]:
+        """Return all on which the numbers of the fit depend, beside parameters and seed."""
+        model, data = self.model, self.checksums or arrays_of(self.stores)
+        return model.modalities, model.weights, model.targets, model.head, self.labels, data, self.parts, self.groups
+
+
+def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | None, ranks: Ranks) -> dict[str, Any]:
     """Return the attributes of an estimator that was fitted to X; `checkpoint` keeps the state of that, if any."""
+    _check_parameters(estimator, y)
+    task = _prepared(estimator, X, y, groups, ranks.first(_seed(estimator, checkpoint)))
+    if ranks.count > 1:
+        ranks.check_same(content_digest([in_words(estimator), *task.identity()]))
+    if checkpoint is not None:
+        checkpoint.claim(task.model.seed, in_words(estimator, processes=ranks.count), *task.identity())
+
+    def fitted_so_far(module, history) -> dict[str, Any]:
+        so_far = task.model.with_weights(module)  # a copy: training goes on changing that module
+        return task.noted | {"model_": so_far} | _told_by(history)
+
+    training = training_of(estimator)
+    if training is None:
+        progress = FitProgress(estimator, 0, X, y, fitted_so_far)
+        model, history = solve_model(task.model, task.stores, task.parts)
+        progress.tell(history)
+    else:
+        n_records = training.n_records(len(task.parts.train), ranks.count) - (checkpoint.n_records if checkpoint else 0)
+        progress = FitProgress(estimator, n_records, X, y, fitted_so_far)
+        places = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        model, history = train_model(
+            task.model, task.stores, task.parts, training, progress, checkpoint, task.labels, places, ranks
+        )
+        warn_if_short(history, estimator.max_iter)
+    model, history = ranks.first((_finished(estimator, model, task.stores, task.parts), history))
+    fitted = task.noted | {"model_": model.using(**settings_of(estimator))} | _told_by(history)
+    progress.end(fitted)
+    if training is None or fitted["n_iter_"] >= LEAST_STEPS:
+        warn_of_levels(fitted["model_"], _looked_at(task))
+    return fitted
+
+
+def _check_parameters(estimator: BaseEncoder, y) -> None:
+    """Raise ValueError of parameters that do not go together, before anything is read."""
     if "n_heads" in estimator.get_params(deep=False) and estimator.model_dim % estimator.n_heads:
         raise ValueError(f"model_dim={estimator.model_dim} is not divisible by n_heads={estimator.n_heads}.")
-    resolve_device(estimator.device)  # an unknown one is refused before anything is read
+    if y is None and _learns_labels(estimator):
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None: with "
+            f"supervised_weight={estimator.supervised_weight:g} it learns from labels. Pass some, or set it to 0."
+        )
+
+
+def _learns_labels(estimator: BaseEncoder) -> bool:
+    return getattr(estimator, "supervised_weight", 0) > 0
+
+
+def _prepared(estimator: BaseEncoder, X, y, groups, seed: int) -> Task:
+    """Return what is to be trained; of the objects only their stores are held on."""
     before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
+    learned = before.modalities if before else None
     declared = estimator._declarations()
     stored = isinstance(X, Store)
     if stored:
-        objects, columns = X, check_store(estimator, X, before.modalities if before else None)
+        objects, columns, learned = X, check_store(estimator, X, learned), learned or X.modalities
     else:
-        objects, columns = estimator._objects_of_fit(X, before.modalities if before else None)
-    seed = _seed(estimator, checkpoint)
+        objects, columns = estimator._objects_of_fit(X, learned)
     parts = split(estimator, len(objects), groups, seed)
-    known = before.modalities if before else X.modalities if stored else None
-    modalities = known or _learned(estimator, declared, objects)
+    modalities = learned or _learned(estimator, declared, objects)
     if getattr(estimator, "error_weighting", False):  # not where nothing is decoded
         _check_errors(estimator, objects, modalities)
     architecture = architecture_of(estimator, declared)
-    model = new_model(estimator, modalities, seed)
+    model, labels = new_model(estimator, modalities, seed), None
+    if _learns_labels(estimator):
+        targets, values = targets_of(y, objects)
+        model = model.to_predict(targets, before)
+        labels = model.targets.standardised(values)
+        check_labelled(labels, parts)
     if before:
         _check_resumes(estimator, architecture)
         model = model.with_weights(before.live())
     stores = X.stores if stored else estimator._stores(model, objects)
-    del objects  # with the Tables that were made of X
     estimator._check_split(has(stores), parts, before is not None)
     model = estimator._prepared(model, stores)
-    n_done = 0
-    if checkpoint is not None:
-        checkpoint.claim(
-            seed,
-            in_words(estimator),
-            model.modalities,
-            model.weights,
-            X.checksums if stored else arrays_of(stores),
-            parts,
-        )
-        n_done = checkpoint.n_records
-
     noted = columns | {"_architecture": architecture, "environment_": environment(model.device)}
+    return Task(model, stores, parts, groups, labels, noted, X.checksums if stored else None)
 
-    def fitted_so_far(module, history) -> dict[str, Any]:
-        so_far = model.with_weights(module)  # a copy: training goes on changing that module
-        return noted | {"model_": so_far} | _told_by(history)
 
-    if estimator.objective_class.in_closed_form:
-        progress = FitProgress(estimator, 0, X, y, fitted_so_far)
-        model, history = solve_model(model, stores, parts)
-        progress.tell(history)
-    else:
-        training = Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
-        progress = FitProgress(estimator, training.n_records(len(parts.train)) - n_done, X, y, fitted_so_far)
-        model, history = train_model(model, stores, parts, training, progress, checkpoint)
-        warn_if_short(history, estimator.max_iter)
-    fitted = noted | {"model_": _finished(estimator, model, stores, parts)} | _told_by(history)
-    progress.end(fitted)
-    if estimator.objective_class.in_closed_form or len(history) >= TELLING:
-        others = parts.validation if len(parts.validation) >= LEAST else np.append(parts.validation, parts.train)
-        warn_of_levels(fitted["model_"], records_of(stores, others[:LOOKED_AT]))
-    return fitted
+def _looked_at(task: Task) -> list[dict[str, Record]]:
+    """Return objects that tell what a model explains: those held out or, if they are few, others too."""
+    validation = task.parts.validation
+    some = validation if len(validation) >= LEAST else np.append(validation, task.parts.train)
+    return records_of(task.stores, some[:LOOKED_AT])
 
 
 def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
@@ -101,12 +157,31 @@ def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
     return {"history_": history, "n_iter_": history[-1]["iteration"], "best_loss_": best}
 
 
-def checkpoint_of(estimator: BaseEncoder, suffix: str = "") -> contextlib.AbstractContextManager[CheckpointFile | None]:
-    """Return a context that yields where the state of training is kept, if anywhere."""
+def ranks_of(estimator: BaseEncoder) -> Ranks:
+    """Return the processes that fit the estimator, of which `torchrun` may have started this one."""
+    join()
+    return ranks_on(resolve_device(estimator.device))
+
+
+def training_of(estimator: BaseEncoder) -> Training | None:
+    """Return how the networks are trained; None if the objective is solved in closed form."""
+    if estimator.objective_class.in_closed_form:
+        return None
+    return Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
+
+
+@contextlib.contextmanager
+def checkpoint_of(estimator: BaseEncoder, ranks: Ranks, suffix: str = "") -> Iterator[CheckpointFile | None]:
+    """Yield where the state of training is kept, if anywhere; the first process alone reads and writes the file."""
     path = getattr(estimator, "checkpoint", None)  # not where nothing is trained
     if path is None:
-        return contextlib.nullcontext()
-    return CheckpointFile.held(os.fspath(path) + suffix, estimator.checkpoint_every)
+        yield None
+    elif ranks.rank:
+        yield CheckpointOfFirst(os.fspath(path), *ranks.first(None))
+    else:
+        with CheckpointFile.held(os.fspath(path) + suffix, estimator.checkpoint_every) as checkpoint:
+            ranks.first((checkpoint.identity, checkpoint.state, checkpoint.n_records))
+            yield checkpoint
 
 
 def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:
@@ -115,7 +190,8 @@ def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:
 
     apart = {"checkpoint", "checkpoint_every", "random_state", "verbose"}
     found = {k: v for k, v in estimator.get_params(deep=False).items() if k not in apart}
-    found |= {"device": str(resolve_device(estimator.device))} | further
+    device = resolve_device(estimator.device)
+    found |= {"device": device.type if several() else str(device)} | further  # each of several has one of its own
     words = {k: re.sub(r" at 0x\w+", "", repr(v)) for k, v in found.items()}  # of functions: not where they lie
     return {"estimator": type(estimator).__name__, "skdaep": skdaep.__version__} | words
 
@@ -151,7 +227,7 @@ def architecture_of(estimator: BaseEncoder, declared: dict[str, Modality]) -> di
     objective = estimator.objective_class
     names = objective.options() - objective.decoding_options - objective.training_options
     names |= network_parameters(estimator)
-    return {k: v for k, v in estimator.get_params(deep=False).items() if k in names} | {"modalities": declared}
+    return {k: v for k, v in estimator._told().items() if k in names} | {"modalities": declared}
 
 
 def network_parameters(estimator: BaseEncoder) -> frozenset[str]:
@@ -163,9 +239,11 @@ def network_parameters(estimator: BaseEncoder) -> frozenset[str]:
 def _options(estimator: BaseEncoder, modalities: dict[str, Modality]) -> dict[str, Any]:
     """Return the arguments of the objective: parameters of the same names, and what follows from others."""
     names = estimator.objective_class.options()
-    options = {k: v for k, v in estimator.get_params(deep=False).items() if k in names}
+    options = {k: v for k, v in estimator._told().items() if k in names}
     if estimator.objective_class.has_decoder and "n_queries" in names:
         options["n_queries"] = None if estimator.max_points is None else max(32, estimator.max_points // 4)
+    if "hide" in names:
+        options["hide"] = by_modality(estimator.hide, modalities)
     if "typical_errors" in names and getattr(estimator, "error_weighting", False):
         errors = {k: m.typical_error() for k, m in modalities.items()}
         options["typical_errors"] = {k: error for k, error in errors.items() if error is not None}
@@ -241,7 +319,8 @@ def _finished(estimator: BaseEncoder, model: Model, stores: Stores, parts: Split
     held_out = parts.validation if len(parts.validation) else parts.train
     try:
         if getattr(estimator, "isometric", False):  # not where nothing is decoded, or distances mean that already
-            model = model.isometric(records_of(stores, parts.train[:LOOKED_AT]))
+            some = np.random.default_rng(model.seed).permutation(parts.train)[:LOOKED_AT]
+            model = model.isometric(records_of(stores, some))
         return model.with_correlation(records_of(stores, held_out[:LOOKED_AT]))
     except KeyboardInterrupt:
         warnings.warn(

@@ -12,9 +12,9 @@ from ._unimodal import UnimodalEncoder
 
 TRAINED = (
     *("bottleneck_length", "bottleneck_dim", "model_dim", "n_heads", "n_encoder_layers", "n_decoder_layers"),
-    *("hidden_length", "encoder_hidden_length", "share_weights", "batch_size", "max_points", "solver"),
+    *("hidden_length", "encoder_hidden_length", "share_weights", "batch_size", "max_points", "hide", "solver"),
     *("learning_rate_init", "weight_decay", "n_iter_no_change", "warm_start", "precision"),
-    *("checkpoint", "checkpoint_every", "isometric"),
+    *("checkpoint", "checkpoint_every", "isometric", "supervised_weight"),
 )
 
 

@@ -27,6 +27,9 @@ class MAEPEncoder(UnimodalEncoder):
         on a line, or `Image`. None finds the columns by their usual names and uses no metadata.
     mask_ratio : float, default=0.75
         Share of an object's observed points that training hides.
+    core : {"auto", "linear"} or None, default="auto"
+        What training starts from: with "linear" `FunctionalPCA` of equal size, as in `DAEPEncoder`, for one modality of
+        points on a line or images. None: nothing is known (the paper's). "auto": "linear" where that can be, else None.
     [shared parameters]
 
     Attributes
@@ -61,6 +64,7 @@ class MAEPEncoder(UnimodalEncoder):
     objective_class = Masking
 
     mask_ratio: Annotated[float, SHARE] = 0.75
+    core: Annotated[str | None, StrOptions({"auto", "linear"}), None] = "auto"
     hidden_length: Annotated[int | str, POSITIVE_INT, StrOptions({"auto"})] = "auto"
 
     @undisturbed()

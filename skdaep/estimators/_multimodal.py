@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
-from numbers import Real
+from numbers import Integral, Real
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality, Objects
 from ..model import Model, Split
+from ..objectives import ALIGNMENTS
 from ..training import undisturbed
 from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class, refuse_store
 from ._compat import Interval
@@ -279,6 +280,22 @@ def multimodal(cls: type[UnimodalEncoder], name: str) -> type[MultimodalEncoder]
     body |= {"objective_class": cls.objective_class, "model_class": cls.model_class}
     body |= {"__doc__": multimodal_docstring(cls, list(declared)), "__module__": sys._getframe(1).f_globals["__name__"]}
     return documented(type(name, (LateMixing, MultimodalEncoder), body))
+
+
+def check_alignment_options(alignment: str, options: dict | None) -> None:
+    """Raise ValueError if an alignment has no such option, or not of that value."""
+    known = ALIGNMENTS[alignment].options()
+    for name, value in (options or {}).items():
+        if name not in known:
+            choices = ", ".join(known) or "it has none"
+            raise ValueError(f"alignment_options[{name!r}] is no option of {alignment!r} ({choices}).")
+        kind, needed = _KINDS[type(known[name])]
+        if not isinstance(value, kind) or isinstance(value, bool) or (kind is not str and value < (kind is Integral)):
+            raise ValueError(f"alignment_options[{name!r}]={value!r}: {needed} is needed, such as {known[name]!r}.")
+
+
+#: type of a default -> what may stand there
+_KINDS = {str: (str, "text"), int: (Integral, "a positive int"), float: (Real, "a number of at least 0")}
 
 
 def n_modalities(has: dict[str, np.ndarray]) -> np.ndarray:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated
 
+from ..objectives import ALIGNMENTS
+from ._compat import StrOptions
 from ._denoising import DenoisingParameters
 from ._docs import documented
-from ._multimodal import LateMixing, MultimodalEncoder
+from ._multimodal import LateMixing, MultimodalEncoder, check_alignment_options
 from ._parameters import NOT_NEGATIVE
 
 
@@ -21,9 +24,12 @@ class MultimodalDAEP(LateMixing, DenoisingParameters, MultimodalEncoder):
     Parameters
     ----------
     [modalities]
-    contrastive_weight : float, default=0.0
-        Weight of an additional loss that aligns the modalities: the InfoNCE of `ContrastiveNeighbors`, between the
-        bottlenecks of the single modalities of an object. 0 turns it off, with its cost.
+    alignment_weight : float, default=0.0
+        Weight of an additional loss that makes the bottlenecks of the single modalities of an object agree. 0 turns it
+        off, with its cost.
+    [alignment]
+    contrastive_weight : float, default="deprecated"
+        Former name of `alignment_weight`, with ``alignment="infonce"``.
     [late mixing]
     [denoising parameters]
     [shared parameters]
@@ -55,8 +61,24 @@ class MultimodalDAEP(LateMixing, DenoisingParameters, MultimodalEncoder):
     ['wavelength', 'flux']
     """
 
-    contrastive_weight: Annotated[float, NOT_NEGATIVE] = 0.0
+    alignment_weight: Annotated[float, NOT_NEGATIVE] = 0.0
+    alignment: Annotated[str, StrOptions(set(ALIGNMENTS))] = "infonce"
+    alignment_options: Annotated[dict | None, dict, None] = None
+    contrastive_weight: Annotated[float | str, NOT_NEGATIVE, StrOptions({"deprecated"})] = "deprecated"
+
+    def _validate_params(self):
+        super()._validate_params()
+        check_alignment_options(self.alignment, self.alignment_options)
+        if self.contrastive_weight != "deprecated":
+            warnings.warn(
+                "contrastive_weight is called alignment_weight now, and will go.", FutureWarning, stacklevel=4
+            )
+
+    def _told(self):
+        told = super()._told()
+        weight = told.pop("contrastive_weight")
+        return told if weight == "deprecated" else told | {"alignment": "infonce", "alignment_weight": weight}
 
     @property
     def _aligns(self) -> bool:
-        return self.contrastive_weight > 0
+        return self._told()["alignment_weight"] > 0

@@ -20,6 +20,7 @@ POSITIVE_INT = Interval(Integral, 1, None, closed="left")
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 SHARE = Interval(Real, 0, 1, closed="neither")
+WEIGHT = Interval(Real, 0, 1, closed="both")
 
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 

@@ -34,8 +34,8 @@ class Modality(abc.ABC):
     """How one kind of measurement is declared, read, batched, tokenised and written back.
 
     A modality is a frozen dataclass: a declaration that scikit-learn can clone, compare and print. `learn` returns
-    a completed copy and never changes the declaration. Model files know every subclass by its name; a dataclass that
-    `learn` leaves in the copy is made known by `storable`.
+    a completed copy and never changes the declaration. Model files refer to subclasses by name. If `learn` stores a
+    dataclass in the copy, decorate that with `storable`.
     """
 
     #: where points lie
@@ -62,11 +62,11 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def objects(self, X, name: str) -> Iterator:
-        """Yield the objects of what a user gave, refusing what cannot be one; `name` names it in errors."""
+        """Yield the objects of X, refusing what cannot be an object; `name` names X in errors."""
 
     @abc.abstractmethod
     def one(self, obj, where: str) -> Any:
-        """Return one object as `objects` has it."""
+        """Return one object in the form that `objects` yields."""
 
     def is_one(self, X) -> bool:
         """Return whether X is a single object rather than a collection of them."""
@@ -74,36 +74,36 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def learn(self, objects: list, where: list[str] | None = None) -> Modality:
-        """Return a copy completed with what `objects` show: columns, units, bands, scaling, default grid.
+        """Return a copy completed with what `objects` contain: columns, units, bands, scaling, default grid.
 
-        `where` names them in errors, as ``X[i]`` if it is None.
+        `where` has their names for errors; None means ``X[i]``.
         """
 
     def check_errors(self, objects: list, where: list[str]) -> None:  # noqa: B027
-        """Refuse an object without the measurement errors that others have, for a fit that weighs by them."""
+        """Refuse an object without the measurement errors that others have, for a fit that weights by errors."""
 
     @property
     def columns(self) -> Columns | None:
-        """The columns of fit by role; None where objects are no Tables."""
+        """The columns of fit by role; None if objects are not Tables."""
         return None
 
     @abc.abstractmethod
     def n_points(self, obj) -> int:
-        """Return how many points an object holds, observed or not; on a fixed grid whatever the object."""
+        """Return the number of points of an object, observed or not."""
 
     @abc.abstractmethod
     def read(self, obj, where: str, values: bool = True) -> Record:
-        """Return one object as a `Record`; `where` names it in errors.
+        """Return one object as a `Record`; `where` is its name in errors.
 
-        With ``values=False`` only what a decoder needs is read: locations, bands and metadata.
+        ``values=False`` reads only what a decoder needs: locations, bands and metadata.
         """
 
     def read_all(self, objects: Sequence, where: Sequence[str], values: bool = True) -> list[Record]:
-        """Return what `read` does of each object."""
+        """Return the record of each object, as from `read`."""
         return [self.read(obj, place, values) for obj, place in zip(objects, where, strict=True)]
 
     def collate(self, records: list[Record], queries: bool = False) -> Ragged:
-        """Join records end to end; only observed points, or with ``queries=True`` every location, measured or not."""
+        """Join records end to end: observed points only, or every location with ``queries=True``."""
         points = {k: np.concatenate([getattr(r, k) for r in records]) for k in POINTS}
         lengths = np.array([len(r) for r in records])
         if queries:
@@ -120,7 +120,7 @@ class Modality(abc.ABC):
         )
 
     def absent(self) -> Record:
-        """Return the record of an object that lacks this modality: no points, no metadata."""
+        """Return the record of an object without this modality: no points, no metadata."""
         record = self.read(self.grid(), "the learned grid", values=False)
         return Record(
             **{k: getattr(record, k)[:0] for k in (*POINTS, "observed")},
@@ -129,28 +129,28 @@ class Modality(abc.ABC):
         )
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return a batch of training objects changed at random in ways that leave them what they are."""
+        """Return a batch of training objects with random changes that preserve their nature, such as mirroring."""
         return batch
 
     @abc.abstractmethod
     def unscale(self, values: NDArray[Any], record: Record) -> NDArray[Any]:
-        """Return decoded values in the units of fit and the order of the object's rows, NaN where none was made."""
+        """Return decoded values in the units of fit and the order of the object's rows, NaN where none was decoded."""
 
     @abc.abstractmethod
     def write(self, values: NDArray[Any], like: Any) -> Any:
-        """Return unscaled values as an object of the kind of `like`, with its locations and metadata."""
+        """Return unscaled values as an object of the type of `like`, with its locations and metadata."""
 
     @abc.abstractmethod
     def values_at(self, record: Record, target: Record) -> NDArray[Any]:
-        """Return a record's scaled values at the locations of another record, NaN where they cannot be had."""
+        """Return a record's scaled values at the locations of another record, NaN where unknown."""
 
     @abc.abstractmethod
     def typical_metadata(self, record: Record) -> Record:
-        """Return a record whose absent metadata are replaced by the training median or commonest label."""
+        """Return a record in which the training median or commonest label replaces absent metadata."""
 
     @abc.abstractmethod
     def grid(self) -> Any:
-        """Return the object without values on which `inverse_transform` decodes by default."""
+        """Return the object without values at which `inverse_transform` decodes by default."""
 
     @property
     def n_bands(self) -> int:
@@ -162,7 +162,7 @@ class Modality(abc.ABC):
         return None
 
     def separations(self) -> Separations:
-        """Return the separations of scaled locations; asked for only where the geometry says that there are any."""
+        """Return the separations of scaled locations; only called if the geometry has separations."""
         raise NotImplementedError(f"{type(self).__name__}: points of a {self.geometry.name} have no separations.")
 
     def inlet(self) -> Inlet:

@@ -109,9 +109,9 @@ class Image(Modality):
         if not len(pixels):
             raise TableError("X has no finite pixel.")
         owner = np.repeat(np.arange(len(objects)), [np.isfinite(image).sum() for image in objects])
+        check_spread(pixels, f"{where[0]} and the others: the value of their pixels")
         if (i := spoiler(pixels, owner)) is not None:
             _refuse_extreme(objects[owner[i]], pixels[i], where[owner[i]])
-        check_spread(pixels, f"{where[0]} and the others: their pixels")
         shape = (height, width, *(channels or [1]))
         return replace(self, learned=LearnedImage(shape, bool(channels), Scaling.of(pixels), unit))
 

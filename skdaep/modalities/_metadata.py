@@ -33,9 +33,9 @@ def learn_metadata(objects: list[Table], where: list[str], keys: tuple[str, ...]
             having = np.array(list(values))
             units[key] = tables.unit_of_metadata(objects[having[0]], key)
             own = tables.numbers_of_metadata(objects, where, key, units[key], where[having[0]])[having]
+            check_spread(own, f"metadata {key!r}")
             if (i := spoiler(own, having)) is not None:
                 raise TableError(f"{where[having[i]]} metadata {key!r} is {own[i]:g}, {EXTREME}.")
-            check_spread(own, f"metadata {key!r}")
             warn_of_sentinels(own, having, f"Metadata {key!r}", where)
             numbers[key], typical[key] = Scaling.of(own), float(np.median(own))
         else:

@@ -12,15 +12,15 @@ from ..registry import register
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Record:
-    """One object in one modality as scaled arrays; n points, each at a place with A location axes.
+    """One object in one modality as scaled arrays: n points, each at a place with A location axes.
 
-    Points stand in an order that depends on what was measured alone, so that equal objects give equal records however
-    their rows were sorted.
+    The order of points depends on the measurements alone, so equal objects give equal records however their rows are
+    sorted.
 
     Parameters
     ----------
     value : ndarray of float32, shape (n,) or (n, P)
-        Scaled measurements, NaN where there is none; P numbers where a point holds several, as a patch of pixels does.
+        Scaled measurements, NaN if there is none. P numbers if a point has several, such as the pixels of a patch.
     location : ndarray of float32, shape (n,) or (n, A)
         Scaled locations.
     band : ndarray of int64, shape (n,)
@@ -72,17 +72,17 @@ class Record:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the points of a modality lie; whoever treats modalities apart asks this, and nothing else.
+    """Where the points of a modality lie. Code that distinguishes modalities uses this and nothing else.
 
     Parameters
     ----------
     name : str
-        What it is called in errors: "line", "plane", ...
+        Name in errors: "line", "plane", ...
     n_axes : int
-        Numbers that a location consists of.
+        Number of coordinates of a location.
     separations : bool
-        Whether points lie at measured separations from one another, in which the noise of draws can be correlated.
-        False where they stand on a fixed grid, as the patches of an image do.
+        Whether points have measured separations, over which the noise of draws can be correlated. False if they are on
+        a fixed grid, like the patches of an image.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Geometry:
 
 
 class Separations(NamedTuple):
-    """How far scaled locations lie apart, axis by axis, in how many bands, and after how much one axis is closed."""
+    """Distances between scaled locations along each axis, the number of bands, and the period of a closed axis."""
 
     finest: tuple[float, ...]
     longest: tuple[float, ...]
@@ -107,9 +107,9 @@ STORABLE: dict[str, type] = {}
 
 
 def storable(cls: type) -> type:
-    """Let model files hold the instances of a dataclass; for use as a decorator on what a modality learns.
+    """Allow model files to contain instances of a dataclass; use it as a decorator on what a modality learns.
 
-    A subclass of `Modality` needs none. A name belongs to the first class that has it, or to the same class defined
-    anew, as when the cell of a notebook is run again.
+    Subclasses of `Modality` do not need it. A name belongs to the first class that has it, or to the same class defined
+    again, as in a notebook cell that is run twice.
     """
     return register(STORABLE, cls)

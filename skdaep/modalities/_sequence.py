@@ -133,9 +133,9 @@ class Sequence(Modality):
             raw[k][raw["seen"]] for k in ("value", "location", "band", "error", "owner")
         )
         for role, numbers in (("value", value), ("location", location)):
+            check_spread(numbers, f"{where[0]} and the others: column '{getattr(new, role) or role}'")
             if (i := spoiler(numbers, owner)) is not None:
                 new._refuse_extreme(role, raw, np.flatnonzero(raw["seen"])[i], where)
-            check_spread(numbers, f"{where[0]} and the others: column '{getattr(new, role) or role}'")
             if not arrays:
                 what = f"Column '{getattr(new, role)}'"
                 warn_of_sentinels(numbers, owner, what, where, everywhere=role == "value")

@@ -6,16 +6,20 @@ import numpy as np
 
 from ..exceptions import TableError
 
-#: Spread below which squares vanish in double precision, so that no scale can be had.
-SMALLEST = 1e-150
+#: Spread below which squares vanish in double precision, and size above which they overflow: no scale can be had.
+SMALLEST, LARGEST = 1e-150, 1e150
 #: Finest scale, in standard deviations of the locations, that single precision tells apart.
 FINEST = 1e-7
 
 
 def check_spread(x: np.ndarray, where: str) -> None:
-    """Refuse numbers that differ, but by so little that they have no scale."""
-    if 0 < np.ptp(x) < SMALLEST:
-        raise TableError(f"{where} varies by {np.ptp(x):.1g} only, too little for a scale; choose another unit.")
+    """Refuse numbers that differ, but by so little that they have no scale, or of which most are too large for one."""
+    with np.errstate(over="ignore"):
+        spread, size = np.ptp(x), np.median(np.abs(x))
+    if 0 < spread < SMALLEST:
+        raise TableError(f"{where} varies by {spread:.1g} only, too little for a scale; choose another unit.")
+    if spread > 0 and size > LARGEST:
+        raise TableError(f"{where} is as large as {size:.1g}, too large for a scale; choose another unit.")
 
 
 def scaled_resolution(declared: float | None, finest: float | None, scale: float, extent: float) -> float:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..exceptions import CheckpointWarning, CorruptModelError
-from ..storage import LockedError, locked
+from ..storage import LockedError, locked, regular
 from ..training import check_whole
 from . import files
 from .hints import check
@@ -67,11 +67,12 @@ class CheckpointFile:
 
         Raises
         ------
-        FileNotFoundError, PermissionError
+        OSError
             If no file can be written there: better now than after a minute.
         BlockingIOError
             If another training holds it.
         """
+        regular(path)
         folder = Path(path).parent
         if not folder.is_dir():
             raise FileNotFoundError(f"checkpoint={str(path)!r}: there is no folder {str(folder)!r}.")
@@ -139,6 +140,30 @@ class CheckpointFile:
         self.last = time.monotonic()
 
 
+class CheckpointOfFirst(CheckpointFile):
+    """The checkpoint of another process than the first one, which alone reads and writes the file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for errors.
+    identity, state, n_records
+        What the first process found in it.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], identity: dict[str, Any], state: dict[str, Any] | None, n_records: int
+    ):
+        self.path, self.done, self.identity, self.state, self.n_records = Path(path), False, identity, state, n_records
+
+    def due(self) -> bool:
+        """Return False: the first process tells when."""
+        return False
+
+    def keep(self, state: dict[str, Any]) -> None:
+        """Leave it to the first process."""
+
+
 def _enter_alone(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> None:
     """Take the path for the time of the stack; warn where the file system has no locks."""
     try:
@@ -161,6 +186,8 @@ def _as_corrupt(path: Path) -> Iterator[None]:
     advice = "Give checkpoint= another path, or delete the file to begin anew."
     try:
         yield
+    except OSError:  # it cannot be read, whatever it holds
+        raise
     except CorruptModelError as error:
         raise CorruptModelError(f"{error} {advice}") from error
     except Exception as error:
@@ -192,7 +219,7 @@ def _differences(was: dict[str, Any], now: dict[str, Any]) -> str:
     if was["seed"] != now["seed"]:
         found.append("random_state was another")
     if not found and was["data"] != now["data"]:
-        found.append("X or groups (with warm_start the fit before) are others")
+        found.append("y, X or groups (with warm_start the fit before) are others")
     return "; ".join(found)
 
 

@@ -43,6 +43,7 @@ def check(model: Model) -> None:
         _check_state(model.prior, prior.expected_state(int(np.prod(model.bottleneck_shape))), "prior")
     if model.isometry is not None:
         _check_isometry(model.isometry, int(np.prod(model.bottleneck_shape)))
+    _check_head(model)
     for name, correlation in model.correlation.items():
         _check_correlation(correlation, model.modalities[name])
     model.check_own()
@@ -102,6 +103,14 @@ def _check_isometry(isometry: Arrays, size: int) -> None:
         raise ValueError("the maps of codes are not inverse to each other")
 
 
+def _check_head(model: Model) -> None:
+    if (model.targets is None) != (model.head is None):
+        raise ValueError("targets without a head, or a head without targets")
+    if model.targets is not None and model.head is not None:
+        model.targets.check()
+        _check_state(model.head, model.targets.expected_state(int(np.prod(model.bottleneck_shape))), "head")
+
+
 def _check_correlation(correlation: Correlation, modality: Modality) -> None:
     if not correlation.scales:
         return
@@ -125,7 +134,8 @@ def trial(model: Model) -> None:
         )
     z = model.encode([shown]).mean
     decoded = [model.decode(name, z, [query])[0] for name, query in queries.items()]
-    if not all(np.isfinite(x).all() for x in (z, *decoded)):
+    answers = [] if model.targets is None else [model.predict([shown])]
+    if not all(np.isfinite(x).all() for x in (z, *decoded, *answers)):
         raise ValueError("what it gives is not finite")
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..modalities import Inlet, Input
+from ..nn.names import ModulesByName
 from ..objectives import Objective
 from ..storage import replacing
 from .model import Model
@@ -30,12 +31,13 @@ class Encoding(nn.Module):
     Of several modalities, inputs are called ``name.input``, and ``name.present`` (B,) tells who has one.
     """
 
-    inlets: nn.ModuleList
+    isometry: Tensor | None
 
-    def __init__(self, objective: Objective, inlets: dict[str, Inlet]):
+    def __init__(self, objective: Objective, inlets: dict[str, Inlet], isometry: Tensor | None = None):
         super().__init__()
+        self.register_buffer("isometry", isometry)  # (K D, K D)
         self.objective, self.names, self.several = objective, list(inlets), len(inlets) > 1
-        self.inlets = nn.ModuleList(inlets.values())
+        self.inlets = ModulesByName(inlets)
         self.inputs: dict[str, Input] = {}
         for name, inlet in inlets.items():
             present = {"present": Input(torch.bool, ("objects",), {})} if self.several else {}
@@ -47,20 +49,24 @@ class Encoding(nn.Module):
     def forward(self, *arrays: Tensor) -> Tensor:
         """Return the codes, given the arrays in the order of `inputs`."""
         given, batches, refused, present = dict(zip(self.inputs, arrays, strict=True)), {}, [], []
-        for name, inlet in zip(self.names, self.inlets, strict=True):
+        for name in self.names:
+            inlet = self.inlets[name]
             batch, bad = inlet({key: given[self._called(name, key)] for key in inlet.inputs})
             here = given[self._called(name, "present")] if self.several else torch.ones_like(bad)
             batches[name] = batch.replace(observed=batch.observed & here[:, None])
             refused.append(here & (bad | ~batch.present))
             present.append(here)
         no_code = torch.stack(refused).any(0) | ~torch.stack(present).any(0)
-        return self.objective.encode(batches).mean.flatten(1).masked_fill(no_code[:, None], torch.nan)
+        z = self.objective.encode(batches).mean.flatten(1)
+        z = z if self.isometry is None else (z.double() @ self.isometry).float()
+        return z.masked_fill(no_code[:, None], torch.nan)
 
 
 def encoding(model: Model) -> Encoding:
     """Return what is exported of a model, on the CPU."""
-    objective = model.to("cpu").revived()
-    return Encoding(objective, {name: m.inlet() for name, m in model.modalities.items()}).eval()
+    isometry = None if model.isometry is None else torch.from_numpy(model.isometry["forward"])
+    inlets = {name: modality.inlet() for name, modality in model.modalities.items()}
+    return Encoding(model.to("cpu").revived(), inlets, isometry).eval()
 
 
 def write(path: str | os.PathLike[str], model: Model, about: dict[str, Any]) -> None:

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..exceptions import RankError
 from ..modalities import Modality
 from ..nn.batch import Batch
-from ..objectives import Objective
+from ..objectives import Labelled, Objective, Supervised
 from ..training import (
     Checkpoint,
+    Ranks,
     autocast,
     check_like,
     check_whole,
@@ -38,6 +40,9 @@ MOST_SOLVED = 20_000
 PATIENCE, LEAST_PATIENCE = 0.25, 5
 
 
+Trained = Objective | Supervised
+
+
 @dataclass(frozen=True)
 class Split:
     """Indices of the objects trained on, and of those held out for validation."""
@@ -58,20 +63,21 @@ class Training:
     weight_decay: float
     n_iter_no_change: int | str
     precision: str
+    supervised_weight: float = 0.0
 
-    def steps_per_record(self, n_objects: int) -> int:
-        """Return the steps between two records when training on so many objects."""
-        return int(min(max(STEPS_PER_RECORD, math.ceil(n_objects / self.batch_size)), self.max_iter))
+    def steps_per_record(self, n_objects: int, n_ranks: int = 1) -> int:
+        """Return the steps between two records when so many processes train on so many objects."""
+        return int(min(max(STEPS_PER_RECORD, math.ceil(n_objects / self.batch_size / n_ranks)), self.max_iter))
 
-    def n_records(self, n_objects: int) -> int:
+    def n_records(self, n_objects: int, n_ranks: int = 1) -> int:
         """Return the number of records if nothing stops training."""
-        return math.ceil(self.max_iter / self.steps_per_record(n_objects))
+        return math.ceil(self.max_iter / self.steps_per_record(n_objects, n_ranks))
 
-    def patience(self, n_objects: int) -> int:
+    def patience(self, n_objects: int, n_ranks: int = 1) -> int:
         """Return the number of records without a better validation loss after which training stops."""
         if self.n_iter_no_change != "auto":
             return int(self.n_iter_no_change)
-        return max(LEAST_PATIENCE, math.ceil(PATIENCE * self.n_records(n_objects)))
+        return max(LEAST_PATIENCE, math.ceil(PATIENCE * self.n_records(n_objects, n_ranks)))
 
 
 def train_model(
@@ -79,8 +85,11 @@ def train_model(
     stores: Stores,
     split: Split,
     training: Training,
-    on_epoch_end: Callable[[dict[str, Any], Objective], bool] = lambda record, module: False,
+    on_epoch_end: Callable[[dict[str, Any], Trained], bool] = lambda record, module: False,
     checkpoint: Checkpoint | None = None,
+    labels: NDArray[Any] | None = None,
+    groups: NDArray[Any] | None = None,
+    ranks: Ranks | None = None,
 ) -> tuple[Model, list[dict[str, Any]]]:
     """Return a trained model and the records of its training, which starts from the weights of `model`.
 
@@ -99,34 +108,61 @@ def train_model(
         Called with each record and the module with averaged weights; True stops training.
     checkpoint : Checkpoint or None
         Where the state of training is kept, and may come from.
+    labels : ndarray of float32, shape (n_objects, n_targets), or None
+        What the head of `model` is to predict, standardised, NaN where unknown.
+    groups : ndarray of int, shape (n_objects,), or None
+        Which objects are of one thing; None: each for itself.
+    ranks : Ranks or None
+        The processes that train the model, each with every so-manieth batch.
     """
+    ranks = ranks or Ranks()
     device = torch.device(model.device)
     dtype = resolve_precision(training.precision, device, training=True)
+    groups = np.arange(len(next(iter(stores.values())))) if groups is None else groups
     stores = {name: store if store.mapped else store.to(device) for name, store in stores.items()}
+    stores = {name: store.grouped(torch.from_numpy(groups)) for name, store in stores.items()}
+    known = None if labels is None else torch.from_numpy(labels).to(device)
     objective, held_out, validation = model.revived(), None, None
     if len(split.validation):
         held_out = solved_from(stores, split.validation)
-        validation = Validation(stores, split.validation, training, model.seed + 1, device, dtype)
+        validation = Validation(stores, split.validation, training, model.seed + 1, device, dtype, known)
     if not model.weights:  # a fresh fit
         objective.prepare(model.modalities, solved_from(stores, split.train), held_out, model.seed)
         objective.to(device)
+    objective.begin()
+    trained: Trained = objective
+    if labels is not None:
+        trained = Supervised(objective, model.revived_head(), training.supervised_weight)
     history = train(
-        objective,
-        Batches(model.modalities, stores, split.train, training, model.seed, device),
+        trained,
+        Batches(model.modalities, stores, split.train, training, model.seed, device, known, ranks),
         max_iter=int(training.max_iter),
-        generator=generator_of(model.seed, device),
-        steps_per_record=training.steps_per_record(len(split.train)),
+        generator=generator_of(_seed_of(model.seed, ranks), device),
+        steps_per_record=training.steps_per_record(len(split.train), ranks.count),
         validation=validation,
         keep_start=objective.starts_solved,
-        n_iter_no_change=training.patience(len(split.train)),
+        n_iter_no_change=training.patience(len(split.train), ranks.count),
         solver=training.solver,
         learning_rate_init=training.learning_rate_init,
         weight_decay=training.weight_decay,
         precision=lambda: autocast(device, dtype),
         on_epoch_end=on_epoch_end,
         checkpoint=checkpoint,
+        ranks=ranks,
     )
-    return model.with_weights(objective.eval()), history
+    return model.with_weights(trained.eval()), history
+
+
+def with_labels(
+    batches: dict[str, Batch], labels: torch.Tensor | None, names: NDArray[Any]
+) -> dict[str, Batch] | Labelled:
+    """Return batches of the objects of `names` as their loss takes them: with labels, if those are learned."""
+    return batches if labels is None else Labelled(batches, labels[torch.from_numpy(names).to(labels.device)])
+
+
+def _seed_of(seed: int, ranks: Ranks) -> int:
+    """Return a seed that no other process has; the first has the seed itself."""
+    return seed + (ranks.rank << 32)
 
 
 def solved_from(stores: Stores, index: NDArray[Any]) -> Part:
@@ -163,7 +199,8 @@ def solve_model(model: Model, stores: Stores, split: Split) -> tuple[Model, list
 class Batches:
     """Endless epochs of training batches, each a new shuffle and new random subsets of points.
 
-    Of the objects of `stores` those of `names` are trained on.
+    Of the objects of `stores` those of `names` are trained on. Of several processes, all of which shuffle alike, each
+    gets every so-manieth batch.
     """
 
     def __init__(
@@ -174,29 +211,42 @@ class Batches:
         training: Training,
         seed: int,
         device: torch.device,
+        labels: torch.Tensor | None = None,
+        ranks: Ranks | None = None,
     ):
         self.modalities, self.stores, self.names, self.device = modalities, stores, names, device
+        self.labels, self.ranks = labels, ranks or Ranks()
         self.max_points, self.home = training.max_points, home_of(stores)
         self.lengths = _lengths(stores, self.max_points)[names]
         self.budget = _budget(self.lengths, training.batch_size)
         self.rng = np.random.default_rng([seed, 1])
-        self.generator = generator_of(seed + 2, self.home)
+        self.generator = generator_of(_seed_of(seed + 2, self.ranks), self.home)
         self._begin_epoch()
+        if self.ranks.count > len(self.epoch):
+            raise RankError(
+                f"{self.ranks.count} processes, but the {len(names)} objects to train on make {len(self.epoch)} "
+                f"batches of batch_size={training.batch_size}: some would have nothing to do. Start fewer processes, "
+                f"or make batch_size smaller."
+            )
 
     def _begin_epoch(self) -> None:
         self.shuffled_from, self.n_given = self.rng.bit_generator.state, 0
         self.epoch = list(token_batches(self.lengths, self.budget, self.rng))
 
-    def __iter__(self) -> Iterator[tuple[dict[str, Batch], list[int]]]:
+    def __iter__(self) -> Iterator[tuple[dict[str, Batch] | Labelled, list[int]]]:
         return self
 
-    def __next__(self) -> tuple[dict[str, Batch], list[int]]:
+    def __next__(self) -> tuple[dict[str, Batch] | Labelled, list[int]]:
+        names = self.names[[self._next() for _ in range(self.ranks.count)][self.ranks.rank]]
+        index = torch.from_numpy(names).to(self.home)
+        batches = {k: self._batch(k, index) for k in self.stores}
+        return with_labels(batches, self.labels, names), names.tolist()
+
+    def _next(self) -> NDArray[Any]:
         if self.n_given == len(self.epoch):
             self._begin_epoch()
-        names = self.names[self.epoch[self.n_given]]
         self.n_given += 1
-        index = torch.from_numpy(names).to(self.home)
-        return {k: self._batch(k, index) for k in self.stores}, names.tolist()
+        return self.epoch[self.n_given - 1]
 
     def state(self) -> dict[str, Any]:
         """Return what the batches to come depend on."""
@@ -231,21 +281,24 @@ class Validation:
         seed: int,
         device: torch.device,
         dtype: torch.dtype,
+        labels: torch.Tensor | None = None,
     ):
         self.stores, self.names, self.seed, self.device, self.dtype = stores, names, seed, device, dtype
-        self.most = TOKENS_PER_PASS if training.max_points is None else training.max_points
+        self.labels, self.most = labels, TOKENS_PER_PASS if training.max_points is None else training.max_points
         lengths = _lengths(stores, self.most)[names]
         self.rows = list(token_batches(lengths, 4 * _budget(lengths, training.batch_size), None))
 
-    def batches(self) -> Iterator[dict[str, Batch]]:
+    def batches(self) -> Iterator[dict[str, Batch] | Labelled]:
         """Yield the batches, which are the same every time."""
         home = home_of(self.stores)
         generator = generator_of(self.seed, home)
         for rows in self.rows:
-            index = torch.from_numpy(self.names[rows]).to(home)
-            yield {k: s.subset(index, self.most, generator).to(self.device) for k, s in self.stores.items()}
+            names = self.names[rows]
+            index = torch.from_numpy(names).to(home)
+            batches = {k: s.subset(index, self.most, generator).to(self.device) for k, s in self.stores.items()}
+            yield with_labels(batches, self.labels, names)
 
-    def __call__(self, objective: Objective) -> float:
+    def __call__(self, objective: Any) -> float:
         """Return the mean loss."""
         generator = generator_of(self.seed, self.device)
         objective.eval()

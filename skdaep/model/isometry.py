@@ -36,7 +36,7 @@ def learn(model: Model, records: Records) -> dict[str, Array]:
     """Return the map and its inverse, of a model without one; modalities count by their weights in the loss."""
     rng = np.random.default_rng([model.seed, 5])
     given = model.options.get("modality_weights") or {}
-    weights = {name: given.get(name, 1.0) for name in model.modalities}
+    weights = {name: given.get(name, 1.0) for name in model.modalities if any(name in record for record in records)}
     total = sum(weight * _metric_of(model, name, records, rng) for name, weight in weights.items())
     return map_of(total / sum(weights.values()))
 
@@ -74,8 +74,22 @@ def map_of(M: Array) -> dict[str, Array]:
     return {"forward": vectors * lengths @ vectors.T @ rotation, "back": rotation.T @ (vectors / lengths) @ vectors.T}
 
 
-def applied(z: Array, matrix: Array) -> Array:
-    """Return codes (..., K, D) mapped by a matrix (K D, K D)."""
+def outward(maps: dict[str, Array] | None, z: Array) -> Array:
+    """Return codes (..., K, D) of networks as they are seen."""
+    return z if maps is None else _mapped(z, maps["forward"])
+
+
+def inward(maps: dict[str, Array] | None, z: Array) -> Array:
+    """Return codes (..., K, D) that were seen as networks have them."""
+    return z if maps is None else _mapped(z, maps["back"])
+
+
+def spread(maps: dict[str, Array] | None, scale: Array | None) -> Array | None:
+    """Return the standard deviations (..., K, D) of codes that are seen, those of the networks being independent."""
+    return scale if maps is None or scale is None else np.sqrt(_mapped(scale**2, maps["forward"] ** 2))
+
+
+def _mapped(z: Array, matrix: Array) -> Array:
     return (z.reshape(*z.shape[:-2], -1).astype(np.float64) @ matrix).astype(z.dtype).reshape(z.shape)
 
 

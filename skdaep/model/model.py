@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from ..diffusion.noise import Correlation
 from ..modalities import Modality, Objects, Record
-from ..objectives import OBJECTIVES, Objective
+from ..objectives import OBJECTIVES, Objective, Supervised
 from ..registry import register
 from ..training import Checkpoint, autocast, resolve_precision, seeded
 from . import isometry, passes, prior
 from .correlation import learn_correlation
 from .draws import Source, content_key, posterior_draws, some_observed
 from .state import from_json, of_another_name, to_json
+from .targets import Head, Targets
 
 #: every kind of model by its name, for files
 MODELS: dict[str, type] = {}
@@ -64,6 +65,10 @@ class Model:
         The map from the networks' codes to those that are seen, and its inverse; None: they are the same.
     device, precision : str
         Where and how the networks run.
+    targets : Targets or None, default=None
+        What a head predicts from codes, if labels were learned.
+    head : dict of ndarray or None, default=None
+        State of the head.
     """
 
     modalities: dict[str, Modality]
@@ -77,6 +82,8 @@ class Model:
     isometry: Arrays | None = field(default=None, repr=False)
     device: str = "cpu"
     precision: str = "auto"
+    targets: Targets | None = None
+    head: Arrays | None = field(default=None, repr=False)
 
     #: fields that an estimator's parameters of these names set, at any time
     settings: ClassVar[tuple[str, ...]] = ("device", "precision")
@@ -116,6 +123,12 @@ class Model:
         with seeded(self.seed):
             return self.objective.of_state(self.modalities, self.shapes(), self.options, state).to(self.device)
 
+    def revived_head(self) -> Head:
+        """Return what predicts the targets, on the model's device; freshly initialised where there is no state yet."""
+        if self.targets is None:
+            raise ValueError("This model predicts nothing: it learned no labels.")
+        return self.targets.head(int(np.prod(self.bottleneck_shape)), self.seed, self.head).to(self.device)
+
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
@@ -129,9 +142,17 @@ class Model:
 
     # --- other models made of this one --------------------------------------------------------------
 
-    def with_weights(self, module: Objective) -> Self:
-        """Return a model with a copy of a module's weights."""
+    def with_weights(self, module: Objective | Supervised) -> Self:
+        """Return a model with a copy of a module's weights, and of those of its head, if it has one."""
+        if isinstance(module, Supervised):
+            return replace(self, weights=arrays_of(module.inner), head=arrays_of(module.head))
         return replace(self, weights=arrays_of(module))
+
+    def to_predict(self, targets: Targets, before: Model | None) -> Self:
+        """Return a model that is to learn targets; its head is that of a model before, if that predicts the same."""
+        if before is not None and before.targets is not None and before.targets.goes_on(targets):
+            return replace(self, targets=before.targets, head=before.head)
+        return replace(self, targets=targets, head=None)
 
     def using(self, **settings: Any) -> Self:
         """Return a model that runs elsewhere or otherwise: `device`, `precision`, options of decoding."""
@@ -243,14 +264,12 @@ class Model:
         """Return the bottlenecks of objects."""
         with self.running():
             mean, scale = passes.encode(self.live(), self.collate(records))
-        if self.isometry is None:
-            return Codes(mean, scale)
-        variance = None if scale is None else isometry.applied(scale**2, self.isometry["forward"] ** 2)
-        return Codes(self._seen(mean), None if variance is None else np.sqrt(variance))
+        return Codes(isometry.outward(self.isometry, mean), isometry.spread(self.isometry, scale))
 
-    def _seen(self, z: NDArray[Any]) -> NDArray[Any]:
-        """Return codes (..., K, D) of the networks as they are seen."""
-        return z if self.isometry is None else isometry.applied(z, self.isometry["forward"])
+    def predict(self, records: Records) -> NDArray[Any]:
+        """Return the head's answers: quantiles (n, T, Q) of standardised numbers, or probabilities (n, C)."""
+        with self.running():
+            return passes.predict(self.live(), self.revived_head().eval(), self.collate(records))
 
     # --- codes to values ----------------------------------------------------------------------------
 
@@ -288,9 +307,8 @@ class Model:
         if context:
             shown = [some_observed(r, context, source) for r, source in zip(places, sources, strict=True)]
             seen = modality.collate(shown).to(self.device)
-        z, correlation = np.reshape(Z, (len(Z), *self.bottleneck_shape)), self.correlation.get(name, Correlation())
-        if self.isometry is not None:
-            z = isometry.applied(z, self.isometry["back"])
+        z = isometry.inward(self.isometry, np.reshape(Z, (len(Z), *self.bottleneck_shape)))
+        correlation = self.correlation.get(name, Correlation())
         with self.running():
             return passes.decode(self.live(), name, store, index, z, sources, n_draws, correlation, seen)
 
@@ -332,7 +350,7 @@ class Model:
         """Return draws (n_objects, n_draws, K, D) of the posterior of each object's code."""
         with self.running():
             experts = passes.experts(self.live(), self.collate(records))
-        return self._seen(posterior_draws(*experts, sources, n_draws))
+        return isometry.outward(self.isometry, posterior_draws(*experts, sources, n_draws))
 
     def sample(self, n_objects: int, seed: int | None = None) -> NDArray[Any]:
         """Return codes (n_objects, K * D) drawn from the prior; an object's number decides its noise."""
@@ -345,7 +363,7 @@ class Model:
         if not self.objective.has_prior:
             raise ValueError("This model has no prior; learn one by with_prior.")
         z = self.live().prior_draw(torch.from_numpy(noise).to(self.device).view(-1, *self.bottleneck_shape))
-        return self._seen(z.cpu().numpy()).reshape(n_objects, -1)
+        return isometry.outward(self.isometry, z.cpu().numpy()).reshape(n_objects, -1)
 
     def errors(self, records: Records) -> list[float]:
         """Return each object's mean absolute error of reconstruction, in scaled units, over the modalities it has."""

@@ -60,6 +60,14 @@ def experts(
     return mean, scale, present, root
 
 
+@torch.inference_mode()
+def predict(module: Objective, head: Callable[[Tensor], Tensor], stores: dict[str, Ragged]) -> NDArray[Any]:
+    """Return what a head answers to each object's features."""
+    answer: NDArray[Any]
+    (answer,) = _in_batches(lambda batches: (head(module.features(batches)),), stores)
+    return answer
+
+
 def _in_batches(function: Callable[[dict[str, Batch]], tuple[Any, ...]], stores: dict[str, Ragged]) -> list[Any]:
     """Return what a function of batches gives for all objects, as arrays.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -56,7 +57,7 @@ class Autoencoder(nn.Module):
         n_moments: int = 1,
     ):
         super().__init__()
-        self.model_dim = model_dim
+        self.model_dim, self.n_heads, self.names = model_dim, n_heads, tuple(modalities)
         decoded = {} if n_decoder_layers is None else modalities
         self.decoded = tuple(decoded)
         self.encoder_tokenizers = ModulesByName({k: m.tokenizer(model_dim) for k, m in modalities.items()})
@@ -87,16 +88,35 @@ class Autoencoder(nn.Module):
 
         `further` are more tokens (B, T, W) of a modality.
         """
+        tokens, observed = self.tokens(batches)
+        for name, more in (further or {}).items():
+            here = batches[name].present[:, None].expand(more.shape[:2])
+            tokens[name], observed[name] = torch.cat([tokens[name], more], 1), torch.cat([observed[name], here], 1)
+        return self.encoder(tokens, observed)
+
+    def tokens(self, batches: dict[str, Batch]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return points and metadata of each modality as the encoder's tokens (B, T, W), and which are there."""
         tokens, observed = {}, {}
         for name, batch in batches.items():
             tokenizer = self.encoder_tokenizers[name]
             context, present = tokenizer.context(batch)
             tokens[name] = torch.cat([tokenizer.add_values(tokenizer.queries(batch), batch.value), context], 1)
             observed[name] = torch.cat([batch.observed, present & batch.present[:, None]], 1)
-        for name, more in (further or {}).items():
-            here = batches[name].present[:, None].expand(more.shape[:2])
-            tokens[name], observed[name] = torch.cat([tokens[name], more], 1), torch.cat([observed[name], here], 1)
-        return self.encoder(tokens, observed)
+        return tokens, observed
+
+    @property
+    def code_shape(self) -> tuple[int, int]:
+        """Shape (K, D n_moments) of what `encode` gives for an object."""
+        return self.encoder.code_shape
+
+    def encoding_part(self) -> Autoencoder:
+        """Return a copy that encodes, and no more."""
+        part = copy.deepcopy(self)
+        if self.decoded:
+            part.decoded = ()
+            part.decoder_tokenizers, part.heads, part.decoders = (ModulesByName() for _ in range(3))
+            del part.from_bottleneck, part.place
+        return part
 
     def condition(self, name: str, z: Tensor, query: Batch) -> tuple[Tensor, Tensor]:
         """Return z and metadata as the decoder's condition (B, C, W) and which of it is present (B, C)."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +27,7 @@ class Batch:
     n_points: Tensor  # (B,) number of points of the whole object, of which these may be a part
     numbers: Tensor  # (B, M) standardised metadata, NaN where absent
     labels: Tensor  # (B, C) index of the metadata label, -1 where absent
+    group: Tensor | None = None  # (B,) whose objects are of one thing, such as spectra of a star; no network sees it
 
     def __len__(self) -> int:
         return len(self.observed)
@@ -41,11 +44,11 @@ class Batch:
 
     def to(self, device: str | torch.device) -> Batch:
         """Move every tensor to a device."""
-        return Batch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        return self._each(lambda x: x.to(device))
 
     def rows(self, index: Tensor) -> Batch:
         """Keep the objects of `index`."""
-        return Batch(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return self._each(lambda x: x[index])
 
     def replace(self, **changes: Tensor) -> Batch:
         """Return a copy with some fields exchanged."""
@@ -53,21 +56,30 @@ class Batch:
 
     def repeat(self, n: int) -> Batch:
         """Stack every object n times, the copies of one object side by side."""
-        return Batch(**{f.name: getattr(self, f.name).repeat_interleave(n, 0) for f in fields(self)})
+        return self._each(lambda x: x.repeat_interleave(n, 0))
+
+    def _each(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        own: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: function(x) for k, x in own.items() if x is not None})
 
     def first(self, counts: Tensor) -> Batch:
         """Keep the first `counts` (B,) points of each object."""
-        return self._keep(self._up_to(counts).expand(len(self), -1), counts)
+        return self._points_at(self._up_to(counts).expand(len(self), -1), counts)
 
     def last(self, counts: Tensor) -> Batch:
         """Keep the last `counts` (B,) points of each object."""
-        return self._keep((self.lengths[:, None] - 1 - self._up_to(counts)).clamp(min=0), counts)
+        return self._points_at((self.lengths[:, None] - 1 - self._up_to(counts)).clamp(min=0), counts)
+
+    def foremost(self, chosen: Tensor) -> Batch:
+        """Put the points of `chosen` (B, L) before the others, each in their order."""
+        rank = (~chosen).long() + 2 * (~self.observed).long()
+        return self._points_at(rank.argsort(dim=1, stable=True), self.lengths)
 
     def _up_to(self, counts: Tensor) -> Tensor:
         longest = min(int(counts.max()), self.observed.shape[1])
         return torch.arange(longest, device=counts.device)
 
-    def _keep(self, within: Tensor, counts: Tensor) -> Batch:
+    def _points_at(self, within: Tensor, counts: Tensor) -> Batch:
         padding = torch.arange(within.shape[1], device=counts.device) >= counts[:, None]
         row = torch.arange(len(self), device=counts.device)[:, None]
         padding = padding | ~self.observed[row, within]
@@ -75,9 +87,9 @@ class Batch:
         return self.replace(**cut, observed=~padding)
 
 
-def blank(x: Tensor, where: Tensor) -> Tensor:
-    """Put zeros where `where` (B, L) is True into x (B, L, ...)."""
-    return x.masked_fill(where.view(*where.shape, *[1] * (x.ndim - 2)), 0)
+def blank(x: Tensor, padding: Tensor) -> Tensor:
+    """Return x (B, L, ...) with zeros where `padding` (B, L) is True."""
+    return x.masked_fill(padding.view(*padding.shape, *[1] * (x.ndim - 2)), 0)
 
 
 POINTS = ("value", "location", "band", "error")
@@ -95,6 +107,7 @@ class Ragged:
     objects: dict[str, Tensor]  # (n_objects, ...) each, keys OBJECTS
     lengths: Tensor  # (n_objects,)
     mapped: bool = False  # whether the points are in a file, from where batches of them are taken as they are needed
+    groups: Tensor | None = None  # (n_objects,) see `Batch`; None: each object for itself
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -110,7 +123,12 @@ class Ragged:
             {k: v.to(device) for k, v in self.points.items()},
             {k: v.to(device) for k, v in self.objects.items()},
             self.lengths.to(device),
+            groups=None if self.groups is None else self.groups.to(device),
         )
+
+    def grouped(self, groups: Tensor) -> Ragged:
+        """Return a store whose objects are in groups (n_objects,)."""
+        return replace(self, groups=groups.to(self.lengths.device))
 
     def some(self, index: Tensor) -> Ragged:
         """Copy the objects of `index` (B,)."""
@@ -145,4 +163,5 @@ class Ragged:
         cut = {k: blank(v[at], padding) for k, v in self.points.items()}
         cut["band"] = cut["band"].long()
         whole = {"observed": ~padding, "n_points": self.lengths[index]}
+        whole["group"] = index if self.groups is None else self.groups[index]
         return Batch(**cut, **whole, **{k: v[index] for k, v in self.objects.items()})

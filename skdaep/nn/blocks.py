@@ -43,6 +43,11 @@ class Attention(nn.Module):
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)  # (B, H, Q, W / H)
         return self.out(mixed.transpose(1, 2).reshape(B, Q, W))
 
+    def seen(self, query: Tensor, context: Tensor, by: Attention) -> Tensor:
+        """Return what a query sees of a context (B, Q, W) by the keys and values of another one, before `out`."""
+        q, k, v = self._heads(self.query(query)), self._heads(by.key(context)), self._heads(by.value(context))
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (B, H, L, W / H)
 
@@ -74,7 +79,7 @@ def where_needed(observed: Tensor) -> Tensor | None:
 
     An exported graph cannot branch on what is observed: it always has the mask.
     """
-    return observed if torch.compiler.is_exporting() or not observed.all() else None
+    return observed if torch.compiler.is_compiling() or not observed.all() else None
 
 
 class FeedForward(nn.Sequential):

@@ -77,20 +77,25 @@ class PerceiverEncoder(nn.Module):
         n_layers = n_layers if hidden_length is None or len(names) > 1 else 1
         self.bottleneck = Reader(bottleneck_length, model_dim, n_heads, n_layers, share_weights)
         self.out = nn.Sequential(nn.LayerNorm(model_dim), nn.Linear(model_dim, out_dim))
+        self.code_shape = bottleneck_length, out_dim
 
     def forward(self, tokens: dict[str, Tensor], observed: dict[str, Tensor]) -> Tensor:
         parts = [self.read(name, tokens[name], observed[name]) for name in tokens]
         context, seen = (torch.cat(x, 1) for x in zip(*parts, strict=True))  # (B, sum of L or H, W)
         if self.mixer is not None:
             context = self.mixer(context, seen)
-        return self.out(self.bottleneck(context, seen))  # (B, K, D)
+        return self.summary(context, seen)
+
+    def summary(self, context: Tensor, seen: Tensor) -> Tensor:
+        """Return what the bottleneck queries make of a context (B, K, D)."""
+        return self.out(self.bottleneck(context, seen))
 
     def read(self, name: str, tokens: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the bottleneck queries read of one modality, and which of it is there."""
         x, seen = self.norms[name](tokens), observed  # (B, L, W), once for all blocks
         if self.first is not None:
             reader, norm, present = self.first[name], self.first_norms[name], observed.any(1)
-            if torch.compiler.is_exporting():  # no choice of rows by data: who lacks it reads padding, for nothing
+            if torch.compiler.is_compiling():  # no choice of rows by data: who lacks it reads padding, for nothing
                 x = norm(reader(x, observed | ~present[:, None])).masked_fill(~present[:, None, None], 0)
             elif present.all():
                 x = norm(reader(x, observed))  # (B, H, W)

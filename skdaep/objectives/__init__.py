@@ -1,23 +1,35 @@
 """Objectives: what is learned. OPEN: one file per member, each an `Objective`."""
 
-from ._base import OBJECTIVES, Bottleneck, Experts, Objective, random_share
+from ._base import OBJECTIVES, Bottleneck, Experts, Objective
+from .alignments import ALIGNMENTS, Alignment
 from .contrastive import Contrastive
 from .denoising import Denoising
+from .dualformer import DualFormer
 from .functional_pca import FunctionalPCA
+from .hiding import HIDING, by_modality
 from .masking import Masking
 from .mixture import MixtureOfExperts
+from .supervised import HEADS, QUANTILES, Labelled, Supervised
 from .variational import Variational
 
 __all__ = [
+    "ALIGNMENTS",
+    "HEADS",
+    "HIDING",
     "OBJECTIVES",
+    "QUANTILES",
+    "Alignment",
     "Bottleneck",
     "Contrastive",
     "Denoising",
+    "DualFormer",
     "Experts",
     "FunctionalPCA",
+    "Labelled",
     "Masking",
     "MixtureOfExperts",
     "Objective",
+    "Supervised",
     "Variational",
-    "random_share",
+    "by_modality",
 ]

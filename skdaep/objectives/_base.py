@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch, Ragged
 from ..registry import register
+from .hiding import in_part
 
 #: every objective by its name, for files
 OBJECTIVES: dict[str, type] = {}
@@ -51,6 +52,9 @@ class Objective(nn.Module):
         Probability with which a modality of an object is hidden from the encoder in a training step; one is kept.
     modality_weights : dict
         Modality -> its weight among those that an object has; without an entry 1.
+    hide : dict
+        Modality -> ways in which its points are hidden from the encoder in training, of `HIDING`; without an entry
+        points at random.
 
     Attributes
     ----------
@@ -94,7 +98,7 @@ class Objective(nn.Module):
     starts_solved: bool = False
     decoding_options: ClassVar[frozenset[str]] = frozenset()
     training_options: ClassVar[frozenset[str]] = frozenset(
-        {"n_queries", "typical_errors", "drop_modality", "modality_weights"}
+        {"n_queries", "typical_errors", "drop_modality", "modality_weights", "hide"}
     )
     hidden_length_on_separations: ClassVar[int | None] = None
     hidden_length_on_grids: ClassVar[int | None] = None
@@ -111,12 +115,14 @@ class Objective(nn.Module):
         typical_errors: dict[str, float] | None = None,
         drop_modality: float = 0.0,
         modality_weights: dict[str, float] | None = None,
+        hide: dict[str, tuple[str, ...]] | None = None,
     ):
         super().__init__()
         if autoencoder is not None:
             self.autoencoder = autoencoder
         self.n_queries, self.typical_errors = n_queries, typical_errors or {}
         self.drop_modality, self.modality_weights = drop_modality, modality_weights or {}
+        self.hide = hide or {}
 
     @classmethod
     def options(cls) -> frozenset[str]:
@@ -181,6 +187,9 @@ class Objective(nn.Module):
     ) -> None:
         """Learn before the first step of a fresh fit what needs no steps; `of_state` restores it later."""
 
+    def begin(self) -> None:
+        """Forget what a fit before left beside weights; called at the start of each."""
+
     def prior_draw(self, noise: Tensor) -> Tensor:
         """Return codes (B, K, D) of new objects, given standard normal noise, where `has_prior`."""
         return noise
@@ -188,6 +197,10 @@ class Objective(nn.Module):
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return the bottleneck of batches by modality, from all their points."""
         return Bottleneck(self.autoencoder.encode(batches))
+
+    def features(self, batches: dict[str, Batch]) -> Tensor:
+        """Return what a head reads labels from (B, K D): the code, or what the code is a rotation of."""
+        return self.encode(batches).mean.flatten(1)
 
     def mean_and_scale(self, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
         """Return both parts (B, K, D) of the bottleneck of an objective with a posterior."""
@@ -206,20 +219,7 @@ class Objective(nn.Module):
 
         Zeros stand where an object lacks a modality.
         """
-        present = torch.stack([batch.present for batch in batches.values()], 1)
-        if torch.compiler.is_exporting():  # no choice of rows by data: what is absent is encoded, and left out
-            each = torch.stack([self.autoencoder.encode({name: batch}) for name, batch in batches.items()], 1)
-            return each.masked_fill(~present[:, :, None, None], 0), present
-        alone = {}
-        for j, (name, batch) in enumerate(batches.items()):
-            rows = batch.present.nonzero()[:, 0]
-            if len(rows):
-                alone[j] = rows, self.autoencoder.encode({name: batch.rows(rows)}).float()
-        shape = next(iter(alone.values()))[1].shape[1:]
-        each = torch.zeros(*present.shape, *shape, device=present.device)
-        for j, (rows, z) in alone.items():
-            each[rows, j] = z
-        return each, present
+        return encode_each(self.autoencoder, batches)
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return named losses per object (B,), the one to be minimised under ``"loss"``.
@@ -258,6 +258,14 @@ class Objective(nn.Module):
             for j, (name, batch) in enumerate(batches.items())
         }
 
+    def shown(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
+        """Return what the encoder sees of the points of each object in a training step; at least one."""
+        shown = random_share(batches, generator)
+        for name in [k for k in batches if k in self.hide]:
+            seen = in_part(batches[name], self.hide[name], generator)
+            shown[name] = batches[name].foremost(seen).first(seen.sum(1))
+        return shown
+
     def mean_over_modalities(
         self, batches: dict[str, Batch], z: Tensor, loss: Callable[[str, Tensor, Batch], Tensor]
     ) -> Tensor:
@@ -291,6 +299,24 @@ class Objective(nn.Module):
         return (per_point * weight).sum(1) / weight.sum(1).clamp(min=torch.finfo(weight.dtype).tiny)
 
 
+def encode_each(autoencoder: Autoencoder, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
+    """Return the encodings of each modality alone (B, M, K, D), 0 where there is none, and which there are (B, M)."""
+    present = torch.stack([batch.present for batch in batches.values()], 1)
+    if torch.compiler.is_compiling():  # no choice of rows by data: what is absent is encoded, and left out
+        each = torch.stack([autoencoder.encode({name: batch}) for name, batch in batches.items()], 1)
+        return each.masked_fill(~present[:, :, None, None], 0), present
+    alone = {}
+    for j, (name, batch) in enumerate(batches.items()):
+        rows = batch.present.nonzero()[:, 0]
+        if len(rows):
+            alone[j] = rows, autoencoder.encode({name: batch.rows(rows)}).float()
+    shape = next(iter(alone.values()))[1].shape[1:]
+    each = torch.zeros(*present.shape, *shape, device=present.device)
+    for j, (rows, z) in alone.items():
+        each[rows, j] = z
+    return each, present
+
+
 def random_share(batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
     """Keep the first points of each object, a random 25 to 100 % of them; at least one."""
     share = 1 - 0.75 * torch.rand((), generator=generator, device=generator.device)
@@ -299,5 +325,10 @@ def random_share(batches: dict[str, Batch], generator: torch.Generator) -> dict[
 
 def first_share(batches: dict[str, Batch], share: float | Tensor) -> dict[str, Batch]:
     """Keep the first points of each object, a given share of them; at least one."""
+    return {k: b.first(share_of(b, share)) for k, b in batches.items()}
+
+
+def share_of(batch: Batch, share: float | Tensor) -> Tensor:
+    """Return how many points of each object are a given share of them (B,); at least one."""
     # 0.6 of 25 points are 15 of them, in float32 too.
-    return {k: b.first(torch.ceil(share * b.lengths - 1e-3).long().clamp(min=1)) for k, b in batches.items()}
+    return torch.ceil(share * batch.lengths - 1e-3).long().clamp(min=1)

@@ -11,9 +11,8 @@ so that no object is known by more digits than its points bear out.
 
 With :math:`\sigma_k` the standard deviation of a score, :math:`u_k = \sqrt{\sigma_k \sigma_1}`: the unit is half way
 between scores as they are, which nearly all say what the first two say, and scores of unit variance, most of which
-are close to noise. R shares their variance among all entries, so that standardising them undoes nothing. Of
-`FunctionalPCA` that made the F1 of a linear probe 0.94 in place of 0.90 (SpeX), 0.67 of 0.42 (LONG), 0.73 of 0.73
-(SN-SPEC); scores as they are, rotated, 0.95, 0.70, 0.69.
+are close to noise. R shares their variance among all entries, so that standardising them undoes nothing. What that
+is worth to probes and neighbours ``python -m benchmarks.code_scales`` tells.
 """
 
 from __future__ import annotations
@@ -142,7 +141,7 @@ class LinearCore(NoCore):
     ) -> Tensor:
         """Return scores plus the gated correction by the Perceiver, which sees the scores as one more token."""
         batch = batches[self.name]
-        points = batch if torch.compiler.is_exporting() else Points.of(batch)
+        points = batch if torch.compiler.is_compiling() else Points.of(batch)
         further = self.token(_scores(self.basis, points, generator) / _deviations(self.basis))
         learned = autoencoder.encode(batches, {self.name: further[:, None]})
         z = _scores(self.entries, points, generator) / self._unit() + self.gate * learned.flatten(1)

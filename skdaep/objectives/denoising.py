@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +20,13 @@ from ..diffusion.process import PREDICTIONS, add_noise, input_scale, posterior_m
 from ..diffusion.samplers import SAMPLERS, sample
 from ..diffusion.schedules import LEAST_ALPHA, N_STEPS, SCHEDULES
 from ..nn.autoencoder import Autoencoder
-from ..nn.batch import Batch, Ragged
+from ..nn.batch import Batch
 from ..nn.names import ModulesByName
 from ..nn.positions import NumberEmbedding
-from ._base import Bottleneck, NextNoise, Objective, random_share
-from .contrastive import Alignment
-from .core import CORES, chosen, silence
+from ._base import NextNoise
+from .alignments import ALIGNMENTS
+from .core import silence
+from .cored import Cored
 
 
 class Spread(nn.Module):
@@ -64,11 +64,10 @@ class Condition(NamedTuple):
     known: Tensor | float  # (B, L), added to the network's output
 
 
-class Denoising(Objective):
+class Denoising(Cored):
     """Predict "epsilon", "x0" or "v" from noisy values, their locations, z, metadata and diffusion time.
 
-    With `contrastive_weight` so many times the InfoNCE between the encodings of each modality alone is added. A `core`,
-    one of `CORES`, knows part of the answer in closed form; where it is "auto", `assembled` chooses it.
+    With `alignment_weight` so many times one of `ALIGNMENTS`, between the encodings of each modality alone, is added.
     """
 
     draws = "noise"
@@ -84,14 +83,16 @@ class Denoising(Objective):
         schedule: str,
         sampler: str,
         n_sampling_steps: int,
-        contrastive_weight: float = 0.0,
-        core: str | None = None,
+        alignment: str = "infonce",
+        alignment_weight: float = 0.0,
+        alignment_options: dict[str, Any] | None = None,
         **options: Any,
     ):
         super().__init__(autoencoder, **options)
-        if core is not None and prediction != "x0":
-            raise ValueError(f'core={core!r} knows x0 in part, and prediction={prediction!r}; use prediction="x0".')
-        self.core, self.starts_solved = CORES[core](autoencoder), core is not None
+        if self.starts_solved and prediction != "x0":
+            raise ValueError(
+                f'core={options["core"]!r} knows x0 in part, and prediction={prediction!r}; use prediction="x0".'
+            )
         self.prediction = prediction
         self.schedule = SCHEDULES[schedule]()
         self.sampler, self.n_sampling_steps = SAMPLERS[sampler], n_sampling_steps
@@ -103,62 +104,23 @@ class Denoising(Objective):
         self.free_correlation = frozenset(k for k in autoencoder.decoded if autoencoder.decoders[k].hidden is None)
         # Dividing an epsilon-predictor's error by alpha near t = 1 ruins one step: average draws instead.
         self.n_point_draws = 8 if prediction == "epsilon" else 0
-        self.contrastive_weight = contrastive_weight
-        self.alignment = Alignment() if contrastive_weight else None
+        self.alignment_weight = alignment_weight
+        aligned = ALIGNMENTS[alignment]
+        self.alignment = aligned(autoencoder, **alignment_options or {}) if alignment_weight else None
 
-    @classmethod
-    def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Self:
-        """Return an objective with freshly initialised networks, and the core that goes with them."""
-        core = chosen(options.get("core"), options["prediction"], modalities)
-        return super().assembled(modalities, networks, options | {"core": core})
-
-    @classmethod
-    def of_state(
-        cls,
-        modalities: dict[str, Any],
-        networks: dict[str, Any],
-        options: dict[str, Any],
-        state: dict[str, Tensor],
-    ) -> Self:
-        """Return the objective of a state, that of its core included."""
-        objective = cls.assembled(modalities, networks, options)
-        objective.core.restore(_of_core(state))
-        objective.load_state_dict(state)
-        return objective
-
-    @classmethod
-    def expected_state(
-        cls,
-        modalities: dict[str, Any],
-        networks: dict[str, Any],
-        options: dict[str, Any],
-        state: dict[str, Tensor],
-    ) -> dict[str, Tensor]:
-        """Return tensors like those of a state, that of its core included."""
-        with torch.device("meta"):
-            objective = cls.assembled(modalities, networks, options)
-        core = objective.core.expected(modalities, _of_core(state))
-        return objective.state_dict() | {f"core.{k}": v for k, v in core.items()}
-
-    def prepare(
-        self,
-        modalities: dict[str, Any],
-        stores: Mapping[str, Ragged],
-        held_out: Mapping[str, Ragged] | None,
-        seed: int,
-    ) -> None:
-        """Learn the core, and let spreads begin at what it leaves over."""
-        weigh_errors = bool(self.typical_errors)
-        for name, spread in self.core.learn(modalities, stores, held_out, weigh_errors, seed).items():
+    def start_at(self, noise: dict[str, float]) -> None:
+        """Let spreads begin at what the core leaves over."""
+        for name, spread in noise.items():
             self.spreads[name].start_at(spread)
 
-    def encode(self, batches: dict[str, Batch]) -> Bottleneck:
-        """Return the bottleneck of batches by modality, from all their points."""
-        return Bottleneck(self.core.encode(self.autoencoder, batches))
+    def begin(self) -> None:
+        """Let the alignment begin anew."""
+        if self.alignment is not None:
+            self.alignment.begin()
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the prediction, per object, and how well its modalities agree, if asked."""
-        shown = random_share(self.some_modalities(batches, generator), generator)
+        shown = self.shown(self.some_modalities(batches, generator), generator)
         z = self.core.encode(self.autoencoder, shown, generator if self.training else None)
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
@@ -177,22 +139,8 @@ class Denoising(Objective):
         error = self.mean_over_modalities(batches, z, squared_error)
         if self.alignment is None:
             return {"loss": error}
-        alignment = self.alignment(*self.encode_each(random_share(batches, generator)), batches)
-        return {"loss": error + self.contrastive_weight * alignment, "error": error, "alignment": alignment}
-
-    def held_out_loss(self, batches: dict[str, Batch], generator: torch.Generator) -> Tensor:
-        """Return the loss; with a core the mean absolute error of the point estimate from all points.
-
-        The loss falls for what noisy values tell of themselves, and for a few outliers, while the point estimate of
-        most objects may be worse than what the core knew.
-        """
-        if not self.starts_solved:
-            return super().held_out_loss(batches, generator)
-
-        def absolute_error(name: str, z: Tensor, batch: Batch) -> Tensor:
-            return self.mean_over_points(name, (self.decode(name, z, batch) - batch.value).abs(), batch)
-
-        return self.mean_over_modalities(batches, self.encode(batches).mean, absolute_error)
+        alignment = self.alignment(*self.encode_each(self.shown(batches, generator)), batches)
+        return {"loss": error + self.alignment_weight * alignment, "error": error, "alignment": alignment}
 
     def random_times(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw one time per object among k / 1000, evenly spread over the batch.
@@ -252,8 +200,3 @@ class Denoising(Objective):
         if noise is None:
             return denoise(torch.zeros_like(query.value), torch.ones((), device=z.device))
         return sample(denoise, self.schedule, noise, self.n_sampling_steps, self.sampler, self.start)
-
-
-def _of_core(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the part of a state that is its core's."""
-    return {k.removeprefix("core."): v for k, v in state.items() if k.startswith("core.")}

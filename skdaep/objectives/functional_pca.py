@@ -103,7 +103,7 @@ class FunctionalPCA(Objective):
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return expectation and standard deviations of scores, (B, K, 1) each; `experts` has their correlation."""
-        if torch.compiler.is_exporting():
+        if torch.compiler.is_compiling():
             return Bottleneck(expected_scores(self.factors, batches[self.name]).float()[..., None])
         mean, covariance, _ = self.posterior(batches)
         scale = covariance.diagonal(dim1=1, dim2=2).sqrt()

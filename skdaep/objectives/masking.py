@@ -6,7 +6,8 @@ r"""The masked autoencoder: learn z by predicting points that were hidden (maep,
 V are the visible points and H the hidden ones. The decoder's input is one token for each visible point it is shown
 and for each hidden one, which has a learned token where the others have their value; the hidden tokens of the
 two-stage decoder carry what is visible to the hidden locations, at a cost linear in points. The decoder is shown a
-random share of the visible points, from none to all, so that z alone suffices when there is nothing else.
+random share of the visible points, from none to all, so that z alone suffices when there is nothing else. With `hide`
+H is a stretch of the object, in place of a share of its points.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from torch import Tensor, nn
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ._base import NextNoise, Objective, first_share
+from ._base import NextNoise, share_of
+from .cored import Cored
+from .hiding import in_part
 
 
-class Masking(Objective):
+class Masking(Cored):
     """Predict hidden points from z and a share of the visible points."""
 
     hidden_length_on_separations, hidden_length_on_grids = 8, 32
@@ -33,10 +36,13 @@ class Masking(Objective):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the hidden points, per object; the point of an object that has one is both."""
-        z = self.encode(first_share(self.some_modalities(batches, generator), 1 - self.mask_ratio)).mean
+        batches, n_seen = self.visible_first(batches, generator)
+        some = self.some_modalities(batches, generator)
+        visible = {name: batch.first(n_seen[name]) for name, batch in some.items()}
+        z = self.core.encode(self.autoencoder, visible, generator if self.training else None)
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
-            seen = first_share({name: batch}, 1 - self.mask_ratio)[name]
+            seen = batch.first(n_seen[name][batches[name].present])  # of those that have any
             n_hidden = (batch.lengths - seen.lengths).clamp(min=1)
             hidden = batch.last(n_hidden if self.n_queries is None else n_hidden.clamp(max=self.n_queries))
             share = torch.rand(len(z), generator=generator, device=generator.device)
@@ -45,6 +51,16 @@ class Masking(Objective):
             return self.mean_over_points(name, error, hidden)
 
         return {"loss": self.mean_over_modalities(batches, z, squared_error)}
+
+    def visible_first(
+        self, batches: dict[str, Batch], generator: torch.Generator
+    ) -> tuple[dict[str, Batch], dict[str, Tensor]]:
+        """Return batches whose visible points come first, and how many they are (B,), by modality."""
+        n_seen = {name: share_of(batch, 1 - self.mask_ratio) for name, batch in batches.items()}
+        for name in [k for k in batches if k in self.hide]:
+            seen = in_part(batches[name], self.hide[name], generator)
+            batches, n_seen[name] = batches | {name: batches[name].foremost(seen)}, seen.sum(1)
+        return batches, n_seen
 
     def decode(
         self,
@@ -61,4 +77,4 @@ class Masking(Objective):
             shown = tokenizer.add_values(tokenizer.queries(context), context.value)
             tokens, observed = torch.cat([tokens, shown], 1), torch.cat([observed, context.observed], 1)
         values = self.autoencoder.decode(name, tokens, *self.autoencoder.condition(name, z, query), observed)
-        return values[:, : query.observed.shape[1]]
+        return values[:, : query.observed.shape[1]] + self.core.curve(z, query)

@@ -27,7 +27,7 @@ from torch.distributions import Normal
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ._base import Bottleneck, Experts, random_share
+from ._base import Bottleneck, Experts
 from .variational import Variational, normal
 
 
@@ -52,7 +52,7 @@ class MixtureOfExperts(Variational):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the bound per object and point, and its two parts, averaged over draws."""
-        means, scales, present, _ = self.experts(random_share(batches, generator))
+        means, scales, present, _ = self.experts(self.shown(batches, generator))
         owner, expert = present.nonzero(as_tuple=True)  # (P,) each, one for every expert of every object
         mean, scale = (x[owner, expert][:, None] for x in (means, scales))  # (P, 1, K, D)
         shape = (len(owner), self.n_importance, *mean.shape[2:])

@@ -298,10 +298,10 @@ def _given(known, modality: str, given) -> tuple[str, ...]:
 
 def _only(x: dict, given: tuple[str, ...], where: str) -> dict:
     """Return an object with the modalities given and no other."""
-    kept = {name: x[name] for name in given if x.get(name) is not None}
-    if not kept:
+    visible = {name: x[name] for name in given if x.get(name) is not None}
+    if not visible:
         raise ValueError(f"{where} has none of {', '.join(given)} to predict from; leave the object out.")
-    return kept
+    return visible
 
 
 def _is_image(x) -> bool:

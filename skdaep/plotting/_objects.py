@@ -97,16 +97,16 @@ def _find(table: Table, where: str, **names: str | None) -> Columns:
     return Columns.find(table, where, dict.fromkeys(Columns._fields[:4]) | names, ask=ASK)
 
 
-def decoded(Y, like: list[Points], name: str = "reconstructed") -> list[Points]:
-    """Return what was decoded at the points of objects: their locations and bands with other values."""
-    check_numbers(name, len(Y), len(like))
-    return [_decoded(y, points, f"{name}[{i}]") for i, (y, points) in enumerate(zip(Y, like, strict=True))]
+def decoded(Y, measured: list[Points], name: str = "reconstructed") -> list[Points]:
+    """Return the values decoded at the points of objects, with the locations and bands of these."""
+    check_numbers(name, len(Y), len(measured))
+    return [_decoded(y, points, f"{name}[{i}]") for i, (y, points) in enumerate(zip(Y, measured, strict=True))]
 
 
-def curves(Y, like: list[Points], name: str = "curves") -> list[Points]:
-    """Return Tables decoded at locations of their own, in the units of the objects that they belong to."""
-    check_numbers(name, len(Y), len(like))
-    pairs = enumerate(zip(tables.as_objects(Y, name), like, strict=True))
+def curves(Y, measured: list[Points], name: str = "curves") -> list[Points]:
+    """Return Tables decoded on a fine grid, in the units of the objects that they belong to."""
+    check_numbers(name, len(Y), len(measured))
+    pairs = enumerate(zip(tables.as_objects(Y, name), measured, strict=True))
     return [_points(t, p.columns, p.units, f"{name}[{i}]", p.scale, draws=True) for i, (t, p) in pairs]
 
 
@@ -203,13 +203,13 @@ def _row(row: np.ndarray) -> Points:
     return Points(np.arange(n, dtype=float), row, np.full(n, ""), np.full(n, np.nan), Columns("value", "column"), {})
 
 
-def _decoded(y, like: Points, where: str) -> Points:
-    name = like.columns.value
+def _decoded(y, measured: Points, where: str) -> Points:
+    name = measured.columns.value
     name = name if isinstance(y, Table) and name in y.colnames else None
-    value = decoded_values(y, name, where, like.units.get(like.columns.value))
-    if value.ndim not in (1, 2) or len(value) != len(like.location):
+    value = decoded_values(y, name, where, measured.units.get(measured.columns.value))
+    if value.ndim not in (1, 2) or len(value) != len(measured.location):
         raise TableError(
-            f"{where} has shape {value.shape}, but X has {len(like.location)} points there; (n_points,) or "
+            f"{where} has shape {value.shape}, but X has {len(measured.location)} points there; (n_points,) or "
             f"(n_points, n_draws) is needed."
         )
-    return replace(like, value=value, error=np.full(len(value), np.nan))
+    return replace(measured, value=value, error=np.full(len(value), np.nan))

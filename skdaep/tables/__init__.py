@@ -36,6 +36,7 @@ from ._objects import as_objects, as_table, check_collection, each_object, is_nu
 from ._points import read_draws, read_errors, read_points
 from ._roles import ALIASES, ASK, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
 from ._rows import rows
+from ._targets import LabelColumns, plain_labels, read_labels, write_labels
 from ._units import (
     CYCLE,
     MAGNITUDE,
@@ -64,6 +65,7 @@ __all__ = [
     "SURVEYS",
     "Columns",
     "FlatTables",
+    "LabelColumns",
     "Labels",
     "Objects",
     "as_objects",
@@ -103,9 +105,11 @@ __all__ = [
     "of_each_label",
     "owner_and_row",
     "plain",
+    "plain_labels",
     "raw_metadata",
     "read_draws",
     "read_errors",
+    "read_labels",
     "read_points",
     "rows",
     "says_time",
@@ -120,4 +124,5 @@ __all__ = [
     "unlike",
     "values_of_metadata",
     "write",
+    "write_labels",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Number
+import sys
+from numbers import Number, Rational
 
 import numpy as np
 from astropy import units as u
@@ -65,8 +66,15 @@ def _numbers(x: np.ndarray, where: str) -> np.ndarray:
 
 def _is_odd(cell) -> bool:
     """Return whether a cell of a Python object is neither a number nor missing; dicts scikit-learn wants to refuse."""
-    return not (isinstance(cell, (Number, dict)) or cell is None or type(cell).__name__ in ("NAType", "MaskedConstant"))
+    known = isinstance(cell, (Number, dict)) or cell is None or type(cell).__name__ in ("NAType", "MaskedConstant")
+    return not known or _overflows(cell)
+
+
+def _overflows(cell) -> bool:
+    """Return whether a cell is a whole number or a fraction that no float can hold."""
+    return isinstance(cell, Rational) and abs(cell) > sys.float_info.max
 
 
 def _a(cell, column: int) -> str:
-    return f"a {type(cell).__name__} at column {column}"
+    kind = "number too large for double precision" if isinstance(cell, Rational) else type(cell).__name__
+    return f"a {kind} at column {column}"

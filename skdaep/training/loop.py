@@ -18,7 +18,8 @@ from torch.optim.swa_utils import AveragedModel
 from ..exceptions import DivergenceError, InterruptedTrainingWarning
 from .interrupts import postponed
 from .muon import Muon
-from .restoring import check_state, fill, refill
+from .ranks import Ranks
+from .restoring import check_like, check_state, fill, refill
 
 M = TypeVar("M", bound=nn.Module)
 Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
@@ -59,6 +60,7 @@ def train(
     precision: Callable[[], Any] = nullcontext,
     on_epoch_end: Callable[[dict[str, Any], M], bool] = lambda record, module: False,
     checkpoint: Checkpoint | None = None,
+    ranks: Ranks | None = None,
 ) -> list[dict[str, Any]]:
     """Train in place; the objective ends with the averaged weights, with `validation` the best of them.
 
@@ -94,6 +96,9 @@ def train(
         Keeps the state between two steps, to which `batches` gives theirs by `state` and `restore`. A training that
         goes on from one ends as if it had never been interrupted. In the main thread SIGINT and SIGTERM then wait for
         the end of a step, and what was reached is kept.
+    ranks : Ranks or None
+        The processes that train the same objective, each on batches of its own with noise of its own: a step follows
+        the mean gradient over the objects of all. They stop together, whichever of them is interrupted.
 
     Returns
     -------
@@ -121,7 +126,10 @@ def train(
         on_epoch_end=on_epoch_end,
         validated=validation is not None,
         keep_start=keep_start and validation is not None,
+        ranks=ranks or Ranks(),
     )
+    loop.ranks.align(objective)
+    loop.ranks.align(loop.average)
     if (checkpoint is None or not checkpoint.resume(loop.restore)) and loop.keep_start:
         loop.write_record(validation)
     try:
@@ -161,6 +169,7 @@ class _Loop(Generic[M]):
     on_epoch_end: Callable[[dict[str, Any], M], bool]
     validated: bool
     keep_start: bool
+    ranks: Ranks
 
     iteration: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -175,12 +184,13 @@ class _Loop(Generic[M]):
 
     def state(self) -> dict[str, Any]:
         """Return everything that later steps depend on, none of it copied; the step tells the learning rate."""
+        own, *others = self.ranks.each({"batches": self.batches.state(), "generator": self.generator.get_state()})
         return {
             "objective": self.objective.state_dict(),
             "average": self.average.state_dict(),
             "optimizers": [optimizer.state_dict()["state"] for optimizer in self.optimizers],
-            "batches": self.batches.state(),
-            "generator": self.generator.get_state(),
+            **own,
+            **({"others": others} if others else {}),  # of the other processes
             "seconds": time.perf_counter() - self.start,
             **{name: getattr(self, name) for name in self.PLAIN},
         }
@@ -196,32 +206,39 @@ class _Loop(Generic[M]):
             refill(optimizer, kept)
             scheduler.last_epoch = state["iteration"] - 1
             scheduler.step()
-        self.batches.restore(state["batches"])
-        self.generator.set_state(state["generator"])
+        own = state["others"][self.ranks.rank - 1] if self.ranks.rank else state
+        check_like(own["generator"], self.generator.get_state(), "generator")
+        self.batches.restore(own["batches"])
+        self.generator.set_state(own["generator"])
         self.start = time.perf_counter() - state["seconds"]
         for name in self.PLAIN:
             setattr(self, name, copy.deepcopy(state[name]))  # tensors get memory of torch's own, aligned as ever
 
     def run(self, validation: Callable[[M], float] | None, checkpoint: Checkpoint | None) -> None:
         """Take all steps that are left, or those until a record ends training."""
-        waiting: AbstractContextManager[list[int]] = nullcontext([]) if checkpoint is None else postponed()
+        at_once = checkpoint is None and self.ranks.count == 1
+        waiting: AbstractContextManager[list[int]] = nullcontext([]) if at_once else postponed()
         with waiting as signals:
+            stopped = False
             while self.iteration < self.max_iter or self.n_summed:
                 if self.n_summed < self.steps_per_record and self.iteration < self.max_iter:
                     self.step()
                 elif self.end_record(validation):
                     break
-                if checkpoint is not None and (signals or checkpoint.due()):
+                stopped, due = self.ranks.any(bool(signals), checkpoint is not None and checkpoint.due())
+                if checkpoint is not None and (stopped or due):
                     checkpoint.keep(self.state())
-                if signals:
+                if stopped:
                     break
-            if signals:
+            if stopped:
                 raise KeyboardInterrupt
 
     def step(self) -> None:
         """Take one step."""
         batch, names = next(self.batches)
-        parts = _step(self.objective, batch, names, self.generator, self.optimizers, self.clip_norm, self.precision)
+        parts = _step(
+            self.objective, batch, names, self.generator, self.optimizers, self.clip_norm, self.precision, self.ranks
+        )
         for scheduler in self.schedulers:
             scheduler.step()
         self.average.update_parameters(self.objective)
@@ -232,7 +249,8 @@ class _Loop(Generic[M]):
         """Write a record of the steps since the last one and tell of it; return whether training is over."""
         record = self.write_record(validation)
         patience_is_over = self.n_iter_no_change is not None and self.since_best >= self.n_iter_no_change
-        return self.on_epoch_end(record, self.average.module) or patience_is_over
+        (stop,) = self.ranks.any(bool(self.on_epoch_end(record, self.average.module)))
+        return stop or patience_is_over
 
     def write_record(self, validation: Callable[[M], float] | None) -> dict[str, Any]:
         """Add a record of the steps since the last one to the history, and return it."""
@@ -240,7 +258,7 @@ class _Loop(Generic[M]):
         record: dict[str, Any] = {"iteration": self.iteration} | means
         module = self.average.module
         if validation is not None:
-            record["validation_loss"] = validation(module)
+            record["validation_loss"] = self.ranks.first(validation(module))
             self.since_best += 1
             if record["validation_loss"] < (math.inf if self.best is None else self.best[0]):  # never so for NaN
                 self.best, self.since_best = (record["validation_loss"], copy.deepcopy(module.state_dict())), 0
@@ -268,24 +286,44 @@ def _step(
     optimizers: Sequence[torch.optim.Optimizer],
     clip_norm: float,
     precision: Callable[[], Any],
+    ranks: Ranks,
 ) -> dict[str, torch.Tensor]:
     """Take one gradient step and return the batch means of the losses."""
     with precision():
         losses = objective.loss(batch, generator)
     objective.zero_grad(set_to_none=True)
     losses["loss"].mean().backward()
+    means = {k: v.detach().mean() for k, v in losses.items()}
+    if ranks.count > 1:
+        means = _shared(objective, means, len(losses["loss"]), ranks)
     norm = nn.utils.clip_grad_norm_(objective.parameters(), clip_norm)
     if not torch.isfinite(norm):
-        _diverged(losses["loss"], names)
+        _diverged(losses["loss"], names, ranks)
     for optimizer in optimizers:
         optimizer.step()
-    return {k: v.detach().mean() for k, v in losses.items()}
+    return means
 
 
-def _diverged(losses: torch.Tensor, names: Sequence[int]) -> None:
+def _shared(objective: nn.Module, means: dict[str, torch.Tensor], n: int, ranks: Ranks) -> dict[str, torch.Tensor]:
+    """Give the gradients, of the mean over n objects here, their mean over the objects of all processes.
+
+    Return the same of other means. Of a parameter that no process used there is no gradient still.
+    """
+    parameters = [p for p in objective.parameters() if p.requires_grad]
+    used = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32, device=parameters[0].device)
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    here = [*gradients, *means.values()]
+    total, users, *sums = ranks.summed([used.new_tensor(n), used, *(n * x for x in here)])
+    for p, gradient, has in zip(parameters, sums, users.tolist(), strict=False):
+        p.grad = gradient / total if has else None
+    return dict(zip(means, (x / total for x in sums[len(parameters) :]), strict=True))
+
+
+def _diverged(losses: torch.Tensor, names: Sequence[int], ranks: Ranks) -> None:
     """Name the objects whose loss is not finite, or all of the batch if only the gradient is not."""
     bad = [n for n, ok in zip(names, torch.isfinite(losses).tolist(), strict=True) if not ok]
-    raise DivergenceError(bad or list(names))
+    each = ranks.each((bad, list(names)))
+    raise DivergenceError(sorted({n for own, _ in each for n in own} or {n for _, own in each for n in own}))
 
 
 def _adamw(objective: nn.Module, learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:

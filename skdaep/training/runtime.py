@@ -13,10 +13,13 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..exceptions import DeviceError
+from .ranks import local_device, several
 
 
 def resolve_device(device: str) -> torch.device:
     """Return the device meant by "auto" (CUDA where there is one, else the CPU) or by a name.
+
+    Of several processes each has a CUDA device of its own.
 
     Raises
     ------
@@ -25,7 +28,8 @@ def resolve_device(device: str) -> torch.device:
     """
     cuda = torch.cuda.is_available()
     if device == "auto":
-        return torch.device("cuda" if cuda else "cpu")
+        own = local_device() if several() else None
+        return own or torch.device("cuda" if cuda else "cpu")
     try:
         resolved = torch.device(device)
         known = resolved.type in ("cpu", "cuda", "mps")

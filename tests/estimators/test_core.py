@@ -9,7 +9,7 @@ import torch
 from astropy.table import Table
 
 import skdaep
-from skdaep import DAEPEncoder, FunctionalPCA, Image, Photometry, SpectralSeries
+from skdaep import DAEPEncoder, FunctionalPCA, Image, MAEPEncoder, Photometry, SpectralSeries
 from skdaep.model import passes
 
 SMALL = {
@@ -59,6 +59,19 @@ def test_where_training_only_harms_it_is_functional_pca_of_equal_size(modality, 
     assert ruined.score(X) == pytest.approx(pca.score(X), rel=1e-4)
     distances = [np.linalg.norm(Z[:, None] - Z, axis=2) for Z in (ruined.transform(X), pca.transform(X))]
     assert np.corrcoef(distances[0].ravel(), distances[1].ravel())[0, 1] > 0.8
+
+
+def test_the_masked_autoencoder_begins_there_too(tmp_path):
+    rough = SMALL | {"learning_rate_init": 3.0, "solver": "adamw"}
+    rough.pop("n_sampling_steps")
+    ruined = MAEPEncoder(Photometry(), **rough).fit(CURVES)
+    assert ruined.best_loss_ == ruined.history_[0]["validation_loss"] < ruined.history_[-1]["validation_loss"]
+    pca = FunctionalPCA(Photometry(), n_components=4, random_state=0).fit(CURVES)
+    assert ruined.score(CURVES) == pytest.approx(pca.score(CURVES), rel=1e-4)
+    ruined.save(tmp_path / "model.safetensors")
+    again = skdaep.load(tmp_path / "model.safetensors")
+    for one, two in zip(*(e.reconstruct(CURVES, context=0.5, output="arrays") for e in (again, ruined)), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_validation_never_ends_above_the_start(fitted):

@@ -12,7 +12,9 @@ import skdaep
 from skdaep.model.export import encoding
 
 ESTIMATORS = (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL)
+pytestmark = pytest.mark.filterwarnings("ignore::skdaep.exceptions.LevelOnlyWarning")  # of so few steps
 SMALL = dict(
+    core=None,
     model_dim=8,
     n_heads=2,
     n_encoder_layers=1,
@@ -61,7 +63,7 @@ def feed(inputs, objects):
 def in_torch(estimator, arrays):
     """What the graph holds, computed by torch as it is traced."""
     module = encoding(estimator.model_)
-    with mock.patch("torch.compiler.is_exporting", return_value=True), torch.no_grad():
+    with mock.patch("torch.compiler.is_compiling", return_value=True), torch.no_grad():
         return module(*(torch.from_numpy(arrays[name]) for name in module.inputs)).numpy()
 
 
@@ -104,7 +106,7 @@ def test_of_every_encoder(fresh, objects):
 @pytest.mark.parametrize("core", [None, "linear"])
 def test_of_every_geometry(core, make_spectrum, make_light_curve):
     def fit(modality, X):
-        return skdaep.DAEPEncoder(modality, core=core, **SMALL).fit(X), X
+        return skdaep.DAEPEncoder(modality, **SMALL | {"core": core}).fit(X), X
 
     folded = [make_light_curve(i) for i in range(12)]
     for table in folded:
@@ -119,6 +121,12 @@ def test_of_every_geometry(core, make_spectrum, make_light_curve):
         agrees(*fit(skdaep.SpectralSeries(), [series(i) for i in range(12)]))
 
 
+def test_of_isometric_codes(make_spectrum):
+    X = spectra(make_spectrum)
+    for kind in (skdaep.MAEPEncoder, skdaep.DAEPEncoder):
+        agrees(kind(skdaep.Spectrum(), isometric=True, **SMALL).fit(X), X)
+
+
 @pytest.mark.parametrize("hidden", [None, 4])
 @pytest.mark.parametrize("name", skdaep.MULTIMODAL)
 def test_of_images_beside_sequences_any_of_which_may_be_missing(name, hidden, make_light_curve, make_spectrum):
@@ -130,6 +138,7 @@ def test_of_images_beside_sequences_any_of_which_may_be_missing(name, hidden, ma
     agrees(getattr(skdaep, name)(modalities, validation_fraction=0.4, **small).fit(X), X)
 
 
+@pytest.mark.filterwarnings("ignore::skdaep.LevelOnlyWarning")  # of so few objects
 def test_errors_weigh_and_an_infinite_one_is_no_measurement(make_light_curve):
     X = [make_light_curve(i) for i in range(12)]
     for i, table in enumerate(X):
@@ -137,7 +146,7 @@ def test_errors_weigh_and_an_infinite_one_is_no_measurement(make_light_curve):
         table["mag_err"] *= np.random.default_rng(i).uniform(0.5, 9, len(table))
     X[0]["mag_err"][1] = np.inf
     agrees(skdaep.FunctionalPCA(n_components=3, error_weighting=True, random_state=0).fit(X), X)
-    agrees(skdaep.DAEPEncoder(core="linear", error_weighting=True, **SMALL).fit(X), X)
+    agrees(skdaep.DAEPEncoder(error_weighting=True, isometric=True, **SMALL | {"core": "linear"}).fit(X), X)
 
 
 # --- what transform refuses -------------------------------------------------------------------------
@@ -236,7 +245,8 @@ def test_a_file_of_modalities_gives_what_transform_gives(tmp_path, make_light_cu
     X = [obj(i, 9) for i in range(12)]
     del X[1]["p"], X[2]["i"]
     modalities = {"p": skdaep.Photometry(metadata=("redshift", "survey")), "i": skdaep.Image()}
-    encoder = skdaep.MultimodalDAEP(modalities, encoder_hidden_length=None, **SMALL).fit(X)
+    small = {k: v for k, v in SMALL.items() if k != "core"}
+    encoder = skdaep.MultimodalDAEP(modalities, encoder_hidden_length=None, **small).fit(X)
     session, about = session_of(encoder, tmp_path / "encoder.onnx")
     assert [p.name for p in tmp_path.iterdir()] == ["encoder.onnx"]
     assert about["estimator"] == "MultimodalDAEP"

@@ -9,7 +9,7 @@ import skdaep
 from skdaep import CorruptModelError
 from skdaep.estimators import ESTIMATORS as KNOWN
 from skdaep.estimators import POSITIVE, UnimodalEncoder
-from skdaep.objectives import OBJECTIVES, Objective, random_share
+from skdaep.objectives import OBJECTIVES, Objective
 
 TINY = dict(model_dim=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, max_iter=3, random_state=0, device="cpu")
 
@@ -22,7 +22,7 @@ class Powers(Objective):
         self.power = power
 
     def loss(self, batches, generator):
-        z = self.encode(random_share(batches, generator)).mean
+        z = self.encode(self.shown(batches, generator)).mean
 
         def error(name, z, batch):
             query = self.decoded_points(batch)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import skdaep
+from skdaep.estimators import _environment
 
 ESTIMATORS = (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL)
 
@@ -71,3 +72,10 @@ def test_the_commit_is_that_of_git(fitted):
     if git.returncode or not (root / ".git").exists():
         pytest.skip("no clone")
     assert fitted.environment_["commit"] == git.stdout.strip()
+
+
+def test_the_commit_of_a_wheel_is_what_it_was_built_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(_environment, "__file__", str(tmp_path / "skdaep" / "estimators" / "_environment.py"))
+    (tmp_path / "skdaep").mkdir()
+    (tmp_path / "skdaep" / "_commit.txt").write_text("abc\n")
+    assert _environment._commit.__wrapped__() == "abc"

@@ -62,6 +62,7 @@ def edited(path, change, target):
         arrays, about = {k: file.get_tensor(k) for k in file.keys()}, file.metadata()
     content = json.loads(about["skdaep"])
     change(content, arrays)
+    arrays = {k: np.asarray(v, order="C") for k, v in arrays.items()}
     content["sha256"] = {k: forged._sha256(v) for k, v in arrays.items()}
     text = json.dumps(content)
     about |= {"skdaep": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}

@@ -11,8 +11,9 @@ from scipy.special import log_softmax
 from skdaep.modalities import Image, Sequence
 from skdaep.nn.autoencoder import Autoencoder
 from skdaep.nn.batch import POINTS
-from skdaep.objectives import Contrastive, Denoising
-from skdaep.objectives.contrastive import Alignment, alike, info_nce, unit
+from skdaep.objectives import Contrastive, Denoising, Objective
+from skdaep.objectives.alignments._base import unit
+from skdaep.objectives.alignments.infonce import alike, info_nce
 
 #: points of each object by modality; 0 where it lacks it
 LENGTHS = {"a": [9, 0, 5, 4], "b": [4, 6, 0, 12], "c": [3, 3, 0, 8]}
@@ -98,7 +99,7 @@ def losses(objective, batches, seed=0):
 @pytest.fixture
 def all_points(monkeypatch):
     """Show the encoder all points, so that losses do not depend on what else is drawn."""
-    monkeypatch.setattr("skdaep.objectives.contrastive.random_share", lambda batches, generator: batches)
+    monkeypatch.setattr(Objective, "shown", lambda self, batches, generator: batches)
 
 
 def test_objects_are_alike_by_their_values_in_any_order():
@@ -177,7 +178,7 @@ def test_the_temperature_is_learned_and_bounded(all_points):
             objective.alignment.log_temperature.fill_(math.log(set_to))
             expected = info_nce(z[:, 0], z[:, 1], used)
             torch.testing.assert_close(losses(objective, batches)[[0, 1, 3]], expected, rtol=1e-4, atol=1e-5)
-    assert Alignment().log_temperature.exp().item() == pytest.approx(0.07)
+    assert make().alignment.log_temperature.exp().item() == pytest.approx(0.07)
 
 
 def test_the_code_is_the_direction_of_the_sum_of_unit_encodings():
@@ -230,7 +231,7 @@ def test_loss_is_reproducible_from_the_generator_and_the_precision_does_not_reac
 
 
 def denoising(weight=None):
-    options = {} if weight is None else {"contrastive_weight": weight}
+    options = {} if weight is None else {"alignment_weight": weight}
     process = dict(prediction="x0", schedule="cosine", sampler="ddim", n_sampling_steps=2)
     return make(Denoising, **process, **options)
 

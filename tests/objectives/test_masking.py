@@ -127,8 +127,8 @@ def test_content_of_padding_does_not_reach_the_loss(mask_ratio, n_queries):
 @pytest.mark.parametrize("mask_ratio", [0.1, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.9, 0.99])
 def test_the_encoder_sees_the_share_that_is_not_hidden_rounded_up(mask_ratio, monkeypatch):
     objective, batch, seen = make(mask_ratio=mask_ratio), shuffled(), {}
-    encode = objective.encode
-    monkeypatch.setattr(objective, "encode", lambda batches: seen.update(batches) or encode(batches))
+    encode = objective.autoencoder.encode
+    monkeypatch.setattr(objective.autoencoder, "encode", lambda batches: seen.update(batches) or encode(batches))
     loss_of(objective, batch)
     assert seen[NAME].lengths.tolist() == [n_visible(mask_ratio, n) for n in LENGTHS]
     for i, n in enumerate(seen[NAME].lengths):
@@ -148,8 +148,10 @@ def test_the_share_is_exact_at_any_number_of_points(mask_ratio, monkeypatch):
         numbers=many.numbers[:1].expand(300, -1),
         labels=many.labels[:1].expand(300, -1),
     )
-    encode = objective.encode
-    monkeypatch.setattr(objective, "encode", lambda batches: seen.append(batches[NAME].lengths) or encode(batches))
+    encode = objective.autoencoder.encode
+    monkeypatch.setattr(
+        objective.autoencoder, "encode", lambda batches: seen.append(batches[NAME].lengths) or encode(batches)
+    )
     fixed_prediction(objective, monkeypatch, lambda q: 0 * q.value)
     loss_of(objective, batch)
     assert seen[0].tolist() == [n_visible(mask_ratio, n) for n in lengths.tolist()]

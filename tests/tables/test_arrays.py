@@ -52,6 +52,7 @@ def test_masked_cells_of_arrays_are_not_observed(make, hide):
         (np.ma.masked_array(np.ones((4, 5)) * u.Jy), "X has unit 'Jy'"),
         ([np.ones(5), np.ones(5) * u.mJy, np.ones(5)], r"X\[1\] has unit 'mJy'"),
         (np.ones((4, 5)) * u.percent, "X has unit '%'"),
+        (np.array([[10**400] * 3] * 4, object), r"X\[0\] holds a number too large for double precision at column 0"),
         (np.full((4, 5), "1.0"), r"X\[0\] holds text at column 0: .*'1\.0'.*Numbers are needed"),
         (np.full((4, 5), b"1.0"), r"X\[0\] holds text at column 0"),
         (np.array([[1.0, 2.0], [3.0, "4.0"]], object), r"X\[1\] holds text at column 1: '4\.0'"),

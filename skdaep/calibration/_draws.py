@@ -10,9 +10,9 @@ from astropy.table import QTable, Table
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from . import tables
-from .exceptions import TableError
-from .metrics.reading import (
+from .. import tables
+from ..exceptions import TableError
+from ..metrics.reading import (
     Cells,
     check_level,
     decoded_values,

@@ -1,0 +1,104 @@
+"""The page of `benchmarks.desa`, made of its results."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from . import _data, _report
+from ._stars import TARGETS
+
+DOC = _data.ROOT / "doc" / "desa.rst"
+FOLDER = _report.RESULTS / "desa"
+HEAD = """\
+Labels, and two views
+=====================
+
+DESA (Kamai, Bronstein & Perets 2025) joins light curves and spectra of stars: its encoders learn from labels as well
+as without, and its DualFormer aligns both views. The page is written by ``python -m benchmarks.desa --page`` from the
+runs that are in ``benchmarks/results/desa``, where settings, seeds, times and commits stand; ``python -m
+benchmarks.desa labels stars`` makes those that are not.
+"""
+LABELS = """\
+
+What labels are worth
+---------------------
+
+SN-SPEC, `DAEPEncoder`, {steps} steps, width {width}, ``core=None``; means over seeds, which the first column counts,
+and standard deviations where there are several. Labels are of a share of the training spectra; error and linear probe
+are of the {n_test} test spectra, the head's F1 is that of `predict` on them. Fits are short: compare rows with one
+another, not with other pages.
+
+"""
+STARS = """\
+
+What two views of a star know
+-----------------------------
+
+`stars_simulated_pairs`: simulated light curves beside real spectra (MILES). Temperature and gravity are in both views,
+[Fe/H] in the spectrum alone, age in the light curve alone; the period is in the light curve, and the spectrum hints at
+it. R^2 of a ridge regression on codes, {steps} steps, width {width}, one seed.
+
+"""
+YARDSTICK = (0.96, 0.95, 0.78, 0.86, 0.75)  # hand features and PCA-20, extra trees: README of the data
+
+
+def document() -> str:
+    """Return the page of the results that there are."""
+    results = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+    labels = [r for name, r in results.items() if name.startswith("labels-")]
+    stars = [r for name, r in results.items() if name.startswith("stars-")]
+    return HEAD + (of_labels(labels) if labels else "") + (of_stars(stars) if stars else "")
+
+
+def of_labels(runs: list[dict]) -> str:
+    """Return the section on labels."""
+    settings, rows = runs[0]["settings"], {}
+    for weight, share in sorted({(r["weight"], r["share"]) for r in runs}):
+        own = [r for r in runs if (r["weight"], r["share"]) == (weight, share)]
+        name = f"weight {weight:g}, labels of {share:.0%}" if weight else "without labels"
+        rows[name] = {"n": len(own), "labels": round(np.mean([r["n_labels"] for r in own]))}
+        for key in ("error_mean", "accuracy", "f1", "head_f1"):
+            if all(key in r for r in own):
+                values = [r[key] for r in own]
+                rows[name][key] = float(np.mean(values))
+                if len(own) > 1:
+                    rows[name][f"{key}_sd"] = float(np.std(values))
+    columns = {"seeds": "n", "labels": "labels", "error": "error_mean", "probe accuracy": "accuracy"}
+    columns |= {"probe F1": "f1", "head F1": "head_f1"}
+    facts = {"steps": settings["max_iter"], "width": settings["model_dim"], "n_test": runs[0]["n_objects"]}
+    return LABELS.format(**facts) + _report.table(rows, columns) + "\n"
+
+
+def of_stars(runs: list[dict]) -> str:
+    """Return the section on stars: R^2 by view, of all training objects and of few, with and without labels."""
+    settings = runs[0]["settings"]
+    text = STARS.format(steps=max(r["settings"]["max_iter"] for r in runs), width=settings["model_dim"])
+    named = {r["method"] + (", labels of a quarter" if r["weight"] else ""): r for r in runs}
+    for size, told in (("all", "probe trained on all training objects"), ("few", "on a fifth of the test stars")):
+        for view in ("both", "light curve", "spectrum"):
+            rows = {name: r[view][size] for name, r in named.items()}
+            if (size, view) == ("all", "both"):
+                rows["hand features, extra trees"] = dict(zip(TARGETS, YARDSTICK, strict=True))
+            shown = {k: {t: row[t] for t in TARGETS} for k, row in rows.items()}
+            title = f"R^2, {'both views' if view == 'both' else f'{view} alone'}, {told}"
+            text += _report.table(shown, {t: t for t in TARGETS}, title) + "\n\n"
+    clusters = {name: {"accuracy": r["clusters"]} for name, r in named.items()}
+    told = (
+        "Four clusters (Gaussian mixture) against quarters of the temperature, matched at best; chance is 0.25 or more"
+    )
+    text += _report.table(clusters, {"accuracy": "accuracy"}, told) + "\n"
+    covered = {name: r["intervals"] for name, r in named.items() if "intervals" in r}
+    if not covered:
+        return text
+    rows = {
+        f"{name}, {kind}": {
+            t: f"{all_of_it:.2f} ({', '.join(f'{x:.2f}' for x in thirds)})"
+            for t, (all_of_it, *thirds) in by_target.items()
+        }
+        for name, own in covered.items()
+        for kind, by_target in own.items()
+    }
+    told = "Share of test labels in 80 % intervals (lower, middle and upper third of the labels)"
+    return text + "\n" + _report.table(rows, {t: t for t in TARGETS}, told) + "\n"

@@ -1,0 +1,138 @@
+"""Labels where there are some, and alignments of two views, as in DESA (Kamai, Bronstein & Perets 2025).
+
+``python -m benchmarks.desa labels stars`` fits and scores what is not yet in ``results/desa``; stopped and started
+again, it goes on where it was. ``--page`` writes the tables to ``doc/desa.rst``. All methods of a section have the same
+encoder, bottleneck and width, and take equally many steps on equal batches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from sklearn.metrics import f1_score
+
+import skdaep
+
+from . import _data, _report, _stars
+from ._desa_page import DOC, FOLDER, document
+from ._scores import object_errors, probe, summary
+
+NETWORKS = {"model_dim": 32, "n_encoder_layers": 2, "n_decoder_layers": 2, "n_iter_no_change": 1000}
+LABELS = NETWORKS | {"max_iter": 400}
+STARS = NETWORKS | {"max_iter": 200, "max_points": 128}
+WEIGHT = 0.5
+SHARES = (0.1, 0.3)
+SEEDS = (0, 1, 2)
+
+
+# --- labels of SN-SPEC ----------------------------------------------------------------------------------
+
+
+def labels_runs() -> dict:
+    """Return the runs: without labels, and with a share of them."""
+    weights = [(0.0, 1.0), *((WEIGHT, share) for share in SHARES)]
+    return {
+        f"labels-{weight:g}-{share:g}-{seed}": (labels_run, {"weight": weight, "share": share, "seed": seed})
+        for seed in SEEDS
+        for weight, share in weights
+    }
+
+
+def labels_run(weight: float, share: float, seed: int) -> dict:
+    """Train on SN-SPEC with the labels of some training spectra; score the codes of the test spectra."""
+    data = _data.sn_spectra()
+    known = np.random.default_rng(seed).random(len(data.train)) < share
+    y = np.where(known, data.labels("train").astype(object), None)
+    encoder = skdaep.DAEPEncoder(
+        skdaep.Spectrum("log_flux"), core=None, **LABELS, supervised_weight=weight, random_state=seed
+    )
+    start = time.process_time()
+    encoder.fit(data.train, y if weight else None)
+    seconds = time.process_time() - start
+    labels, Z = data.labels("test"), encoder.transform(data.test)
+    errors = object_errors(encoder.reconstruct(data.test, output="arrays"), data, data.test)
+    out = {"weight": weight, "share": share, "seed": seed, "n_labels": int(known.sum()) if weight else 0}
+    out |= {"cpu_seconds": seconds} | summary(errors) | probe(Z, labels)
+    if weight:
+        out["head_f1"] = f1_score(labels, encoder.predict(data.test), average="macro")
+    return out | {"settings": _report.settings(encoder), "sha256": data.sha256}
+
+
+# --- two views of stars ---------------------------------------------------------------------------------
+
+CONTRAST = "ContrastiveNeighbors"
+METHODS = {
+    "DualFormer": ("DualFormer", {}),
+    "InfoNCE": (CONTRAST, {"alignment": "infonce"}),
+    "VICReg": (CONTRAST, {"alignment": "vicreg"}),
+    "SimSiam": (CONTRAST, {"alignment": "simsiam"}),
+    "MoCo": (CONTRAST, {"alignment": "moco", "alignment_options": {"momentum": 0.99}}),
+    "MultimodalDAEP": ("MultimodalDAEP", {"drop_modality": 0.5}),
+    "mmVAE": ("MixtureOfExpertsVAE", {}),
+    "untrained": (CONTRAST, {"max_iter": 1, "learning_rate_init": 1e-9}),
+    "DualFormer, no variance term": ("DualFormer", {"variance_weight": 0.0}),
+    "DualFormer, inter": ("DualFormer", {"attention": "inter"}),
+    "DualFormer, intra": ("DualFormer", {"attention": "intra"}),
+    "DualFormer, shared A": ("DualFormer", {"projection": "shared"}),
+}
+WITH_LABELS = ("DualFormer", "InfoNCE", "VICReg", "MultimodalDAEP")
+
+
+def stars_runs() -> dict:
+    """Return the runs: each method without labels, some with labels of a quarter of the stars."""
+    unsupervised = {f"stars-{_file_name(name)}": (stars_run, {"method": name, "weight": 0.0}) for name in METHODS}
+    return unsupervised | {
+        f"stars-{_file_name(name)}-labels": (stars_run, {"method": name, "weight": WEIGHT}) for name in WITH_LABELS
+    }
+
+
+def _file_name(name: str) -> str:
+    return name.lower().replace(",", "").replace(" ", "-")
+
+
+def stars_run(method: str, weight: float, seed: int = 0) -> dict:
+    """Train a method on both views, and probe its codes of both and of either."""
+    data = _stars.stars()
+    name, own = METHODS[method]
+    cls, more = getattr(skdaep, name), STARS | own | {"supervised_weight": weight, "random_state": seed}
+    known = cls(data.modalities).get_params()
+    encoder = cls(data.modalities, **{k: v for k, v in more.items() if k in known})
+    y = data.some_labels(_stars.LABELLED, seed) if weight else None
+    start = time.process_time()
+    encoder.fit(data.objects["train"], y, groups=data.stars["train"])
+    out = {"method": method, "weight": weight, "seed": seed, "cpu_seconds": time.process_time() - start}
+    out |= _stars.probes(encoder.transform, data)
+    if weight:
+        out["intervals"] = _stars.coverage(encoder, data)
+    return out | {"settings": _report.settings(encoder), "sha256": data.sha256}
+
+
+SECTIONS = {"labels": labels_runs, "stars": stars_runs}
+
+
+def main() -> None:
+    """Run what is missing of the sections, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], help="what to run")
+    parser.add_argument("--only", nargs="*", help="names of runs, without the section; none: all")
+    parser.add_argument("--page", action="store_true", help="write doc/desa.rst from what is there")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for section in arguments.sections:
+        for name, (run, options) in SECTIONS[section]().items():
+            left_out = arguments.only and name.removeprefix(f"{section}-") not in arguments.only
+            if left_out or (FOLDER / f"{name}.json").exists():
+                continue
+            print(name, flush=True)
+            _report.write(f"desa/{name}", run(**options))
+    if arguments.page:
+        DOC.write_text(document())
+        print(f"written to {DOC}")
+
+
+if __name__ == "__main__":
+    main()

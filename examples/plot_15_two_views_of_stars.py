@@ -1,0 +1,108 @@
+"""
+Two views of stars: what each knows
+===================================
+
+A star has a temperature, which both its spectrum and its light curve show, a metallicity, which is in the spectrum,
+and a rotation, which is in the light curve. Which of the three do codes hold, if two views are made to agree? And if a
+few labels are known?
+"""
+
+# %%
+# A toy of three numbers
+# ----------------------
+# The temperature bends the continuum and sets how fast granulation flickers; lines deepen with the metallicity; spots
+# come round with the rotation.
+import matplotlib.pyplot as plt
+import numpy as np
+from astropy import units as u
+from astropy.table import Table
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdaep import ContrastiveNeighbors, DualFormer, MultimodalDAEP, Sequence, Spectrum
+
+rng = np.random.default_rng(0)
+N, NAMES = 400, ("temperature", "metallicity", "rotation")
+truth = rng.standard_normal((N, 3))
+
+
+def star(temperature, metallicity, rotation):
+    """Return the two views of a star, each sampled at places of its own."""
+    wavelength = np.sort(rng.uniform(4000, 7000, 80))
+    lines = sum(np.exp(-(((wavelength - at) / 60) ** 2)) for at in (4400, 5200, 5900, 6500))
+    flux = 1 - 0.2 * temperature * (wavelength - 5500) / 1500 - (0.4 + 0.1 * metallicity) * lines
+    time = np.sort(rng.uniform(0, 10, 60))
+    phase = rng.uniform(0, 2 * np.pi)
+    light = np.sin((1.5 + 0.4 * rotation) * time + phase) + (0.5 + 0.2 * temperature) * np.sin(9 * time + 2 * phase)
+    return {
+        "spectrum": Table({"wavelength": wavelength * u.AA, "flux": flux + 0.02 * rng.standard_normal(80)}),
+        "light_curve": Table({"time": time * u.day, "flux": light + 0.1 * rng.standard_normal(60)}),
+    }
+
+
+X = [star(*numbers) for numbers in truth]
+fig, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+for x in X[:3]:
+    axes[0].plot(x["spectrum"]["wavelength"], x["spectrum"]["flux"], ".-", ms=3, lw=0.5)
+    axes[1].plot(x["light_curve"]["time"], x["light_curve"]["flux"], ".-", ms=3, lw=0.5)
+axes[0].set(xlabel="wavelength [Å]", ylabel="flux", title="spectra")
+axes[1].set(xlabel="time [d]", title="light curves")
+
+# %%
+# Four encoders
+# -------------
+# `ContrastiveNeighbors` makes the views agree: by contrast with other stars, or by VICReg, without. `DualFormer` lets
+# them attend to one another. `MultimodalDAEP` must rebuild both from one code. All train for two hundred steps on the
+# first half of the stars.
+views = {"spectrum": Spectrum(), "light_curve": Sequence("flux", location="time")}
+small = dict(model_dim=16, n_encoder_layers=1, encoder_hidden_length=8, max_points=60, max_iter=200, random_state=0)
+encoders = {
+    "InfoNCE": ContrastiveNeighbors(views, **small),
+    "VICReg": ContrastiveNeighbors(views, alignment="vicreg", **small),
+    "DualFormer": DualFormer(views, n_dual_layers=2, **small),
+    "MultimodalDAEP": MultimodalDAEP(views, n_decoder_layers=1, **small),
+}
+half = N // 2
+for encoder in encoders.values():
+    encoder.fit(X[:half])
+
+# %%
+# With labels
+# -----------
+# One in four of the training stars has labels. The others have NaN.
+labels = np.where(rng.uniform(size=half) < 0.25, 1.0, np.nan)[:, None] * truth[:half]
+encoders["DualFormer, some labels"] = DualFormer(views, n_dual_layers=2, supervised_weight=0.5, **small)
+encoders["DualFormer, some labels"].fit(X[:half], labels)
+
+
+# %%
+# What codes know
+# ---------------
+# A ridge regression from the codes of stars that no encoder has seen, in five folds. A row that knows the temperature
+# alone has kept what both views share, and lost what is private to one.
+def known(encoder, objects):
+    """Return R^2 of each of the three numbers."""
+    Z, ridge = encoder.transform(objects), make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 11)))
+    return [cross_val_score(ridge, Z, truth[half:, j], cv=5, scoring="r2").mean() for j in range(3)]
+
+
+given = {
+    "both views": X[half:],
+    "spectrum alone": [{"spectrum": x["spectrum"]} for x in X[half:]],
+    "light curve alone": [{"light_curve": x["light_curve"]} for x in X[half:]],
+}
+fig, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained", sharey=True)
+for ax, (title, objects) in zip(axes, given.items(), strict=True):
+    found = np.clip([known(encoder, objects) for encoder in encoders.values()], 0, 1)
+    image = ax.imshow(found, vmin=0, vmax=1, cmap="cividis", aspect="auto")
+    for (i, j), value in np.ndenumerate(found):
+        ax.text(j, i, f"{value:.2f}", ha="center", va="center", color="w" if value < 0.6 else "k", fontsize=8)
+    ax.set(title=title, xticks=range(3), xticklabels=NAMES, yticks=range(len(encoders)), yticklabels=list(encoders))
+fig.colorbar(image, ax=axes, label="R²")
+
+# %%
+# `predict` needs no second model, and takes a star of which one view is missing.
+print(encoders["DualFormer, some labels"].predict(given["spectrum alone"][:3]).round(2))
+plt.show()

@@ -1,0 +1,121 @@
+"""What alignments share: the pairs of modalities that objects have, and the mean over them."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...nn.autoencoder import Autoencoder
+from ...nn.batch import Batch
+
+#: name -> alignment; the first line of its docstring describes it to users
+ALIGNMENTS: dict[str, type[Alignment]] = {}
+
+#: objects that have both modalities of a pair, below which there is nothing to compare them with
+LEAST = 2
+
+
+class Pair(NamedTuple):
+    """The objects of a batch that have two modalities."""
+
+    a: Tensor  # (n, D) encodings of the first
+    b: Tensor  # (n, D) encodings of the second
+    places: tuple[int, int]  # of the modalities
+    number: int  # of the pair
+    rows: Tensor  # (n,) of the objects in the batch
+    batches: tuple[Batch, Batch]  # their points
+
+
+class Alignment(nn.Module):
+    """A loss of the encodings of each modality alone, averaged over the pairs of modalities that an object has.
+
+    A subclass gives `of_pair`; its keyword arguments are the entries of `alignment_options`.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder
+        What encodes.
+    """
+
+    #: what it is called
+    name: ClassVar[str]
+    #: whether it looks at directions only, so that codes are unit vectors
+    spherical: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        ALIGNMENTS[cls.name] = cls
+
+    def __init__(self, autoencoder: Autoencoder):
+        super().__init__()
+
+    @classmethod
+    def options(cls) -> dict[str, Any]:
+        """Return the keyword arguments and their defaults."""
+        parameters = inspect.signature(cls).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def begin(self) -> None:
+        """Forget what a fit before left beside weights."""
+
+    def forward(self, each: Tensor, present: Tensor, batches: dict[str, Batch]) -> Tensor:
+        """Return the loss per object (B,), of encodings (B, M, K, D) of the modalities present (B, M) of the batches.
+
+        0 for an object of one modality, and where fewer than two have both.
+        """
+        return self.mean_over_pairs(each, present, batches, self.of_pair)
+
+    def of_pair(self, pair: Pair) -> Tensor:
+        """Return the loss (n,) of the objects that have two modalities."""
+        raise NotImplementedError
+
+    def mean_over_pairs(
+        self, each: Tensor, present: Tensor, batches: dict[str, Batch], loss: Callable[[Pair], Tensor]
+    ) -> Tensor:
+        """Average ``loss(pair)`` (n,) over the pairs of modalities that each object has (B,)."""
+        z = each.flatten(2).float()
+        # Where no object has a pair there is a loss too, and a gradient, of 0, which optimisers can do with.
+        trained = sum(p.sum() for p in self.parameters() if p.requires_grad)
+        total, n_pairs = 0 * (z.flatten(1).sum(1) + trained), torch.zeros(len(z), device=z.device)
+        named = itertools.combinations(enumerate(batches.values()), 2)
+        for number, ((i, one), (j, other)) in enumerate(named):
+            rows = (present[:, i] & present[:, j]).nonzero()[:, 0]
+            if len(rows) >= LEAST:
+                parts = one.rows(rows), other.rows(rows)
+                pair = Pair(z[rows, i], z[rows, j], (i, j), number, rows, parts)
+                total, n_pairs = (
+                    total.index_add(0, rows, loss(pair)),
+                    n_pairs.index_add(0, rows, torch.ones_like(pair.a[:, 0])),
+                )
+        return total / n_pairs.clamp(min=1)
+
+
+def unit(x: Tensor) -> Tensor:
+    """Return vectors (..., D) at unit length; zeros stay."""
+    return F.normalize(x, dim=-1)
+
+
+def standard_deviation_hinge(x: Tensor) -> Tensor:
+    r"""Return :math:`\frac1d \sum_k \max(0, 1 - \sqrt{\mathrm{Var}(x_k) + 10^{-4}})` of vectors (n, d)."""
+    return F.relu(1 - (x.var(0) + 1e-4).sqrt()).mean()
+
+
+def covariance(x: Tensor, y: Tensor) -> Tensor:
+    r"""Return :math:`\frac1d \sum_{k \ne l} \mathrm{Cov}(x, y)_{kl}^2` of vectors (n, d), n at least 2."""
+    centred = x - x.mean(0), y - y.mean(0)
+    matrix = centred[0].T @ centred[1] / (len(x) - 1)  # (d, d)
+    return (matrix - matrix.diagonal().diag()).square().sum() / x.shape[1]
+
+
+def normalised_layer(n_in: int, n_out: int) -> list[nn.Module]:
+    """Return a linear layer, normalised over the batch, and a ReLU.
+
+    Without running statistics: the loss of held-out objects is that of training.
+    """
+    return [nn.Linear(n_in, n_out, bias=False), nn.BatchNorm1d(n_out, track_running_stats=False), nn.ReLU()]

@@ -1,0 +1,66 @@
+r"""The symmetric InfoNCE: encodings of one object are near, those of others far (Radford et al. 2021).
+
+.. math:: \mathcal{L}_i = -\frac12 \log \frac{e^{a_i \cdot b_i / \tau}}{\sum_j e^{a_i \cdot b_j / \tau}}
+    -\frac12 \log \frac{e^{a_i \cdot b_i / \tau}}{\sum_j e^{a_j \cdot b_i / \tau}}
+
+(van den Oord et al. 2018), a and b the encodings of two modalities at unit length and :math:`\tau` a learned
+temperature. The sums run over the objects of the batch that have both.
+
+Objects that share a measurement are no negatives of one another: of several epochs of one supernova, each with the same
+light curve, none is the wrong answer to it. They are known by equal values, which holds as long as objects have no more
+than `max_points` points; longer ones show a different part of themselves each time, and count as different.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...nn.autoencoder import Autoencoder
+from ...nn.batch import Batch
+from ._base import Alignment, Pair, unit
+
+#: temperature to begin with, and the lowest
+START, LOWEST = 0.07, 0.01
+
+
+class InfoNCE(Alignment):
+    """Contrast with the other objects of the batch, at a learned temperature (Radford et al. 2021)."""
+
+    name = "infonce"
+    spherical = True
+
+    def __init__(self, autoencoder: Autoencoder):
+        super().__init__(autoencoder)
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(START)))
+
+    def of_pair(self, pair: Pair) -> Tensor:
+        """Return the InfoNCE (n,)."""
+        one, other = pair.batches
+        temperature = self.log_temperature.exp().clamp(min=LOWEST)
+        return info_nce(unit(pair.a), unit(pair.b), temperature, alike(one) | alike(other))
+
+
+def info_nce(a: Tensor, b: Tensor, temperature: Tensor | float, same: Tensor | None = None) -> Tensor:
+    """Return the symmetric InfoNCE (n,) of unit vectors a and b (n, D), the i-th of one belonging to that of the other.
+
+    Where `same` (n, n) is True the objects are no negatives of one another.
+    """
+    logits = (a[:, None] * b).sum(2) / temperature  # (n, n), in float32: no matrix product
+    if same is not None:
+        own = torch.eye(len(a), dtype=torch.bool, device=a.device)
+        logits = logits.masked_fill(same & ~own, -torch.inf)
+    target = torch.arange(len(a), device=a.device)
+    to_b, to_a = (F.cross_entropy(x, target, reduction="none") for x in (logits, logits.T))
+    return 0.5 * (to_b + to_a)
+
+
+def alike(batch: Batch) -> Tensor:
+    """Return which objects of a batch have the same values (B, B), in whatever order; mirrored images have."""
+    value = batch.value.flatten(2) if batch.value.ndim > 2 else batch.value[..., None]
+    value = value.masked_fill(~batch.observed[..., None], torch.inf).flatten(1)
+    _, kind = value.sort(1).values.unique(dim=0, return_inverse=True)
+    return kind[:, None] == kind

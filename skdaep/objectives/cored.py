@@ -1,0 +1,98 @@
+"""What objectives share that may begin with a core: before the first step it knows part of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from ..nn.autoencoder import Autoencoder
+from ..nn.batch import Batch, Ragged
+from ._base import Bottleneck, Objective
+from .core import CORES, chosen
+
+
+class Cored(Objective):
+    """Encode with a core and decode what it leaves over; an objective adds ``self.core.curve(z, query)`` to its values.
+
+    Parameters
+    ----------
+    core : str or None
+        One of `CORES`; where it is "auto", `assembled` chooses it.
+    """
+
+    def __init__(self, autoencoder: Autoencoder, *, core: str | None = None, **options: Any):
+        super().__init__(autoencoder, **options)
+        self.core, self.starts_solved = CORES[core](autoencoder), core is not None
+
+    @classmethod
+    def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Self:
+        """Return an objective with freshly initialised networks, and the core that goes with them."""
+        core = chosen(options.get("core"), options.get("prediction", "x0"), modalities)
+        return super().assembled(modalities, networks, options | {"core": core})
+
+    @classmethod
+    def of_state(
+        cls,
+        modalities: dict[str, Any],
+        networks: dict[str, Any],
+        options: dict[str, Any],
+        state: dict[str, Tensor],
+    ) -> Self:
+        """Return the objective of a state, that of its core included."""
+        objective = cls.assembled(modalities, networks, options)
+        objective.core.restore(_of_core(state))
+        objective.load_state_dict(state)
+        return objective
+
+    @classmethod
+    def expected_state(
+        cls,
+        modalities: dict[str, Any],
+        networks: dict[str, Any],
+        options: dict[str, Any],
+        state: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
+        """Return tensors like those of a state, that of its core included."""
+        with torch.device("meta"):
+            objective = cls.assembled(modalities, networks, options)
+        core = objective.core.expected(modalities, _of_core(state))
+        return objective.state_dict() | {f"core.{k}": v for k, v in core.items()}
+
+    def prepare(
+        self,
+        modalities: dict[str, Any],
+        stores: Mapping[str, Ragged],
+        held_out: Mapping[str, Ragged] | None,
+        seed: int,
+    ) -> None:
+        """Learn the core."""
+        self.start_at(self.core.learn(modalities, stores, held_out, bool(self.typical_errors), seed))
+
+    def start_at(self, noise: dict[str, float]) -> None:
+        """Take over, by modality, how far values lie from what the core knows."""
+
+    def encode(self, batches: dict[str, Batch]) -> Bottleneck:
+        """Return the bottleneck of batches by modality, from all their points."""
+        return Bottleneck(self.core.encode(self.autoencoder, batches))
+
+    def held_out_loss(self, batches: dict[str, Batch], generator: torch.Generator) -> Tensor:
+        """Return the loss; with a core the mean absolute error of the point estimate from all points.
+
+        The loss falls for what noisy values tell of themselves, and for a few outliers, while the point estimate of
+        most objects may be worse than what the core knew.
+        """
+        if not self.starts_solved:
+            return super().held_out_loss(batches, generator)
+
+        def absolute_error(name: str, z: Tensor, batch: Batch) -> Tensor:
+            return self.mean_over_points(name, (self.decode(name, z, batch) - batch.value).abs(), batch)
+
+        return self.mean_over_modalities(batches, self.encode(batches).mean, absolute_error)
+
+
+def _of_core(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the part of a state that is its core's."""
+    return {k.removeprefix("core."): v for k, v in state.items() if k.startswith("core.")}

@@ -1,0 +1,92 @@
+r"""What training hides of an object, so that a code says how little its encoder has seen.
+
+Of places u, scaled to 0 and 1 over the points that an object shows, the encoder keeps
+
+.. math:: \text{points: a random 25 to 100\,\%;} \qquad
+    \text{spans: all but } \lVert u - c \rVert_\infty < w; \qquad
+    \text{future: } u_1 \le e
+
+with c uniform over the range, w from 0 to 3/8 and the end e from 0 to 5/4: one fit in five shows the whole object.
+Every object has its own c, w and e; at least one point is kept. What is decoded are points of the whole object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..nn.batch import Batch
+
+#: largest half-width of a hidden window, largest end of what is seen, least share of the points that is seen
+WIDEST, LATEST, LEAST_SHARE = 0.375, 1.25, 0.25
+
+Uniform = Callable[..., Tensor]  # numbers between 0 and 1 of a shape
+
+
+def points(batch: Batch, uniform: Uniform) -> Tensor:
+    """Return the first points (B, L), a random share of each object; they come in random order."""
+    share = 1 - (1 - LEAST_SHARE) * uniform(len(batch), 1)
+    return torch.arange(batch.observed.shape[1], device=share.device) < share * batch.lengths[:, None]
+
+
+def spans(batch: Batch, uniform: Uniform) -> Tensor:
+    """Return the points (B, L) outside a random window: a stretch of a line, a box in a plane."""
+    u = places(batch)  # (B, L, A)
+    centre, half_width = uniform(len(u), 1, u.shape[2]), WIDEST * uniform(len(u), 1, 1)
+    return ((u - centre).abs() >= half_width).any(2)
+
+
+def future(batch: Batch, uniform: Uniform) -> Tensor:
+    """Return the points (B, L) up to a random end, along the first axis."""
+    return places(batch)[..., 0] <= LATEST * uniform(len(batch), 1)
+
+
+#: name -> which points are kept, as the parameter `hide` says it
+HIDING: dict[str, Callable[[Batch, Uniform], Tensor]] = {"points": points, "spans": spans, "future": future}
+
+
+def places(batch: Batch) -> Tensor:
+    """Return locations (B, L, A), scaled to 0 and 1 over the observed points of each object."""
+    at = batch.location if batch.location.ndim > 2 else batch.location[..., None]
+    padding = ~batch.observed[..., None]
+    low = at.masked_fill(padding, torch.inf).amin(1, keepdim=True)
+    high = at.masked_fill(padding, -torch.inf).amax(1, keepdim=True)
+    return (at - low) / (high - low).clamp(min=torch.finfo(at.dtype).tiny)
+
+
+def in_part(batch: Batch, ways: tuple[str, ...], generator: torch.Generator) -> Tensor:
+    """Return which points (B, L) an encoder is shown, each object in one of some ways at random; at least one."""
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=generator.device)
+
+    way = (len(ways) * uniform(len(batch), 1)).long().clamp(max=len(ways) - 1)
+    kept = torch.zeros_like(batch.observed)
+    for i, name in enumerate(ways):
+        kept |= HIDING[name](batch, uniform) & (way == i)
+    kept &= batch.observed
+    first = torch.arange(kept.shape[1], device=kept.device) == 0
+    return kept | (first & ~kept.any(1, keepdim=True) & batch.observed)
+
+
+def by_modality(hide: Any, modalities: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the ways of hiding of those modalities in which more than points is hidden.
+
+    Raises
+    ------
+    ValueError
+        If a way or a modality is unknown, or a grid has no future.
+    """
+    given = hide if isinstance(hide, Mapping) else dict.fromkeys(modalities, hide)
+    if unknown := given.keys() - modalities.keys():
+        raise ValueError(f"hide names {', '.join(map(repr, unknown))}; the modalities are {', '.join(modalities)}.")
+    ways = {name: (way,) if isinstance(way, str) else tuple(way) for name, way in given.items()}
+    for name, some in ways.items():
+        if not some or set(some) - HIDING.keys():
+            raise ValueError(f"hide={given[name]!r}: choose one or more of {', '.join(map(repr, HIDING))}.")
+        if "future" in some and not modalities[name].geometry.separations:
+            raise ValueError(f'hide="future" needs points on a line; {name!r} is a {modalities[name].geometry.name}.')
+    return {name: some for name, some in ways.items() if some != ("points",)}

@@ -1,0 +1,137 @@
+r"""Supervision: any objective, and a head that reads the labels of those objects that have some from their codes.
+
+.. math:: \mathcal{L} = (1 - \lambda)\,\mathcal{L}_\text{inner} + \lambda\,\mathcal{L}_\text{head}
+
+(Kamai, Bronstein & Perets 2025, equation 1). Numbers are predicted by quantiles at the pinball loss (Koenker & Bassett
+1978), the mean over quantiles q and over the targets that an object has,
+
+.. math:: \rho_q(y - \hat y_q) = \max\bigl(q\,(y - \hat y_q),\; (q - 1)\,(y - \hat y_q)\bigr),
+
+classes at the cross entropy. :math:`\mathcal{L}_\text{head}` is the mean over the objects of a batch that have labels,
+so that others, however many, dilute nothing. Both heads are linear: what they read, a linear probe can read. The head
+sees another random share of an object's points than the inner objective does, and as few of its modalities.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..nn.batch import Batch
+from ._base import Objective
+
+#: levels of the quantiles that are predicted, the median in their middle
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+
+
+class Labelled(NamedTuple):
+    """Batches by modality and the targets of their objects."""
+
+    batches: dict[str, Batch]
+    target: Tensor  # (B, T) standardised numbers, or (B, 1) indices of classes; NaN where unknown
+
+
+class Quantiles(nn.Module):
+    """Quantiles of `n` numbers, which never cross.
+
+    Parameters
+    ----------
+    size : int
+        Numbers that are read.
+    n : int
+        Targets.
+    """
+
+    levels: Tensor
+
+    def __init__(self, size: int, n: int):
+        super().__init__()
+        self.read = nn.Linear(size, n * len(QUANTILES))
+        self.register_buffer("levels", torch.tensor(QUANTILES), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return quantiles (B, T, Q) of standardised targets: the median, and positive steps down and up from it."""
+        raw = self.read(x).unflatten(1, (-1, len(QUANTILES)))
+        middle = len(QUANTILES) // 2
+        median, steps = raw[..., middle : middle + 1], F.softplus(raw)
+        down = steps[..., :middle].flip(-1).cumsum(-1).flip(-1)
+        return torch.cat([median - down, median, median + steps[..., middle + 1 :].cumsum(-1)], -1)
+
+    def loss(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return the pinball loss (B,) of targets (B, T), the mean over quantiles and known targets."""
+        known = ~target.isnan()
+        above = target.nan_to_num()[..., None] - self(x).float()  # (B, T, Q)
+        pinball = torch.maximum(self.levels * above, (self.levels - 1) * above).mean(-1)
+        return (pinball * known).sum(1) / known.sum(1)
+
+
+class Classes(nn.Module):
+    """Probabilities of `n` classes.
+
+    Parameters
+    ----------
+    size : int
+        Numbers that are read.
+    n : int
+        Classes.
+    """
+
+    def __init__(self, size: int, n: int):
+        super().__init__()
+        self.read = nn.Linear(size, n)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return probabilities (B, C)."""
+        return self.read(x).float().softmax(1)
+
+    def loss(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return the cross entropy (B,) of the indices of classes (B, 1)."""
+        return F.cross_entropy(self.read(x).float(), target[:, 0].long(), reduction="none")
+
+
+#: kind of target -> what predicts it
+HEADS: dict[str, type[Quantiles] | type[Classes]] = {"numbers": Quantiles, "classes": Classes}
+
+
+class Supervised(nn.Module):
+    """An objective and a head, trained together; once trained they go separate ways.
+
+    Parameters
+    ----------
+    inner : Objective
+        What is trained without labels.
+    head : Quantiles or Classes
+        What reads `Objective.features`.
+    weight : float
+        Of the head's loss, from 0 to 1; the inner objective has the rest.
+    """
+
+    def __init__(self, inner: Objective, head: Quantiles | Classes, weight: float):
+        super().__init__()
+        self.inner, self.head, self.weight = inner, head, weight
+
+    def loss(self, labelled: Labelled, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return the loss per object (B,) and its two parts."""
+        losses = self.inner.loss(labelled.batches, generator)
+        supervised = self.of_labels(labelled, generator)
+        total = (1 - self.weight) * losses["loss"] + self.weight * supervised
+        return losses | {"loss": total, "unsupervised": losses["loss"], "supervised": supervised}
+
+    def held_out_loss(self, labelled: Labelled, generator: torch.Generator) -> Tensor:
+        """Return the mixture of what the inner objective is judged by and the head's loss, per object (B,)."""
+        inner = self.inner.held_out_loss(labelled.batches, generator)
+        return (1 - self.weight) * inner + self.weight * self.of_labels(labelled, generator)
+
+    def of_labels(self, labelled: Labelled, generator: torch.Generator) -> Tensor:
+        """Return the head's loss per object (B,), 0 for those without labels, whose mean is that over those with."""
+        batches, target = labelled
+        loss = torch.zeros(len(target), device=target.device)
+        known = (~target.isnan()).any(1).nonzero()[:, 0]
+        if not len(known):
+            return loss
+        some = self.inner.some_modalities({k: batch.rows(known) for k, batch in batches.items()}, generator)
+        each = self.head.loss(self.inner.features(self.inner.shown(some, generator)), target[known])
+        return loss.index_add(0, known, each * (len(target) / len(known)))

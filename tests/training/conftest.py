@@ -1,0 +1,3 @@
+"""Tests of training."""
+
+collect_ignore = ["two_ranks.py"]  # run in processes of its own
