@@ -270,6 +270,7 @@ PAGES = {
 OTHER = {
     "doc/extend/modality.rst": ["0.98", "0.01"],
     "doc/guide/variable_stars.rst": ["0.05", "0.99", "0.01"],
+    "doc/guide/large_catalogues.rst": ["0.001"],
     "doc/install.rst": ["3.11"],
 }
 #: pages that benchmarks write

@@ -7,6 +7,7 @@ import pytest
 import torch
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
+from threadpoolctl import threadpool_limits
 
 import skdaep
 
@@ -28,7 +29,9 @@ TINY = dict(
 )
 
 
-torch.set_num_threads(1)  # pytest-xdist has a process on every core already; more threads only get in their way
+# pytest-xdist has a process on every core already; more threads only get in their way.
+torch.set_num_threads(1)
+threadpool_limits(1)
 
 
 def pytest_runtest_setup(item):

@@ -13,7 +13,8 @@ from skdaep.tables import ALIASES, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS
 
 DOC = Path(skdaep.__file__).parents[1] / "doc"
 ROOMS = ("skdaep", "skdaep.preprocessing", "skdaep.metrics", "skdaep.plotting", "skdaep.datasets")
-OF_TABLES = {"skdaep.tables.from_long", "skdaep.tables.from_nested", "skdaep.tables.FlatTables"}  # the rest is inner
+# the rest of the room is inner
+OF_TABLES = {f"skdaep.tables.{name}" for name in ("from_long", "from_nested", "FlatTables", "Objects")}
 CONTRACTS = {
     *(f"skdaep.modalities.{name}" for name in ("Modality", "Record", "Geometry", "Separations", "storable")),
     *("skdaep.model.Model", "skdaep.objectives.Objective", "skdaep.objectives.Bottleneck"),

@@ -440,10 +440,6 @@ class BaseEncoder(
         key : str or bytes, default=None
             A secret that signs the file (HMAC-SHA256). ``load(path, key=...)`` then verifies that the writer knew it.
 
-        Notes
-        -----
-        Of several processes (:doc:`/guide/gpu`) the first one writes, and the others do not wait for it.
-
         Raises
         ------
         TypeError
@@ -451,6 +447,10 @@ class BaseEncoder(
             estimator, its objective or a modality.
         OSError
             If `path` is a folder, a device or the like.
+
+        Notes
+        -----
+        Of several processes (:doc:`/guide/gpu`) the first one writes, and the others do not wait for it.
         """
         check_is_fitted(self)
         if is_first():

@@ -162,8 +162,12 @@ class Image(Modality):
         return values
 
     def values_at(self, record: Record, target: Record) -> np.ndarray:
-        """Return the patches (L, P): all images have the same places."""
-        return record.value
+        """Return the patches (L, P) of the same places; NaN for those that the record lacks."""
+        values = np.full((len(target), record.value.shape[1]), np.nan, record.value.dtype)
+        same = (target.location[:, None] == record.location).all(-1)  # (L, L')
+        at, own = np.nonzero(same & record.observed)
+        values[at] = record.value[own]
+        return values
 
     def typical_metadata(self, record: Record) -> Record:
         """Return the record: images have no metadata."""

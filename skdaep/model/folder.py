@@ -56,6 +56,16 @@ class Store:
     See Also
     --------
     skdaep.pack : Makes one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skdaep import Spectrum, Store, pack
+    >>> from skdaep.datasets import make_supernova_spectra
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = pack([make_supernova_spectra(20, random_state=0)[0]], f"{folder}/store", Spectrum())
+    ...     len(Store(f"{folder}/store"))
+    20
     """
 
     path: Path

@@ -12,7 +12,7 @@ from skdaep.objectives import HIDING, Objective
 from skdaep.objectives.hiding import WIDEST, in_part
 
 TINY = dict(model_dim=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, max_iter=2, batch_size=8, random_state=0)
-TINY |= dict(bottleneck_length=1, bottleneck_dim=2, device="cpu")
+TINY |= dict(core=None, bottleneck_length=1, bottleneck_dim=2, device="cpu")
 
 
 def generator(seed=0):
@@ -153,7 +153,8 @@ def test_by_modality_and_through_a_file(tmp_path):
     from skdaep import load
 
     X = [{"a": x, "b": x} for x in curves()]
-    encoder = MultimodalDAEP({"a": Sequence(), "b": Sequence()}, hide={"a": ("points", "future")}, **TINY).fit(X)
+    tiny = {k: v for k, v in TINY.items() if k != "core"}
+    encoder = MultimodalDAEP({"a": Sequence(), "b": Sequence()}, hide={"a": ("points", "future")}, **tiny).fit(X)
     assert encoder.model_.options["hide"] == {"a": ("points", "future")}
     encoder.save(tmp_path / "m.safetensors")
     again = load(tmp_path / "m.safetensors")

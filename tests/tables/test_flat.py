@@ -230,7 +230,8 @@ def test_all_that_takes_tables_takes_them():
             np.testing.assert_array_equal(*(x["mag"] if name == "tables" else x for x in (one, two)))
     rebuilt, draws = encoder.reconstruct(X), encoder.reconstruct(X, n_draws=3, output="arrays")
     np.testing.assert_array_equal(object_errors(X, rebuilt), object_errors(tables, rebuilt))
-    assert coverage(X, draws) == coverage(tables, draws)
+    for one, two in zip(coverage(X, draws), coverage(tables, draws), strict=True):
+        np.testing.assert_array_equal(one, two)
     Z = encoder.transform(X)
     assert encoder.inverse_transform(Z, at=X)[3].colnames == encoder.inverse_transform(Z, at=tables)[3].colnames
     with pytest.raises(ValueError, match="0 objects"):
@@ -266,7 +267,7 @@ STEPS = {
     "z-score": lambda: ZScore(),
     "z-score by band": lambda: ZScore(per_band=True),
     "z-score of each object": lambda: ZScore(per_object=True),
-    "cut": lambda: SignalToNoiseCut(threshold=8.0),
+    "cut": lambda: SignalToNoiseCut(threshold=2.0),
     "cut that keeps some": lambda: SignalToNoiseCut(threshold=50.0, min_points=2),
     "flux": lambda: MagnitudeToFlux(zero_point=25.0, unit=None),
     "fold": lambda: PhaseFold(period=1.3),
