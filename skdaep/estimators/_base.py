@@ -515,11 +515,15 @@ def _cut(model: Model, objects: Objects, most: int) -> Iterator[Objects]:
 
 def at_least_one(objects: Iterator) -> Iterator:
     """Yield the objects of X; ValueError if there are none."""
-    empty = True
-    for obj in objects:
-        empty = False
+    n = 0
+    for n, obj in enumerate(objects, start=1):
         yield obj
-    if empty:
+    check_not_empty(n)
+
+
+def check_not_empty(n: int) -> None:
+    """Raise ValueError if X holds no objects."""
+    if n == 0:
         raise ValueError("X holds 0 objects (n_samples=0); at least one is needed.")
 
 

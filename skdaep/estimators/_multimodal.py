@@ -17,7 +17,16 @@ from ..modalities import Modality, Objects
 from ..model import Model, Split
 from ..objectives import ALIGNMENTS
 from ..training import undisturbed
-from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class, refuse_store
+from ._base import (
+    BaseEncoder,
+    at_least_one,
+    check_not_empty,
+    check_output,
+    check_places,
+    joined,
+    refuse_class,
+    refuse_store,
+)
 from ._compat import Interval
 from ._docs import documented, multimodal_docstring
 from ._parameters import POSITIVE_INT, Bool, parameters
@@ -312,7 +321,7 @@ def _held(X, modalities: dict[str, Modality]) -> Objects | None:
     for name, part in X.parts.items():
         if not (modalities[name].takes_tables and isinstance(part, tables.FlatTables)):
             return None
-    at_least_one(iter(range(len(X))))
+    check_not_empty(len(X))
     none = np.flatnonzero(n_modalities({name: X.has(name) for name in X.parts}) == 0)
     if len(none):
         raise TableError(f"X[{none[0]}] has none of the modalities ({', '.join(modalities)}); remove the object.")

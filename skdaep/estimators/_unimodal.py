@@ -13,7 +13,16 @@ from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality, Objects, Sequence
 from ..training import undisturbed
-from ._base import BaseEncoder, at_least_one, check_output, check_places, joined, refuse_class, refuse_store
+from ._base import (
+    BaseEncoder,
+    at_least_one,
+    check_not_empty,
+    check_output,
+    check_places,
+    joined,
+    refuse_class,
+    refuse_store,
+)
 
 NAME = "sequence"  # of the only modality
 
@@ -169,7 +178,7 @@ def _is_flat(X, modality: Modality) -> bool:
 
 
 def _flat(X: tables.FlatTables) -> Objects:
-    at_least_one(iter(X.starts[:1]))
+    check_not_empty(len(X))
     return Objects({NAME: X})
 
 
