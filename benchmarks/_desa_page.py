@@ -16,19 +16,19 @@ Labels, and two views
 =====================
 
 DESA (Kamai, Bronstein & Perets 2025) joins light curves and spectra of stars: its encoders learn from labels as well
-as without, and its DualFormer aligns both views. Here are its parts in this package's terms, beside its rivals. The
-page is written by ``python -m benchmarks.desa --page`` from ``benchmarks/results/desa``, where settings, seeds, times
-and commits stand.
+as without, and its DualFormer aligns both views. The page is written by ``python -m benchmarks.desa --page`` from the
+runs that are in ``benchmarks/results/desa``, where settings, seeds, times and commits stand; ``python -m
+benchmarks.desa labels stars`` makes those that are not.
 """
 LABELS = """\
 
 What labels are worth
 ---------------------
 
-SN-SPEC, `DAEPEncoder`, {steps} steps, width {width}, ``core=None``; means and standard deviations over seeds, which the
-first column counts. Labels are of a share of the training spectra; error and linear probe are of the {n_test} test
-spectra, the head's F1 is that of `predict` on them. Fits are short: compare rows with one another, not with other
-pages.
+SN-SPEC, `DAEPEncoder`, {steps} steps, width {width}, ``core=None``; means over seeds, which the first column counts,
+and standard deviations where there are several. Labels are of a share of the training spectra; error and linear probe
+are of the {n_test} test spectra, the head's F1 is that of `predict` on them. Fits are short: compare rows with one
+another, not with other pages.
 
 """
 STARS = """\
@@ -62,7 +62,9 @@ def of_labels(runs: list[dict]) -> str:
         for key in ("error_mean", "accuracy", "f1", "head_f1"):
             if all(key in r for r in own):
                 values = [r[key] for r in own]
-                rows[name] |= {key: float(np.mean(values)), f"{key}_sd": float(np.std(values))}
+                rows[name][key] = float(np.mean(values))
+                if len(own) > 1:
+                    rows[name][f"{key}_sd"] = float(np.std(values))
     columns = {"seeds": "n", "labels": "labels", "error": "error_mean", "probe accuracy": "accuracy"}
     columns |= {"probe F1": "f1", "head F1": "head_f1"}
     facts = {"steps": settings["max_iter"], "width": settings["model_dim"], "n_test": runs[0]["n_objects"]}

@@ -106,7 +106,6 @@ def _scales_of_codes() -> str:
 
 
 _DAEP = "DAEP 4 x 4"
-_OPERATIONS = ("matrix products", "attention", "GELU", "norms", "sums and products of elements", "copies", "all else")
 _ZTF = "{paper_tables/ZTF-LC|rows|%s|error_in_units:.3f}"
 _SALT3 = "cross_modality/SALT3|rows|%s|spectrum|all"
 
@@ -211,7 +210,6 @@ PAGES = {
         "themselves ({speed_objects|rows|1000000|codes:.0f} MiB)",
     ],
     "benchmarks/PERFORMANCE.md": [
-        *(f"| {name} | {{speed_operations|rows|{name}|share:.2f}} |" for name in _OPERATIONS),
         _row_of_rates("64 x 220", "train"),
         _row_of_rates("64 x 220", "encode"),
         _row_of_rates("64 x 220", "point", "reconstruct", ratio=",.0f"),

@@ -331,7 +331,7 @@ def honest_checkpoints(folder: Path) -> list[tuple[Path, Callable]]:
     tiny |= dict(max_iter=6, batch_size=4, validation_fraction=0.4, random_state=0, device="cpu")
     made = []
     for name, measured_by, objects, further in [
-        ("DAEPEncoder", photometry, curves, {}),
+        ("DAEPEncoder", photometry, curves, {"core": None}),
         ("DAEPEncoder", None, np.random.default_rng(0).normal(size=(12, 9)), {"core": "linear"}),
         ("DAEPEncoder", photometry, curves, {"random_state": None, "early_stopping": False}),
         ("MAEPEncoder", spectrum, spectra, {"solver": "adamw", "max_iter": 5}),

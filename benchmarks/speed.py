@@ -169,42 +169,6 @@ def _cost_of_width(width: int, X: list[Table], repeats: int) -> dict[str, float]
     return {"weights": about.n_weights, "megabytes": about.n_bytes / 1e6} | milliseconds
 
 
-# --- operations -------------------------------------------------------------------------------------
-
-#: kind of operation -> what torch calls it begins with
-KINDS_OF_OPERATION = {
-    "matrix products": ("mm", "addmm", "bmm", "baddbmm"),
-    "attention": ("_scaled_dot_product", "_softmax", "softmax"),
-    "GELU": ("gelu",),
-    "norms": ("native_layer_norm", "_fused_rms_norm", "rsqrt", "mean", "linalg_vector_norm", "pow"),
-    "sums and products of elements": ("add", "mul", "sub", "div", "lerp", "_foreach", "sum", "neg"),
-    "copies": ("copy", "clone", "cat", "index", "fill", "zero", "gather", "contiguous"),
-}
-
-
-def operations(repeats: int, n_objects: int = 64, n_points: int = 220) -> None:
-    """Profile training steps of the default encoder: the share of each kind of operation."""
-    X = throughput.synthetic(n_objects, n_points, 1)
-    estimator = DAEPEncoder(Spectrum(), max_points=None, max_iter=1, random_state=0, **PLAIN).fit(X)
-    (name,) = estimator.modalities_
-    steps = throughput.training_steps(estimator, estimator.model_.read([{name: x} for x in X]))
-    steps(n_objects)
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-        steps(n_objects, repeats)
-    spent = dict.fromkeys([*KINDS_OF_OPERATION, "all else"], 0.0)
-    for event in profile.key_averages():
-        spent[_kind_of(event.key)] += event.self_cpu_time_total
-    rows = {kind: {"share": time / sum(spent.values())} for kind, time in spent.items()}
-    title = f"Share of the time of a training step, {n_objects} objects of {n_points} points, model_dim 64"
-    _report.write("speed_operations", {"rows": rows}, _report.table(rows, {"share": "share"}, title, "operation"))
-
-
-def _kind_of(operation: str) -> str:
-    operation = operation.removeprefix("aten::")
-    kinds = (kind for kind, names in KINDS_OF_OPERATION.items() if operation.startswith(names))
-    return next(kinds, "all else")
-
-
 # --- encoded objects --------------------------------------------------------------------------------
 
 
@@ -261,30 +225,51 @@ def _status(field: str) -> float:
 # --- fits -------------------------------------------------------------------------------------------
 
 
-def fits(repeats: int, n_fits: int = 100, n_warm: int = 10) -> None:
-    """Measure how memory grows over 100 fits after 10 to warm up.
+def fits(repeats: int, n: int = 100) -> None:
+    """Measure how memory grows over 100 fits after 10 to warm up."""
+    X = [light_curve(i, KINDS[1]) for i in range(20)]
+    _flat("fits", n, lambda: _light_curves(KINDS[1]).fit(X))
+
+
+def transforms(repeats: int, n: int = 200) -> None:
+    """Measure how memory grows over 200 calls of `transform` after 10 to warm up."""
+    X = [light_curve(i, KINDS[1]) for i in range(20)]
+    _flat("transforms", n, partial(_light_curves(KINDS[1]).fit(X).transform, X))
+
+
+def _flat(name: str, n: int, run: Callable) -> None:
+    """Write how memory grows over n runs.
 
     What is allocated and not freed, tensors included, is what a leak would show in. The process also keeps freed memory
     that the allocator could not give back.
     """
-    grown = _growth(n_fits, n_warm, {"in use": _in_use, "process": lambda: _status("VmRSS")})
+    grown = _growth(n, run, {"in use": _in_use, "process": lambda: _status("VmRSS")})
     tracemalloc.start()  # takes memory itself
-    traced = _growth(n_fits, n_warm, {"Python": lambda: tracemalloc.get_traced_memory()[0] / 2**20})
+    traced = _growth(n, run, {"Python": lambda: tracemalloc.get_traced_memory()[0] / 2**20})
     tracemalloc.stop()
-    rows = {n: grown[n] | traced[n] for n in grown}
-    title = f"Growth in MiB over {n_fits} fits of 20 light curves, after {n_warm} to warm up"
+    rows = {i: grown[i] | traced[i] for i in grown}
     columns = {"in use": "in use", "process": "process", "Python's objects and numpy's arrays": "Python"}
-    text = _report.table({f"{n} fits": row for n, row in rows.items()}, columns, title, "after")
-    _report.write("speed_fits", {"rows": rows}, text)
+    title = f"Growth in MiB over {n} {name} of 20 light curves, after 10 to warm up"
+    text = _report.table({f"{i} {name}": row for i, row in rows.items()}, columns, title, "after")
+    path = _report.write(f"speed_{name}", {"rows": rows}, text)
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    for label, key in columns.items():
+        ax.plot(list(rows), [row[key] for row in rows.values()], label=label)
+    ax.set(xlabel=name, ylabel="growth (MiB)", ylim=(min(0, *ax.get_ylim()), max(2, ax.get_ylim()[1])))
+    ax.legend()
+    figure.savefig(path.with_suffix(".png"), dpi=150)
 
 
-def _growth(n_fits: int, n_warm: int, held: dict[str, Callable[[], float]]) -> dict[int, dict[str, float]]:
-    X, now = [light_curve(i, KINDS[1]) for i in range(20)], {}
-    for i in range(-n_warm, n_fits + 1):
-        if i >= 0 and i % 10 == 0:
+def _growth(n: int, run: Callable, held: dict[str, Callable[[], float]]) -> dict[int, dict[str, float]]:
+    """Return by how much each measure has grown after every tenth of n runs, from after the first ten on."""
+    now = {}
+    for i in range(-10, n + 1):
+        if i >= 0 and i % (n // 10) == 0:
             gc.collect()
             now[i] = {name: measure() for name, measure in held.items()}
-        _light_curves(KINDS[1]).fit(X)
+        run()
     return {i: {name: x - now[0][name] for name, x in row.items()} for i, row in now.items()}
 
 
@@ -313,9 +298,9 @@ SECTIONS: dict[str, Callable] = {
     "reading": reading,
     "points": points,
     "widths": widths,
-    "operations": operations,
     "objects": objects,
     "fits": fits,
+    "transforms": transforms,
 }
 
 

@@ -13,6 +13,7 @@ NEEDS = {
     "specutils.rst": "specutils",
     "sncosmo.rst": "sncosmo",
     "onnx.rst": "onnxruntime",
+    "large_catalogues.rst": "pyarrow",
 }
 
 

@@ -17,7 +17,7 @@ from skdaep import DivergenceError, Image, MultimodalDAEP, Photometry, Spectrum,
 from skdaep.estimators._split import split
 from skdaep.model.passes import collate
 
-ESTIMATORS = skdaep.MULTIMODAL
+ESTIMATORS = [k for k in skdaep.MULTIMODAL if k != "DualFormer"]  # which takes two modalities, not three
 CLOSE = dict(rtol=1e-5, atol=2e-5)
 TINY = dict(model_dim=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, bottleneck_length=2, bottleneck_dim=2)
 TINY |= dict(encoder_hidden_length=3, n_sampling_steps=3, max_iter=2, batch_size=8, random_state=0, device="cpu")

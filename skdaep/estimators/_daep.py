@@ -25,9 +25,9 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     core : {"auto", "linear"} or None, default="auto"
         What training starts from. "linear" starts from `FunctionalPCA` of equal size, which takes seconds: codes are
         its scores, scaled and rotated, and training adds what is not linear, to the codes and to what they decode to.
-        The weights with the lowest absolute error on validation objects are kept, and the start is one of the
-        candidates. This needs ``prediction="x0"``, and points on a line or images. None starts from nothing, as the
-        paper does. "auto" is "linear" where that is possible, and None elsewhere.
+        The weights with the lowest absolute error on validation objects are kept, and the start, which makes no use of
+        metadata, is one of the candidates. This needs ``prediction="x0"``, and points on a line or images. None starts
+        from nothing, as the paper does. "auto" is "linear" where that is possible, and None elsewhere.
     [denoising parameters]
     [shared parameters]
 

@@ -35,7 +35,7 @@ encoder_hidden_length : int or None, default=[encoder_hidden_length]
 share_weights : bool, default=False
     Whether all blocks of the encoder share their weights.
 isometric : bool, default=False
-    Whether to map codes after training so that |z - z'| is, for neighbours, the root mean square distance of the
+    Whether to map codes after training so that ``|z - z'|`` is, for neighbours, the root mean square distance of the
     decoded objects, in scaled units per point (for several modalities, the mean by their weights). Reconstructions do
     not change. Nearest neighbours and clusters improve. A linear probe improves if classes differ in large features,
     and gets worse if they differ in small details (:doc:`/guide/bottleneck`).

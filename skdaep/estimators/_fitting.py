@@ -8,15 +8,16 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from ..diffusion.noise import Correlation
 from ..exceptions import InterruptedTrainingWarning, TableError
-from ..modalities import Modality, Objects
+from ..modalities import Modality, Objects, Record
 from ..model import (
     CheckpointFile,
     CheckpointOfFirst,
@@ -45,33 +46,90 @@ if TYPE_CHECKING:
 LOOKED_AT = 1024
 
 
+@dataclass
+class Task:
+    """What a fit trains, and on what."""
+
+    model: Model
+    stores: Stores
+    parts: Split
+    groups: Any  # as the user gave them
+    labels: NDArray[Any] | None  # (n_objects, n_targets), standardised
+    noted: dict[str, Any]  # attributes of the estimator that training does not change
+    checksums: Any = None  # of a `Store`, which stand for its arrays
+
+    def identity(self) -> tuple[Any, ...]:
+        """Return all on which the numbers of the fit depend, beside parameters and seed."""
+        model, data = self.model, self.checksums or arrays_of(self.stores)
+        return model.modalities, model.weights, model.targets, model.head, self.labels, data, self.parts, self.groups
+
+
 def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | None, ranks: Ranks) -> dict[str, Any]:
     """Return the attributes of an estimator that was fitted to X; `checkpoint` keeps the state of that, if any."""
+    _check_parameters(estimator, y)
+    task = _prepared(estimator, X, y, groups, ranks.first(_seed(estimator, checkpoint)))
+    if ranks.count > 1:
+        ranks.check_same(content_digest([in_words(estimator), *task.identity()]))
+    if checkpoint is not None:
+        checkpoint.claim(task.model.seed, in_words(estimator, processes=ranks.count), *task.identity())
+
+    def fitted_so_far(module, history) -> dict[str, Any]:
+        so_far = task.model.with_weights(module)  # a copy: training goes on changing that module
+        return task.noted | {"model_": so_far} | _told_by(history)
+
+    training = training_of(estimator)
+    if training is None:
+        progress = FitProgress(estimator, 0, X, y, fitted_so_far)
+        model, history = solve_model(task.model, task.stores, task.parts)
+        progress.tell(history)
+    else:
+        n_records = training.n_records(len(task.parts.train), ranks.count) - (checkpoint.n_records if checkpoint else 0)
+        progress = FitProgress(estimator, n_records, X, y, fitted_so_far)
+        places = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        model, history = train_model(
+            task.model, task.stores, task.parts, training, progress, checkpoint, task.labels, places, ranks
+        )
+        warn_if_short(history, estimator.max_iter)
+    model, history = ranks.first((_finished(estimator, model, task.stores, task.parts), history))
+    fitted = task.noted | {"model_": model.using(**settings_of(estimator))} | _told_by(history)
+    progress.end(fitted)
+    if training is None or fitted["n_iter_"] >= LEAST_STEPS:
+        warn_of_levels(fitted["model_"], _looked_at(task))
+    return fitted
+
+
+def _check_parameters(estimator: BaseEncoder, y) -> None:
+    """Raise ValueError of parameters that do not go together, before anything is read."""
     if "n_heads" in estimator.get_params(deep=False) and estimator.model_dim % estimator.n_heads:
         raise ValueError(f"model_dim={estimator.model_dim} is not divisible by n_heads={estimator.n_heads}.")
-    supervised = getattr(estimator, "supervised_weight", 0) > 0
-    if supervised and y is None:
+    if y is None and _learns_labels(estimator):
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None: with "
             f"supervised_weight={estimator.supervised_weight:g} it learns from labels. Pass some, or set it to 0."
         )
+
+
+def _learns_labels(estimator: BaseEncoder) -> bool:
+    return getattr(estimator, "supervised_weight", 0) > 0
+
+
+def _prepared(estimator: BaseEncoder, X, y, groups, seed: int) -> Task:
+    """Return what is to be trained; of the objects only their stores are held on."""
     before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
+    learned = before.modalities if before else None
     declared = estimator._declarations()
     stored = isinstance(X, Store)
     if stored:
-        objects, columns = X, check_store(estimator, X, before.modalities if before else None)
+        objects, columns, learned = X, check_store(estimator, X, learned), learned or X.modalities
     else:
-        objects, columns = estimator._objects_of_fit(X, before.modalities if before else None)
-    seed = ranks.first(_seed(estimator, checkpoint))
+        objects, columns = estimator._objects_of_fit(X, learned)
     parts = split(estimator, len(objects), groups, seed)
-    known = before.modalities if before else X.modalities if stored else None
-    modalities = known or _learned(estimator, declared, objects)
+    modalities = learned or _learned(estimator, declared, objects)
     if getattr(estimator, "error_weighting", False):  # not where nothing is decoded
         _check_errors(estimator, objects, modalities)
     architecture = architecture_of(estimator, declared)
-    model = new_model(estimator, modalities, seed)
-    labels = None
-    if supervised:
+    model, labels = new_model(estimator, modalities, seed), None
+    if _learns_labels(estimator):
         targets, values = targets_of(y, objects)
         model = model.to_predict(targets, before)
         labels = model.targets.standardised(values)
@@ -79,44 +137,18 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
     if before:
         _check_resumes(estimator, architecture)
         model = model.with_weights(before.live())
-    training = training_of(estimator)
     stores = X.stores if stored else estimator._stores(model, objects)
-    del objects  # with the Tables that were made of X
     estimator._check_split(has(stores), parts, before is not None)
     model = estimator._prepared(model, stores)
-    n_done = 0
-    data = (model.modalities, model.weights, model.targets, model.head, labels)
-    data = (*data, X.checksums if stored else arrays_of(stores), parts, groups)
-    if ranks.count > 1:
-        ranks.check_same(content_digest([in_words(estimator), *data]))
-    if checkpoint is not None:
-        words = in_words(estimator, processes=ranks.count)
-        checkpoint.claim(seed, words, *data)
-        n_done = checkpoint.n_records
-
     noted = columns | {"_architecture": architecture, "environment_": environment(model.device)}
+    return Task(model, stores, parts, groups, labels, noted, X.checksums if stored else None)
 
-    def fitted_so_far(module, history) -> dict[str, Any]:
-        so_far = model.with_weights(module)  # a copy: training goes on changing that module
-        return noted | {"model_": so_far} | _told_by(history)
 
-    if training is None:
-        progress = FitProgress(estimator, 0, X, y, fitted_so_far)
-        model, history = solve_model(model, stores, parts)
-        progress.tell(history)
-    else:
-        n_records = training.n_records(len(parts.train), ranks.count) - n_done
-        progress = FitProgress(estimator, n_records, X, y, fitted_so_far)
-        places = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-        model, history = train_model(model, stores, parts, training, progress, checkpoint, labels, places, ranks)
-        warn_if_short(history, estimator.max_iter)
-    model, history = ranks.first((_finished(estimator, model, stores, parts), history))
-    fitted = noted | {"model_": model.using(**settings_of(estimator))} | _told_by(history)
-    progress.end(fitted)
-    if estimator.objective_class.in_closed_form or fitted["n_iter_"] >= LEAST_STEPS:
-        others = parts.validation if len(parts.validation) >= LEAST else np.append(parts.validation, parts.train)
-        warn_of_levels(fitted["model_"], records_of(stores, others[:LOOKED_AT]))
-    return fitted
+def _looked_at(task: Task) -> list[dict[str, Record]]:
+    """Return objects that tell what a model explains: those held out or, if they are few, others too."""
+    validation = task.parts.validation
+    some = validation if len(validation) >= LEAST else np.append(validation, task.parts.train)
+    return records_of(task.stores, some[:LOOKED_AT])
 
 
 def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:

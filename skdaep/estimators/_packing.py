@@ -31,6 +31,9 @@ def pack(chunks, path, modality=None, *, n_learn=20_000) -> Store:
     whatever order those come, and have all bands and labels. What comes later in another unit is converted, what was
     not seen among them is refused, unless the modality says ``unknown="ignore"``.
 
+    In training every object is seen. What is solved without steps, the core of `DAEPEncoder` and `FunctionalPCA`, is
+    solved from at most 20,000 of them.
+
     Every file is written whole: a store is there when all of it is. A call that was interrupted is gone on with when
     it is made again, with the same chunks: those that are done are skipped.
 

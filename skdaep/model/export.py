@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..modalities import Inlet, Input
+from ..nn.names import ModulesByName
 from ..objectives import Objective
 from ..storage import replacing
 from .model import Model
@@ -30,15 +31,13 @@ class Encoding(nn.Module):
     Of several modalities, inputs are called ``name.input``, and ``name.present`` (B,) tells who has one.
     """
 
-    inlets: nn.ModuleList
     isometry: Tensor | None
 
     def __init__(self, objective: Objective, inlets: dict[str, Inlet], isometry: Tensor | None = None):
         super().__init__()
         self.register_buffer("isometry", isometry)  # (K D, K D)
         self.objective, self.names, self.several = objective, list(inlets), len(inlets) > 1
-        self.inlets = nn.ModuleList(inlets.values())
-        self.keys = {name: list(inlet.inputs) for name, inlet in inlets.items()}
+        self.inlets = ModulesByName(inlets)
         self.inputs: dict[str, Input] = {}
         for name, inlet in inlets.items():
             present = {"present": Input(torch.bool, ("objects",), {})} if self.several else {}
@@ -50,8 +49,9 @@ class Encoding(nn.Module):
     def forward(self, *arrays: Tensor) -> Tensor:
         """Return the codes, given the arrays in the order of `inputs`."""
         given, batches, refused, present = dict(zip(self.inputs, arrays, strict=True)), {}, [], []
-        for name, inlet in zip(self.names, self.inlets, strict=True):
-            batch, bad = inlet({key: given[self._called(name, key)] for key in self.keys[name]})
+        for name in self.names:
+            inlet = self.inlets[name]
+            batch, bad = inlet({key: given[self._called(name, key)] for key in inlet.inputs})
             here = given[self._called(name, "present")] if self.several else torch.ones_like(bad)
             batches[name] = batch.replace(observed=batch.observed & here[:, None])
             refused.append(here & (bad | ~batch.present))

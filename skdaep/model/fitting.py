@@ -33,6 +33,8 @@ from .stores import Part, Stores
 
 #: a record of training is an epoch, but at least so many steps
 STEPS_PER_RECORD = 50
+#: objects in files from which, at most, what needs no steps is solved: the core of an encoder, functional PCA
+MOST_SOLVED = 20_000
 #: Records without a better validation loss after which training stops: a share of those of a whole fit, at least so
 #: many. At the full learning rate long fits go on after as much as a tenth of their steps.
 PATIENCE, LEAST_PATIENCE = 0.25, 5
@@ -122,10 +124,10 @@ def train_model(
     known = None if labels is None else torch.from_numpy(labels).to(device)
     objective, held_out, validation = model.revived(), None, None
     if len(split.validation):
-        held_out = Part(stores, split.validation)
+        held_out = solved_from(stores, split.validation)
         validation = Validation(stores, split.validation, training, model.seed + 1, device, dtype, known)
     if not model.weights:  # a fresh fit
-        objective.prepare(model.modalities, Part(stores, split.train), held_out, model.seed)
+        objective.prepare(model.modalities, solved_from(stores, split.train), held_out, model.seed)
         objective.to(device)
     objective.begin()
     trained: Trained = objective
@@ -163,6 +165,12 @@ def _seed_of(seed: int, ranks: Ranks) -> int:
     return seed + (ranks.rank << 32)
 
 
+def solved_from(stores: Stores, index: NDArray[Any]) -> Part:
+    """Return those of some objects from which what needs no steps is solved; its points are all held at once."""
+    mapped = any(store.mapped for store in stores.values())
+    return Part(stores, index[:: math.ceil(len(index) / MOST_SOLVED)] if mapped else index)
+
+
 def home_of(stores: Stores) -> torch.device:
     """Return the device that stores are on."""
     return next(iter(stores.values())).lengths.device
@@ -182,8 +190,8 @@ def _budget(lengths: NDArray[Any], batch_size: int) -> float:
 def solve_model(model: Model, stores: Stores, split: Split) -> tuple[Model, list[dict[str, Any]]]:
     """Return a model whose objective is solved in closed form, and the records of that."""
     objective, options = model.objective, model.options
-    shown = Part(stores, split.train)
-    others = Part(stores, split.validation) if len(split.validation) else None
+    shown = solved_from(stores, split.train)
+    others = solved_from(stores, split.validation) if len(split.validation) else None
     solved, history = objective.solve(model.modalities, model.networks, options, shown, others, model.seed)
     return model.with_weights(solved.to(model.device).eval()), history
 

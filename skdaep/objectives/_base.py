@@ -53,7 +53,7 @@ class Objective(nn.Module):
     modality_weights : dict
         Modality -> its weight among those that an object has; without an entry 1.
     hide : dict
-        Modality -> ways in which its points are hidden from the encoder in training, of `HIDING`; without an entry
+        Modality -> ways in which its points are hidden from the encoder in training, of ``HIDING``; without an entry
         points at random.
 
     Attributes

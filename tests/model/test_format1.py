@@ -16,7 +16,7 @@ from safetensors import safe_open
 import skdaep
 from skdaep.model import files
 
-ESTIMATORS = (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL)
+ESTIMATORS = [k for k in (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL) if k != "DualFormer"]  # which is younger
 FILES = Path(__file__).parent / "format1"
 
 

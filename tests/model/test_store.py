@@ -21,7 +21,7 @@ from skdaep import (
     TableError,
     pack,
 )
-from skdaep.model import folder
+from skdaep.model import fitting, folder
 from skdaep.tables import FlatTables
 
 ESTIMATORS = ("DAEPEncoder", "FunctionalPCA", "MultimodalDAEP", "ContrastiveNeighbors")
@@ -250,4 +250,15 @@ def test_what_is_no_store(tmp_path):
         Store(tmp_path)
     np.save(tmp_path / "a.npy", np.zeros(3))
     assert skdaep.Store is Store
-    assert FunctionalPCA is not None
+
+
+def test_of_files_what_needs_no_steps_is_solved_from_a_part(make_light_curve, tmp_path, monkeypatch):
+    X = [make_light_curve(i) for i in range(12)]
+    store = pack([X], tmp_path / "store", Photometry())
+    monkeypatch.setattr(fitting, "MOST_SOLVED", 4)
+    few = FunctionalPCA(n_components=2, random_state=0, early_stopping=False).fit(store)
+    own = FunctionalPCA(Photometry(), n_components=2, random_state=0, early_stopping=False).fit(X)
+    assert few.best_loss_ != own.best_loss_
+    part = fitting.solved_from(store.stores, np.arange(12))
+    assert len(part["sequence"]) == 4
+    assert len(fitting.solved_from({"sequence": store.stores["sequence"].to("cpu")}, np.arange(12))["sequence"]) == 12
