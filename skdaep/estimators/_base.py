@@ -516,7 +516,8 @@ def _cut(model: Model, objects: Objects, most: int) -> Iterator[Objects]:
 def at_least_one(objects: Iterator) -> Iterator:
     """Yield the objects of X; ValueError if there are none."""
     n = 0
-    for n, obj in enumerate(objects, start=1):
+    for obj in objects:
+        n += 1
         yield obj
     check_not_empty(n)
 
