@@ -10,8 +10,8 @@ few labels are known?
 # %%
 # A toy of three numbers
 # ----------------------
-# The temperature bends the continuum and sets how fast granulation flickers; lines deepen with the metallicity; spots
-# come round with the rotation.
+# The temperature tilts the continuum and sets how much the star varies; lines deepen with the metallicity; spots come
+# round with the rotation. Light curves begin at a maximum.
 import matplotlib.pyplot as plt
 import numpy as np
 from astropy import units as u
@@ -32,10 +32,9 @@ def star(temperature, metallicity, rotation):
     """Return the two views of a star, each sampled at places of its own."""
     wavelength = np.sort(rng.uniform(4000, 7000, 80))
     lines = sum(np.exp(-(((wavelength - at) / 60) ** 2)) for at in (4400, 5200, 5900, 6500))
-    flux = 1 - 0.2 * temperature * (wavelength - 5500) / 1500 - (0.4 + 0.1 * metallicity) * lines
+    flux = 1 - 0.2 * temperature * (wavelength - 5500) / 1500 - (0.5 + 0.2 * metallicity) * lines
     time = np.sort(rng.uniform(0, 10, 60))
-    phase = rng.uniform(0, 2 * np.pi)
-    light = np.sin((1.5 + 0.4 * rotation) * time + phase) + (0.5 + 0.2 * temperature) * np.sin(9 * time + 2 * phase)
+    light = (1 + 0.3 * temperature) * np.cos((0.8 + 0.15 * rotation) * time)
     return {
         "spectrum": Table({"wavelength": wavelength * u.AA, "flux": flux + 0.02 * rng.standard_normal(80)}),
         "light_curve": Table({"time": time * u.day, "flux": light + 0.1 * rng.standard_normal(60)}),
