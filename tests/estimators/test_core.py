@@ -35,6 +35,19 @@ def light_curve(i):
     return Table({"time": time, "mag": mag, "band": band, "mag_err": rng.uniform(0.05, 0.2, n)})
 
 
+def records_of(core, monkeypatch):
+    """Return the steps of the records of a fit that never becomes better than its first record."""
+    monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 1)
+    monkeypatch.setattr("skdaep.model.fitting.Validation.__call__", lambda self, objective: 1.0)
+    fitted = DAEPEncoder(Photometry(), **SMALL | {"core": core, "max_iter": 12, "batch_size": 60}).fit(CURVES)
+    return [record["iteration"] for record in fitted.history_]
+
+
+def test_it_takes_all_steps_where_a_fit_without_would_stop(monkeypatch):
+    assert records_of("linear", monkeypatch) == list(range(13))
+    assert records_of(None, monkeypatch) == list(range(1, 7))
+
+
 CURVES = [light_curve(i) for i in range(60)]
 PICTURES = np.random.default_rng(0).normal(size=(40, 8, 8)).cumsum(1).cumsum(2)
 
