@@ -85,7 +85,8 @@ def train(
         Whether the weights before the first step are among those of which validation chooses the best; then they have
         the first record, which is without a training loss.
     n_iter_no_change : int or None
-        Stop after so many records without a better validation loss; None never stops.
+        Stop after so many records without a better validation loss than those before, a start that was kept apart; None
+        never stops.
     solver : {"muon", "adamw"}
         A member of `SOLVERS`.
     precision : callable
@@ -252,16 +253,21 @@ class _Loop(Generic[M]):
         (stop,) = self.ranks.any(bool(self.on_epoch_end(record, self.average.module)))
         return stop or patience_is_over
 
+    def lowest_trained(self) -> float:
+        """Return the lowest validation loss that steps have led to: a start that is kept does not end training."""
+        losses = [r["validation_loss"] for r in self.history if "loss" in r]
+        return min(filter(math.isfinite, losses), default=math.inf)
+
     def write_record(self, validation: Callable[[M], float] | None) -> dict[str, Any]:
         """Add a record of the steps since the last one to the history, and return it."""
         means = {k: (v / self.n_summed).item() for k, v in self.sums.items()}
         record: dict[str, Any] = {"iteration": self.iteration} | means
         module = self.average.module
         if validation is not None:
-            record["validation_loss"] = self.ranks.first(validation(module))
-            self.since_best += 1
-            if record["validation_loss"] < (math.inf if self.best is None else self.best[0]):  # never so for NaN
-                self.best, self.since_best = (record["validation_loss"], copy.deepcopy(module.state_dict())), 0
+            record["validation_loss"] = loss = self.ranks.first(validation(module))
+            self.since_best = 0 if loss < self.lowest_trained() else self.since_best + 1
+            if loss < (math.inf if self.best is None else self.best[0]):  # never so for NaN
+                self.best = (loss, copy.deepcopy(module.state_dict()))
         record["learning_rate"] = self.optimizers[-1].param_groups[0]["lr"]
         record["seconds"] = time.perf_counter() - self.start
         self.history.append(record)

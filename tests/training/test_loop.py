@@ -243,6 +243,15 @@ def test_patience(patience, n_records):
     assert len(history) == n_records
 
 
+def test_a_good_start_does_not_use_patience_up():
+    scores = iter([1.0, 5.0, 4.0, 3.0, 2.0, 2.5, 2.5, 0.0])
+    objective = Quadratic()
+    start = objective.w.detach().clone()
+    history = run(objective, max_iter=50, validation=lambda module: next(scores), n_iter_no_change=2, keep_start=True)
+    assert [record["validation_loss"] for record in history] == [1.0, 5.0, 4.0, 3.0, 2.0, 2.5, 2.5]
+    torch.testing.assert_close(objective.w.detach(), start)
+
+
 def test_callback_sees_every_record_and_may_stop():
     seen = []
 
