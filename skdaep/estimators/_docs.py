@@ -76,8 +76,8 @@ early_stopping : bool, default=True
 validation_fraction : float, default=0.1
     Share of the objects held out, whole groups if `fit` is given groups.
 n_iter_no_change : int or "auto", default="auto"
-    See `early_stopping`. "auto" is a quarter of the records of a fit of `max_iter` steps, at least 5. The start that
-    a `core` gives does not count: a fit often becomes better than that only as the learning rate falls.
+    See `early_stopping`. "auto" is a quarter of the records of a fit of `max_iter` steps, at least 5. A fit that starts
+    from a `core` takes all its steps: it becomes better than its start only as the learning rate falls.
 warm_start : bool, default=False
     Whether `fit` starts from the weights and scaling of the previous fit. `history_`, the optimiser and the learning
     rate start anew, so the loss may rise at first, and one long fit learns more than several short ones. To continue

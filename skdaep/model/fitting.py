@@ -73,11 +73,16 @@ class Training:
         """Return the number of records if nothing stops training."""
         return math.ceil(self.max_iter / self.steps_per_record(n_objects, n_ranks))
 
-    def patience(self, n_objects: int, n_ranks: int = 1) -> int:
-        """Return the number of records without a better validation loss after which training stops."""
+    def patience(self, n_objects: int, n_ranks: int = 1, starts_solved: bool = False) -> int:
+        """Return the number of records without a better validation loss after which training stops.
+
+        A fit that starts solved goes on to its end: at the full learning rate it is worse than its start, which it
+        betters as the rate falls.
+        """
         if self.n_iter_no_change != "auto":
             return int(self.n_iter_no_change)
-        return max(LEAST_PATIENCE, math.ceil(PATIENCE * self.n_records(n_objects, n_ranks)))
+        n_records = self.n_records(n_objects, n_ranks)
+        return n_records if starts_solved else max(LEAST_PATIENCE, math.ceil(PATIENCE * n_records))
 
 
 def train_model(
@@ -141,7 +146,7 @@ def train_model(
         steps_per_record=training.steps_per_record(len(split.train), ranks.count),
         validation=validation,
         keep_start=objective.starts_solved,
-        n_iter_no_change=training.patience(len(split.train), ranks.count),
+        n_iter_no_change=training.patience(len(split.train), ranks.count, objective.starts_solved),
         solver=training.solver,
         learning_rate_init=training.learning_rate_init,
         weight_decay=training.weight_decay,

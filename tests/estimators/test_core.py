@@ -35,13 +35,17 @@ def light_curve(i):
     return Table({"time": time, "mag": mag, "band": band, "mag_err": rng.uniform(0.05, 0.2, n)})
 
 
-def test_a_start_that_is_kept_does_not_end_a_training_that_still_gains(monkeypatch):
-    losses = iter([1.0, *np.linspace(3, 2, 12)])
+def records_of(core, monkeypatch):
+    """Return the steps of the records of a fit that never becomes better than its first record."""
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 1)
-    monkeypatch.setattr("skdaep.model.fitting.Validation.__call__", lambda self, objective: next(losses))
-    fitted = DAEPEncoder(Photometry(), **SMALL | {"max_iter": 12, "batch_size": 60}).fit(CURVES)
-    assert fitted.n_iter_ == 12
-    assert fitted.best_loss_ == 1.0
+    monkeypatch.setattr("skdaep.model.fitting.Validation.__call__", lambda self, objective: 1.0)
+    fitted = DAEPEncoder(Photometry(), **SMALL | {"core": core, "max_iter": 12, "batch_size": 60}).fit(CURVES)
+    return [record["iteration"] for record in fitted.history_]
+
+
+def test_it_takes_all_steps_where_a_fit_without_would_stop(monkeypatch):
+    assert records_of("linear", monkeypatch) == list(range(13))
+    assert records_of(None, monkeypatch) == list(range(1, 7))
 
 
 CURVES = [light_curve(i) for i in range(60)]
