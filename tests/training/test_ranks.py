@@ -86,7 +86,8 @@ def test_the_losses_are_those_of_one_process_with_both_batches(run):
     kept = split(encoder, 20, None, model.seed)
     training = Training(**{f.name: getattr(encoder, f.name) for f in fields(Training)})
     stores = encoder._stores(model, objects)
-    batches = [Batches(model.modalities, stores, kept.train, training, model.seed, cpu, Rank(i)) for i in range(2)]
+    of_rank = (model.modalities, stores, kept.train, training, model.seed, cpu)
+    batches = [Batches(*of_rank, ranks=Rank(i)) for i in range(2)]
     both = Both(model.build(), [generator_of(_seed_of(model.seed, Rank(i)), cpu) for i in range(2)])
     pairs = (((a, b), [*m, *n]) for (a, m), (b, n) in zip(*batches, strict=True))
     history = train(both, pairs, max_iter=20, generator=generator_of(0, cpu), steps_per_record=1, solver="adamw")
