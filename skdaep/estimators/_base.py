@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality, Objects, Record, warned_once
 from ..model import Model, Split, Store, check_memory
@@ -519,13 +520,7 @@ def at_least_one(objects: Iterator) -> Iterator:
     for obj in objects:
         n += 1
         yield obj
-    check_not_empty(n)
-
-
-def check_not_empty(n: int) -> None:
-    """Raise ValueError if X holds no objects."""
-    if n == 0:
-        raise ValueError("X holds 0 objects (n_samples=0); at least one is needed.")
+    tables.check_not_empty(n)
 
 
 def refuse_class(name: str, modality) -> None:

@@ -20,7 +20,6 @@ from ..training import undisturbed
 from ._base import (
     BaseEncoder,
     at_least_one,
-    check_not_empty,
     check_output,
     check_places,
     joined,
@@ -321,7 +320,7 @@ def _held(X, modalities: dict[str, Modality]) -> Objects | None:
     for name, part in X.parts.items():
         if not (modalities[name].takes_tables and isinstance(part, tables.FlatTables)):
             return None
-    check_not_empty(len(X))
+    tables.check_not_empty(len(X))
     none = np.flatnonzero(n_modalities({name: X.has(name) for name in X.parts}) == 0)
     if len(none):
         raise TableError(f"X[{none[0]}] has none of the modalities ({', '.join(modalities)}); remove the object.")

@@ -16,7 +16,6 @@ from ..training import undisturbed
 from ._base import (
     BaseEncoder,
     at_least_one,
-    check_not_empty,
     check_output,
     check_places,
     joined,
@@ -178,7 +177,7 @@ def _is_flat(X, modality: Modality) -> bool:
 
 
 def _flat(X: tables.FlatTables) -> Objects:
-    check_not_empty(len(X))
+    tables.check_not_empty(len(X))
     return Objects({NAME: X})
 
 

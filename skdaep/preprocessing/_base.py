@@ -224,8 +224,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """
         self.check_parameters()
         objects = self._objects(X)
-        if not objects:
-            raise ValueError("X holds 0 objects (n_samples=0); at least one is needed.")
+        tables.check_not_empty(len(objects))
         self._columns = self._find(objects[0])
         self.columns_ = {role: name for role, name in self._columns._asdict().items() if name is not None}
         self.units_ = self._units_of(objects[0])

@@ -72,8 +72,7 @@ class MetaFeatures(TransformerMixin, BaseEstimator):
         """
         self._check_parameters()
         objects, where = self._objects(X)
-        if not objects:
-            raise ValueError("X holds 0 objects (n_samples=0); at least one is needed.")
+        tables.check_not_empty(len(objects))
         self.units_, self.labels_, self.fill_ = {}, {}, {}
         for key in self.keys:
             values = tables.values_of_metadata(objects, where, key)

@@ -32,7 +32,7 @@ from ._metadata import (
     values_of_metadata,
 )
 from ._nested import fields_of, from_nested
-from ._objects import as_objects, as_table, check_collection, each_object, is_numeric, is_tabular
+from ._objects import as_objects, as_table, check_collection, check_not_empty, each_object, is_numeric, is_tabular
 from ._points import read_draws, read_errors, read_points
 from ._roles import ALIASES, ASK, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
 from ._rows import rows
@@ -73,6 +73,7 @@ __all__ = [
     "bare",
     "candidates",
     "check_collection",
+    "check_not_empty",
     "convert",
     "dex_of",
     "distinct_labels",

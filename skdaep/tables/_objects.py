@@ -50,6 +50,12 @@ def _is_collection(X) -> bool:
     return not isinstance(X, (str, bytes)) and any(hasattr(X, a) for a in ("__len__", "__array__", "shape"))
 
 
+def check_not_empty(n: int) -> None:
+    """Raise ValueError if X holds no objects."""
+    if n == 0:
+        raise ValueError("X holds 0 objects (n_samples=0); at least one is needed.")
+
+
 def check_collection(X, name: str = "X", wanted: str = "a list of Tables or a 2-D array") -> None:
     """Raise TableError if X is no collection but a single object, say, or one that can be gone through only once."""
     if is_tabular(X):
