@@ -180,3 +180,20 @@ def test_codes_trained_on_a_future_that_is_hidden_know_how_little_they_know():
         return encoder.inverse_transform(encoder.transform(early), at=where, n_draws=60)[0]["flux"].std()
 
     assert spread(("points", "future")) > 1.5 * spread("points")  # the truth scatters by 4.5
+
+
+def test_what_validation_judges_by_hides_too():
+    """With a core it is the point estimate from all points, which says nothing of a future that is hidden."""
+    options = dict(TINY, core="linear", bottleneck_dim=3)
+    X = [ramp(level, 10) for level in np.random.default_rng(1).normal(0, 1, 20)]
+    for hide, judged_by_all in (("points", True), (("points", "future"), False)):
+        encoder = DAEPEncoder(hide=hide, **options).fit(X)
+        objective = encoder.model_.live()
+        batches = {k: s.subset(torch.arange(20), None, generator()) for k, s in stores_of(encoder, X).items()}
+        with torch.no_grad():
+            judged, loss = objective.held_out_loss(batches, generator(1)), objective.loss(batches, generator(1))["loss"]
+        assert torch.equal(judged, loss) is not judged_by_all
+
+
+def stores_of(encoder, X):
+    return encoder.model_.collate(encoder.model_.read(list(encoder._stream(X))))
