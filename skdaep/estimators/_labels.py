@@ -61,7 +61,8 @@ def _check_numbers(column: np.ndarray, where: str) -> None:
     known = column[owner]
     if not len(known):
         raise TableError(f"{where} holds no label of {len(column)} objects; leave it out, or set supervised_weight=0.")
-    warn_of_sentinels(known, owner, where, [f"object {i}" for i in range(len(column))])
+    # A single one would set mean and scale, by which targets are standardised.
+    warn_of_sentinels(known, owner, where, [f"object {i}" for i in range(len(column))], least=1)
     distinct = np.unique(known)
     if len(distinct) <= min(FEW, len(known) / 2) and (distinct == distinct.round()).all():
         warnings.warn(

@@ -48,9 +48,9 @@ def far(x: np.ndarray) -> np.ndarray:
     return distance >= steps[gaps[0] + 1] if len(gaps) else nothing
 
 
-def recurring(x: np.ndarray) -> dict[float, int]:
-    """Return how often each number occurs that occurs more than once."""
-    return {float(v): int(n) for v, n in zip(*np.unique(x, return_counts=True), strict=True) if n > 1}
+def recurring(x: np.ndarray, least: int = 2) -> dict[float, int]:
+    """Return how often each number occurs that occurs at least so many times."""
+    return {float(v): int(n) for v, n in zip(*np.unique(x, return_counts=True), strict=True) if n >= least}
 
 
 def wild(x: np.ndarray) -> np.ndarray:
@@ -82,18 +82,20 @@ def range_of(x: np.ndarray) -> tuple[float, float]:
     return float(kept.min()), float(kept.max())
 
 
-def warn_of_sentinels(x: np.ndarray, owner: np.ndarray, what: str, where: list[str], everywhere: bool = True) -> None:
+def warn_of_sentinels(
+    x: np.ndarray, owner: np.ndarray, what: str, where: list[str], everywhere: bool = True, least: int = 2
+) -> None:
     """Warn of numbers that recur far outside all others; with ``everywhere=False`` not of those that all objects have.
 
-    What all objects have may well be a place on a common grid.
+    What all objects have may well be a place on a common grid. With ``least=1`` they need not recur.
     """
-    found = recurring(x[far(x)])
+    found = recurring(x[far(x)], least)
     if not everywhere:
         found = {v: n for v, n in found.items() if len(np.unique(owner[x == v])) < len(np.unique(owner))}
     if found:
         rest = x[~np.isin(x, list(found))]
         first = where[owner[np.flatnonzero(x == next(iter(found)))[0]]]
-        several = ", ".join(f"{v:g} ({n} times)" for v, n in list(found.items())[:8])
+        several = ", ".join(f"{v:g}" + f" ({n} times)" * (n > 1) for v, n in list(found.items())[:8])
         warnings.warn(
             f"{what} is {several}, first in {first}; all else lies from {rest.min():g} to {rest.max():g}. "
             f"If that stands for no measurement, set it to NaN.",

@@ -118,7 +118,7 @@ def train_model(
     groups : ndarray of int, shape (n_objects,), or None
         Which objects are of one thing; None: each for itself.
     ranks : Ranks or None
-        The processes that train the model, each with every so-manieth batch.
+        The processes that train the model, which take the batches in turn.
     """
     ranks = ranks or Ranks()
     device = torch.device(model.device)
@@ -205,7 +205,7 @@ class Batches:
     """Endless epochs of training batches, each a new shuffle and new random subsets of points.
 
     Of the objects of `stores` those of `names` are trained on. Of several processes, all of which shuffle alike, each
-    gets every so-manieth batch.
+    gets its turn.
     """
 
     def __init__(

@@ -190,6 +190,10 @@ def test_labels_that_look_odd_are_named():
         make().fit(X, [0.0, 1.0, np.nan] * 8)
     with pytest.warns(OutOfRangeWarning, match=r"-9999 \(2 times\), first in object 3"):
         make().fit(X, np.where(np.isin(np.arange(24), [3, 8]), -9999.0, NUMBERS))
+    y = np.linspace(0, 1, len(X))
+    y[5] = -9999
+    with pytest.warns(OutOfRangeWarning, match=r"y is -9999, first in object 5; all else lies from 0 to 1"):
+        make().fit(X, y)
 
 
 def test_an_encoder_without_any_labelled_object_to_train_on_is_refused():
