@@ -31,7 +31,7 @@ COLUMNS = {
     "CPU minutes": "minutes",
     "commit": "commit",
 }
-WARM_UP_STEPS = 20
+WARM_UP_STEPS = 100  # two records: the second fifty steps, with what validation takes, are what all later ones are like
 
 
 def main(arguments=None) -> None:
@@ -96,7 +96,7 @@ class _Clock:
     """Callback: the CPU seconds before the first step and those of a step, of a fit of `WARM_UP_STEPS`."""
 
     def setup(self, estimator, context):
-        self.start, self.step, self.begin = 0.0, 0.0, time.process_time()
+        self.begin, self.marks = time.process_time(), []
 
     def teardown(self, estimator, context):
         pass
@@ -105,13 +105,18 @@ class _Clock:
         pass
 
     def on_fit_task_end(self, estimator, context, *, metadata=None):
-        if metadata is None:
-            return
-        spent, iteration = time.process_time() - self.begin, metadata["record"]["iteration"]
-        if iteration:
-            self.step = (spent - self.start) / iteration
-        else:
-            self.start = spent
+        if metadata is not None:
+            self.marks.append((metadata["record"]["iteration"], time.process_time() - self.begin))
+
+    @property
+    def step(self):
+        (first, earlier), (last, later) = self.marks[-2:]
+        return (later - earlier) / (last - first)
+
+    @property
+    def start(self):
+        last, later = self.marks[-1]
+        return later - last * self.step
 
 
 def table(result: dict) -> str:

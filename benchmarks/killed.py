@@ -32,13 +32,13 @@ from skdaep.training.loop import _Loop
 from . import _report
 
 NETWORKS = dict(model_dim=16, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, batch_size=8, device="cpu")
-N_OBJECTS, N_STEPS, STEPS_PER_RECORD = 24, 40, 5
+N_OBJECTS, N_STEPS, STEPS_PER_RECORD = 24, 150, 5
 
 
 def cases():
     """Return estimator, kind of objects, further parameters and options of `fit`, by a name."""
     groups = np.repeat(np.arange(N_OBJECTS // 3), 3)
-    patience = {"n_iter_no_change": 3, "max_iter": 120, "learning_rate_init": 0.02}
+    patience = {"n_iter_no_change": 3, "max_iter": 300, "learning_rate_init": 0.02}
     return {
         "DAEP": ("DAEPEncoder", "spectra", {}, {}),
         "DAEP, early stopping": ("DAEPEncoder", "curves", patience, {}),
@@ -146,10 +146,17 @@ def cpu_of(pid):
     return used.ru_utime + used.ru_stime
 
 
+def wait_for(counts, n_steps, out):
+    """Wait until so many further steps are taken, or the fit has ended."""
+    begun = counts()[0]
+    while counts()[0] < begun + n_steps and not out.exists():
+        time.sleep(0.002)
+
+
 def same(one, other):
     """Return whether two fits have the same weights, losses and steps, bit by bit."""
     with np.load(one) as a, np.load(other) as b:
-        return a.files == b.files and all(np.array_equal(a[k], b[k]) for k in a.files)
+        return a.files == b.files and all(a[k].tobytes() == b[k].tobytes() for k in a.files)  # NaN is NaN
 
 
 def killed(name, seed, folder, n_kills, every, rng):
@@ -158,14 +165,17 @@ def killed(name, seed, folder, n_kills, every, rng):
     start = time.perf_counter()
     alone = cpu_of(forked(fit, case, seed, whole, Counts()))
     seconds, counts, kills, spent = time.perf_counter() - start, Counts(), 0, 0.0
+    n_steps = int(np.load(whole)["n_iter"])
     while not out.exists():
         pid = forked(fit, case, seed, out, counts, checkpoint=path, checkpoint_every=every)
         if kills < n_kills:
-            time.sleep(rng.uniform(0, 2.5 * seconds / n_kills + 0.5))
+            if kills % 3:  # else at any time, before the first step too
+                wait_for(counts, rng.uniform(0, 2 * n_steps / n_kills), out)
+            time.sleep(rng.uniform(0, 0.1 if kills % 3 else seconds / 2))
             os.kill(pid, signal.SIGKILL)
             kills += not out.exists()
         spent += cpu_of(pid)
-    n_steps, (n_taken, n_kept, nanoseconds) = int(np.load(whole)["n_iter"]), counts()
+    n_taken, n_kept, nanoseconds = counts()
     left = sorted(p.name for p in folder.iterdir() if p.suffix != ".npz")
     return {
         **{"case": name, "seed": seed, "kills": kills, "bitwise_equal": same(whole, out), "left": left},
