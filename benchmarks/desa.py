@@ -22,7 +22,7 @@ from ._scores import object_errors, probe, summary
 
 NETWORKS = {"model_dim": 32, "n_encoder_layers": 2, "n_decoder_layers": 2, "n_iter_no_change": 1000}
 LABELS = NETWORKS | {"max_iter": 400}
-STARS = NETWORKS | {"max_iter": 200, "max_points": 128}
+STARS = NETWORKS | {"max_iter": 600, "max_points": 128}
 WEIGHT = 0.5
 SHARES = (0.1, 0.3)
 SEEDS = (0, 1, 2)
