@@ -54,11 +54,12 @@ max_points : int or None, default=256
     Largest number of points of an object in a training step; each step uses a new random subset. The encoder sees a
     random share of them, and a decoder predicts a quarter of the number, at least 32. None uses all points, but at
     most 32,768 of a validation object. `transform` and decoding always use all points.
-hide : {"points", "spans", "future"}, tuple of these, or dict, default="points"
+hide : {"points", "spans", "future", "ends"}, tuple of these, or dict, default="points"
     What training hides from the encoder, so that the code of an object that lacks it says so. "points" hides random
     points. "spans" hides a stretch of up to three quarters of the range, like a gap. "future" hides everything after a
-    random end, as in a light curve that is still arriving. With a tuple, each object gets one of them at random. A dict
-    gives them by modality; modalities without an entry have "points". `transform` always uses all points it is given.
+    random end, as in a light curve that is still arriving. "ends" hides all but a random crop of a quarter of the range
+    or more. With a tuple, each object gets one of them at random. A dict gives them by modality; modalities without an
+    entry have "points". `transform` always uses all points it is given.
 solver : {[solvers]}, default="muon"
     Optimiser.
     [solvers described]

@@ -4,10 +4,12 @@ Of places u, scaled to 0 and 1 over the points that an object shows, the encoder
 
 .. math:: \text{points: a random 25 to 100\,\%;} \qquad
     \text{spans: all but } \lVert u - c \rVert_\infty < w; \qquad
-    \text{future: } u_1 \le e
+    \text{future: } u_1 \le e; \qquad
+    \text{ends: } b \le u \le b + s
 
-with c uniform over the range, w from 0 to 3/8 and the end e from 0 to 5/4: one fit in five shows the whole object.
-Every object has its own c, w and e; at least one point is kept. What is decoded are points of the whole object.
+with c uniform over the range, w from 0 to 3/8 and the end e from 0 to 5/4: one fit in five shows the whole object. The
+length s of a crop is 1/4 to 1, its begin b from 0 to 1 - s along each axis. Every object, and each of its modalities,
+has its own c, w, e, b and s; at least one point is kept. What is decoded are points of the whole object.
 """
 
 from __future__ import annotations
@@ -44,8 +46,21 @@ def future(batch: Batch, uniform: Uniform) -> Tensor:
     return places(batch)[..., 0] <= LATEST * uniform(len(batch), 1)
 
 
+def ends(batch: Batch, uniform: Uniform) -> Tensor:
+    """Return the points (B, L) inside a random window, a crop: a stretch of a line, a box in a plane."""
+    u = places(batch)  # (B, L, A)
+    size = 1 - (1 - LEAST_SHARE) * uniform(len(u), 1, 1)
+    begin = (1 - size) * uniform(len(u), 1, u.shape[2])
+    return ((u >= begin) & (u <= begin + size)).all(2)
+
+
 #: name -> which points are kept, as the parameter `hide` says it
-HIDING: dict[str, Callable[[Batch, Uniform], Tensor]] = {"points": points, "spans": spans, "future": future}
+HIDING: dict[str, Callable[[Batch, Uniform], Tensor]] = {
+    "points": points,
+    "spans": spans,
+    "future": future,
+    "ends": ends,
+}
 
 
 def places(batch: Batch) -> Tensor:

@@ -5,11 +5,11 @@ import pytest
 import torch
 from astropy.table import Table
 
-from skdaep import DAEPEncoder, Image, MultimodalDAEP, Photometry, Sequence
+from skdaep import ContrastiveNeighbors, DAEPEncoder, Image, MultimodalDAEP, Photometry, Sequence
 from skdaep.estimators import ESTIMATORS
 from skdaep.nn.batch import Batch
 from skdaep.objectives import HIDING, Objective
-from skdaep.objectives.hiding import WIDEST, in_part
+from skdaep.objectives.hiding import LEAST_SHARE, WIDEST, in_part, places
 
 TINY = dict(model_dim=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, max_iter=2, batch_size=8, random_state=0)
 TINY |= dict(core=None, bottleneck_length=1, bottleneck_dim=2, device="cpu")
@@ -80,10 +80,46 @@ def test_a_span_is_one_window(n_axes):
     assert max(widths) > WIDEST
 
 
-def test_objects_at_one_place_show_a_point():
+@pytest.mark.parametrize("n_axes", [1, 2])
+def test_without_its_ends_an_object_is_one_crop_and_each_modality_has_its_own(n_axes):
+    batch = batch_of([300] * 200, n_axes)
+    kept, other = (in_part(batch, ("ends",), rng) for rng in [generator()] * 2)
+    at = places(batch)
+    widths, begins = [], []
+    for i in range(200):
+        low, high = at[i, kept[i]].amin(0), at[i, kept[i]].amax(0)
+        assert torch.equal(((at[i] >= low) & (at[i] <= high)).all(1), kept[i])
+        widths.append(float((high - low).max()))
+        begins.append(float(low[0]))
+    np.testing.assert_allclose([min(widths), max(widths)], [LEAST_SHARE, 1], atol=0.08)
+    np.testing.assert_allclose([min(begins), max(begins)], [0, 1 - LEAST_SHARE], atol=0.25)
+    assert (kept != other).any(1).float().mean() > 0.95
+
+
+def test_two_crops_of_one_light_curve_are_aligned():
+    """As DESA trains its encoder of light curves before: two random crops of each agree."""
+    rng = np.random.default_rng(0)
+    X = [wave(rng, level=rng.normal()) for _ in range(60)]
+    views = {"one": Sequence(), "other": Sequence()}
+    options = dict(TINY, bottleneck_dim=4, max_iter=60, hide="ends", learning_rate_init=1e-2)
+    options = {k: v for k, v in options.items() if k not in ("core", "n_decoder_layers")}
+    encoder = ContrastiveNeighbors(views, **options).fit([{"one": x, "other": x} for x in X])
+    halves = [encoder.transform([{"one": x[:20]} for x in X]), encoder.transform([{"other": x[20:]} for x in X])]
+    distances = np.linalg.norm(halves[0][:, None] - halves[1], axis=2)
+    # Of two halves, which share no point, those of one object are nearer than those of two.
+    assert np.diag(distances).mean() < 0.5 * distances.mean()
+
+
+def wave(rng, level):
+    time = np.sort(rng.uniform(0, 10, 40))
+    return Table({"time": time, "flux": level + 0.1 * np.sin(3 * time + rng.uniform(0, 6))})
+
+
+@pytest.mark.parametrize("way", ["spans", "ends"])
+def test_objects_at_one_place_show_a_point(way):
     batch = batch_of([5, 5])
     batch = batch.replace(location=torch.zeros(2, 5))
-    assert all(in_part(batch, ("spans",), generator(s)).any(1).all() for s in range(40))
+    assert all(in_part(batch, (way,), generator(s)).any(1).all() for s in range(40))
 
 
 def test_of_several_ways_each_object_has_one():
@@ -146,7 +182,7 @@ def test_unknown_ways_modalities_and_the_future_of_an_image_are_refused():
     images = np.random.default_rng(0).random((8, 8, 8)).astype("f4")
     with pytest.raises(ValueError, match="needs points on a line"):
         DAEPEncoder(Image(patch_size=4), hide="future", **TINY).fit(images)
-    DAEPEncoder(Image(patch_size=4), hide="spans", **TINY).fit(images)
+    DAEPEncoder(Image(patch_size=4), hide=("spans", "ends"), **TINY).fit(images)
 
 
 def test_by_modality_and_through_a_file(tmp_path):
