@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from astropy.table import Table
+from scipy.stats import kstest, uniform
 
 from skdaep import ContrastiveNeighbors, DAEPEncoder, Image, MultimodalDAEP, Photometry, Sequence
 from skdaep.estimators import ESTIMATORS
@@ -82,17 +83,19 @@ def test_a_span_is_one_window(n_axes):
 
 @pytest.mark.parametrize("n_axes", [1, 2])
 def test_without_its_ends_an_object_is_one_crop_and_each_modality_has_its_own(n_axes):
-    batch = batch_of([300] * 200, n_axes)
+    batch = batch_of([3000] * 200, n_axes)
+    batch = batch.replace(location=torch.rand(batch.location.shape, generator=generator(1)))
     kept, other = (in_part(batch, ("ends",), rng) for rng in [generator()] * 2)
     at = places(batch)
-    widths, begins = [], []
+    sizes, begins = [], []
     for i in range(200):
         low, high = at[i, kept[i]].amin(0), at[i, kept[i]].amax(0)
         assert torch.equal(((at[i] >= low) & (at[i] <= high)).all(1), kept[i])
-        widths.append(float((high - low).max()))
-        begins.append(float(low[0]))
-    np.testing.assert_allclose([min(widths), max(widths)], [LEAST_SHARE, 1], atol=0.08)
-    np.testing.assert_allclose([min(begins), max(begins)], [0, 1 - LEAST_SHARE], atol=0.25)
+        sizes.append(float((high - low).max()))
+        begins.append(low[0] / (1 - sizes[-1]))
+    # Uniform, of 200, both the size and where in what it leaves the crop begins.
+    assert kstest(sizes, uniform(LEAST_SHARE, 1 - LEAST_SHARE).cdf).pvalue > 0.01
+    assert kstest(begins, uniform(0, 1).cdf).pvalue > 0.01
     assert (kept != other).any(1).float().mean() > 0.95
 
 
