@@ -73,10 +73,10 @@ def options_of(options) -> dict:
 def forecasts(fitted, data, end: float, split: str, n: int | None, n_draws: int, *, modality: str | None = None):
     """Return late parts, and draws of them from the codes of the early ones."""
     early, late = arrived(data, end, split, n)
-    where = {"at": late, "n_draws": n_draws, "output": "arrays"}
+    options = {"at": late, "n_draws": n_draws, "output": "arrays"}
     if modality is None:
-        return late, fitted.inverse_transform(fitted.transform(early), **where)
-    return late, fitted.inverse_transform(fitted.transform([{"early": t} for t in early]), modality=modality, **where)
+        return late, fitted.inverse_transform(fitted.transform(early), **options)
+    return late, fitted.inverse_transform(fitted.transform([{"early": t} for t in early]), modality=modality, **options)
 
 
 def scores(fitted, data, end: float, n: int, n_draws: int, modality: str | None = None) -> dict:

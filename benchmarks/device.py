@@ -121,8 +121,8 @@ def survey(train: list[Table], seconds: float, device: str) -> tuple[DAEPEncoder
 def encoding(estimator: DAEPEncoder, objects: list[Table], device: torch.device, repeats: int) -> dict:
     """Return objects encoded per second, from where they lie on the device and from Tables."""
     (name,), model = estimator.modalities_, estimator.model_
-    stores = model.collate(model.read([{name: x} for x in objects]))
-    resident = np.median(throughput.timed(_waiting(lambda: encode(model.live(), stores), device), repeats))
+    measurements = model.collate(model.read([{name: x} for x in objects]))
+    resident = np.median(throughput.timed(_waiting(lambda: encode(model.live(), measurements), device), repeats))
     tables = np.median(throughput.timed(lambda: estimator.transform(objects), 3))
     return {"objects/s on the device": len(objects) / resident, "objects/s from Tables": len(objects) / tables}
 

@@ -297,13 +297,13 @@ class _Stop(BaseException):
     """Ends a training as a kill does."""
 
 
-def _keep_and_stop(keep: Callable, n_steps: int) -> Callable:
-    def keeping(self, state):
-        keep(self, state)
+def _write_and_stop(write: Callable, n_steps: int) -> Callable:
+    def stopping(self, state):
+        write(self, state)
         if state["iteration"] == n_steps:
             raise _Stop
 
-    return keeping
+    return stopping
 
 
 #: records are of so many steps here, so that there are some before and one after the state that is kept
@@ -347,7 +347,7 @@ def honest_checkpoints(folder: Path) -> list[tuple[Path, Callable]]:
     with warnings.catch_warnings(action="ignore"):
         fitted = skdaep.DAEPEncoder(photometry, **tiny).fit(curves)
     made.append(("prior", functools.partial(go_on, fitted, curves, "fit_prior", max_iter=6)))
-    stopping = mock.patch.object(CheckpointFile, "keep", _keep_and_stop(CheckpointFile.keep, 5))
+    stopping = mock.patch.object(CheckpointFile, "write", _write_and_stop(CheckpointFile.write, 5))
     paths = [folder / f"{name}.{'prior' if name == 'prior' else 'fit'}" for name, _ in made]
     for path, (_, training) in zip(paths, made, strict=True):
         with warnings.catch_warnings(action="ignore"), stopping, contextlib.suppress(_Stop):

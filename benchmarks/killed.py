@@ -99,20 +99,20 @@ class Counts:
 
     def watching(self):
         """Return a context in which fits are counted, and have several records."""
-        step, keep = _Loop.step, CheckpointFile.keep
+        step, write = _Loop.step, CheckpointFile.write
 
         def counted_step(loop):
             step(loop)
             self.add(1, 0, 0)
 
-        def counted_keep(file, state):
+        def counted_write(file, state):
             start = time.process_time_ns()
-            keep(file, state)
+            write(file, state)
             self.add(0, 1, time.process_time_ns() - start)
 
         stack = contextlib.ExitStack()
         stack.enter_context(mock.patch.object(_Loop, "step", counted_step))
-        stack.enter_context(mock.patch.object(CheckpointFile, "keep", counted_keep))
+        stack.enter_context(mock.patch.object(CheckpointFile, "write", counted_write))
         stack.enter_context(mock.patch("skdaep.model.fitting.STEPS_PER_RECORD", STEPS_PER_RECORD))
         return stack
 

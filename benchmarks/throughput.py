@@ -188,14 +188,14 @@ def measure(estimator, case: str, repeats: int) -> dict[str, tuple[list[float], 
 def training_steps(estimator, records: list[dict], device: torch.device = CPU) -> Callable:
     """Return a function of a number of objects that trains on all their points and gives the seconds of each step."""
     ((name, modality),) = estimator.modalities_.items()
-    store = modality.collate([r[name] for r in records]).to(device)
+    ragged = modality.collate([r[name] for r in records]).to(device)
     objective = replace(estimator.model_, seed=0).build().to(device)
     dtype = resolve_precision(estimator.precision, device, training=True)
 
     def batches(n_objects: int) -> Iterator:
         generator, index = generator_of(0, device), torch.arange(n_objects, device=device)
         while True:
-            yield {name: store.subset(index, None, generator)}, index.tolist()
+            yield {name: ragged.subset(index, None, generator)}, index.tolist()
 
     def steps(n_objects: int, n: int = 1, seed: int = 0) -> list[float]:
         options = {"solver": estimator.solver, "generator": generator_of(seed, device), "steps_per_record": 1}

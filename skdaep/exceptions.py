@@ -16,9 +16,9 @@ class DivergenceError(ArithmeticError):
 
     def __init__(self, names: list[int]):
         self.names = sorted(names)
-        where = ", ".join(f"X[{i}]" for i in self.names)
+        object_names = ", ".join(f"X[{i}]" for i in self.names)
         super().__init__(
-            f"The loss or its gradient is not finite for {where}. "
+            f"The loss or its gradient is not finite for {object_names}. "
             f"Look for extreme values there, or lower learning_rate_init."
         )
 

@@ -28,6 +28,12 @@ HOLDER = re.compile(r"process (\d+) on .* \(([0-9a-f]{8})\)")
 STALE = 86_400
 
 
+def sha256_of(path: Path) -> str:
+    """Return the checksum of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def regular(path: str | os.PathLike[str]) -> os.stat_result | None:
     """Return what is known of a regular file, None if there is nothing of that name.
 

@@ -142,7 +142,7 @@ def has_draws(estimator_class):
 
 
 @pytest.fixture(scope="session")
-def some_draws(estimator_class):
+def supported_draws(estimator_class):
     """Two draws, or the point estimate of an estimator without draws."""
     return None if estimator_class.objective_class.draws is None else 2
 

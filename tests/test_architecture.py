@@ -203,6 +203,52 @@ def test_every_public_name_is_there_and_nothing_else_answers():
         _ = skdaep.no_such_name
 
 
+# --- names ------------------------------------------------------------------------------------------
+
+#: rooms that users import from, whose modules begin with an underscore
+PUBLIC_ROOMS = {"tables", "preprocessing", "modalities", "estimators", "metrics", "calibration", "plotting", "datasets"}
+VAGUE = {"each", "keep", "kept", "like", "some", "store", "stored", "stores", "where"}
+#: `store` is a `Store`; `keep` is a parameter of `encode_catalog` and `PhaseFromPeak`
+ALLOWED = {"estimators/_fitting.py": {"store"}, "catalogs.py": {"keep", "kept"}, "preprocessing/_frames.py": {"keep"}}
+
+
+def defined(tree):
+    """Yield the names that a file gives to functions, parameters and variables."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+@each_file
+def test_names_say_something(path):
+    names = {name.lstrip("_") for name in defined(parse(path))}
+    assert not names & VAGUE - ALLOWED.get(relative(path), set())
+
+
+def test_one_class_one_name():
+    found = {}
+    for path in FILES:
+        for node in parse(path).body:
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, set()).add(room_of(path))
+    shared = {name: rooms for name, rooms in found.items() if len(rooms) > 1}
+    assert all(rooms == {"estimators", "objectives"} for rooms in shared.values()), shared  # a method and its face
+
+
+@each_file
+def test_modules_of_public_rooms_begin_with_an_underscore(path):
+    room, *parts = path.relative_to(ROOT).parts
+    names = [part for part in parts if part != "__init__.py"]
+    if room in PUBLIC_ROOMS and relative(path) not in {"metrics/reading.py", "plotting/style.py"}:
+        assert all(name.startswith("_") for name in names)
+    elif room != "__init__.py":
+        assert not any(name.startswith("_") for name in names)
+
+
 # --- what the package never does --------------------------------------------------------------------
 
 EXECUTES_WHAT_IT_READS = {

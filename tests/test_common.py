@@ -266,8 +266,8 @@ def test_reconstruct_gives_tables_with_the_rows_units_and_meta_of_the_object(fit
         np.testing.assert_array_equal(rebuilt["band"], table["band"])
 
 
-def test_output_arrays_are_the_values_of_the_tables(fitted, X, some_draws):
-    for n_draws in (None, some_draws):
+def test_output_arrays_are_the_values_of_the_tables(fitted, X, supported_draws):
+    for n_draws in (None, supported_draws):
         tables = fitted.reconstruct(X, n_draws=n_draws)
         arrays = fitted.reconstruct(X, n_draws=n_draws, output="arrays")
         for table, array in zip(tables, arrays, strict=True):

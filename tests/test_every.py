@@ -221,9 +221,9 @@ def test_other_fits_do_not(make, objects, scripted, losses, max_iter):
 
 
 def test_validation_has_the_same_noise_every_time(fresh, objects):
-    stores = collate(fresh.modalities_, fresh.model_.read(list(fresh._stream(objects))), torch.device("cpu"))
+    measurements = collate(fresh.modalities_, fresh.model_.read(list(fresh._stream(objects))), torch.device("cpu"))
     training = Training(**{f.name: getattr(fresh, f.name) for f in fields(Training)})
-    validation = Validation(stores, np.arange(len(objects)), training, 1, torch.device("cpu"), torch.float32)
+    validation = Validation(measurements, np.arange(len(objects)), training, 1, torch.device("cpu"), torch.float32)
     assert validation(fresh.model_.live()) == validation(fresh.model_.live())
 
 

@@ -132,8 +132,8 @@ def test_divergence_names_objects(make, X):
 
 def batches(estimator, X):
     records = estimator.model_.read(list(estimator._stream(X)))
-    stores = collate(estimator.modalities_, records, torch.device("cpu"))
-    return {k: s.take(torch.arange(len(X))) for k, s in stores.items()}
+    measurements = collate(estimator.modalities_, records, torch.device("cpu"))
+    return {k: s.take(torch.arange(len(X))) for k, s in measurements.items()}
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_dropping_keeps_at_least_one_modality_that_is_there_at_its_rate(fitted, 
     before = torch.stack([b.present for b in batches(fitted, X).values()], 1)
     kept = torch.zeros(before.shape)
     for _ in range(400):
-        seen = torch.stack([b.present for b in objective.some_modalities(batches_of(fitted, X), generator).values()], 1)
+        seen = torch.stack([b.present for b in objective.drop_modalities(batches_of(fitted, X), generator).values()], 1)
         assert (seen <= before).all()
         assert seen.any(1).all()
         kept += seen

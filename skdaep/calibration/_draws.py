@@ -191,7 +191,7 @@ class ConformalDraws(BaseEstimator):
             If there is another number of draws than in fit, or what the factor depends on is not said.
         """
         changed = []
-        for y, d, factor in self._each(draws, at):
+        for y, d, factor in self._with_factors(draws, at):
             median = np.quantile(d, 0.5, axis=-1, keepdims=True)
             new = median + factor[..., None] * (d - median)  # (n_points, n_draws)
             changed.append(self._write(y, new) if isinstance(y, Table) else new)
@@ -213,7 +213,7 @@ class ConformalDraws(BaseEstimator):
             Lists ``low`` and ``high`` of one array per object, of the shape of its values and in their unit.
         """
         low, high = [], []
-        for _, d, factor in self._each(draws, at):
+        for _, d, factor in self._with_factors(draws, at):
             bottom, median, top = _ends(d, self.level)
             low.append(median - factor * (median - bottom))
             high.append(median + factor * (top - median))
@@ -257,7 +257,7 @@ class ConformalDraws(BaseEstimator):
             scores.append(np.where(off == 0, 0.0, score))
         return scores, seen
 
-    def _factor(self, score: np.ndarray, owner: np.ndarray, group: np.ndarray, where: str) -> float:
+    def _factor(self, score: np.ndarray, owner: np.ndarray, group: np.ndarray, object_name: str) -> float:
         """Return the smallest score that, with all below it, has the level's share of the weights."""
         n = len(np.unique(group[owner]))
         order = np.argsort(score)
@@ -265,7 +265,7 @@ class ConformalDraws(BaseEstimator):
         factor = score[order][np.searchsorted(share, self.level - ROUNDING)]
         if np.isinf(factor):
             raise ValueError(
-                f"Of {where} so many measurements lie outside draws without width that no factor covers "
+                f"Of {object_name} so many measurements lie outside draws without width that no factor covers "
                 f"{self.level:.3g} of them. Use more draws, or remove such points."
             )
         return float(factor)
@@ -276,8 +276,8 @@ class ConformalDraws(BaseEstimator):
         n_objects = [len(np.unique(group[owner[cell == k]])) for k in range(len(self._cells))]
         factor = np.full(len(n_objects), self.factor_)
         for k in np.flatnonzero(np.array(n_objects) >= max(self.min_objects, self._needed())):
-            where = ", ".join(f"{key} {out[key][k]}" for key in out.colnames) or "the validation objects"
-            factor[k] = self._factor(score[cell == k], owner[cell == k], group, where)
+            bin_name = ", ".join(f"{key} {out[key][k]}" for key in out.colnames) or "the validation objects"
+            factor[k] = self._factor(score[cell == k], owner[cell == k], group, bin_name)
         out["factor"], out["n_objects"] = factor, n_objects
         return out
 
@@ -289,19 +289,19 @@ class ConformalDraws(BaseEstimator):
                 f"draws[{i}] has {draws.shape[-1]} draws, but {self.n_draws_} are needed, as in draws[0] of fit."
             )
 
-    def _each(self, draws, at) -> Iterator[tuple[Table | np.ndarray, np.ndarray, np.ndarray]]:
+    def _with_factors(self, draws, at) -> Iterator[tuple[Table | np.ndarray, np.ndarray, np.ndarray]]:
         """Yield each object as given, its draws (n_points, n_draws) and the factors of its points."""
         check_is_fitted(self)
         given = objects_of(draws, "draws")
-        where, name = (given, "draws") if at is None else (objects_of(at, "at"), "at")
-        check_consistent_length(given, where)
-        if self._cells.bins and any(isinstance(x, Table) != self._of_tables for x in where):
+        references, name = (given, "draws") if at is None else (objects_of(at, "at"), "at")
+        check_consistent_length(given, references)
+        if self._cells.bins and any(isinstance(x, Table) != self._of_tables for x in references):
             kind = "Tables" if self._of_tables else "arrays"
             raise TableError(f"Not all {name} are {kind}, but in fit they were; pass at=X to say where the draws are.")
         if at is None:
-            where = [x if isinstance(x, Table) else np.ma.getdata(x)[..., 0] for x in where]
+            references = [x if isinstance(x, Table) else np.ma.getdata(x)[..., 0] for x in references]
         read = {
-            key: values_by(where, key, location=self.location, band=self.band, unit=unit, name=name)
+            key: values_by(references, key, location=self.location, band=self.band, unit=unit, name=name)
             for key, unit in self._cells.units.items()
         }
         factors = np.append(self.factors_["factor"], self.factor_)  # the last for what has no bin
@@ -313,9 +313,11 @@ class ConformalDraws(BaseEstimator):
                 raise TableError(f"at[{i}] has {len(cell)} points, but draws[{i}] has shape {d.shape}.")
             yield y, d, np.broadcast_to(factors[cell], d.shape[:-1])
 
-    def _write(self, like: Table, draws: np.ndarray) -> Table:
-        name = tables.find_column(like, "value", self.value, "draws", ask="ConformalDraws({})")
-        return tables.write(like, {c: like[c] for c in like.colnames} | {name: draws}, name, tables.unit_of(like, name))
+    def _write(self, template: Table, draws: np.ndarray) -> Table:
+        name = tables.find_column(template, "value", self.value, "draws", ask="ConformalDraws({})")
+        return tables.write(
+            template, {c: template[c] for c in template.colnames} | {name: draws}, name, tables.unit_of(template, name)
+        )
 
 
 def _ends(draws: np.ndarray, level: float) -> np.ndarray:

@@ -98,9 +98,9 @@ def fetch_astrom3(
         left = None if n_objects is None else n_objects - len(X)
         labels = _labels(path)
         for i, row in enumerate(objects_in(path, "fetch_astrom3", left)):
-            where = f"{path} object {i}"
-            X.append({"photometry": _photometry(row, where), "spectrum": _spectrum(row, where)})
-            y.append(_label(row, labels, where))
+            object_name = f"{path} object {i}"
+            X.append({"photometry": _photometry(row, object_name), "spectrum": _spectrum(row, object_name)})
+            y.append(_label(row, labels, object_name))
             metadata.append(np.asarray(row.get("metadata", ()), np.float32))
     y = np.array(y, dtype=f"<U{max(map(len, LABELS))}")
     return (X, y, np.array(metadata)) if return_metadata else (X, y)
@@ -113,39 +113,43 @@ def _labels(path) -> tuple[str, ...]:
     return tuple(features.get("label", {}).get("names", LABELS))
 
 
-def _label(row: dict, labels: tuple[str, ...], where: str) -> str:
+def _label(row: dict, labels: tuple[str, ...], object_name: str) -> str:
     label = row.get("label")
     if isinstance(label, str):
         return label
     if not isinstance(label, int) or not 0 <= label < len(labels):
-        raise TableError(f"{where} column 'label' is {label!r}; a number from 0 to {len(labels) - 1} is needed.")
+        raise TableError(f"{object_name} column 'label' is {label!r}; a number from 0 to {len(labels) - 1} is needed.")
     return labels[label]
 
 
-def _array(row: dict, name: str, axis: int, length: int, where: str) -> np.ndarray:
+def _array(row: dict, name: str, axis: int, length: int, object_name: str) -> np.ndarray:
     values = np.asarray(row.get(name), float)
     if values.ndim != 2 or values.shape[axis] != length:
         has = f"shape {values.shape}" if row.get(name) is not None else f"no such column (it has: {', '.join(row)})"
-        raise TableError(f"{where} column '{name}' has {has}; axis {axis} must have length {length}.")
+        raise TableError(f"{object_name} column '{name}' has {has}; axis {axis} must have length {length}.")
     return values
 
 
-def _photometry(row: dict, where: str) -> Table:
-    values = _array(row, "photometry", 1, 3 + len(FEATURES), where)  # (points, 9)
+def _photometry(row: dict, object_name: str) -> Table:
+    values = _array(row, "photometry", 1, 3 + len(FEATURES), object_name)  # (points, 9)
     if not len(values):
-        raise TableError(f"{where} column 'photometry' has no points.")
+        raise TableError(f"{object_name} column 'photometry' has no points.")
     time, flux, error = values[:, :3].T
     if time.min() < 0 or time.max() > 1:
-        raise TableError(f"{where} column 'photometry' has times outside 0 to 1: not the layout this reader knows.")
+        raise TableError(
+            f"{object_name} column 'photometry' has times outside 0 to 1: not the layout this reader knows."
+        )
     meta = dict(zip(FEATURES, values[0, 3:].tolist(), strict=True))
     columns = {"time": time * meta["years"] * DAYS_PER_YEAR, "flux": flux, "flux_err": positive(error)}
     return Table(columns, units={"time": u.day}, meta=meta)
 
 
-def _spectrum(row: dict, where: str) -> Table:
-    wavelength, flux, error = _array(row, "spectra", 0, 3, where)
+def _spectrum(row: dict, object_name: str) -> Table:
+    wavelength, flux, error = _array(row, "spectra", 0, 3, object_name)
     if not (np.diff(wavelength) > 0).all():
-        raise TableError(f"{where} column 'spectra' does not begin with increasing wavelengths: not the layout known.")
+        raise TableError(
+            f"{object_name} column 'spectra' does not begin with increasing wavelengths: not the layout known."
+        )
     columns = {
         "wavelength": wavelength,
         "flux": np.where(np.isfinite(flux), flux, np.nan),

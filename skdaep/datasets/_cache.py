@@ -6,7 +6,6 @@ both are needed here.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import time
@@ -21,7 +20,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ..exceptions import DatasetError, UnverifiedDownloadWarning
-from ..storage import replacing
+from ..storage import replacing, sha256_of
 
 N_TRIES = 3
 DELAY = 1.0  # seconds before the second try, doubled before each further one
@@ -137,11 +136,6 @@ def _record(path: Path) -> Path:
 
 def remember(path: Path, digest: str) -> None:
     _record(path).write_text(f"{digest}  {path.name}\n")  # as sha256sum writes and checks it
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def by_hand(remote: Remote, path: Path, reason: str) -> str:

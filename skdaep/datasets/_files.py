@@ -48,42 +48,42 @@ def _parquet_objects(path: Path, caller: str, n: int | None) -> Iterator[dict]:
         yield from (dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True))
 
 
-def _cells(column, where: str) -> list:
+def _cells(column, path: str) -> list:
     """Return for each object a dict of a group, an array of a list and a plain object of anything else."""
     column = tables.storage(column)
     if tables.is_list(column.type):
-        cells = _listed(column, where)
+        cells = _listed(column, path)
     elif hasattr(column, "field"):  # struct
         names = [field.name for field in column.type]
-        parts = [_cells(part, f"{where}.{name}") for name, part in zip(names, column.flatten(), strict=True)]
+        parts = [_cells(part, f"{path}.{name}") for name, part in zip(names, column.flatten(), strict=True)]
         cells = [dict(zip(names, row, strict=True)) for row in zip(*parts, strict=True)]
     else:
         return column.to_pylist()
     return [cell if there else None for cell, there in zip(cells, column.is_valid().to_pylist(), strict=True)]
 
 
-def _listed(column, where: str) -> list:
+def _listed(column, path: str) -> list:
     """Return an array for each object, or a dict of them where a list holds structs."""
     flat, lengths = tables.flattened(column, "")
     ends = np.cumsum(lengths).tolist()
     places = list(zip([0, *ends], ends, strict=False))
     if list(flat) == [""]:
-        return [_array(flat[""][start:end], where) for start, end in places]
-    return [{name: _array(v[start:end], f"{where}.{name}") for name, v in flat.items()} for start, end in places]
+        return [_array(flat[""][start:end], path) for start, end in places]
+    return [{name: _array(v[start:end], f"{path}.{name}") for name, v in flat.items()} for start, end in places]
 
 
-def _array(values, where: str) -> np.ndarray:
+def _array(values, path: str) -> np.ndarray:
     """Return (nested) lists as an array; the lists of one level must be equally long."""
     values = tables.storage(values)
     if not tables.is_list(values.type) or not len(values):
         return values.to_numpy(zero_copy_only=False)
-    flat, lengths = tables.flattened(values, where)
+    flat, lengths = tables.flattened(values, path)
     if len(set(lengths)) > 1:
         found = sorted(set(lengths.tolist()))[:5]
-        raise TableError(f"{where} holds lists of lengths {found}; they must be equally long.")
-    if where not in flat:
-        raise TableError(f"{where} holds structs within lists of lists: not a layout that this reader knows.")
-    inner = _array(flat[where], where)
+        raise TableError(f"{path} holds lists of lengths {found}; they must be equally long.")
+    if path not in flat:
+        raise TableError(f"{path} holds structs within lists of lists: not a layout that this reader knows.")
+    inner = _array(flat[path], path)
     return inner.reshape(len(values), int(lengths[0]), *inner.shape[1:])
 
 

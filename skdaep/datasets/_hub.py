@@ -81,7 +81,7 @@ def _next_page(url: str, links: list[str]) -> str | None:
     return there
 
 
-def _entries(listing: Path, where: str) -> list[dict]:
+def _entries(listing: Path, address: str) -> list[dict]:
     """Return the entries of a listing; DatasetError if it is none."""
     try:
         entries = json.loads(listing.read_text())
@@ -95,7 +95,7 @@ def _entries(listing: Path, where: str) -> list[dict]:
             if lfs and not re.fullmatch("(sha256:)?[0-9a-f]{64}", lfs["oid"]):
                 raise ValueError(f"{entry['path']!r} has the checksum {lfs['oid']!r}")
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise DatasetError(f"{where} is not a listing of the hub ({error!r}).") from error
+        raise DatasetError(f"{address} is not a listing of the hub ({error!r}).") from error
     return entries
 
 

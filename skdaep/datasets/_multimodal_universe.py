@@ -138,22 +138,24 @@ def load_multimodal_universe(paths, *, n_objects=None, bands=None):
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
     rows = chain.from_iterable(_placed(Path(path), n_objects) for path in paths)
     X, scalars, kinds, names = [], [], set(), None
-    for where, row in islice(rows, n_objects):
-        kind, columns = _measurements(row, where)
+    for object_name, row in islice(rows, n_objects):
+        kind, columns = _measurements(row, object_name)
         kinds.add(kind)
         if len(kinds) > 1:
-            raise TableError(f"{where} is of kind {kind}, but those before are not; read one kind at a time.")
+            raise TableError(f"{object_name} is of kind {kind}, but those before are not; read one kind at a time.")
         meta = {key: value for key, value in row.items() if isinstance(value, (bool, int, float, str))}
         if kind == "image":
-            image, names = _image(columns, where)
+            image, names = _image(columns, object_name)
             if X and image.shape != X[0].shape:
-                raise TableError(f"{where} has an image of shape {image.shape}, but those before have {X[0].shape}.")
+                raise TableError(
+                    f"{object_name} has an image of shape {image.shape}, but those before have {X[0].shape}."
+                )
             X.append(image)
         elif kind == "spectrum":
-            X.append(_spectrum(columns, meta, where))
+            X.append(_spectrum(columns, meta, object_name))
         else:
             named = meta.get("bands", "").split(",") if bands is None else bands
-            X.append(_light_curve(columns, meta, named, where))
+            X.append(_light_curve(columns, meta, named, object_name))
         scalars.append(meta)
     metadata = Table(rows=scalars, meta={} if names is None else {"bands": names})
     return (np.stack(X) if names is not None else X), metadata
@@ -167,7 +169,7 @@ def _placed(path: Path, n: int | None):
 # --- the layouts ------------------------------------------------------------------------------------
 
 
-def _measurements(row: dict, where: str) -> tuple[str, dict]:
+def _measurements(row: dict, object_name: str) -> tuple[str, dict]:
     """Return what kind of measurement an object has, and its columns, whichever way the file groups them."""
     arrays = {name: value for name, value in row.items() if isinstance(value, (dict, np.ndarray))}
     found = {}
@@ -183,60 +185,60 @@ def _measurements(row: dict, where: str) -> tuple[str, dict]:
         found["lightcurve"] = arrays
     if len(found) != 1:
         what = f"several kinds of measurement ({', '.join(found)})" if found else "no spectrum, lightcurve or image"
-        raise TableError(f"{where} has {what} (its columns: {', '.join(row)}).")
+        raise TableError(f"{object_name} has {what} (its columns: {', '.join(row)}).")
     return found.popitem()
 
 
-def _pick(columns: dict, names: tuple[str, ...], where: str) -> str:
+def _pick(columns: dict, names: tuple[str, ...], object_name: str) -> str:
     name = next((name for name in names if columns.get(name) is not None), None)
     if name is None:
-        raise TableError(f"{where} has no column {' or '.join(names)} (it has: {', '.join(columns)}).")
+        raise TableError(f"{object_name} has no column {' or '.join(names)} (it has: {', '.join(columns)}).")
     return name
 
 
-def _flat(columns: dict, name: str, n: int | None, where: str) -> np.ndarray:
+def _flat(columns: dict, name: str, n: int | None, object_name: str) -> np.ndarray:
     """Return a column as n float64 numbers."""
     try:
         values = np.asarray(columns[name], float).ravel()
     except (TypeError, ValueError):
-        raise TableError(f"{where} column '{name}' does not hold numbers.") from None
+        raise TableError(f"{object_name} column '{name}' does not hold numbers.") from None
     if n is not None and len(values) != n:
-        raise TableError(f"{where} column '{name}' has {len(values)} entries, but the flux has {n}.")
+        raise TableError(f"{object_name} column '{name}' has {len(values)} entries, but the flux has {n}.")
     return values
 
 
-def _spectrum(columns: dict, meta: dict, where: str) -> Table:
-    flux = _flat(columns, _pick(columns, FLUX, where), None, where)
+def _spectrum(columns: dict, meta: dict, object_name: str) -> Table:
+    flux = _flat(columns, _pick(columns, FLUX, object_name), None, object_name)
     n = len(flux)
-    wavelength = _flat(columns, _pick(columns, WAVELENGTH, where), n, where)
+    wavelength = _flat(columns, _pick(columns, WAVELENGTH, object_name), n, object_name)
     new = {"wavelength": wavelength, "flux": np.where(np.isfinite(flux), flux, np.nan)}
     if columns.get("ivar") is not None:
-        new["flux_err"] = positive(_flat(columns, "ivar", n, where)) ** -0.5
+        new["flux_err"] = positive(_flat(columns, "ivar", n, object_name)) ** -0.5
         new["flux"][np.isnan(new["flux_err"])] = np.nan
     if columns.get("mask") is not None:
-        new["flux"][_flat(columns, "mask", n, where) != 0] = np.nan
+        new["flux"][_flat(columns, "mask", n, object_name) != 0] = np.nan
     there = np.isfinite(wavelength) & (wavelength > 0)
     return Table({name: values[there] for name, values in new.items()}, units={"wavelength": u.AA}, meta=meta)
 
 
-def _light_curve(columns: dict, meta: dict, bands, where: str) -> Table:
-    name = _pick(columns, FLUX, where)
-    flux = _flat(columns, name, None, where)
+def _light_curve(columns: dict, meta: dict, bands, object_name: str) -> Table:
+    name = _pick(columns, FLUX, object_name)
+    flux = _flat(columns, name, None, object_name)
     n = len(flux)
-    time = _flat(columns, _pick(columns, ("time", "mjd"), where), n, where)
+    time = _flat(columns, _pick(columns, ("time", "mjd"), object_name), n, object_name)
     new = {"time": time, "flux": np.where(np.isfinite(flux), flux, np.nan)}
     there = np.isfinite(time)
     if columns.get(f"{name}_err") is not None:
-        error = _flat(columns, f"{name}_err", n, where)
+        error = _flat(columns, f"{name}_err", n, object_name)
         new["flux_err"] = positive(error)
         there &= (flux != 0) | (error != 0)
-    band = _bands(columns, np.shape(columns[name]), bands, where)
+    band = _bands(columns, np.shape(columns[name]), bands, object_name)
     if band is not None:
         new["band"] = band
     return Table({name: values[there] for name, values in new.items()}, units={"time": u.day}, meta=meta)
 
 
-def _bands(columns: dict, shape: tuple[int, ...], bands, where: str) -> np.ndarray | None:
+def _bands(columns: dict, shape: tuple[int, ...], bands, object_name: str) -> np.ndarray | None:
     """Return the band of each point: a column, or one name for each row of a flux of shape (bands, points)."""
     if columns.get("band") is not None:
         return tables.labels(Table({"band": np.ravel(columns["band"])}), "band")
@@ -244,20 +246,24 @@ def _bands(columns: dict, shape: tuple[int, ...], bands, where: str) -> np.ndarr
         return None
     names = [name for name in bands if name]
     if len(names) != shape[0]:
-        raise TableError(f"{where} has {shape[0]} bands, of which {len(names)} are named; give bands=, in their order.")
+        raise TableError(
+            f"{object_name} has {shape[0]} bands, of which {len(names)} are named; give bands=, in their order."
+        )
     return np.repeat(names, shape[1])
 
 
-def _image(columns: dict, where: str) -> tuple[np.ndarray, list[str]]:
+def _image(columns: dict, object_name: str) -> tuple[np.ndarray, list[str]]:
     """Return an image of shape (height, width, bands), and the names of the bands."""
-    flux = np.array(columns[_pick(columns, FLUX, where)], dtype=np.float32)
+    flux = np.array(columns[_pick(columns, FLUX, object_name)], dtype=np.float32)
     if flux.ndim != 3:
-        raise TableError(f"{where} has an image of shape {flux.shape}; (bands, height, width) is needed.")
+        raise TableError(f"{object_name} has an image of shape {flux.shape}; (bands, height, width) is needed.")
     for name, good in (("mask", lambda mask: mask != 0), ("ivar", lambda ivar: ivar > 0)):
         if columns.get(name) is not None:
             values = np.asarray(columns[name], float)
             if values.shape not in (flux.shape, flux.shape[1:]):
-                raise TableError(f"{where} column 'image.{name}' has shape {values.shape}, the image {flux.shape}.")
+                raise TableError(
+                    f"{object_name} column 'image.{name}' has shape {values.shape}, the image {flux.shape}."
+                )
             flux[~np.broadcast_to(good(values), flux.shape)] = np.nan
     flux[~np.isfinite(flux)] = np.nan
     band = columns.get("band")

@@ -149,7 +149,7 @@ def _law_of_turns(scales: np.ndarray, cycle: float) -> tuple[np.ndarray, np.ndar
     return turns, law / law.sum(1, keepdims=True)
 
 
-class Places(Protocol):
+class NoisePlaces(Protocol):
     """Where noise is wanted: what is read of a batch of B objects of up to L points."""
 
     @property
@@ -188,7 +188,7 @@ class Noise:
         How it is correlated along the location.
     """
 
-    def __init__(self, streams: list[np.random.Generator], query: Places, correlation: Correlation):
+    def __init__(self, streams: list[np.random.Generator], query: NoisePlaces, correlation: Correlation):
         self.streams, self.query, self.correlation = streams, query, correlation
         # One number per point, from streams of their own: a draw is the same function wherever it is wanted.
         self.white = [apart(stream) for stream in streams]

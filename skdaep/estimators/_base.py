@@ -21,9 +21,9 @@ from .. import tables
 from ..exceptions import TableError
 from ..modalities import Modality, Objects, Record, warned_once
 from ..model import Model, Split, Store, check_memory
+from ..model.measurements import Measurements, records_of
+from ..model.measurements import joined as joined_measurements
 from ..model.passes import TOKENS_PER_PASS, capacity, collate, total_lengths
-from ..model.stores import Stores, records_of
-from ..model.stores import joined as joined_stores
 from ..objectives import HIDING, Objective
 from ..registry import register
 from ..tables import FlatTables
@@ -146,7 +146,7 @@ class BaseEncoder(
         """Return the parameters as networks and objective are told of them."""
         return self.get_params(deep=False)
 
-    def _prepared(self, model: Model, stores: Stores) -> Model:
+    def _prepared(self, model: Model, measurements: Measurements) -> Model:
         """Return the model with what else it keeps of the objects of fit."""
         return model
 
@@ -282,8 +282,8 @@ class BaseEncoder(
         most = POINTS_PER_CHUNK * capacity(torch.device(model.device))
         if isinstance(X, Store):
             check_store(self, X, model.modalities)
-            pieces = portions(total_lengths(X.stores), most)
-            yield from ((s.start, None, records_of(X.stores, range(s.start, s.stop))) for s in pieces)
+            pieces = portions(total_lengths(X.measurements), most)
+            yield from ((s.start, None, records_of(X.measurements, range(s.start, s.stop))) for s in pieces)
             return
         held = self._held(X)
         pieces = self._streamed(model, X, most) if held is None else _cut(model, held, most)
@@ -310,40 +310,40 @@ class BaseEncoder(
             yield start, objects, records
             start += len(objects)
 
-    def _stores(self, model: Model, objects: Objects) -> Stores:
-        """Return the stores of objects, which are read some at a time: their Tables and records are not held."""
+    def _measurements(self, model: Model, objects: Objects) -> Measurements:
+        """Read objects a few at a time, so that their Tables and records are not all held at once."""
         sizes = {name: _lengths(model, objects, name) for name in model.modalities}
         check_memory(model, np.stack(list(sizes.values()), 1), training_of(self))
         pieces = _cut(model, objects, POINTS_PER_CHUNK)
         parts = (collate(model.modalities, records, "cpu") for *_, records in self._read_in_turn(model, pieces))
-        return joined_stores(parts, {name: int(n.sum()) for name, n in sizes.items()}, len(objects))
+        return joined_measurements(parts, {name: int(n.sum()) for name, n in sizes.items()}, len(objects))
 
     # --- decoding -----------------------------------------------------------------------------------
 
-    def _decoded(self, name: str, Z: np.ndarray, like: list | None, n_draws: int | None, output: str, drawn=False):
-        """Return a modality of each row of Z as the user wants it, at the objects of `like` or on the learned grid.
+    def _decoded(self, name: str, Z: np.ndarray, templates: list | None, n_draws: int | None, output: str, drawn=False):
+        """Decode each row of Z at the points of `templates`, or on the learned grid.
 
-        One draw of the measurements if `drawn`.
+        Returns Tables or arrays, as `output` asks for; one draw of the measurements if `drawn`.
         """
         model = self._ready()
         modality = model.modalities[name]
-        if like is None:
-            like, where = [modality.grid()], ["the learned grid"]
+        if templates is None:
+            templates, object_names = [modality.grid()], ["the learned grid"]
         else:
-            where = [self._name_in_errors("at", i, name) for i in range(len(like))]
-        places = [modality.typical_metadata(r) for r in modality.read_all(like, where, values=False)]
+            object_names = [self._name_in_errors("at", i, name) for i in range(len(templates))]
+        places = [modality.typical_metadata(r) for r in modality.read_all(templates, object_names, values=False)]
         values = model.draw(name, Z, places) if drawn else model.decode(name, Z, places, n_draws=n_draws)
         n = 1 if len(places) == len(Z) else len(Z)
-        return self._written(modality, values, places * n, like * n, output)
+        return self._written(modality, values, places * n, templates * n, output)
 
-    def _written(self, modality: Modality, values: list, records: list[Record], like: list, output: str):
+    def _written(self, modality: Modality, values: list, records: list[Record], templates: list, output: str):
         """Return scaled values as the user wants them."""
         arrays = [modality.unscale(v, record) for v, record in zip(values, records, strict=True)]
         if hasattr(self, "n_features_in_") or modality.stacks:
             return np.stack(arrays).astype(modality.dtype)
         if output == "arrays":
             return arrays
-        return [modality.write(a, obj) for a, obj in zip(arrays, like, strict=True)]
+        return [modality.write(a, obj) for a, obj in zip(arrays, templates, strict=True)]
 
     def _checked_codes(self, Z) -> np.ndarray:
         length, dim = self._ready().bottleneck_shape
@@ -551,6 +551,6 @@ def check_output(output, *further: str) -> None:
         raise ValueError(f"output={output!r}: choose one of {', '.join(map(repr, known))}.")
 
 
-def joined(parts: list):
+def concatenated(parts: list):
     """Return lists as one list, arrays as one array."""
     return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else [x for part in parts for x in part]

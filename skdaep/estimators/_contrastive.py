@@ -6,7 +6,7 @@ from typing import Annotated
 
 from ..exceptions import TableError
 from ..model import NeighborModel
-from ..model.stores import records_of
+from ..model.measurements import records_of
 from ..objectives import ALIGNMENTS, Contrastive
 from ._compat import StrOptions
 from ._docs import documented
@@ -114,5 +114,5 @@ class ContrastiveNeighbors(
                 f"must. Set early_stopping=False or a larger validation_fraction."
             )
 
-    def _prepared(self, model, stores):
-        return model.remembering(records_of(stores, range(len(next(iter(stores.values()))))))
+    def _prepared(self, model, measurements):
+        return model.remembering(records_of(measurements, range(len(next(iter(measurements.values()))))))

@@ -231,8 +231,10 @@ def _with_options(text: str) -> str:
 
 def _alignment_options() -> str:
     """Return the options of every alignment that has some, with their defaults."""
-    each = {name: ", ".join(f"{k}={v!r}" for k, v in cls.options().items()) for name, cls in sorted(ALIGNMENTS.items())}
-    told = "; ".join(f'{options} of "{name}"' for name, options in each.items() if options)
+    options_of = {
+        name: ", ".join(f"{k}={v!r}" for k, v in cls.options().items()) for name, cls in sorted(ALIGNMENTS.items())
+    }
+    told = "; ".join(f'{options} of "{name}"' for name, options in options_of.items() if options)
     return textwrap.fill(told, 110, subsequent_indent="    ")
 
 

@@ -29,7 +29,7 @@ from ..model import (
     solve_model,
     train_model,
 )
-from ..model.stores import Stores, arrays_of, has, records_of
+from ..model.measurements import Measurements, arrays_by_field, has, records_of
 from ..nn.autoencoder import Autoencoder
 from ..objectives import by_modality
 from ..training import Ranks, join, ranks_on, resolve_device, several
@@ -51,7 +51,7 @@ class Task:
     """What a fit trains, and on what."""
 
     model: Model
-    stores: Stores
+    measurements: Measurements
     parts: Split
     groups: Any  # as the user gave them
     labels: NDArray[Any] | None  # (n_objects, n_targets), standardised
@@ -60,7 +60,7 @@ class Task:
 
     def identity(self) -> tuple[Any, ...]:
         """Return all on which the numbers of the fit depend, beside parameters and seed."""
-        model, data = self.model, self.checksums or arrays_of(self.stores)
+        model, data = self.model, self.checksums or arrays_by_field(self.measurements)
         return model.modalities, model.weights, model.targets, model.head, self.labels, data, self.parts, self.groups
 
 
@@ -80,17 +80,17 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
     training = training_of(estimator)
     if training is None:
         progress = FitProgress(estimator, 0, X, y, fitted_so_far)
-        model, history = solve_model(task.model, task.stores, task.parts)
+        model, history = solve_model(task.model, task.measurements, task.parts)
         progress.tell(history)
     else:
         n_records = training.n_records(len(task.parts.train), ranks.count) - (checkpoint.n_records if checkpoint else 0)
         progress = FitProgress(estimator, n_records, X, y, fitted_so_far)
         places = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
         model, history = train_model(
-            task.model, task.stores, task.parts, training, progress, checkpoint, task.labels, places, ranks
+            task.model, task.measurements, task.parts, training, progress, checkpoint, task.labels, places, ranks
         )
         warn_if_short(history, estimator.max_iter)
-    model, history = ranks.first((_finished(estimator, model, task.stores, task.parts), history))
+    model, history = ranks.first((_finished(estimator, model, task.measurements, task.parts), history))
     fitted = task.noted | {"model_": model.using(**settings_of(estimator))} | _told_by(history)
     progress.end(fitted)
     if training is None or fitted["n_iter_"] >= LEAST_STEPS:
@@ -114,12 +114,12 @@ def _learns_labels(estimator: BaseEncoder) -> bool:
 
 
 def _prepared(estimator: BaseEncoder, X, y, groups, seed: int) -> Task:
-    """Return what is to be trained; of the objects only their stores are held on."""
+    """Return what is to be trained; of the objects only their measurements are kept."""
     before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
     learned = before.modalities if before else None
     declared = estimator._declarations()
-    stored = isinstance(X, Store)
-    if stored:
+    packed = isinstance(X, Store)
+    if packed:
         objects, columns, learned = X, check_store(estimator, X, learned), learned or X.modalities
     else:
         objects, columns = estimator._objects_of_fit(X, learned)
@@ -137,18 +137,18 @@ def _prepared(estimator: BaseEncoder, X, y, groups, seed: int) -> Task:
     if before:
         _check_resumes(estimator, architecture)
         model = model.with_weights(before.live())
-    stores = X.stores if stored else estimator._stores(model, objects)
-    estimator._check_split(has(stores), parts, before is not None)
-    model = estimator._prepared(model, stores)
+    measurements = X.measurements if packed else estimator._measurements(model, objects)
+    estimator._check_split(has(measurements), parts, before is not None)
+    model = estimator._prepared(model, measurements)
     noted = columns | {"_architecture": architecture, "environment_": environment(model.device)}
-    return Task(model, stores, parts, groups, labels, noted, X.checksums if stored else None)
+    return Task(model, measurements, parts, groups, labels, noted, X.checksums if packed else None)
 
 
 def _looked_at(task: Task) -> list[dict[str, Record]]:
     """Return objects that tell what a model explains: those held out or, if they are few, others too."""
     validation = task.parts.validation
-    some = validation if len(validation) >= LEAST else np.append(validation, task.parts.train)
-    return records_of(task.stores, some[:LOOKED_AT])
+    inspected = validation if len(validation) >= LEAST else np.append(validation, task.parts.train)
+    return records_of(task.measurements, inspected[:LOOKED_AT])
 
 
 def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
@@ -314,14 +314,14 @@ def _check_resumes(estimator: BaseEncoder, architecture: dict[str, Any]) -> None
             )
 
 
-def _finished(estimator: BaseEncoder, model: Model, stores: Stores, parts: Split) -> Model:
+def _finished(estimator: BaseEncoder, model: Model, measurements: Measurements, parts: Split) -> Model:
     """Return the model with what is learned from it, once it is trained."""
     held_out = parts.validation if len(parts.validation) else parts.train
     try:
         if getattr(estimator, "isometric", False):  # not where nothing is decoded, or distances mean that already
-            some = np.random.default_rng(model.seed).permutation(parts.train)[:LOOKED_AT]
-            model = model.isometric(records_of(stores, some))
-        return model.with_correlation(records_of(stores, held_out[:LOOKED_AT]))
+            inspected = np.random.default_rng(model.seed).permutation(parts.train)[:LOOKED_AT]
+            model = model.isometric(records_of(measurements, inspected))
+        return model.with_correlation(records_of(measurements, held_out[:LOOKED_AT]))
     except KeyboardInterrupt:
         warnings.warn(
             "Interrupted after training; the model is kept, but draws will have white noise, and codes may not be "

@@ -56,18 +56,20 @@ def _classes(values: np.ndarray, columns: list[np.ndarray]) -> tuple:
     return tuple(classes)
 
 
-def _check_numbers(column: np.ndarray, where: str) -> None:
+def _check_numbers(column: np.ndarray, object_name: str) -> None:
     owner = np.flatnonzero(~np.isnan(column))
     known = column[owner]
     if not len(known):
-        raise TableError(f"{where} holds no label of {len(column)} objects; leave it out, or set supervised_weight=0.")
+        raise TableError(
+            f"{object_name} holds no label of {len(column)} objects; leave it out, or set supervised_weight=0."
+        )
     # A single one would set mean and scale, by which targets are standardised.
-    warn_of_sentinels(known, owner, where, [f"object {i}" for i in range(len(column))], least=1)
+    warn_of_sentinels(known, owner, object_name, [f"object {i}" for i in range(len(column))], least=1)
     distinct = np.unique(known)
     if len(distinct) <= min(FEW, len(known) / 2) and (distinct == distinct.round()).all():
         warnings.warn(
-            f"{where} holds the numbers {', '.join(f'{v:g}' for v in distinct)} as floats, which are predicted as "
-            "numbers. If they stand for classes, make them whole numbers or text, None where unknown.",
+            f"{object_name} holds the numbers {', '.join(f'{v:g}' for v in distinct)} as floats, which are predicted "
+            "as numbers. If they stand for classes, make them whole numbers or text, None where unknown.",
             UserWarning,
             stacklevel=2,
         )

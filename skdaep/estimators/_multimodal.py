@@ -22,7 +22,7 @@ from ._base import (
     at_least_one,
     check_output,
     check_places,
-    joined,
+    concatenated,
     refuse_class,
     refuse_store,
 )
@@ -77,7 +77,7 @@ class MultimodalEncoder(BaseEncoder):
         modalities = learned or self._declarations()
         objects = _held(X, modalities)
         if objects is None:
-            objects = Objects.listed(at_least_one(_each(X, modalities)), modalities)
+            objects = Objects.listed(at_least_one(_objects_of(X, modalities)), modalities)
         for name in self._declarations() if learned is None else ():
             if not len(objects.having(name)[0]):
                 raise TableError(f"No object of X has {name!r}; remove it from modalities.")
@@ -91,7 +91,7 @@ class MultimodalEncoder(BaseEncoder):
             raise TableError(f"No object to train on has two modalities: there is nothing to align{held_out(split)}.")
 
     def _stream(self, X) -> Iterator[dict]:
-        return _each(X, self.modalities_)
+        return _objects_of(X, self.modalities_)
 
     def _held(self, X) -> Objects | None:
         return _held(X, self.modalities_)
@@ -101,7 +101,7 @@ class MultimodalEncoder(BaseEncoder):
             raise ValueError(f"modality={modality!r}: choose one of {', '.join(self.modalities_)}, or None for all.")
         return list(self.modalities_) if modality is None else [modality]
 
-    def _like(self, at, modality: str | None, n: int, of: str) -> list | None:
+    def _templates(self, at, modality: str | None, n: int, of: str) -> list | None:
         """Return where to decode, one entry per object, None where that is not said."""
         if at is None:
             return None
@@ -144,11 +144,11 @@ class MultimodalEncoder(BaseEncoder):
         return self._decoded_all(Z, modality, at, f"Z has {len(Z)} rows", n_draws, output)
 
     def _decoded_all(self, Z, modality, at, of: str, n_draws, output, drawn: bool = False):
-        names, like = self._check_modality(modality), self._like(at, modality, len(Z), of)
-        if like is not None and any(o is None for o in like):
+        names, templates = self._check_modality(modality), self._templates(at, modality, len(Z), of)
+        if templates is not None and any(o is None for o in templates):
             raise ValueError(f"at holds None, but {of}; one object for each is needed.")
-        decoded = {k: self._decoded(k, Z, like, n_draws, output, drawn) for k in names}
-        return decoded[modality] if modality else _one_dict_each(decoded)
+        decoded = {k: self._decoded(k, Z, templates, n_draws, output, drawn) for k in names}
+        return decoded[modality] if modality else _dicts(decoded)
 
     @undisturbed()
     def reconstruct(self, X, *, modality=None, at=None, n_draws=None, output="tables"):
@@ -180,14 +180,14 @@ class MultimodalEncoder(BaseEncoder):
         refuse_store(X)
         names, rebuilt = self._check_modality(modality), []
         _check_list_of_dicts(X, "X")
-        like = None if at is None else self._like(at, modality, len(X), f"X holds {len(X)}")
+        templates = None if at is None else self._templates(at, modality, len(X), f"X holds {len(X)}")
         for start, objects, records in self._chunks(model, X):
             if modality is None:
                 rebuilt.append(self._rebuilt_own(model, objects, records, names, n_draws, output))
             else:
-                at = [None] * len(objects) if like is None else like[start : start + len(objects)]
+                at = [None] * len(objects) if templates is None else templates[start : start + len(objects)]
                 rebuilt.append(self._rebuilt(model, objects, records, modality, at, n_draws, output, start))
-        return joined(rebuilt)
+        return concatenated(rebuilt)
 
     def _rebuilt_own(self, model: Model, objects, records, names: list[str], n_draws, output) -> list[dict]:
         """Decode objects in each of the modalities `names` that they have."""
@@ -203,16 +203,16 @@ class MultimodalEncoder(BaseEncoder):
 
     def _rebuilt(self, model: Model, objects, records, name: str, at: list, n_draws, output, start: int = 0):
         """Decode objects in a modality at the objects of `at`; where that is None, at their own, or on the grid."""
-        kind, like, places = model.modalities[name], [], []
+        kind, templates, places = model.modalities[name], [], []
         for i, (obj, record, other) in enumerate(zip(objects, records, at, strict=True)):
             if other is None and name in obj:
-                like.append(obj[name])
+                templates.append(obj[name])
                 places.append(record[name])
             else:
-                like.append(kind.grid() if other is None else other)
-                places.append(kind.typical_metadata(kind.read(like[-1], f"at[{start + i}]", values=False)))
+                templates.append(kind.grid() if other is None else other)
+                places.append(kind.typical_metadata(kind.read(templates[-1], f"at[{start + i}]", values=False)))
         values = model.reconstruct(records, name, places, n_draws)
-        return self._written(kind, values, places, like, output)
+        return self._written(kind, values, places, templates, output)
 
     @available_if(BaseEncoder._makes_new_objects)
     @undisturbed()
@@ -327,27 +327,31 @@ def _held(X, modalities: dict[str, Modality]) -> Objects | None:
     return X
 
 
-def _each(X, modalities: dict[str, Modality]) -> Iterator[dict]:
+def _objects_of(X, modalities: dict[str, Modality]) -> Iterator[dict]:
     """Yield the objects of X, each a dict of the modalities that it has."""
     _check_list_of_dicts(X, "X")
     cells = (X.to_numpy() if hasattr(X, "to_numpy") else X).ravel() if hasattr(X, "shape") else X
     yield from (_present(o, modalities, f"X[{i}]") for i, o in enumerate(cells))
 
 
-def _present(obj, modalities: dict[str, Modality], where: str) -> dict:
+def _present(obj, modalities: dict[str, Modality], object_name: str) -> dict:
     if not isinstance(obj, dict):
-        raise TableError(f"{where} is not a dict but a {type(obj).__name__}; pass one dict of modalities per object.")
+        raise TableError(
+            f"{object_name} is not a dict but a {type(obj).__name__}; pass one dict of modalities per object."
+        )
     for name in obj:
         if name not in modalities:
-            raise TableError(f"{where} has {name!r}, which is not among the modalities ({', '.join(modalities)}).")
+            raise TableError(
+                f"{object_name} has {name!r}, which is not among the modalities ({', '.join(modalities)})."
+            )
     absent = {k for k, v in obj.items() if v is None or (isinstance(v, float) and np.isnan(v))}  # pandas says NaN
-    present = {k: modalities[k].one(v, f"{where}[{k!r}]") for k, v in obj.items() if k not in absent}
+    present = {k: modalities[k].one(v, f"{object_name}[{k!r}]") for k, v in obj.items() if k not in absent}
     if not present:
-        raise TableError(f"{where} has none of the modalities ({', '.join(modalities)}); remove the object.")
+        raise TableError(f"{object_name} has none of the modalities ({', '.join(modalities)}); remove the object.")
     return present
 
 
-def _one_dict_each(decoded: dict[str, list]) -> list[dict]:
+def _dicts(decoded: dict[str, list]) -> list[dict]:
     return [dict(zip(decoded, row, strict=True)) for row in zip(*decoded.values(), strict=True)]
 
 

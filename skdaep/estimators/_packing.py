@@ -53,7 +53,7 @@ def pack(chunks, path, modality=None, *, n_learn=20_000) -> Store:
 
     Returns
     -------
-    store : Store
+    ragged : Store
         An X for ``fit``, ``transform``, ``score`` and ``fit_prior`` of any encoder of these modalities.
 
     Raises
@@ -131,15 +131,15 @@ def _add(writer: Writer, face: BaseEncoder, model: Any, chunk: Objects, k: int) 
                 m.check_errors(own, [face._name_in_errors("X", i, name) for i in having])
             except TableError as error:
                 writer.without_errors.setdefault(name, f"chunks[{k}]: {error}")
-        stores = face._stores(model, chunk)
-    digest = digest_of(stores) if writer.first is None or k < len(writer.done) else None
+        measurements = face._measurements(model, chunk)
+    digest = digest_of(measurements) if writer.first is None or k < len(writer.done) else None
     if k < len(writer.done):
         if digest != writer.first:
             raise ValueError(f"chunks[{k}] holds other objects than when {writer.path} was begun.")
-        writer.open_files(stores)
+        writer.open_files(measurements)
         return
     writer.first = writer.first or digest
-    writer.add(stores)
+    writer.add(measurements)
 
 
 def _objects(face: BaseEncoder, declared: dict[str, Modality], chunks: Iterable) -> Iterator[Objects]:
@@ -174,18 +174,18 @@ def _learned(
         parts = [chunk.having(name) for chunk in full]
         starts = [sum(map(len, full[:k])) for k in range(len(full))]
         having = [s + i for s, (own, _) in zip(starts, parts, strict=True) for i in own]
-        where = [face._name_in_errors("X", i, name) for i in having]
-        if not where:
+        object_names = [face._name_in_errors("X", i, name) for i in having]
+        if not object_names:
             raise TableError(f"No object of the first {sum(map(len, full))} has {name!r}; raise n_learn.")
         with told("the first chunks, end to end: "):
-            learned[name] = modality.learn(FlatTables.joined([own for _, own in parts]), where)
+            learned[name] = modality.learn(FlatTables.joined([own for _, own in parts]), object_names)
     return held, learned
 
 
 @contextmanager
-def told(where: str) -> Iterator[None]:
+def told(object_name: str) -> Iterator[None]:
     """Within, say where an object is that an error names."""
     try:
         yield
     except TableError as error:
-        raise TableError(f"{where}{error}") from None
+        raise TableError(f"{object_name}{error}") from None

@@ -18,7 +18,7 @@ from ._base import (
     at_least_one,
     check_output,
     check_places,
-    joined,
+    concatenated,
     refuse_class,
     refuse_store,
 )
@@ -48,19 +48,19 @@ class UnimodalEncoder(BaseEncoder):
         if _is_flat(X, modality):
             return _flat(X), {}
         if learned is not None:
-            return _listed(self._each(X, "X")), _columns(self)
+            return _listed(self._validated(X, "X")), _columns(self)
         if not _is_rows(X, modality):
             return _listed(modality.objects(X, "X")), {}
         blank = type(self)(**self.get_params(deep=False))  # which notes what scikit-learn wants noted
         return _listed(_checked_rows(blank, X, "X", reset=True)), _columns(blank)
 
     def _stream(self, X) -> Iterator[dict]:
-        return ({NAME: x} for x in self._each(X, "X"))
+        return ({NAME: x} for x in self._validated(X, "X"))
 
     def _held(self, X) -> Objects | None:
         return _flat(X) if _is_flat(X, self.modalities_[NAME]) else None
 
-    def _each(self, X, name: str) -> Iterable:
+    def _validated(self, X, name: str) -> Iterable:
         """Return the objects of X, or its rows of numbers."""
         modality = self.modalities_[NAME]
         if not _is_rows(X, modality):
@@ -70,11 +70,11 @@ class UnimodalEncoder(BaseEncoder):
             raise TableError(f"{name} is an array of numbers, but fit saw Tables; pass a list of Tables.")
         return _checked_rows(self, X, name, reset=False)
 
-    def _like(self, at, n: int, of: str) -> list | None:
+    def _templates(self, at, n: int, of: str) -> list | None:
         """Return where to decode, one entry for each of n."""
         if at is None:
             return None
-        at = list(self._each([at] * n if self.modalities_[NAME].is_one(at) else at, "at"))
+        at = list(self._validated([at] * n if self.modalities_[NAME].is_one(at) else at, "at"))
         check_places(at, n, of)
         return at
 
@@ -103,7 +103,7 @@ class UnimodalEncoder(BaseEncoder):
         Z = self._checked_codes(Z)
         check_output(output)
         self._check_draws(n_draws, of_codes=True)
-        return self._decoded(NAME, Z, self._like(at, len(Z), f"Z has {len(Z)} rows"), n_draws, output)
+        return self._decoded(NAME, Z, self._templates(at, len(Z), f"Z has {len(Z)} rows"), n_draws, output)
 
     @undisturbed()
     def reconstruct(self, X, *, n_draws=None, output="tables"):
@@ -133,9 +133,9 @@ class UnimodalEncoder(BaseEncoder):
         rebuilt = []
         for _, objects, records in self._chunks(model, X):
             values = model.reconstruct(records, NAME, n_draws=n_draws, context=context)
-            like, own = objects.parts[NAME], [r[NAME] for r in records]
-            rebuilt.append(self._written(model.modalities[NAME], values, own, like, output))
-        return joined(rebuilt)
+            templates, own = objects.parts[NAME], [r[NAME] for r in records]
+            rebuilt.append(self._written(model.modalities[NAME], values, own, templates, output))
+        return concatenated(rebuilt)
 
     @available_if(BaseEncoder._makes_new_objects)
     @undisturbed()
@@ -168,8 +168,8 @@ class UnimodalEncoder(BaseEncoder):
         Z = self._new_codes(n_objects, random_state)
         if output == "bottlenecks":
             return Z
-        like = self._like(at, n_objects, f"n_objects={n_objects}")
-        return self._decoded(NAME, Z, like, None, output, drawn=True)
+        templates = self._templates(at, n_objects, f"n_objects={n_objects}")
+        return self._decoded(NAME, Z, templates, None, output, drawn=True)
 
 
 def _is_flat(X, modality: Modality) -> bool:

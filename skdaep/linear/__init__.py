@@ -3,6 +3,6 @@
 from .em import fit
 from .factors import FactorAnalysis, Posterior, draw, root_of
 from .padded import expected_scores
-from .points import Points
+from .points import FlatPoints
 
-__all__ = ["FactorAnalysis", "Points", "Posterior", "draw", "expected_scores", "fit", "root_of"]
+__all__ = ["FactorAnalysis", "FlatPoints", "Posterior", "draw", "expected_scores", "fit", "root_of"]

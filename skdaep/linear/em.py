@@ -20,9 +20,9 @@ import torch
 from scipy.linalg import solveh_banded
 from torch import Tensor
 
-from .factors import FactorAnalysis, Posterior, expectation, outer_products, unpack, weights
+from .factors import FactorAnalysis, Posterior, expectation, outer_products, symmetric, weights_of_points
 from .nodes import Evidence, Nodes
-from .points import Points
+from .points import FlatPoints
 from .start import completed, principal_components
 
 #: Least noise, as a share of the mean square of the values: what float32 can tell.
@@ -47,11 +47,11 @@ class State:
 
 
 def fit(
-    points: Points,
+    points: FlatPoints,
     n_components: int,
     *,
     n_bands: int = 1,
-    validation: Points | None = None,
+    validation: FlatPoints | None = None,
     smoothness: float | None = None,
     weigh_errors: bool = False,
     max_iter: int = 100,
@@ -64,13 +64,13 @@ def fit(
 
     Parameters
     ----------
-    points : Points
+    points : FlatPoints
         Of the training objects.
     n_components : int
         K. Beyond what the objects span, scores are 0.
     n_bands : int
         Bands are 0 to n_bands - 1.
-    validation : Points or None
+    validation : FlatPoints or None
         Of other objects. With them the best state of all steps is kept: that of the least mean absolute error at a
         random half of each one's points, given the other half.
     smoothness : float or None
@@ -169,7 +169,7 @@ class Search:
 class EM:
     """The steps for some points, at some nodes; a point of unknown error has the `typical_error`, None: none count."""
 
-    def __init__(self, nodes: Nodes, points: Points, typical_error: float | None):
+    def __init__(self, nodes: Nodes, points: FlatPoints, typical_error: float | None):
         self.nodes, self.points, self.typical_error = nodes, points, typical_error
         self.places = nodes.place(points.location, points.band)
         self.unweighted = nodes.evidence(points, self.places)
@@ -197,7 +197,7 @@ class EM:
         posterior = expectation(state.theta, state.noise, evidence)
         log_likelihood = float(posterior.log_likelihood.sum())
         theta, residual = self._maximise(evidence, posterior, penalty * state.noise)
-        weight = weights(self.points.error, state.noise, self.typical_error)
+        weight = weights_of_points(self.points.error, state.noise, self.typical_error)
         if weight is not None:
             residual = self._residual_beside_errors(theta, state.noise, posterior, weight)
         noise = max(residual / self.n_values, self.least_noise)
@@ -216,7 +216,7 @@ class EM:
 
     def evidence(self, noise: float) -> Evidence:
         """Return the evidence of the points at a noise, by which those with errors are weighed."""
-        weight = weights(self.points.error, noise, self.typical_error)
+        weight = weights_of_points(self.points.error, noise, self.typical_error)
         return self.unweighted if weight is None else self.nodes.evidence(self.points, self.places, weight)
 
     def _rough(self, theta: Tensor) -> float:
@@ -234,7 +234,7 @@ class EM:
         pull = (evidence.value.flatten(1).T @ scores).double().unflatten(0, evidence.value.shape[1:])  # (L, P, 1 + K)
         if evidence.next is not None:
             beside = (evidence.next[:, :-1].T @ second).double()
-        own_blocks, beside_blocks = unpack(own, k), None if beside is None else unpack(beside, k)
+        own_blocks, beside_blocks = symmetric(own, k), None if beside is None else symmetric(beside, k)
         # Where few objects are seen the rounding of long sums can exceed the least eigenvalue.
         rounding = 10 * torch.finfo(evidence.value.dtype).eps * own_blocks.diagonal(dim1=1, dim2=2).mean()
         own_blocks.diagonal(dim1=1, dim2=2).add_(rounding)
@@ -266,10 +266,10 @@ class EM:
 class Halves:
     """Two random halves of the points of held-out objects: one gives the scores, the other judges the curves."""
 
-    def __init__(self, em: EM, points: Points, generator: torch.Generator):
+    def __init__(self, em: EM, points: FlatPoints, generator: torch.Generator):
         self.nodes = em.nodes
         first = torch.rand(len(points), generator=generator) < 0.5
-        self.given, self.hidden = EM(em.nodes, points.where(first), em.typical_error), points.where(~first)
+        self.given, self.hidden = EM(em.nodes, points.of_points(first), em.typical_error), points.of_points(~first)
         self.places = em.nodes.place(self.hidden.location, self.hidden.band)
         self.counts = torch.bincount(self.hidden.owner, minlength=points.n_objects)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .nodes import Evidence, Nodes
-from .points import Points
+from .points import FlatPoints
 
 #: Of a point of infinite error: nothing, but with a logarithm.
 LEAST_WEIGHT = 1e-30
@@ -121,10 +121,12 @@ class FactorAnalysis(nn.Module):
         """Number of scores of an object."""
         return len(self.variance)
 
-    def posterior(self, points: Points) -> Posterior:
+    def posterior(self, points: FlatPoints) -> Posterior:
         """Return mean and covariance of scores given points; without any they are those of all objects."""
         places = self.nodes.place(points.location, points.band)
-        evidence = self.nodes.evidence(points, places, weights(points.error, float(self.noise), self._error()))
+        evidence = self.nodes.evidence(
+            points, places, weights_of_points(points.error, float(self.noise), self._error())
+        )
         root = self.variance.sqrt()
         theta = torch.cat([self.mean[..., None], self.basis * root.to(self.basis.dtype)], -1)
         posterior = expectation(theta, float(self.noise), evidence)
@@ -151,7 +153,7 @@ class FactorAnalysis(nn.Module):
 
     def noise_of(self, error: Tensor) -> Tensor:
         """Return the variance of the noise of points with errors (...)."""
-        weight = weights(error, float(self.noise), self._error())
+        weight = weights_of_points(error, float(self.noise), self._error())
         return self.noise.expand(error.shape) if weight is None else self.noise / weight
 
     def _error(self) -> float | None:
@@ -176,7 +178,7 @@ def draw(posterior: Posterior, noise: Tensor) -> Tensor:
     return posterior.mean + scale * (root @ noise[..., None].to(root.dtype))[..., 0]
 
 
-def weights(error: Tensor, noise: float, typical_error: float | None) -> Tensor | None:
+def weights_of_points(error: Tensor, noise: float, typical_error: float | None) -> Tensor | None:
     """Return s^2 / (s^2 + e^2) of points, an unknown error being a typical one; None: all weigh 1."""
     if typical_error is None:
         return None
@@ -194,7 +196,7 @@ def expectation(theta: Tensor, noise: float, evidence: Evidence) -> Posterior:
     gram = evidence.own @ own
     if evidence.next is not None and beside is not None:
         gram += evidence.next[:, :-1] @ beside
-    gram = unpack(gram.double() / noise, k1)  # (N, 1 + K, 1 + K)
+    gram = symmetric(gram.double() / noise, k1)  # (N, 1 + K, 1 + K)
     projected = (evidence.value.flatten(1) @ theta.flatten(0, 1)).double() / noise  # (N, 1 + K)
     precision = gram[:, 1:, 1:] + torch.eye(k1 - 1, dtype=torch.float64, device=gram.device)
     root = torch.linalg.cholesky(precision)
@@ -217,7 +219,7 @@ def outer_products(theta: Tensor, beside: bool = True) -> tuple[Tensor, Tensor |
     return own, (product + product.mT)[:, i, j]
 
 
-def unpack(triangle: Tensor, k: int) -> Tensor:
+def symmetric(triangle: Tensor, k: int) -> Tensor:
     """Return symmetric matrices (..., k, k) of upper triangles (..., T)."""
     i, j = torch.triu_indices(k, k, device=triangle.device)
     full = triangle.new_empty(*triangle.shape[:-1], k, k)

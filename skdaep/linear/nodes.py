@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .points import Points
+from .points import FlatPoints
 
 #: Locations are a common grid if there are at most so many for each point of a typical object.
 MOST_ON_GRID = 8
@@ -21,7 +21,7 @@ CLOSEST = 1e-3
 PLANE = (1.0, math.sqrt(2.0))
 
 
-class Places(NamedTuple):
+class NodePlaces(NamedTuple):
     """Where points lie: the node at or before each, and which share of the way to the next."""
 
     node: Tensor  # (n,)
@@ -65,7 +65,7 @@ class Nodes(nn.Module):
         return len(self.location)
 
     @classmethod
-    def learn(cls, points: Points, n_bands: int) -> Nodes:
+    def learn(cls, points: FlatPoints, n_bands: int) -> Nodes:
         """Return the nodes of points."""
         line, plane = on_a_line(points.location), points.location.ndim == 2
         bands = [_nodes_of(line[here], points.owner[here], plane) for here in _by_band(points.band, n_bands)]
@@ -75,7 +75,7 @@ class Nodes(nn.Module):
         """Return the first node of each band."""
         return (self.counts.cumsum(0) - self.counts).tolist()
 
-    def place(self, location: Tensor, band: Tensor) -> Places:
+    def place(self, location: Tensor, band: Tensor) -> NodePlaces:
         """Return where points at locations (n,) or (n, 2) in bands (n,) lie among the nodes."""
         line = on_a_line(location)
         node, share = torch.zeros_like(band), torch.zeros_like(line)
@@ -91,15 +91,15 @@ class Nodes(nn.Module):
             node[here], share[here] = start + left + (along == 1).long(), along.masked_fill(along == 1, 0.0)
         if self.plane:
             return self._nearest(node, share)
-        return Places(node, share)
+        return NodePlaces(node, share)
 
-    def _nearest(self, node: Tensor, share: Tensor) -> Places:
+    def _nearest(self, node: Tensor, share: Tensor) -> NodePlaces:
         off = torch.minimum(share, 1 - share) > 1e-3
         if off.any():
             raise ValueError(f"{int(off.sum())} patches lie between the places of fit.")
-        return Places(node + (share > 0.5).long(), torch.zeros_like(share))
+        return NodePlaces(node + (share > 0.5).long(), torch.zeros_like(share))
 
-    def at(self, functions: Tensor, places: Places, owner: Tensor | None = None) -> Tensor:
+    def at(self, functions: Tensor, places: NodePlaces, owner: Tensor | None = None) -> Tensor:
         """Return functions (L, ...), or one for each object (N, L, ...), at places: (n, ...)."""
         after = (places.node + 1).clamp(max=len(self) - 1)
 
@@ -112,7 +112,7 @@ class Nodes(nn.Module):
         share = places.share.to(first.dtype).view(-1, *[1] * (first.ndim - 1))
         return first + share * (rows(after) - first)
 
-    def evidence(self, points: Points, places: Places, weight: Tensor | None = None) -> Evidence:
+    def evidence(self, points: FlatPoints, places: NodePlaces, weight: Tensor | None = None) -> Evidence:
         """Return the evidence of points at places, of weights (n,); None: all weigh 1."""
         n_objects, n_nodes, value, width = points.n_objects, len(self), points.value, points.value.shape[1]
         share = places.share.to(value.dtype)
@@ -191,8 +191,8 @@ def _nodes_of(location: Tensor, owner: Tensor, plane: bool) -> Tensor:
 def _apart(location: Tensor) -> Tensor:
     """Leave out sorted locations that hardly differ from the one before: curves would be steep between them."""
     least = CLOSEST * float(location[-1] - location[0]) / len(location)
-    kept = location[:1].tolist()
+    nodes = location[:1].tolist()
     for x in location[1:].tolist():
-        if x - kept[-1] > least:
-            kept.append(x)
-    return location.new_tensor(kept)
+        if x - nodes[-1] > least:
+            nodes.append(x)
+    return location.new_tensor(nodes)

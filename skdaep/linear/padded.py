@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..nn.batch import Batch
 from .factors import LEAST_WEIGHT, FactorAnalysis
-from .nodes import Nodes, Places, on_a_line
+from .nodes import NodePlaces, Nodes, on_a_line
 
 
 def expected_scores(factors: FactorAnalysis, batch: Batch) -> Tensor:
@@ -27,7 +27,7 @@ def expected_scores(factors: FactorAnalysis, batch: Batch) -> Tensor:
     return _solved(precision, pull @ residual.flatten(1)[..., None]) * deviation
 
 
-def places_of(nodes: Nodes, location: Tensor, band: Tensor) -> Places:
+def places_of(nodes: Nodes, location: Tensor, band: Tensor) -> NodePlaces:
     """Return where points at locations (B, L[, 2]) in bands (B, L) lie, (B, L) each, as `Nodes.place` does."""
     x, last = on_a_line(location.flatten(0, 1)).view(band.shape), len(nodes) - 1
     count, start = nodes.counts[band], (nodes.counts.cumsum(0) - nodes.counts)[band]
@@ -40,10 +40,10 @@ def places_of(nodes: Nodes, location: Tensor, band: Tensor) -> Places:
     first, width = nodes.location[left], nodes.location[right] - nodes.location[left]
     share = torch.where(width > 0, (x - first) / torch.where(width > 0, width, 1.0), 0.0).clamp(0, 1)
     in_plane = location.ndim > band.ndim  # where places are nodes
-    return Places(torch.where(share > 0.5, right, left), share * 0) if in_plane else Places(left, share)
+    return NodePlaces(torch.where(share > 0.5, right, left), share * 0) if in_plane else NodePlaces(left, share)
 
 
-def _at(functions: Tensor, places: Places) -> Tensor:
+def _at(functions: Tensor, places: NodePlaces) -> Tensor:
     """Return functions (L, ...) at places, (B, L, ...)."""
     first = functions[places.node]
     after = functions[(places.node + 1).clamp(max=functions.shape[0] - 1)]
@@ -51,7 +51,7 @@ def _at(functions: Tensor, places: Places) -> Tensor:
 
 
 def _weights(factors: FactorAnalysis, batch: Batch) -> Tensor:
-    """Return the weight (B, L) of each point, 0 where nothing was observed, as `weights` does."""
+    """Return the weight (B, L) of each point, 0 where nothing was observed, as `weights_of_points` does."""
     error = torch.where(batch.error.isnan(), factors.typical_error, batch.error.double())
     weight = (factors.noise / (factors.noise + error**2)).clamp(min=LEAST_WEIGHT)
     return torch.where(factors.typical_error.isnan(), 1.0, weight) * batch.observed

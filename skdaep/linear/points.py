@@ -12,7 +12,7 @@ from ..nn.batch import POINTS, Batch, Ragged
 
 
 @dataclass(frozen=True)
-class Points:
+class FlatPoints:
     """Observed points of `n_objects` objects; `owner` tells whose each is."""
 
     owner: Tensor  # (n,)
@@ -23,8 +23,8 @@ class Points:
     n_objects: int
 
     @classmethod
-    def of(cls, objects: Ragged | Batch) -> Points:
-        """Return the observed points of a store or a batch."""
+    def of(cls, objects: Ragged | Batch) -> FlatPoints:
+        """Return the observed points of a `Ragged` or a `Batch`."""
         if isinstance(objects, Ragged):
             owner = torch.arange(len(objects), device=objects.lengths.device).repeat_interleave(objects.lengths)
             points = dict(objects.points)
@@ -38,19 +38,19 @@ class Points:
     def __len__(self) -> int:
         return len(self.owner)
 
-    def to(self, device: str | torch.device) -> Points:
+    def to(self, device: str | torch.device) -> FlatPoints:
         """Move every tensor to a device."""
-        return self._each(lambda x: x.to(device))
+        return self._map(lambda x: x.to(device))
 
-    def where(self, keep: Tensor) -> Points:
+    def of_points(self, chosen: Tensor) -> FlatPoints:
         """Keep some points (n,); an object may be left without any."""
-        return self._each(lambda x: x[keep])
+        return self._map(lambda x: x[chosen])
 
-    def of_objects(self, keep: Tensor) -> Points:
+    def of_objects(self, chosen: Tensor) -> FlatPoints:
         """Keep some objects (n_objects,), numbered anew."""
-        kept = self.where(keep[self.owner])
-        return replace(kept, owner=(keep.cumsum(0) - 1)[kept.owner], n_objects=int(keep.sum()))
+        points = self.of_points(chosen[self.owner])
+        return replace(points, owner=(chosen.cumsum(0) - 1)[points.owner], n_objects=int(chosen.sum()))
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Points:
+    def _map(self, change: Callable[[Tensor], Tensor]) -> FlatPoints:
         tensors = {f.name: change(getattr(self, f.name)) for f in fields(self) if f.name != "n_objects"}
-        return Points(**tensors, n_objects=self.n_objects)
+        return FlatPoints(**tensors, n_objects=self.n_objects)

@@ -85,14 +85,14 @@ def residuals_by_location(X, reconstructed, *, bins=20, location=None, value=Non
     [0.0, 0.0, 0.0]
     """
     objects = objects_of(X)
-    where, unit = values_by(objects, "location", location=location)
+    at, unit = values_by(objects, "location", location=location)
     own = value_unit(objects, value)
     residual = np.concatenate([(x - y).ravel() for x, y in pairs(objects, reconstructed, value, unit=own)])
-    where = np.concatenate(where)
+    at = np.concatenate(at)
     seen = np.isfinite(residual)
-    residual, where = residual[seen], where[seen]
-    cells = Bins.learn([where], bins, "location")
-    place = cells.place(where)
+    residual, at = residual[seen], at[seen]
+    cells = Bins.learn([at], bins, "location")
+    place = cells.place(at)
     rows = []
     for i in range(len(cells)):
         r = residual[place == i]

@@ -56,15 +56,15 @@ def pairs(
         yield x, y
 
 
-def decoded_values(y, value: str | None, where: str, unit: str | None = None) -> np.ndarray:
+def decoded_values(y, value: str | None, object_name: str, unit: str | None = None) -> np.ndarray:
     """Return what was decoded for an object as a float array, with or without an axis of draws."""
     if not isinstance(y, (Table, dict)):
         given = getattr(y, "unit", None)
         values = tables.floats(y)
-        return values if given is None else tables.convert(values, given.to_string(), unit, where, "X")
-    y = tables.as_table(y, where)  # refuses a dict of modalities
-    name = tables.find_column(y, "value", value, where, ask=ASK)
-    return tables.numbers_or_draws(y, name, where, unit or tables.unit_of(y, name))
+        return values if given is None else tables.convert(values, given.to_string(), unit, object_name, "X")
+    y = tables.as_table(y, object_name)  # refuses a dict of modalities
+    name = tables.find_column(y, "value", value, object_name, ask=ASK)
+    return tables.numbers_or_draws(y, name, object_name, unit or tables.unit_of(y, name))
 
 
 def seen_of(x: np.ndarray, draws: np.ndarray) -> np.ndarray:
@@ -108,13 +108,13 @@ def values_by(
     if by not in ("location", "band"):
         return _of_metadata(objects, by, unit, name)
     role = location if by == "location" else band
-    where = [f"{name}[{i}]" for i in range(len(objects))]
-    columns = [tables.find_column(t, by, role, place, ask=ASK) for t, place in zip(objects, where, strict=True)]
+    object_names = [f"{name}[{i}]" for i in range(len(objects))]
+    columns = [tables.find_column(t, by, role, place, ask=ASK) for t, place in zip(objects, object_names, strict=True)]
     if by == "band":
-        return [tables.labels(*each) for each in zip(objects, columns, where, strict=True)], None
+        return [tables.labels(*arguments) for arguments in zip(objects, columns, object_names, strict=True)], None
     unit, scale = unit or tables.unit_of(objects[0], columns[0]), tables.time_scale(objects[0][columns[0]])
     found = []
-    for t, column, place in zip(objects, columns, where, strict=True):
+    for t, column, place in zip(objects, columns, object_names, strict=True):
         found.append(tables.numbers(t, column, place, unit or tables.unit_of(t, column), scale=scale))
     return found, unit
 
@@ -130,10 +130,10 @@ def _of_metadata(objects: list[Table], key: str, unit: str | None, name: str) ->
     return _scalars(values), unit
 
 
-def _places(x, where: str) -> np.ndarray:
+def _places(x, object_name: str) -> np.ndarray:
     """Return the places in a row of numbers: its locations."""
     if np.ndim(x) != 1:
-        raise TableError(f"{where} has shape {np.shape(x)}; only a row of numbers or a Table has a location.")
+        raise TableError(f"{object_name} has shape {np.shape(x)}; only a row of numbers or a Table has a location.")
     return np.arange(len(x), dtype=float)
 
 

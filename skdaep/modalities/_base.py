@@ -65,7 +65,7 @@ class Modality(abc.ABC):
         """Yield the objects of X, refusing what cannot be an object; `name` names X in errors."""
 
     @abc.abstractmethod
-    def one(self, obj, where: str) -> Any:
+    def one(self, obj, object_name: str) -> Any:
         """Return one object in the form that `objects` yields."""
 
     def is_one(self, X) -> bool:
@@ -73,13 +73,13 @@ class Modality(abc.ABC):
         return False
 
     @abc.abstractmethod
-    def learn(self, objects: list, where: list[str] | None = None) -> Modality:
+    def learn(self, objects: list, object_names: list[str] | None = None) -> Modality:
         """Return a copy completed with what `objects` contain: columns, units, bands, scaling, default grid.
 
-        `where` has their names for errors; None means ``X[i]``.
+        `object_names` has their names for errors; None means ``X[i]``.
         """
 
-    def check_errors(self, objects: list, where: list[str]) -> None:  # noqa: B027
+    def check_errors(self, objects: list, object_names: list[str]) -> None:  # noqa: B027
         """Refuse an object without the measurement errors that others have, for a fit that weights by errors."""
 
     @property
@@ -92,15 +92,15 @@ class Modality(abc.ABC):
         """Return the number of points of an object, observed or not."""
 
     @abc.abstractmethod
-    def read(self, obj, where: str, values: bool = True) -> Record:
-        """Return one object as a `Record`; `where` is its name in errors.
+    def read(self, obj, object_name: str, values: bool = True) -> Record:
+        """Return one object as a `Record`; `object_name` is its name in errors.
 
         ``values=False`` reads only what a decoder needs: locations, bands and metadata.
         """
 
-    def read_all(self, objects: Sequence, where: Sequence[str], values: bool = True) -> list[Record]:
+    def read_all(self, objects: Sequence, object_names: Sequence[str], values: bool = True) -> list[Record]:
         """Return the record of each object, as from `read`."""
-        return [self.read(obj, place, values) for obj, place in zip(objects, where, strict=True)]
+        return [self.read(obj, place, values) for obj, place in zip(objects, object_names, strict=True)]
 
     def collate(self, records: list[Record], queries: bool = False) -> Ragged:
         """Join records end to end: observed points only, or every location with ``queries=True``."""
@@ -137,8 +137,8 @@ class Modality(abc.ABC):
         """Return decoded values in the units of fit and the order of the object's rows, NaN where none was decoded."""
 
     @abc.abstractmethod
-    def write(self, values: NDArray[Any], like: Any) -> Any:
-        """Return unscaled values as an object of the type of `like`, with its locations and metadata."""
+    def write(self, values: NDArray[Any], template: Any) -> Any:
+        """Return unscaled values as an object of the type of `template`, with its locations and metadata."""
 
     @abc.abstractmethod
     def values_at(self, record: Record, target: Record) -> NDArray[Any]:

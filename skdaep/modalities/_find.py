@@ -15,38 +15,38 @@ from ..exceptions import TableError, UnusedColumnWarning
 FEW_LABELS = 12
 
 
-def find_columns(declared: Any, objects: list[Table], where: list[str]) -> dict[str, str | None]:
+def find_columns(declared: Any, objects: list[Table], object_names: list[str]) -> dict[str, str | None]:
     """Return the columns by role: value and location of the first Table, the others of all, in whatever order.
 
     `declared` has a column or None by role, and `prefer`.
     """
     firsts: dict[tuple[str, ...], int] = {}
-    for i in tables.unlike(objects):
+    for i in tables.distinct_layouts(objects):
         firsts.setdefault(tuple(objects[i].columns), i)
-    unlike = {where[i]: objects[i] for i in firsts.values()}
+    distinct = {object_names[i]: objects[i] for i in firsts.values()}
     names: dict[str, str | None] = {
-        role: tables.find_column(objects[0], role, getattr(declared, role), where[0], prefer=declared.prefer)
+        role: tables.find_column(objects[0], role, getattr(declared, role), object_names[0], prefer=declared.prefer)
         for role in ("value", "location")
     }
     for role in ("band", "error", "ivar", "quality"):
         other = {"error": declared.ivar, "ivar": names.get("error")}.get(role)  # one of the two will do
         needless = other is not None and getattr(declared, role) is None
-        names[role] = None if needless else _find_optional(declared, role, unlike, names["value"])
-    _check_distinct(names, where[0])
+        names[role] = None if needless else _find_optional(declared, role, distinct, names["value"])
+    _check_distinct(names, object_names[0])
     if names["band"] is None:
         _warn_of_labels(objects, set(names.values()))
     return names
 
 
-def find_cycle(location: str, objects: list[Table], where: list[str]) -> float | None:
+def find_cycle(location: str, objects: list[Table], object_names: list[str]) -> float | None:
     """Return after how much locations are the same again, as the meta of their columns says; None if none does."""
-    having = {where[i]: t for i in tables.unlike(objects) if location in (t := objects[i]).columns}
+    having = {object_names[i]: t for i in tables.distinct_layouts(objects) if location in (t := objects[i]).columns}
     marks = {place: (t.columns[location].info.meta or {}).get(tables.CYCLE) for place, t in having.items()}
-    first = marks[where[0]]
+    first = marks[object_names[0]]
     if odd := [place for place, mark in marks.items() if mark != first]:
         raise TableError(
-            f"{where[0]} and {odd[0]} differ in whether column '{location}' is a phase, and of what cycle. Fold all "
-            f"objects, or none; or say what it is with {tables.ASK.format('cycle=...')}."
+            f"{object_names[0]} and {odd[0]} differ in whether column '{location}' is a phase, and of what cycle. Fold "
+            f"all objects, or none; or say what it is with {tables.ASK.format('cycle=...')}."
         )
     return None if first is None else float(first)
 
@@ -55,23 +55,29 @@ def _find_optional(declared: Any, role: str, objects: dict[str, Table], value: s
     """Return the column that plays a role in those objects, by their names in errors, that have one for it."""
     name = getattr(declared, role)
     if name is not None:
-        where, table = next(((k, t) for k, t in objects.items() if name in t.columns), next(iter(objects.items())))
-        return tables.find_column(table, role, name, where)
-    found = {where: c for where, t in objects.items() if (c := tables.candidates(t, role, declared.prefer, value))}
+        object_name, table = next(
+            ((k, t) for k, t in objects.items() if name in t.columns), next(iter(objects.items()))
+        )
+        return tables.find_column(table, role, name, object_name)
+    found = {
+        object_name: c
+        for object_name, t in objects.items()
+        if (c := tables.candidates(t, role, declared.prefer, value))
+    }
     common = [c for c in next(iter(found.values()), ()) if all(c in other for other in found.values())]
     if len(common) == 1 or not found:
         return common[0] if found else None
-    has = "; ".join(f"{where} has {', '.join(names)}" for where, names in found.items())
+    has = "; ".join(f"{object_name} has {', '.join(names)}" for object_name, names in found.items())
     raise TableError(f"Columns for the {role}: {has}. Choose with {tables.ASK.format(f'{role}=...')}.")
 
 
-def _check_distinct(names: dict[str, str | None], where: str) -> None:
+def _check_distinct(names: dict[str, str | None], object_name: str) -> None:
     """Refuse a column in two roles, and two columns of errors."""
     roles: dict[str, str] = {}
     for role, name in names.items():
         if name is not None and roles.setdefault(name, role) != role:
             raise TableError(
-                f"{where} column '{name}' is both {roles[name]} and {role}. "
+                f"{object_name} column '{name}' is both {roles[name]} and {role}. "
                 f"Declare another with {tables.ASK.format(f'{role}=...')}."
             )
     error, ivar = names["error"], names["ivar"]
@@ -83,7 +89,7 @@ def _warn_of_labels(objects: list[Table], used: set[str | None]) -> None:
     """Warn of columns of text that play no role and look like bands: few labels, of which an object has several."""
     first = objects[0]
     for name in first.colnames:
-        columns = [t.columns[name] for i in tables.unlike(objects) if name in (t := objects[i]).columns]
+        columns = [t.columns[name] for i in tables.distinct_layouts(objects) if name in (t := objects[i]).columns]
         if name in used or any(getattr(c, "dtype", np.dtype(float)).kind not in "USO" for c in columns):
             continue
         found, most = tables.distinct_labels(objects, name)

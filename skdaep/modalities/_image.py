@@ -82,36 +82,38 @@ class Image(Modality):
             raise TableError(f"{name} has shape {tuple(X.shape)}; images need (n, H, W) or (n, H, W, C).")
         yield from (self.one(image, f"{name}[{i}]") for i, image in enumerate(X))
 
-    def one(self, obj, where: str) -> np.ndarray:
+    def one(self, obj, object_name: str) -> np.ndarray:
         """Return a float64 array (H, W) or (H, W, C), NaN where masked; a Quantity where there is a unit."""
-        return _pixels(obj, where)
+        return _pixels(obj, object_name)
 
     def is_one(self, X) -> bool:
         """Return whether X is an image."""
         return hasattr(X, "uncertainty") or getattr(X, "ndim", None) == len(self._user_shape)
 
-    def learn(self, objects: list, where: list[str] | None = None) -> Image:
+    def learn(self, objects: list, object_names: list[str] | None = None) -> Image:
         """Return a copy completed with size and scaling of the images."""
         if not (isinstance(self.patch_size, Integral) and self.patch_size >= 1):
             raise ValueError(f"Image(patch_size={self.patch_size!r}): a positive int is needed.")
-        where = where or [f"X[{i}]" for i in range(len(objects))]
+        object_names = object_names or [f"X[{i}]" for i in range(len(objects))]
         height, width, *channels = objects[0].shape
         if height % self.patch_size or width % self.patch_size:
             raise TableError(
-                f"{where[0]} has {height} x {width} pixels, not a multiple of patch_size={self.patch_size}. "
+                f"{object_names[0]} has {height} x {width} pixels, not a multiple of patch_size={self.patch_size}. "
                 f"Cut or pad the images, or choose another Image(patch_size=...)."
             )
-        for image, name in zip(objects, where, strict=True):
-            _check_shape(image, objects[0].shape, name, f"{where[0]} has")
+        for image, name in zip(objects, object_names, strict=True):
+            _check_shape(image, objects[0].shape, name, f"{object_names[0]} has")
         unit = _unit_of(objects[0])
-        objects = [_converted(image, unit, name, where[0]) for image, name in zip(objects, where, strict=True)]
+        objects = [
+            _converted(image, unit, name, object_names[0]) for image, name in zip(objects, object_names, strict=True)
+        ]
         pixels = np.concatenate([image[np.isfinite(image)] for image in objects])
         if not len(pixels):
             raise TableError("X has no finite pixel.")
         owner = np.repeat(np.arange(len(objects)), [np.isfinite(image).sum() for image in objects])
-        check_spread(pixels, f"{where[0]} and the others: the value of their pixels")
+        check_spread(pixels, f"{object_names[0]} and the others: the value of their pixels")
         if (i := spoiler(pixels, owner)) is not None:
-            _refuse_extreme(objects[owner[i]], pixels[i], where[owner[i]])
+            _refuse_extreme(objects[owner[i]], pixels[i], object_names[owner[i]])
         shape = (height, width, *(channels or [1]))
         return replace(self, learned=LearnedImage(shape, bool(channels), Scaling.of(pixels), unit))
 
@@ -121,19 +123,19 @@ class Image(Modality):
         """Return the number of patches."""
         return math.prod(self._n_patches)
 
-    def read(self, obj, where: str, values: bool = True) -> Record:
+    def read(self, obj, object_name: str, values: bool = True) -> Record:
         """Return one image as scaled patches and their places."""
-        _check_shape(obj, self._user_shape, where, "the images of fit have")
-        obj = _converted(obj, self.learned.unit, where)
+        _check_shape(obj, self._user_shape, object_name, "the images of fit have")
+        obj = _converted(obj, self.learned.unit, object_name)
         beyond = self.learned.value.extreme(obj)
         if beyond.any():
-            _refuse_extreme(obj, obj[beyond][0], where)
+            _refuse_extreme(obj, obj[beyond][0], object_name)
         scaled = self.learned.value.forward(obj.reshape(self.learned.shape))
         patches = self._to_patches(scaled).astype(np.float32)  # (L, P)
         observed = np.isfinite(patches).all(1)
         patches[~observed] = np.nan  # what is not observed must not count as content
         if values and not observed.any():
-            raise TableError(f"{where} has no patch without NaN; {remedy(where)}.")
+            raise TableError(f"{object_name} has no patch without NaN; {remedy(object_name)}.")
         n = len(patches)
         return Record(
             value=patches,
@@ -157,7 +159,7 @@ class Image(Modality):
         image = grid.swapaxes(1, 2).reshape(*self._user_shape, *draws)
         return self.learned.value.back(image.astype(np.float64))
 
-    def write(self, values: np.ndarray, like) -> np.ndarray:
+    def write(self, values: np.ndarray, template) -> np.ndarray:
         """Return the image."""
         return values
 
@@ -255,16 +257,16 @@ class ImageTokenizer(nn.Module):
         return batch.value.new_zeros(*batch.observed[:, :0].shape, width), batch.observed[:, :0]
 
 
-def _pixels(image, where: str) -> np.ndarray:
+def _pixels(image, object_name: str) -> np.ndarray:
     cells, mask = tables.bare(image)
     if cells.ndim not in (2, 3) or cells.dtype.kind not in "iufb":
-        raise TableError(f"{where} is not an image: an array of real numbers (H, W) or (H, W, C) is needed.")
+        raise TableError(f"{object_name} is not an image: an array of real numbers (H, W) or (H, W, C) is needed.")
     if mask is not None and mask.shape != cells.shape[: mask.ndim]:
-        raise TableError(f"{where} has a mask of shape {mask.shape}, but pixels of shape {cells.shape}.")
+        raise TableError(f"{object_name} has a mask of shape {mask.shape}, but pixels of shape {cells.shape}.")
     pixels = tables.floats(image)
     if np.isinf(pixels).any():
         place = tuple(int(i) for i in np.argwhere(np.isinf(pixels))[0])
-        raise TableError(f"{where} is infinite at pixel {place}; mask it or set it to NaN.")
+        raise TableError(f"{object_name} is infinite at pixel {place}; mask it or set it to NaN.")
     unit = getattr(image, "unit", None)
     return pixels if unit is None else pixels << unit
 
@@ -273,16 +275,18 @@ def _unit_of(image: np.ndarray) -> str | None:
     return image.unit.to_string() if hasattr(image, "unit") else None
 
 
-def _converted(image: np.ndarray, unit: str | None, where: str, whose: str = "fit") -> np.ndarray:
+def _converted(image: np.ndarray, unit: str | None, object_name: str, whose: str = "fit") -> np.ndarray:
     """Return the pixels in a unit, as a plain array."""
-    return tables.convert(np.asarray(image), _unit_of(image), unit, where, whose)
+    return tables.convert(np.asarray(image), _unit_of(image), unit, object_name, whose)
 
 
-def _refuse_extreme(image: np.ndarray, pixel: float, where: str) -> None:
+def _refuse_extreme(image: np.ndarray, pixel: float, object_name: str) -> None:
     place = tuple(int(i) for i in np.argwhere(image == pixel)[0])
-    raise TableError(f"{where} is {pixel:g} at pixel {place}, {EXTREME}.")
+    raise TableError(f"{object_name} is {pixel:g} at pixel {place}, {EXTREME}.")
 
 
-def _check_shape(image: np.ndarray, shape: tuple[int, ...], where: str, whose: str) -> None:
+def _check_shape(image: np.ndarray, shape: tuple[int, ...], object_name: str, whose: str) -> None:
     if not isinstance(image, np.ndarray) or image.shape != tuple(shape):
-        raise TableError(f"{where} has shape {np.shape(image)}, but {whose} {tuple(shape)}; bring all to one size.")
+        raise TableError(
+            f"{object_name} has shape {np.shape(image)}, but {whose} {tuple(shape)}; bring all to one size."
+        )

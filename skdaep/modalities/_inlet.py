@@ -104,11 +104,11 @@ class SequenceInlet(Inlet):
         batch = Batch(**points, observed=observed, n_points=observed.sum(1), numbers=numbers, labels=labels)
         return batch, refused.any(1) | strange
 
-    def _bands(self, band: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _bands(self, band: Tensor | None, reference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return indices of bands (B, L), which are known, and which make `transform` refuse the object."""
-        every, none = torch.ones_like(like, dtype=torch.bool), torch.zeros_like(like, dtype=torch.bool)
+        every, none = torch.ones_like(reference, dtype=torch.bool), torch.zeros_like(reference, dtype=torch.bool)
         if band is None:
-            return torch.zeros_like(like, dtype=torch.int64), every, none
+            return torch.zeros_like(reference, dtype=torch.int64), every, none
         beyond = band >= len(self.modality.learned.bands)
         return band, (band >= 0) & ~beyond, beyond & self._strict
 
@@ -116,12 +116,12 @@ class SequenceInlet(Inlet):
     def _strict(self) -> bool:
         return self.modality.unknown == "error"
 
-    def _metadata(self, given: dict[str, Tensor], like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _metadata(self, given: dict[str, Tensor], reference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return scaled numbers (B, M), labels (B, C), and which objects `transform` refuses for them."""
         learned = self.modality.learned
         numbers = [scaling.forward(given[f"metadata.{key}"]) for key, scaling in learned.numbers.items()]
         labels = [given[f"metadata.{key}"] for key in learned.labels]
-        refused = torch.zeros_like(like[:, 0], dtype=torch.bool)
+        refused = torch.zeros_like(reference[:, 0], dtype=torch.bool)
         for number in numbers:
             refused = refused | _extreme(number)
         for label, seen in zip(labels, learned.labels.values(), strict=True):
@@ -130,7 +130,7 @@ class SequenceInlet(Inlet):
             label.masked_fill(label >= len(seen), -1).clamp(min=-1)
             for label, seen in zip(labels, learned.labels.values(), strict=True)
         ]
-        return _columns(numbers, like).float(), _columns(known, like).long(), refused
+        return _columns(numbers, reference).float(), _columns(known, reference).long(), refused
 
 
 class SeriesInlet(SequenceInlet):
@@ -187,6 +187,6 @@ def _extreme(scaled: Tensor) -> Tensor:
     return scaled.abs() > LIMIT
 
 
-def _columns(columns: list[Tensor], like: Tensor) -> Tensor:
+def _columns(columns: list[Tensor], reference: Tensor) -> Tensor:
     """Return columns (B,) side by side, (B, 0) if there are none."""
-    return torch.stack(columns, 1) if columns else like[:, :0]
+    return torch.stack(columns, 1) if columns else reference[:, :0]

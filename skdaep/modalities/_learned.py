@@ -113,8 +113,8 @@ def spoiler(x: np.ndarray, owner: np.ndarray) -> int | None:
         others = x[owner != owner[i]]
         if not np.isfinite(np.std(x)) or Scaling.of(x).extreme(x[i]):
             return i
-        alike = len(others) == 0 or np.ptp(others) == 0
-        return None if alike or not Scaling.of(others).extreme(x[i]) else i
+        equal = len(others) == 0 or np.ptp(others) == 0
+        return None if equal or not Scaling.of(others).extreme(x[i]) else i
 
 
 def finest(location: np.ndarray, *groups: np.ndarray) -> float | None:
@@ -127,9 +127,9 @@ def finest(location: np.ndarray, *groups: np.ndarray) -> float | None:
     nothing either. Spacings below float32's own step are left out.
     """
     order = np.lexsort((location, *groups))
-    alike = np.logical_and.reduce([group[order][1:] == group[order][:-1] for group in groups])
-    gaps, group = np.diff(location[order]), np.cumsum(~alike)
-    gaps, group = (x[alike & (gaps > 1e-7)] for x in (gaps, group))
+    equal = np.logical_and.reduce([group[order][1:] == group[order][:-1] for group in groups])
+    gaps, group = np.diff(location[order]), np.cumsum(~equal)
+    gaps, group = (x[equal & (gaps > 1e-7)] for x in (gaps, group))
     if not len(gaps):
         return None
     _, group = np.unique(group, return_inverse=True)

@@ -24,19 +24,19 @@ class Metadata(NamedTuple):
     number_units: dict[str, str | None]
 
 
-def learn_metadata(objects: list[Table], where: list[str], keys: tuple[str, ...]) -> Metadata:
+def learn_metadata(objects: list[Table], object_names: list[str], keys: tuple[str, ...]) -> Metadata:
     """Learn a scaling or the labels seen of each key; the unit is that of the first object that has the key."""
     numbers, labels, typical, units = learned = Metadata({}, {}, {}, {})
     for key in keys:
-        values = tables.values_of_metadata(objects, where, key)
+        values = tables.values_of_metadata(objects, object_names, key)
         if all(isinstance(v, float) for v in values.values()):
             having = np.array(list(values))
             units[key] = tables.unit_of_metadata(objects[having[0]], key)
-            own = tables.numbers_of_metadata(objects, where, key, units[key], where[having[0]])[having]
+            own = tables.numbers_of_metadata(objects, object_names, key, units[key], object_names[having[0]])[having]
             check_spread(own, f"metadata {key!r}")
             if (i := spoiler(own, having)) is not None:
-                raise TableError(f"{where[having[i]]} metadata {key!r} is {own[i]:g}, {EXTREME}.")
-            warn_of_sentinels(own, having, f"Metadata {key!r}", where)
+                raise TableError(f"{object_names[having[i]]} metadata {key!r} is {own[i]:g}, {EXTREME}.")
+            warn_of_sentinels(own, having, f"Metadata {key!r}", object_names)
             numbers[key], typical[key] = Scaling.of(own), float(np.median(own))
         else:
             counts = Counter(values.values())
@@ -57,19 +57,21 @@ def _check_labels(counts: Counter, key: str) -> None:
         )
 
 
-def read_metadata(objects: list, where: list[str], learned: Learned, unknown: str) -> tuple[np.ndarray, np.ndarray]:
+def read_metadata(
+    objects: list, object_names: list[str], learned: Learned, unknown: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Return scaled numbers (n_objects, M), NaN where absent, and indices of labels (n_objects, C), -1 there."""
     numbers = np.full((len(objects), len(learned.numbers)), np.nan, np.float32)
     labels = np.full((len(objects), len(learned.labels)), -1, np.int64)
     for j, (key, scaling) in enumerate(learned.numbers.items()):
-        values = tables.numbers_of_metadata(objects, where, key, learned.number_units.get(key))
+        values = tables.numbers_of_metadata(objects, object_names, key, learned.number_units.get(key))
         for i in np.flatnonzero(scaling.extreme(values)):
-            raise TableError(f"{where[i]} metadata {key!r} is {values[i]:g}, {EXTREME}.")
+            raise TableError(f"{object_names[i]} metadata {key!r} is {values[i]:g}, {EXTREME}.")
         numbers[:, j] = scaling.forward(values)
     for j, (key, seen) in enumerate(learned.labels.items()):
         index = {None: -1} | {label: i for i, label in enumerate(seen)}
-        values = tables.metadata_of(objects, where, key)
-        for place, value in zip(where, values, strict=True) if unknown == "error" else ():
+        values = tables.metadata_of(objects, object_names, key)
+        for place, value in zip(object_names, values, strict=True) if unknown == "error" else ():
             if value not in index:
                 raise TableError(
                     f"{place} metadata {key!r} is {value!r}, not seen in fit ({tables.listed(seen)}). "

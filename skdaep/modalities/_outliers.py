@@ -33,9 +33,9 @@ def far(x: np.ndarray) -> np.ndarray:
     The quartiles are those of the distinct numbers, so that a sentinel counts once, however often it recurs; of too few
     to have any, those of all.
     """
-    some = x[:: 1 + len(x) // ENOUGH]
-    distinct = np.unique(some)
-    low, high = np.quantile(distinct if len(distinct) >= MANY else some, [0.25, 0.75])
+    thinned = x[:: 1 + len(x) // ENOUGH]
+    distinct = np.unique(thinned)
+    low, high = np.quantile(distinct if len(distinct) >= MANY else thinned, [0.25, 0.75])
     nothing = np.zeros(len(x), bool)
     with np.errstate(over="ignore"):
         reach = FAR * (high - low)
@@ -78,12 +78,12 @@ def warned_once(said: set[str | None]) -> Iterator[None]:
 
 def range_of(x: np.ndarray) -> tuple[float, float]:
     """Return the ends of what numbers span, but for wild ones."""
-    kept = x[~wild(x)]
-    return float(kept.min()), float(kept.max())
+    usual = x[~wild(x)]
+    return float(usual.min()), float(usual.max())
 
 
 def warn_of_sentinels(
-    x: np.ndarray, owner: np.ndarray, what: str, where: list[str], everywhere: bool = True, least: int = 2
+    x: np.ndarray, owner: np.ndarray, what: str, object_names: list[str], everywhere: bool = True, least: int = 2
 ) -> None:
     """Warn of numbers that recur far outside all others; with ``everywhere=False`` not of those that all objects have.
 
@@ -94,7 +94,7 @@ def warn_of_sentinels(
         found = {v: n for v, n in found.items() if len(np.unique(owner[x == v])) < len(np.unique(owner))}
     if found:
         rest = x[~np.isin(x, list(found))]
-        first = where[owner[np.flatnonzero(x == next(iter(found)))[0]]]
+        first = object_names[owner[np.flatnonzero(x == next(iter(found)))[0]]]
         several = ", ".join(f"{v:g}" + f" ({n} times)" * (n > 1) for v, n in list(found.items())[:8])
         warnings.warn(
             f"{what} is {several}, first in {first}; all else lies from {rest.min():g} to {rest.max():g}. "
@@ -108,7 +108,7 @@ def warn_out_of_range(
     points: dict[str, np.ndarray],
     ranges: dict[str, tuple[float, float]],
     columns: dict[str, str | None],
-    where: list[str],
+    object_names: list[str],
 ) -> None:
     """Warn, once, of objects whose values, or locations, are all far from any that fit saw.
 
@@ -130,6 +130,6 @@ def warn_out_of_range(
         if said is not None:
             said.add(columns["value"])
         i = min(odd)
-        more = f" So do {len(odd) - 1} more of {len(where)} objects." if len(odd) > 1 else ""
+        more = f" So do {len(odd) - 1} more of {len(object_names)} objects." if len(odd) > 1 else ""
         hint = "Is it in another unit, frame or system?"
-        warnings.warn(f"{where[i]}{odd[i]}. {hint}{more}", OutOfRangeWarning, stacklevel=2)
+        warnings.warn(f"{object_names[i]}{odd[i]}. {hint}{more}", OutOfRangeWarning, stacklevel=2)

@@ -10,18 +10,18 @@ import numpy as np
 from ..exceptions import TableError
 
 
-def read_together(read: Callable, objects: Sequence, where: Sequence[str]):
+def read_together(read: Callable, objects: Sequence, object_names: Sequence[str]):
     """Return ``read(objects, where)``; where some are bad, raise the error of the first of them read alone."""
     with suppress(TableError):
-        return read(objects, where)
-    for obj, place in zip(objects, where, strict=True):
+        return read(objects, object_names)
+    for obj, place in zip(objects, object_names, strict=True):
         read([obj], [place])
-    return read(list(objects), where)
+    return read(list(objects), object_names)
 
 
-def remedy(where: str) -> str:
+def remedy(object_name: str) -> str:
     """Return what to do with an object, or with the modality of one that is called so, without a measurement."""
-    of_several = where.endswith(("']", '"]'))  # X[3]['spectrum']
+    of_several = object_name.endswith(("']", '"]'))  # X[3]['spectrum']
     return "leave that modality out or set it to None" if of_several else "remove the object"
 
 

@@ -104,12 +104,12 @@ class Sequence(Modality):
 
     def objects(self, X, name: str) -> Iterator[Table]:
         """Yield the Tables of X."""
-        return tables.each_object(X, name)
+        return tables.iterate_objects(X, name)
 
-    def one(self, obj, where: str):
+    def one(self, obj, object_name: str):
         """Return a Table."""
         several = "Of several epochs make several objects, held together by groups=; each has one Table."
-        return tables.as_table(obj, where, several)
+        return tables.as_table(obj, object_name, several)
 
     def is_one(self, X) -> bool:
         """Return whether X is a Table."""
@@ -117,28 +117,28 @@ class Sequence(Modality):
 
     # --- learning -----------------------------------------------------------------------------------
 
-    def learn(self, objects: list, where: list[str] | None = None) -> Sequence:
+    def learn(self, objects: list, object_names: list[str] | None = None) -> Sequence:
         """Return a copy completed with columns, units, bands, scaling, metadata and default grid of `objects`."""
         self._check()
-        where = where or [f"X[{i}]" for i in range(len(objects))]
+        object_names = object_names or [f"X[{i}]" for i in range(len(objects))]
         arrays = isinstance(objects[0], np.ndarray)
         if arrays and self.metadata:
             raise TableError("metadata needs Tables; rows of a 2-D array have none.")
-        new = self if arrays else replace(self, **find_columns(self, objects, where))
+        new = self if arrays else replace(self, **find_columns(self, objects, object_names))
         if not arrays and self.cycle is None:
-            new = replace(new, cycle=find_cycle(new.location, objects, where))
+            new = replace(new, cycle=find_cycle(new.location, objects, object_names))
         units = {} if arrays else new._units_of(objects[0])
-        raw = read_together(partial(new._raw, units=units, whose=where[0]), objects, where)
+        raw = read_together(partial(new._raw, units=units, whose=object_names[0]), objects, object_names)
         value, location, band, errors, owner = (
             raw[k][raw["seen"]] for k in ("value", "location", "band", "error", "owner")
         )
         for role, numbers in (("value", value), ("location", location)):
-            check_spread(numbers, f"{where[0]} and the others: column '{getattr(new, role) or role}'")
+            check_spread(numbers, f"{object_names[0]} and the others: column '{getattr(new, role) or role}'")
             if (i := spoiler(numbers, owner)) is not None:
-                new._refuse_extreme(role, raw, np.flatnonzero(raw["seen"])[i], where)
+                new._refuse_extreme(role, raw, np.flatnonzero(raw["seen"])[i], object_names)
             if not arrays:
                 what = f"Column '{getattr(new, role)}'"
-                warn_of_sentinels(numbers, owner, what, where, everywhere=role == "value")
+                warn_of_sentinels(numbers, owner, what, object_names, everywhere=role == "value")
         scaling = Scaling.of(location, np.median(location))
         n_points = float(np.median(np.bincount(owner)))  # no object is without a point
         bands = tuple(np.unique(band).tolist())
@@ -156,7 +156,7 @@ class Sequence(Modality):
             bands=bands,
             resolution=scaled_resolution(self.resolution, axis.finest, scaling.scale, axis.extent),
             extent=axis.extent,
-            **learn_metadata(objects, where, self.metadata)._asdict(),
+            **learn_metadata(objects, object_names, self.metadata)._asdict(),
             grid=axis.grid if not arrays else (("", tuple(range(len(objects[0])))),),
             error=float(np.median(errors)) / value_scaling.scale if len(errors) else None,
             n_points=n_points,
@@ -211,11 +211,11 @@ class Sequence(Modality):
         units = {self.value: value, self.location: tables.linear_unit(self.location, location)}
         return units if self.error is None else units | {self.error: tables.unit_of_error(value)}
 
-    def check_errors(self, objects: list, where: list[str]) -> None:
+    def check_errors(self, objects: list, object_names: list[str]) -> None:
         """Refuse an object without the column of errors, or of inverse variances, that others have."""
         role = "ivar" if self.error is None else "error"
-        for i in tables.unlike(objects) if getattr(self, role) is not None else ():
-            tables.find_column(objects[i], role, getattr(self, role), where[i])
+        for i in tables.distinct_layouts(objects) if getattr(self, role) is not None else ():
+            tables.find_column(objects[i], role, getattr(self, role), object_names[i])
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -223,75 +223,75 @@ class Sequence(Modality):
         """Return the number of rows."""
         return len(obj)
 
-    def read(self, obj, where: str, values: bool = True) -> Record:
+    def read(self, obj, object_name: str, values: bool = True) -> Record:
         """Return one object as scaled arrays in a canonical order of its rows."""
-        return self.read_all([obj], [where], values)[0]
+        return self.read_all([obj], [object_name], values)[0]
 
-    def read_all(self, objects: list, where: list[str], values: bool = True) -> list[Record]:
+    def read_all(self, objects: list, object_names: list[str], values: bool = True) -> list[Record]:
         """Return what `read` does of each object, its arrays cut from those of all points."""
-        return read_together(partial(self._read, values=values), objects, where) if objects else []
+        return read_together(partial(self._read, values=values), objects, object_names) if objects else []
 
-    def _read(self, objects: list, where: list[str], values: bool) -> list[Record]:
+    def _read(self, objects: list, object_names: list[str], values: bool) -> list[Record]:
         learned = self.learned
-        for i in tables.unlike(objects):
-            obj, place = objects[i], where[i]
+        for i in tables.distinct_layouts(objects):
+            obj, place = objects[i], object_names[i]
             if isinstance(obj, np.ndarray) and not learned.arrays:
                 raise TableError(f"{place} is a row of an array, but fit saw Tables.")
             if not isinstance(obj, np.ndarray) and learned.arrays:
                 raise TableError(f"{place} is a Table, but fit saw a 2-D array.")
-        raw = self._raw(objects, where, learned.units, values)
-        band, known = self._band_index(raw, where)
+        raw = self._raw(objects, object_names, learned.units, values)
+        band, known = self._band_index(raw, object_names)
         seen = raw["seen"] & known
         if values and len(without := _without(seen, raw["owner"], len(objects))):
-            place = where[without[0]]
+            place = object_names[without[0]]
             raise TableError(f"{place} has no point in a band seen in fit; {remedy(place)}.")
-        keep = np.flatnonzero(np.isfinite(raw["location"]) & known)
+        chosen = np.flatnonzero(np.isfinite(raw["location"]) & known)
         for role, scaling in (("value", learned.value), ("location", learned.location)):
-            if len(beyond := keep[scaling.extreme(raw[role][keep])]):
-                self._refuse_extreme(role, raw, beyond[0], where)
-        warn_out_of_range(raw, learned.ranges, self._roles._asdict(), where)
+            if len(beyond := chosen[scaling.extreme(raw[role][chosen])]):
+                self._refuse_extreme(role, raw, beyond[0], object_names)
+        warn_out_of_range(raw, learned.ranges, self._roles._asdict(), object_names)
         # Canonical order: equal contents give equal noise and sums, however the rows were sorted.
         value = np.nan_to_num(raw["value"], nan=np.inf)
-        keep = keep[canonical_order(*(x[keep] for x in (raw["owner"], raw["location"], band, value)))]
+        chosen = chosen[canonical_order(*(x[chosen] for x in (raw["owner"], raw["location"], band, value)))]
         with np.errstate(over="ignore"):  # a point of infinite error has no weight
-            error = (raw["error"][keep] / learned.value.scale).astype(np.float32)
+            error = (raw["error"][chosen] / learned.value.scale).astype(np.float32)
         points = {
-            "value": learned.value.forward(raw["value"][keep]).astype(np.float32),
-            "location": learned.location.forward(raw["location"][keep]).astype(np.float32),
-            "band": band[keep],
+            "value": learned.value.forward(raw["value"][chosen]).astype(np.float32),
+            "location": learned.location.forward(raw["location"][chosen]).astype(np.float32),
+            "band": band[chosen],
             "error": error,
-            "observed": seen[keep],
-            "rows": raw["row"][keep],
+            "observed": seen[chosen],
+            "rows": raw["row"][chosen],
         }
-        numbers, labels = read_metadata(objects, where, learned, self.unknown)
-        lengths = np.bincount(raw["owner"][keep], minlength=len(objects))
+        numbers, labels = read_metadata(objects, object_names, learned, self.unknown)
+        lengths = np.bincount(raw["owner"][chosen], minlength=len(objects))
         whole = {"n_rows": tables.n_points(objects).tolist(), "numbers": numbers, "labels": labels}
         return Record.cut(points, lengths, whole)
 
-    def _refuse_extreme(self, role: str, raw: dict[str, np.ndarray], i: int, where: list[str]) -> None:
-        owner, row, name = where[raw["owner"][i]], raw["row"][i], getattr(self, role)
+    def _refuse_extreme(self, role: str, raw: dict[str, np.ndarray], i: int, object_names: list[str]) -> None:
+        owner, row, name = object_names[raw["owner"][i]], raw["row"][i], getattr(self, role)
         column, place = ("", f"column {row}") if name is None else (f" column '{name}'", f"row {row}")
         raise TableError(f"{owner}{column} is {raw[role][i]:g} at {place}, {EXTREME}.")
 
-    def _band_index(self, raw: dict[str, np.ndarray], where: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    def _band_index(self, raw: dict[str, np.ndarray], object_names: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the index of each point's band among those seen in fit, and whether it is one of them."""
         bands = np.asarray(self.learned.bands)
 
         def index_of(labels: np.ndarray) -> np.ndarray:
             return np.searchsorted(bands, labels).clip(max=len(bands) - 1)
 
-        index = tables.of_each_label(index_of, raw["band"])
-        known = tables.of_each_label(lambda labels: bands[index_of(labels)] == labels, raw["band"])
+        index = tables.map_labels(index_of, raw["band"])
+        known = tables.map_labels(lambda labels: bands[index_of(labels)] == labels, raw["band"])
         odd = np.flatnonzero(~known & _has_band(raw)) if self.unknown == "error" and not known.all() else ()
         if len(odd):
             raise TableError(
-                f"{where[raw['owner'][odd[0]]]} column '{self.band}' has band {str(raw['band'][odd[0]])!r}, "
+                f"{object_names[raw['owner'][odd[0]]]} column '{self.band}' has band {str(raw['band'][odd[0]])!r}, "
                 f"not seen in fit ({tables.listed(self.learned.bands)}). Remove it, or set Sequence(unknown='ignore')."
             )
         return index, known
 
     def _raw(
-        self, objects: list, where: list[str], units: dict, values: bool = True, whose: str = "fit"
+        self, objects: list, object_names: list[str], units: dict, values: bool = True, whose: str = "fit"
     ) -> dict[str, np.ndarray]:
         """Return the columns of objects end to end, in `units`, which are those of fit or of an object.
 
@@ -306,19 +306,19 @@ class Sequence(Modality):
         else:
             needed = ("location", "band", *(("value",) if values else ()))
             names = {role: name for role in needed if (name := getattr(self, role)) is not None}
-            for i in tables.unlike(objects):
-                self._check_columns(objects[i], names, where[i])
+            for i in tables.distinct_layouts(objects):
+                self._check_columns(objects[i], names, object_names[i])
             scale = self.learned.time_scale if self.learned else tables.time_scale(objects[0].columns[self.location])
             by_role = {role: units[name] for role in ("value", "location") if (name := getattr(self, role)) in units}
             raw |= {"value": nothing, "error": nothing}
-            raw |= tables.read_points(objects, self._roles, where, by_role, whose, scale=scale, values=values)
+            raw |= tables.read_points(objects, self._roles, object_names, by_role, whose, scale=scale, values=values)
         if self.cycle is not None:
             raw["location"] = np.mod(raw["location"], self.cycle)
         raw["seen"] = np.isfinite(raw["value"]) & np.isfinite(raw["location"])
         if self.band is not None:
             raw["seen"] &= _has_band(raw)
         if values and len(without := _without(raw["seen"], owner, len(objects))):
-            place = where[without[0]]
+            place = object_names[without[0]]
             raise TableError(f"{place} has no finite '{self.value or 'value'}'{self._why_none()}; {remedy(place)}.")
         return raw
 
@@ -327,12 +327,12 @@ class Sequence(Modality):
         marks = [f"'{name}' is {bad}" for name, bad in ((self.ivar, "0"), (self.quality, "not 0")) if name is not None]
         return f" (points where {' or '.join(marks)} are not observed)" if marks else ""
 
-    def _check_columns(self, table: Table, names: dict[str, str], where: str) -> None:
+    def _check_columns(self, table: Table, names: dict[str, str], object_name: str) -> None:
         if len(table) == 0:
-            raise TableError(f"{where} is an empty table; {remedy(where)}.")
+            raise TableError(f"{object_name} is an empty table; {remedy(object_name)}.")
         if not all(name in table.columns for name in names.values()):
             for role, name in names.items():
-                tables.find_column(table, role, name, where)
+                tables.find_column(table, role, name, object_name)
 
     def values_at(self, record: Record, target: Record) -> np.ndarray:
         """Return values (n_points,) linear between those seen in the same band and constant beyond; NaN without any."""
@@ -365,13 +365,13 @@ class Sequence(Modality):
         full[record.rows] = self.learned.value.back(values.astype(np.float64))
         return full
 
-    def write(self, values: np.ndarray, like):
-        """Return a Table with the locations, bands and meta of `like` and `values` as its measurements."""
-        if isinstance(like, np.ndarray):
+    def write(self, values: np.ndarray, template):
+        """Return a Table with the locations, bands and meta of `template` and `values` as its measurements."""
+        if isinstance(template, np.ndarray):
             return values
         units, places = self.learned.units, self.place_columns
-        columns = {c: like[c] for c in like.colnames if c in places} | {self.value: values}
-        return tables.write(like, columns, self.value, units[self.value])
+        columns = {c: template[c] for c in template.colnames if c in places} | {self.value: values}
+        return tables.write(template, columns, self.value, units[self.value])
 
     def grid(self):
         """Return the default grid: a row of columns, or a Table without values and with typical metadata."""
@@ -421,7 +421,7 @@ class Sequence(Modality):
 
 
 def _has_band(raw: dict[str, np.ndarray]) -> np.ndarray:
-    return tables.of_each_label(lambda labels: labels != "", raw["band"])
+    return tables.map_labels(lambda labels: labels != "", raw["band"])
 
 
 def _without(seen: np.ndarray, owner: np.ndarray, n_objects: int) -> np.ndarray:

@@ -102,56 +102,58 @@ class SpectralSeries(Sequence):
         """The columns that say where a value was measured."""
         return (*super().place_columns, self.epoch)
 
-    def learn(self, objects: list, where: list[str] | None = None) -> SpectralSeries:
+    def learn(self, objects: list, object_names: list[str] | None = None) -> SpectralSeries:
         """Return a copy completed with what `Sequence.learn` finds, and with the epochs."""
-        where = where or [f"X[{i}]" for i in range(len(objects))]
-        new = super().learn(objects, where)
+        object_names = object_names or [f"X[{i}]" for i in range(len(objects))]
+        new = super().learn(objects, object_names)
         if new.cycle is not None:
             raise TableError(f"Of a SpectralSeries '{new.location}' is a line: it has no cycle={new.cycle:g}.")
-        tables.find_column(objects[0], "epoch", self.epoch, where[0])
+        tables.find_column(objects[0], "epoch", self.epoch, object_names[0])
         unit = tables.unit_of(objects[0], self.epoch)
-        each = self._epochs_of(objects, unit, where, where[0])
-        seen = np.concatenate([x[np.isfinite(x)] for x in each])
+        epochs = self._epochs_of(objects, unit, object_names, object_names[0])
+        seen = np.concatenate([x[np.isfinite(x)] for x in epochs])
         if not len(seen):
             raise TableError(f"X has no finite '{self.epoch}'.")
         scaling = Scaling.of(seen, np.median(seen))
-        owner = np.repeat(np.arange(len(each)), [np.isfinite(x).sum() for x in each])
+        owner = np.repeat(np.arange(len(epochs)), [np.isfinite(x).sum() for x in epochs])
         extent = float(np.ptp(scaling.forward(seen))) or 1.0
         resolution = finest(scaling.forward(seen), owner) or extent
         grid = tuple(np.linspace(*np.quantile(seen, [0.01, 0.99]), N_EPOCHS).tolist())
         return replace(new, epochs=LearnedEpochs(unit, scaling, resolution, extent, grid))
 
-    def _epochs_of(self, objects: list, unit: str | None, where: list[str], whose: str = "fit") -> list[np.ndarray]:
+    def _epochs_of(
+        self, objects: list, unit: str | None, object_names: list[str], whose: str = "fit"
+    ) -> list[np.ndarray]:
         """Return the epochs of the points of each object."""
 
-        def read(objects: list, where: list[str]) -> np.ndarray:
-            for i in tables.unlike(objects):
-                tables.find_column(objects[i], "epoch", self.epoch, where[i])
-            return tables.numbers_of(objects, self.epoch, where, unit, whose)
+        def read(objects: list, object_names: list[str]) -> np.ndarray:
+            for i in tables.distinct_layouts(objects):
+                tables.find_column(objects[i], "epoch", self.epoch, object_names[i])
+            return tables.numbers_of(objects, self.epoch, object_names, unit, whose)
 
-        return np.split(read_together(read, objects, where), np.cumsum(tables.n_points(objects))[:-1])
+        return np.split(read_together(read, objects, object_names), np.cumsum(tables.n_points(objects))[:-1])
 
     # --- reading and writing ------------------------------------------------------------------------
 
-    def read_all(self, objects: list, where: list[str], values: bool = True) -> list[Record]:
+    def read_all(self, objects: list, object_names: list[str], values: bool = True) -> list[Record]:
         """Return what `Sequence.read_all` does, with locations (n, 2); a row without an epoch is no point."""
-        records = super().read_all(objects, where, values)
-        epochs = self._epochs_of(objects, self.epochs.unit, where) if records else []
-        return [self._placed(*each, values) for each in zip(records, epochs, where, strict=True)]
+        records = super().read_all(objects, object_names, values)
+        epochs = self._epochs_of(objects, self.epochs.unit, object_names) if records else []
+        return [self._placed(*parts, values) for parts in zip(records, epochs, object_names, strict=True)]
 
-    def _placed(self, record: Record, epochs: np.ndarray, where: str, values: bool) -> Record:
+    def _placed(self, record: Record, epochs: np.ndarray, object_name: str, values: bool) -> Record:
         epoch = self.epochs.scaling.forward(epochs[record.rows])
-        keep = np.flatnonzero(np.isfinite(epoch))
-        if values and not record.observed[keep].any():
+        chosen = np.flatnonzero(np.isfinite(epoch))
+        if values and not record.observed[chosen].any():
             raise TableError(
-                f"{where} has no finite '{self.epoch}' where '{self.value}' was measured; {remedy(where)}."
+                f"{object_name} has no finite '{self.epoch}' where '{self.value}' was measured; {remedy(object_name)}."
             )
         # In canonical order: that of rows must not matter where two epochs share wavelength and value.
         value = np.nan_to_num(record.value, nan=np.inf)
-        keep = keep[np.lexsort([x[keep] for x in (value, record.band, epoch, record.location)])]
-        location = np.stack([record.location[keep], epoch[keep].astype(np.float32)], 1)
+        chosen = chosen[np.lexsort([x[chosen] for x in (value, record.band, epoch, record.location)])]
+        location = np.stack([record.location[chosen], epoch[chosen].astype(np.float32)], 1)
         names = ("value", "band", "error", "observed", "rows")
-        return record.replace(location=location, **{k: getattr(record, k)[keep] for k in names})
+        return record.replace(location=location, **{k: getattr(record, k)[chosen] for k in names})
 
     def values_at(self, record: Record, target: Record) -> np.ndarray:
         """Return the value of the nearest point of the same band, in scaled locations; NaN without any."""

@@ -12,14 +12,14 @@ SMALLEST, LARGEST = 1e-150, 1e150
 FINEST = 1e-7
 
 
-def check_spread(x: np.ndarray, where: str) -> None:
+def check_spread(x: np.ndarray, object_name: str) -> None:
     """Refuse numbers that differ, but by so little that they have no scale, or of which most are too large for one."""
     with np.errstate(over="ignore"):
         spread, size = np.ptp(x), np.median(np.abs(x))
     if 0 < spread < SMALLEST:
-        raise TableError(f"{where} varies by {spread:.1g} only, too little for a scale; choose another unit.")
+        raise TableError(f"{object_name} varies by {spread:.1g} only, too little for a scale; choose another unit.")
     if spread > 0 and size > LARGEST:
-        raise TableError(f"{where} is as large as {size:.1g}, too large for a scale; choose another unit.")
+        raise TableError(f"{object_name} is as large as {size:.1g}, too large for a scale; choose another unit.")
 
 
 def scaled_resolution(declared: float | None, finest: float | None, scale: float, extent: float) -> float:

@@ -2,7 +2,7 @@
 
 ``model`` has the model itself, made of its parts: ``passes`` runs the networks over many objects, ``draws`` says where
 randomness comes from, ``correlation`` and ``prior`` are learned after training, ``neighbors`` answers from objects of
-fit, ``stores`` and ``folder`` hold what was read, ``memory`` tells whether a fit has room, ``fitting`` trains,
+fit, ``measurements`` and ``folder`` hold what was read, ``memory`` tells whether a fit has room, ``fitting`` trains,
 ``checkpoint`` keeps the state of that, ``state`` and ``files`` keep models. No scikit-learn, no astropy.
 """
 

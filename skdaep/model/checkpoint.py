@@ -121,10 +121,10 @@ class CheckpointFile:
         return True
 
     def due(self) -> bool:
-        """Return whether it is time to keep the state again."""
+        """Return whether it is time to write the state again."""
         return time.monotonic() - self.last >= self.every
 
-    def keep(self, state: dict[str, Any]) -> None:
+    def write(self, state: dict[str, Any]) -> None:
         """Write a state; a disk that is full ends no training: it goes on, and the last file stays."""
         arrays: dict[str, NDArray[Any]] = {}
         plain = _plain(state, "", arrays)
@@ -160,7 +160,7 @@ class CheckpointOfFirst(CheckpointFile):
         """Return False: the first process tells when."""
         return False
 
-    def keep(self, state: dict[str, Any]) -> None:
+    def write(self, state: dict[str, Any]) -> None:
         """Leave it to the first process."""
 
 
@@ -234,8 +234,8 @@ def _plain(x: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:
     if isinstance(x, dict):
         return {"dict": [[k, _plain(v, f"{name}/{k}", arrays)] for k, v in x.items()]}
     if isinstance(x, (list, tuple)):
-        each = [_plain(v, f"{name}/{i}", arrays) for i, v in enumerate(x)]
-        return {"tuple": each} if isinstance(x, tuple) else each
+        item = [_plain(v, f"{name}/{i}", arrays) for i, v in enumerate(x)]
+        return {"tuple": item} if isinstance(x, tuple) else item
     if x is None or isinstance(x, (bool, int, float, str)):
         return to_json(x)
     raise TypeError(f"A checkpoint cannot hold {name}, a {type(x).__name__}.")
@@ -284,7 +284,7 @@ def _add(x: Any, update: Any) -> None:
         _add(list(x.items()), update)
     elif isinstance(x, (list, tuple, np.ndarray)):
         update(f"{type(x).__name__}{len(x)}".encode())
-        for each in x:
-            _add(each, update)
+        for item in x:
+            _add(item, update)
     else:
         update(repr(x).encode())

@@ -78,20 +78,20 @@ def _check_options(model: Model) -> None:
             raise ValueError(f"options[{name!r}] is {value}")
 
 
-def _check_state(arrays: Arrays, expected: dict[str, torch.Tensor], where: str) -> None:
+def _check_state(arrays: Arrays, expected: dict[str, torch.Tensor], part: str) -> None:
     """Hold arrays to the names, shapes and types of tensors, and to finite numbers."""
     if arrays.keys() != expected.keys():
         odd = sorted(arrays.keys() ^ expected.keys())
-        raise ValueError(f"{where}: {odd[0]!r} and {len(odd) - 1} others are missing or unknown")
+        raise ValueError(f"{part}: {odd[0]!r} and {len(odd) - 1} others are missing or unknown")
     for name, tensor in expected.items():
         array = arrays[name]
         if array.shape != tuple(tensor.shape) or torch.from_numpy(array).dtype != tensor.dtype:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise ValueError(
-                f"{where}[{name!r}] is {array.dtype}{array.shape}, but the model needs {kind}{tuple(tensor.shape)}"
+                f"{part}[{name!r}] is {array.dtype}{array.shape}, but the model needs {kind}{tuple(tensor.shape)}"
             )
         if not np.isfinite(array).all() and not name.endswith(".typical_error"):
-            raise ValueError(f"{where}[{name!r}] is not finite")
+            raise ValueError(f"{part}[{name!r}] is not finite")
 
 
 def _check_isometry(isometry: Arrays, size: int) -> None:

@@ -35,9 +35,9 @@ def learn_correlation(
     records = [{name: _first_points(record) for name, record in obj.items()} for obj in records]
     residuals: dict[str, list[Any]] = {name: [] for name in modalities}
     if module.free_correlation:
-        stores = collate(modalities, records, device)
-        for rows in token_batches(total_lengths(stores), tokens_per_pass(device), None):
-            batches = take(stores, rows)
+        measurements = collate(modalities, records, device)
+        for rows in token_batches(total_lengths(measurements), tokens_per_pass(device), None):
+            batches = take(measurements, rows)
             z = module.encode(batches).mean
             for name in module.free_correlation:
                 residuals[name] += _residuals(module, name, z, batches[name])

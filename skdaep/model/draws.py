@@ -73,7 +73,7 @@ def random_experts(present: NDArray[Any], sources: Sequence[Source], n_draws: in
     return chosen
 
 
-def some_observed(record: Record, share: float, source: Source) -> Record:
+def subsample_observed(record: Record, share: float, source: Source) -> Record:
     """Return a record of which only a share of the observed points, drawn at random, is left; at least one."""
     places = np.flatnonzero(record.observed)
     n = max(1, round(share * len(places)))

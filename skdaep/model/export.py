@@ -25,7 +25,7 @@ EXAMPLE = {"objects": 2, "points": 1024}
 NEEDED = ("onnx", "onnxscript")
 
 
-class Encoding(nn.Module):
+class ExportedEncoder(nn.Module):
     """Arrays of measurements to codes (B, K D); NaN for objects that `transform` would refuse.
 
     Of several modalities, inputs are called ``name.input``, and ``name.present`` (B,) tells who has one.
@@ -62,11 +62,11 @@ class Encoding(nn.Module):
         return z.masked_fill(no_code[:, None], torch.nan)
 
 
-def encoding(model: Model) -> Encoding:
+def encoding(model: Model) -> ExportedEncoder:
     """Return what is exported of a model, on the CPU."""
     isometry = None if model.isometry is None else torch.from_numpy(model.isometry["forward"])
     inlets = {name: modality.inlet() for name, modality in model.modalities.items()}
-    return Encoding(model.to("cpu").revived(), inlets, isometry).eval()
+    return ExportedEncoder(model.to("cpu").revived(), inlets, isometry).eval()
 
 
 def write(path: str | os.PathLike[str], model: Model, about: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""From stores to a trained model: batches, validation at fixed noise."""
+"""From measurements to a trained model: batches, validation at fixed noise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..training import (
     Checkpoint,
     Ranks,
     autocast,
-    check_like,
+    check_same_layout,
     check_whole,
     generator_of,
     resolve_precision,
@@ -27,9 +27,9 @@ from ..training import (
     token_batches,
     train,
 )
+from .measurements import Measurements, Subset
 from .model import Model
 from .passes import TOKENS_PER_PASS
-from .stores import Part, Stores
 
 #: a record of training is an epoch, but at least so many steps
 STEPS_PER_RECORD = 50
@@ -87,7 +87,7 @@ class Training:
 
 def train_model(
     model: Model,
-    stores: Stores,
+    measurements: Measurements,
     split: Split,
     training: Training,
     on_epoch_end: Callable[[dict[str, Any], Trained], bool] = lambda record, module: False,
@@ -102,7 +102,7 @@ def train_model(
     ----------
     model : Model
         What to train.
-    stores : dict of Ragged
+    measurements : dict of Ragged
         The points of objects, by modality. They are moved to the model's device, unless they are mapped: then batches
         of them are.
     split : Split
@@ -123,16 +123,16 @@ def train_model(
     ranks = ranks or Ranks()
     device = torch.device(model.device)
     dtype = resolve_precision(training.precision, device, training=True)
-    groups = np.arange(len(next(iter(stores.values())))) if groups is None else groups
-    stores = {name: store if store.mapped else store.to(device) for name, store in stores.items()}
-    stores = {name: store.grouped(torch.from_numpy(groups)) for name, store in stores.items()}
+    groups = np.arange(len(next(iter(measurements.values())))) if groups is None else groups
+    measurements = {name: ragged if ragged.mapped else ragged.to(device) for name, ragged in measurements.items()}
+    measurements = {name: ragged.grouped(torch.from_numpy(groups)) for name, ragged in measurements.items()}
     known = None if labels is None else torch.from_numpy(labels).to(device)
     objective, held_out, validation = model.revived(), None, None
     if len(split.validation):
-        held_out = solved_from(stores, split.validation)
-        validation = Validation(stores, split.validation, training, model.seed + 1, device, dtype, known)
+        held_out = solved_from(measurements, split.validation)
+        validation = Validation(measurements, split.validation, training, model.seed + 1, device, dtype, known)
     if not model.weights:  # a fresh fit
-        objective.prepare(model.modalities, solved_from(stores, split.train), held_out, model.seed)
+        objective.prepare(model.modalities, solved_from(measurements, split.train), held_out, model.seed)
         objective.to(device)
     objective.begin()
     trained: Trained = objective
@@ -140,7 +140,7 @@ def train_model(
         trained = Supervised(objective, model.revived_head(), training.supervised_weight)
     history = train(
         trained,
-        Batches(model.modalities, stores, split.train, training, model.seed, device, known, ranks),
+        Batches(model.modalities, measurements, split.train, training, model.seed, device, known, ranks),
         max_iter=int(training.max_iter),
         generator=generator_of(_seed_of(model.seed, ranks), device),
         steps_per_record=training.steps_per_record(len(split.train), ranks.count),
@@ -170,20 +170,20 @@ def _seed_of(seed: int, ranks: Ranks) -> int:
     return seed + (ranks.rank << 32)
 
 
-def solved_from(stores: Stores, index: NDArray[Any]) -> Part:
+def solved_from(measurements: Measurements, index: NDArray[Any]) -> Subset:
     """Return those of some objects from which what needs no steps is solved; its points are all held at once."""
-    mapped = any(store.mapped for store in stores.values())
-    return Part(stores, index[:: math.ceil(len(index) / MOST_SOLVED)] if mapped else index)
+    mapped = any(ragged.mapped for ragged in measurements.values())
+    return Subset(measurements, index[:: math.ceil(len(index) / MOST_SOLVED)] if mapped else index)
 
 
-def home_of(stores: Stores) -> torch.device:
-    """Return the device that stores are on."""
-    return next(iter(stores.values())).lengths.device
+def home_of(measurements: Measurements) -> torch.device:
+    """Return the device that measurements are on."""
+    return next(iter(measurements.values())).lengths.device
 
 
-def _lengths(stores: Stores, max_points: int | None) -> NDArray[Any]:
+def _lengths(measurements: Measurements, max_points: int | None) -> NDArray[Any]:
     """Return how many points each object shows in a step, of all its modalities together."""
-    lengths = [store.lengths.cpu().numpy() for store in stores.values()]
+    lengths = [ragged.lengths.cpu().numpy() for ragged in measurements.values()]
     return np.sum([n if max_points is None else n.clip(max=max_points) for n in lengths], axis=0)
 
 
@@ -192,11 +192,11 @@ def _budget(lengths: NDArray[Any], batch_size: int) -> float:
     return batch_size * float(np.median(lengths))
 
 
-def solve_model(model: Model, stores: Stores, split: Split) -> tuple[Model, list[dict[str, Any]]]:
+def solve_model(model: Model, measurements: Measurements, split: Split) -> tuple[Model, list[dict[str, Any]]]:
     """Return a model whose objective is solved in closed form, and the records of that."""
     objective, options = model.objective, model.options
-    shown = solved_from(stores, split.train)
-    others = solved_from(stores, split.validation) if len(split.validation) else None
+    shown = solved_from(measurements, split.train)
+    others = solved_from(measurements, split.validation) if len(split.validation) else None
     solved, history = objective.solve(model.modalities, model.networks, options, shown, others, model.seed)
     return model.with_weights(solved.to(model.device).eval()), history
 
@@ -204,14 +204,13 @@ def solve_model(model: Model, stores: Stores, split: Split) -> tuple[Model, list
 class Batches:
     """Endless epochs of training batches, each a new shuffle and new random subsets of points.
 
-    Of the objects of `stores` those of `names` are trained on. Of several processes, all of which shuffle alike, each
-    gets its turn.
+    Those of `names` are trained on. Several processes, which all shuffle in the same way, take the batches in turn.
     """
 
     def __init__(
         self,
         modalities: dict[str, Modality],
-        stores: Stores,
+        measurements: Measurements,
         names: NDArray[Any],
         training: Training,
         seed: int,
@@ -219,10 +218,10 @@ class Batches:
         labels: torch.Tensor | None = None,
         ranks: Ranks | None = None,
     ):
-        self.modalities, self.stores, self.names, self.device = modalities, stores, names, device
+        self.modalities, self.measurements, self.names, self.device = modalities, measurements, names, device
         self.labels, self.ranks = labels, ranks or Ranks()
-        self.max_points, self.home = training.max_points, home_of(stores)
-        self.lengths = _lengths(stores, self.max_points)[names]
+        self.max_points, self.home = training.max_points, home_of(measurements)
+        self.lengths = _lengths(measurements, self.max_points)[names]
         self.budget = _budget(self.lengths, training.batch_size)
         self.rng = np.random.default_rng([seed, 1])
         self.generator = generator_of(_seed_of(seed + 2, self.ranks), self.home)
@@ -244,7 +243,7 @@ class Batches:
     def __next__(self) -> tuple[dict[str, Batch] | Labelled, list[int]]:
         names = self.names[[self._next() for _ in range(self.ranks.count)][self.ranks.rank]]
         index = torch.from_numpy(names).to(self.home)
-        batches = {k: self._batch(k, index) for k in self.stores}
+        batches = {k: self._batch(k, index) for k in self.measurements}
         return with_labels(batches, self.labels, names), names.tolist()
 
     def _next(self) -> NDArray[Any]:
@@ -262,12 +261,12 @@ class Batches:
         restore_rng(self.rng, state["rng"])
         self._begin_epoch()
         check_whole(state["n_given"], 0, len(self.epoch), "n_given")
-        check_like(state["generator"], self.generator.get_state(), "generator")
+        check_same_layout(state["generator"], self.generator.get_state(), "generator")
         self.n_given = state["n_given"]
         self.generator.set_state(state["generator"])
 
     def _batch(self, name: str, index: torch.Tensor) -> Batch:
-        batch = self.stores[name].subset(index, self.max_points, self.generator)
+        batch = self.measurements[name].subset(index, self.max_points, self.generator)
         return self.modalities[name].augment(batch, self.generator).to(self.device)
 
 
@@ -275,12 +274,12 @@ class Validation:
     """The loss of held-out objects on the same points, at the same times and with the same noise every time.
 
     An object shows at most as many points as a forward pass has on a CPU, 32,768, even if `max_points` is None. They
-    are taken from the stores anew each time, so that they take no memory of their own.
+    are taken from the measurements anew each time, so that they take no memory of their own.
     """
 
     def __init__(
         self,
-        stores: Stores,
+        measurements: Measurements,
         names: NDArray[Any],
         training: Training,
         seed: int,
@@ -288,19 +287,19 @@ class Validation:
         dtype: torch.dtype,
         labels: torch.Tensor | None = None,
     ):
-        self.stores, self.names, self.seed, self.device, self.dtype = stores, names, seed, device, dtype
+        self.measurements, self.names, self.seed, self.device, self.dtype = measurements, names, seed, device, dtype
         self.labels, self.most = labels, TOKENS_PER_PASS if training.max_points is None else training.max_points
-        lengths = _lengths(stores, self.most)[names]
+        lengths = _lengths(measurements, self.most)[names]
         self.rows = list(token_batches(lengths, 4 * _budget(lengths, training.batch_size), None))
 
     def batches(self) -> Iterator[dict[str, Batch] | Labelled]:
         """Yield the batches, which are the same every time."""
-        home = home_of(self.stores)
+        home = home_of(self.measurements)
         generator = generator_of(self.seed, home)
         for rows in self.rows:
             names = self.names[rows]
             index = torch.from_numpy(names).to(home)
-            batches = {k: s.subset(index, self.most, generator).to(self.device) for k, s in self.stores.items()}
+            batches = {k: s.subset(index, self.most, generator).to(self.device) for k, s in self.measurements.items()}
             yield with_labels(batches, self.labels, names)
 
     def __call__(self, objective: Any) -> float:

@@ -23,18 +23,16 @@ from numpy.typing import NDArray
 from ..exceptions import CorruptStoreError
 from ..modalities import Modality
 from ..nn.batch import OBJECTS, POINTS, Ragged
-from ..storage import replacing
+from ..storage import replacing, sha256_of
 from .checkpoint import content_digest
+from .measurements import Measurements
 from .state import from_json, to_json
-from .stores import Stores
 
 #: of the layout
 FORMAT = 1
 DESCRIPTION, PROGRESS = "store.json", "packing.json"
 #: seconds between two notes of how far packing has come
 EVERY = 5.0
-#: bytes that are read at once for a checksum
-BLOCK = 2**24
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +70,7 @@ class Store:
     verify: bool = True
     modalities: dict[str, Modality] = field(init=False, repr=False)
     declared: dict[str, Modality] = field(init=False, repr=False)
-    stores: Stores = field(init=False, repr=False)
+    measurements: Measurements = field(init=False, repr=False)
     checksums: dict[str, str] = field(init=False, repr=False)
     #: by modality why objects cannot be weighed by their errors, if they cannot
     without_errors: dict[str, str] = field(init=False, repr=False)
@@ -83,18 +81,18 @@ class Store:
         try:
             modalities, declared = (from_json(content[k]) for k in ("modalities", "declared"))
             checksums, without = dict(content["sha256"]), dict(content["without_errors"])
-            stores = {name: _mapped(path, i) for i, name in enumerate(modalities)}
+            measurements = {name: _mapped(path, i) for i, name in enumerate(modalities)}
         except CorruptStoreError:
             raise
         except Exception as error:  # a forged file can go wrong in any way
             raise CorruptStoreError(f"{path / DESCRIPTION} describes no store that can be read: {error!r}.") from error
         own = vars(self)
-        own.update(path=path, modalities=modalities, declared=declared, stores=stores)
+        own.update(path=path, modalities=modalities, declared=declared, measurements=measurements)
         own.update(checksums=checksums, without_errors=without)
-        _check(path, stores, checksums, content.get("n_objects"), self.verify)
+        _check(path, measurements, checksums, content.get("n_objects"), self.verify)
 
     def __len__(self) -> int:
-        return len(next(iter(self.stores.values())))
+        return len(next(iter(self.measurements.values())))
 
     def __repr__(self) -> str:
         return f"<Store {str(self.path)!r}: {len(self)} objects of {', '.join(self.modalities)}>"
@@ -152,30 +150,21 @@ def _mapped(path: Path, i: int) -> Ragged:
     return Ragged(points, objects, tensor("lengths").clone(), mapped=True)
 
 
-def _check(path: Path, stores: Stores, checksums: dict[str, str], n_objects: Any, verify: bool) -> None:
+def _check(path: Path, measurements: Measurements, checksums: dict[str, str], n_objects: Any, verify: bool) -> None:
     """Raise CorruptStoreError if files do not go together or are not what was written."""
-    names = {name_of(i, k) for i in range(len(stores)) for k in (*POINTS, *OBJECTS, "lengths")}
-    if not stores or checksums.keys() != names:
+    names = {name_of(i, k) for i in range(len(measurements)) for k in (*POINTS, *OBJECTS, "lengths")}
+    if not measurements or checksums.keys() != names:
         raise CorruptStoreError(f"{path} does not list its files.")
     for name in sorted(names) if verify else ():
         if sha256_of(path / name) != checksums[name]:
             raise CorruptStoreError(f"{path / name} is damaged: its checksum is another.")
-    for i, store in enumerate(stores.values()):
-        n_points = int(store.lengths.sum())
-        sizes = {k: (len(v), n_points) for k, v in store.points.items()}
-        sizes |= {k: (len(v), n_objects) for k, v in (store.objects | {"lengths": store.lengths}).items()}
+    for i, ragged in enumerate(measurements.values()):
+        n_points = int(ragged.lengths.sum())
+        sizes = {k: (len(v), n_points) for k, v in ragged.points.items()}
+        sizes |= {k: (len(v), n_objects) for k, v in (ragged.objects | {"lengths": ragged.lengths}).items()}
         for name, (n, wanted) in sizes.items():
             if n != wanted:
                 raise CorruptStoreError(f"{path / name_of(i, name)} holds {n} entries, not {wanted}.")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the checksum of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 # --- writing ----------------------------------------------------------------------------------------
@@ -184,8 +173,8 @@ def sha256_of(path: Path) -> str:
 class Growing:
     """A ``.npy`` file that arrays are added to, one after the other."""
 
-    def __init__(self, path: Path, like: NDArray[Any], n: int = 0):
-        self.dtype, self.rest, self.n = like.dtype, like.shape[1:], n
+    def __init__(self, path: Path, first: NDArray[Any], n: int = 0):
+        self.dtype, self.rest, self.n = first.dtype, first.shape[1:], n
         self.file: BinaryIO = open(path, "rb+" if path.exists() else "wb+")
         self._write_header()
         self.start = self.file.tell()
@@ -273,16 +262,16 @@ class Writer:
         _write_json(self.path / PROGRESS, self.identity | content)
         self.last = time.monotonic()
 
-    def open_files(self, stores: Stores) -> None:
-        """Open the files, which hold what stores like these do, where they were left."""
-        for name, array in _arrays(stores):
+    def open_files(self, measurements: Measurements) -> None:
+        """Open the files of these fields where they were left."""
+        for name, array in _arrays(measurements):
             if name not in self.files:
                 self.files[name] = Growing(self.path / name, array, self.lengths.get(name, 0))
 
-    def add(self, stores: Stores) -> None:
-        """Add the objects of stores."""
-        self.open_files(stores)
-        for name, array in _arrays(stores):
+    def add(self, measurements: Measurements) -> None:
+        """Add objects."""
+        self.open_files(measurements)
+        for name, array in _arrays(measurements):
             self.files[name].add(array)
 
     def noted(self, n_objects: int) -> None:
@@ -307,15 +296,15 @@ class Writer:
         (self.path / PROGRESS).unlink()
 
 
-def _arrays(stores: Stores) -> Iterator[tuple[str, NDArray[Any]]]:
-    for i, store in enumerate(stores.values()):
-        for k, v in (store.points | store.objects | {"lengths": store.lengths}).items():
+def _arrays(measurements: Measurements) -> Iterator[tuple[str, NDArray[Any]]]:
+    for i, ragged in enumerate(measurements.values()):
+        for k, v in (ragged.points | ragged.objects | {"lengths": ragged.lengths}).items():
             yield name_of(i, k), v.numpy()
 
 
-def digest_of(stores: Stores) -> str:
-    """Return a digest of what stores hold."""
-    return content_digest([array for _, array in _arrays(stores)])
+def digest_of(measurements: Measurements) -> str:
+    """Return a digest of measurements."""
+    return content_digest([array for _, array in _arrays(measurements)])
 
 
 def _short(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import numpy as np
 
 
-def check(value: Any, hint: Any, where: str) -> None:
+def check(value: Any, hint: Any, path: str) -> None:
     """Raise TypeError if a value is not what a type hint says; of a dataclass its fields are checked, too.
 
     A whole number is a float, a list a tuple; a float is finite. What a hint says of functions and the like is not
@@ -20,28 +20,28 @@ def check(value: Any, hint: Any, where: str) -> None:
     """
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return check(value, parts[0], where)
+        return check(value, parts[0], path)
     if origin in (Union, types.UnionType):
-        return _check_any(value, parts, hint, where)
+        return _check_any(value, parts, hint, path)
     if origin is Literal:
-        return _demand(value in parts, value, hint, where)
+        return _demand(value in parts, value, hint, path)
     if origin in (tuple, list) or hint in (tuple, list):
-        return _check_cells(value, origin, parts, hint, where)
+        return _check_cells(value, origin, parts, hint, path)
     if origin is dict or hint is dict:
-        return _check_entries(value, parts, hint, where)
+        return _check_entries(value, parts, hint, path)
     if hint is float:
-        return _demand(_is_number(value), value, hint, where)
+        return _demand(_is_number(value), value, hint, path)
     if hint is int:
-        return _demand(isinstance(value, Integral) and not isinstance(value, bool), value, hint, where)
+        return _demand(isinstance(value, Integral) and not isinstance(value, bool), value, hint, path)
     if hint is bool:
-        return _demand(isinstance(value, (bool, np.bool_)), value, hint, where)
+        return _demand(isinstance(value, (bool, np.bool_)), value, hint, path)
     if hint is None:
-        return _demand(value is None, value, hint, where)
+        return _demand(value is None, value, hint, path)
     if isinstance(hint, type) and hint is not Any:
-        _demand(isinstance(value, hint), value, hint, where)
+        _demand(isinstance(value, hint), value, hint, path)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             for name, own in hints_of(type(value)).items():
-                check(getattr(value, name), own, f"{where}.{name}")
+                check(getattr(value, name), own, f"{path}.{name}")
     return None
 
 
@@ -55,12 +55,12 @@ def hints_of(cls: Any) -> dict[str, Any]:
     return {f.name: hints[f.name] for f in dataclasses.fields(cls)}
 
 
-def _demand(right: bool, value: Any, hint: Any, where: str) -> None:
+def _demand(right: bool, value: Any, hint: Any, path: str) -> None:
     if not right:
         name = hint.__name__ if isinstance(hint, type) else hint
         shown = repr(value)
         shown = shown if len(shown) < 60 else shown[:57] + "..."
-        raise TypeError(f"{where} is {shown}, but must be {name}")
+        raise TypeError(f"{path} is {shown}, but must be {name}")
 
 
 def _is_number(value: Any) -> bool:
@@ -69,34 +69,34 @@ def _is_number(value: Any) -> bool:
     return abs(int(value)) < 10**308 if isinstance(value, Integral) else math.isfinite(value)
 
 
-def _check_any(value: Any, choices: tuple[Any, ...], hint: Any, where: str) -> None:
+def _check_any(value: Any, choices: tuple[Any, ...], hint: Any, path: str) -> None:
     errors = []
     for choice in choices:
         try:
-            return check(value, choice, where)
+            return check(value, choice, path)
         except TypeError as error:
             errors.append(error)
     # Where a class is meant, what is wrong within it says more than the list of what might be there.
-    within = [e for e in errors if not str(e).startswith(f"{where} is ")]
+    within = [e for e in errors if not str(e).startswith(f"{path} is ")]
     if within:
         raise within[0]
-    return _demand(False, value, hint, where)
+    return _demand(False, value, hint, path)
 
 
-def _check_cells(value: Any, origin: Any, parts: tuple[Any, ...], hint: Any, where: str) -> None:
-    _demand(isinstance(value, (tuple, list)), value, hint, where)
+def _check_cells(value: Any, origin: Any, parts: tuple[Any, ...], hint: Any, path: str) -> None:
+    _demand(isinstance(value, (tuple, list)), value, hint, path)
     if origin is tuple and Ellipsis not in parts:
-        _demand(len(value) == len(parts), value, hint, where)
+        _demand(len(value) == len(parts), value, hint, path)
         own = parts
     else:
         own = parts[:1] * len(value)
     for i, (cell, part) in enumerate(zip(value, own, strict=False)):
-        check(cell, part, f"{where}[{i}]")
+        check(cell, part, f"{path}[{i}]")
 
 
-def _check_entries(value: Any, parts: tuple[Any, ...], hint: Any, where: str) -> None:
-    _demand(isinstance(value, dict), value, hint, where)
+def _check_entries(value: Any, parts: tuple[Any, ...], hint: Any, path: str) -> None:
+    _demand(isinstance(value, dict), value, hint, path)
     if parts:
         for key, entry in value.items():
-            check(key, parts[0], f"a key of {where}")
-            check(entry, parts[1], f"{where}[{key!r}]")
+            check(key, parts[0], f"a key of {path}")
+            check(entry, parts[1], f"{path}[{key!r}]")

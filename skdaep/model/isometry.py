@@ -43,10 +43,10 @@ def learn(model: Model, records: Records) -> dict[str, Array]:
 
 def _metric_of(model: Model, name: str, records: Records, rng: np.random.Generator) -> Array:
     having = [record for record in records if name in record]
-    some = [having[i] for i in rng.permutation(len(having))[:N_OBJECTS]]
-    places = [some_points(record[name], rng) for record in some]
-    keys = range(len(some))  # the same noise on both sides of a difference, where there is any
-    Z = model.encode(some).mean.reshape(len(some), -1)
+    chosen = [having[i] for i in rng.permutation(len(having))[:N_OBJECTS]]
+    places = [subsample_points(record[name], rng) for record in chosen]
+    keys = range(len(chosen))  # the same noise on both sides of a difference, where there is any
+    Z = model.encode(chosen).mean.reshape(len(chosen), -1)
     return metric(Z, lambda codes: model.decode(name, codes, places, keys))
 
 
@@ -93,8 +93,8 @@ def _mapped(z: Array, matrix: Array) -> Array:
     return (z.reshape(*z.shape[:-2], -1).astype(np.float64) @ matrix).astype(z.dtype).reshape(z.shape)
 
 
-def some_points(record: Record, rng: np.random.Generator) -> Record:
+def subsample_points(record: Record, rng: np.random.Generator) -> Record:
     """Return a record of some observed points, drawn at random."""
     seen = np.flatnonzero(record.observed)
-    kept = np.sort(rng.permutation(seen)[:N_POINTS])
-    return record.replace(rows=None, **{name: getattr(record, name)[kept] for name in (*POINTS, "observed")})
+    points = np.sort(rng.permutation(seen)[:N_POINTS])
+    return record.replace(rows=None, **{name: getattr(record, name)[points] for name in (*POINTS, "observed")})

@@ -54,9 +54,9 @@ def check_memory(model: Model, lengths: NDArray[Any], training: Training | None)
 
 
 def _size(modality: Modality) -> int:
-    """Return the bytes that a point takes in the store that batches are cut from."""
-    store = modality.collate([modality.absent()])
-    return sum(tensor.itemsize * math.prod(tensor.shape[1:]) for tensor in store.points.values())
+    """Return the bytes that a point takes in memory, from where batches are cut."""
+    ragged = modality.collate([modality.absent()])
+    return sum(tensor.itemsize * math.prod(tensor.shape[1:]) for tensor in ragged.points.values())
 
 
 def _of_a_step(lengths: NDArray[Any], shapes: dict[str, Any], training: Training, device: torch.device) -> float:
@@ -68,8 +68,8 @@ def _of_a_step(lengths: NDArray[Any], shapes: dict[str, Any], training: Training
     n_encoder = 1 if shapes.get("encoder_hidden_length") else shapes["n_encoder_layers"]
     n_decoder = 1 if any((shapes.get("hidden_length") or {}).values()) else shapes.get("n_decoder_layers", 0)
     decoded = 1.0 if most is None else 0.25
-    each = decoded * PER_DECODER_BLOCK * n_decoder + PER_ENCODER_BLOCK * n_encoder
-    return float(n_points * shapes["model_dim"] * each * (4 if device.type == "cpu" else 2))  # bfloat16 elsewhere
+    per_width = decoded * PER_DECODER_BLOCK * n_decoder + PER_ENCODER_BLOCK * n_encoder
+    return float(n_points * shapes["model_dim"] * per_width * (4 if device.type == "cpu" else 2))  # bfloat16 elsewhere
 
 
 def _advice(objects: float, step: float, training: Training | None) -> str:

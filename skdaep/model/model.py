@@ -18,7 +18,7 @@ from ..registry import register
 from ..training import Checkpoint, autocast, resolve_precision, seeded
 from . import isometry, passes, prior
 from .correlation import learn_correlation
-from .draws import Source, content_key, posterior_draws, some_observed
+from .draws import Source, content_key, posterior_draws, subsample_observed
 from .state import from_json, of_another_name, to_json
 from .targets import Head, Targets
 
@@ -243,15 +243,15 @@ class Model:
         return self.objective.has_prior or self.prior is not None
 
     def read(
-        self, objects: Sequence[dict[str, Any]], where: Callable[[int, str], str] | None = None
+        self, objects: Sequence[dict[str, Any]], name_of: Callable[[int, str], str] | None = None
     ) -> list[dict[str, Record]]:
         """Return each object's record of each modality that it has; ``where(i, name)`` names it in errors."""
-        where = where or (lambda i, name: f"X[{i}][{name!r}]")
+        name_of = name_of or (lambda i, name: f"X[{i}][{name!r}]")
         records: list[dict[str, Record]] = [{} for _ in range(len(objects))]
         objects = objects if isinstance(objects, Objects) else Objects.listed(objects, self.modalities)
         for name, modality in self.modalities.items():
             having, own = objects.having(name)
-            read = modality.read_all(own, [where(i, name) for i in having])
+            read = modality.read_all(own, [name_of(i, name) for i in having])
             for i, record in zip(having, read, strict=True):
                 records[i][name] = record
         return records
@@ -303,14 +303,14 @@ class Model:
         index = _index(len(Z), places)
         sources = [(self.seed, key) for key in keys]
         modality, seen = self.modalities[name], None
-        store = modality.collate(list(places), queries=True).to(self.device)
+        ragged = modality.collate(list(places), queries=True).to(self.device)
         if context:
-            shown = [some_observed(r, context, source) for r, source in zip(places, sources, strict=True)]
+            shown = [subsample_observed(r, context, source) for r, source in zip(places, sources, strict=True)]
             seen = modality.collate(shown).to(self.device)
         z = isometry.inward(self.isometry, np.reshape(Z, (len(Z), *self.bottleneck_shape)))
         correlation = self.correlation.get(name, Correlation())
         with self.running():
-            return passes.decode(self.live(), name, store, index, z, sources, n_draws, correlation, seen)
+            return passes.decode(self.live(), name, ragged, index, z, sources, n_draws, correlation, seen)
 
     def code_keys(self, name: str, Z: NDArray[Any], places: Sequence[Record]) -> list[int]:
         """Return the content keys of codes, which depend on them and the metadata of the places."""
@@ -338,12 +338,12 @@ class Model:
             return self.decode(name, self.encode(records).mean, places, keys, n_draws, context)
         z = self.posterior_draws(records, [(self.seed, key) for key in keys], n_draws)  # (n, draws, K, D)
         repeated = [place for place in places for _ in range(n_draws)]
-        each = [key + (draw << 128) for key in keys for draw in range(n_draws)]  # its measurements are others
+        draw_keys = [key + (draw << 128) for key in keys for draw in range(n_draws)]  # its measurements are others
         flat = z.reshape(-1, *z.shape[2:])
         if self.objective.measures:
-            values = [v[..., 0] for v in self.decode(name, flat, repeated, each, n_draws=1)]
+            values = [v[..., 0] for v in self.decode(name, flat, repeated, draw_keys, n_draws=1)]
         else:
-            values = self.decode(name, flat, repeated, each)
+            values = self.decode(name, flat, repeated, draw_keys)
         return [np.stack(values[i : i + n_draws], -1) for i in range(0, len(values), n_draws)]
 
     def posterior_draws(self, records: Records, sources: Sequence[Source], n_draws: int) -> NDArray[Any]:

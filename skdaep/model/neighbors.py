@@ -26,7 +26,7 @@ class NeighborModel(Model):
     Parameters
     ----------
     table : dict of ndarray
-        The objects of fit, as `pack` gives them.
+        The objects of fit, as `flatten_records` gives them.
     metadata_tolerance : float
         See `ranking`.
     """
@@ -38,7 +38,7 @@ class NeighborModel(Model):
 
     def remembering(self, records: Records) -> Self:
         """Return a model that answers with these objects."""
-        return replace(self, table=pack(records))
+        return replace(self, table=flatten_records(records))
 
     def check_own(self) -> None:
         """Raise ValueError or KeyError if the table holds no objects of the modalities."""
@@ -46,16 +46,16 @@ class NeighborModel(Model):
 
     def reduced(self) -> Self:
         """Return a model that answers with a few objects: of each modality the first, and those with extreme labels."""
-        records = unpack(self.table)
+        records = unflatten_records(self.table)
         own = {k.partition(".")[2]: v for k, v in self.table.items() if k.startswith("owner.")}
         extreme = [own[k][self.table[f"labels.{k}"].argmax(0)] for k in own]
         few = {*np.concatenate(extreme), *(v[0] for v in own.values())}
-        return self._sharing(table=pack([records[i] for i in few]))
+        return self._sharing(table=flatten_records([records[i] for i in few]))
 
     def _remembered(self) -> tuple[list[dict[str, Record]], NDArray[Any]]:
         """Return the objects of fit and where they are in the shared space."""
         if "_memory" not in vars(self):
-            records = unpack(self.table)
+            records = unflatten_records(self.table)
             vars(self)["_memory"] = records, on_the_sphere(self.encode(records).mean)
         memory: tuple[list[dict[str, Record]], NDArray[Any]] = vars(self)["_memory"]
         return memory
@@ -70,14 +70,14 @@ class NeighborModel(Model):
         context: float = 0.0,
     ) -> list[NDArray[Any]]:
         """Return scaled values of the nearest objects of fit for each row of Z; n_draws of them, in order."""
-        remembered, where = self._remembered()
+        remembered, directions = self._remembered()
         having = [i for i, record in enumerate(remembered) if name in record]
         own, modality, values = [remembered[i][name] for i in having], self.modalities[name], []
-        metadata = metadata_of(own)
+        metadata = metadata_arrays(own)
         for start in range(0, len(Z), N_AT_ONCE):
             rows = slice(start, start + N_AT_ONCE)
             targets = [places[0]] * len(Z[rows]) if len(places) == 1 else places[rows]
-            for distance, target in zip(distances(on_the_sphere(Z[rows]), where[having]), targets, strict=True):
+            for distance, target in zip(distances(on_the_sphere(Z[rows]), directions[having]), targets, strict=True):
                 order, n = ranking(distance, metadata, target, self.metadata_tolerance)
                 if (n_draws or 1) > n:
                     raise ValueError(
@@ -100,7 +100,7 @@ def distances(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return np.sqrt((2.0 - 2.0 * (a @ b.T)).clip(min=0.0))
 
 
-def pack(records: Records) -> dict[str, NDArray[Any]]:
+def flatten_records(records: Records) -> dict[str, NDArray[Any]]:
     """Return objects' records by modality as arrays end to end, each under ``field.modality``."""
     packed = {}
     for name in sorted({name for record in records for name in record}):
@@ -113,7 +113,7 @@ def pack(records: Records) -> dict[str, NDArray[Any]]:
     return packed
 
 
-def unpack(packed: dict[str, NDArray[Any]]) -> list[dict[str, Record]]:
+def unflatten_records(packed: dict[str, NDArray[Any]]) -> list[dict[str, Record]]:
     """Return the records that were packed; rows of the user's table are no longer known."""
     names = [key.removeprefix("owner.") for key in packed if key.startswith("owner.")]
     records: list[dict[str, Record]] = [{} for _ in range(1 + max(int(packed[f"owner.{k}"].max()) for k in names))]
@@ -127,7 +127,7 @@ def unpack(packed: dict[str, NDArray[Any]]) -> list[dict[str, Record]]:
 
 
 def check_table(table: dict[str, NDArray[Any]], modalities: dict[str, Modality]) -> None:
-    """Raise ValueError or KeyError if a table is not what `pack` gives."""
+    """Raise ValueError or KeyError if a table is not what `flatten_records` gives."""
     fields = ("owner", "length", *POINTS, "observed", *OBJECTS)
     names = [key.removeprefix("owner.") for key in table if key.startswith("owner.")]
     if table.keys() != {f"{field}.{name}" for field in fields for name in names} or not names:
@@ -140,13 +140,13 @@ def check_table(table: dict[str, NDArray[Any]], modalities: dict[str, Modality])
 
 
 def _check_columns(column: dict[str, NDArray[Any]], modality: Modality, name: str) -> None:
-    like, lengths, owner = modality.absent(), column["length"], column["owner"]
+    template, lengths, owner = modality.absent(), column["length"], column["owner"]
     n_bands = modality.separations().n_bands if modality.geometry.separations else 1
     n_points = int(lengths.sum())
-    own = [(k, n_points, getattr(like, k).shape[1:]) for k in (*POINTS, "observed")]
-    own += [(k, len(owner), getattr(like, k).shape) for k in OBJECTS]
+    own = [(k, n_points, getattr(template, k).shape[1:]) for k in (*POINTS, "observed")]
+    own += [(k, len(owner), getattr(template, k).shape) for k in OBJECTS]
     right = (
-        all(column[k].shape == (n, *rest) and column[k].dtype == getattr(like, k).dtype for k, n, rest in own)
+        all(column[k].shape == (n, *rest) and column[k].dtype == getattr(template, k).dtype for k, n, rest in own)
         and owner.shape == lengths.shape
         and {owner.dtype.kind, lengths.dtype.kind} == {"i"}
         and (np.diff(owner) > 0).all()
@@ -159,7 +159,7 @@ def _check_columns(column: dict[str, NDArray[Any]], modality: Modality, name: st
         raise ValueError(f"the table of objects of fit is no table of {name!r}")
 
 
-def metadata_of(records: Sequence[Record]) -> tuple[NDArray[Any], NDArray[Any]]:
+def metadata_arrays(records: Sequence[Record]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return numbers (n_records, n_numbers) and labels (n_records, n_labels)."""
     return np.stack([r.numbers for r in records]), np.stack([r.labels for r in records])
 

@@ -37,7 +37,7 @@ def tokens_per_pass(device: torch.device) -> int:
 
 
 def collate(modalities: dict[str, Modality], records: Sequence[dict[str, Record]], device: Any) -> dict[str, Ragged]:
-    """Return the observed points of objects, one store per modality; an object has no points in one that it lacks."""
+    """Return the observed points of objects, one `Ragged` per modality, with no points for an object that lacks it."""
     return {
         name: modality.collate([r[name] if name in r else modality.absent() for r in records]).to(device)
         for name, modality in modalities.items()
@@ -45,40 +45,40 @@ def collate(modalities: dict[str, Modality], records: Sequence[dict[str, Record]
 
 
 @torch.inference_mode()
-def encode(module: Objective, stores: dict[str, Ragged]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def encode(module: Objective, measurements: dict[str, Ragged]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Return means, and scales where there is a posterior, of the bottlenecks (n_objects, K, D)."""
-    mean, scale = _in_batches(module.encode, stores)
+    mean, scale = _in_batches(module.encode, measurements)
     return mean, scale
 
 
 @torch.inference_mode()
 def experts(
-    module: Objective, stores: dict[str, Ragged]
+    module: Objective, measurements: dict[str, Ragged]
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any] | None]:
     """Return the experts of objects as arrays: means, scales, which are present, and roots or None."""
-    mean, scale, present, root = _in_batches(module.experts, stores)
+    mean, scale, present, root = _in_batches(module.experts, measurements)
     return mean, scale, present, root
 
 
 @torch.inference_mode()
-def predict(module: Objective, head: Callable[[Tensor], Tensor], stores: dict[str, Ragged]) -> NDArray[Any]:
+def predict(module: Objective, head: Callable[[Tensor], Tensor], measurements: dict[str, Ragged]) -> NDArray[Any]:
     """Return what a head answers to each object's features."""
     answer: NDArray[Any]
-    (answer,) = _in_batches(lambda batches: (head(module.features(batches)),), stores)
+    (answer,) = _in_batches(lambda batches: (head(module.features(batches)),), measurements)
     return answer
 
 
-def _in_batches(function: Callable[[dict[str, Batch]], tuple[Any, ...]], stores: dict[str, Ragged]) -> list[Any]:
+def _in_batches(function: Callable[[dict[str, Batch]], tuple[Any, ...]], measurements: dict[str, Ragged]) -> list[Any]:
     """Return what a function of batches gives for all objects, as arrays.
 
     Objects are batched in an order of their own, whatever the order they came in: a processor may round a row of a
     matrix by where it stands, and the same objects would differ in the last bit.
     """
-    lengths = total_lengths(stores)
-    device = next(iter(stores.values())).lengths.device
-    order = np.argsort(sum(_sums(store) for store in stores.values()), kind="stable")
+    lengths = total_lengths(measurements)
+    device = next(iter(measurements.values())).lengths.device
+    order = np.argsort(sum(_sums(ragged) for ragged in measurements.values()), kind="stable")
     batches = [order[b] for b in token_batches(lengths[order], tokens_per_pass(device), None)]
-    parts = zip(*(function(take(stores, rows)) for rows in batches), strict=True)
+    parts = zip(*(function(take(measurements, rows)) for rows in batches), strict=True)
     back = np.concatenate(batches).argsort()
     return [None if x[0] is None else _to_numpy(torch.cat(x))[back] for x in parts]
 
@@ -87,28 +87,28 @@ def _to_numpy(x: Tensor) -> NDArray[Any]:
     return (x.float() if x.is_floating_point() else x).cpu().numpy()
 
 
-def _sums(store: Ragged) -> NDArray[Any]:
+def _sums(ragged: Ragged) -> NDArray[Any]:
     """Return the sum of each object's values, which tells most objects apart."""
-    values = store.points["value"]  # (n_points, ...)
+    values = ragged.points["value"]  # (n_points, ...)
     per_point = values.sum(tuple(range(1, values.ndim))) if values.ndim > 1 else values
-    return torch.segment_reduce(per_point, "sum", lengths=store.lengths).cpu().numpy()
+    return torch.segment_reduce(per_point, "sum", lengths=ragged.lengths).cpu().numpy()
 
 
-def total_lengths(stores: dict[str, Ragged]) -> NDArray[Any]:
+def total_lengths(measurements: dict[str, Ragged]) -> NDArray[Any]:
     """Return how many points each object has, of all its modalities together."""
-    return np.sum([store.lengths.cpu().numpy() for store in stores.values()], axis=0)
+    return np.sum([ragged.lengths.cpu().numpy() for ragged in measurements.values()], axis=0)
 
 
-def take(stores: dict[str, Ragged], rows: NDArray[Any]) -> dict[str, Batch]:
+def take(measurements: dict[str, Ragged], rows: NDArray[Any]) -> dict[str, Batch]:
     """Return a batch of objects by modality."""
-    return {k: store.take(torch.from_numpy(rows).to(store.lengths.device)) for k, store in stores.items()}
+    return {k: ragged.take(torch.from_numpy(rows).to(ragged.lengths.device)) for k, ragged in measurements.items()}
 
 
 @torch.inference_mode()
 def decode(
     module: Objective,
     name: str,
-    store: Ragged,
+    ragged: Ragged,
     index: NDArray[Any],
     Z: NDArray[Any],
     sources: Sequence[Source],
@@ -118,16 +118,16 @@ def decode(
 ) -> list[NDArray[Any]]:
     """Return values (n_points, ...), or draws (n_points, ..., n_draws), for each row of Z.
 
-    Row i is decoded at the locations of object ``index[i]`` of `store`, beside the points of the same object of
+    Row i is decoded at the locations of object ``index[i]`` of `ragged`, beside the points of the same object of
     `context`. `sources` has an entry for each row.
     """
-    device = store.lengths.device
-    lengths = store.lengths.cpu().numpy()[index]
+    device = ragged.lengths.device
+    lengths = ragged.lengths.cpu().numpy()[index]
     draws = n_draws or module.n_point_draws  # 0: the point estimate needs no noise
     values: list[Any] = [None] * len(Z)
     for rows in token_batches(lengths, tokens_per_pass(device) / max(draws, 1), None):
         objects = torch.from_numpy(index[rows]).to(device)
-        query, z, noise = store.take(objects), torch.from_numpy(Z[rows]).to(device), None
+        query, z, noise = ragged.take(objects), torch.from_numpy(Z[rows]).to(device), None
         seen = None if context is None else context.take(objects)
         if draws:
             query, z = query.repeat(draws), z.repeat_interleave(draws, 0)

@@ -1,4 +1,4 @@
-"""What the networks see: a padded `Batch` of objects, and the flat `Ragged` store it is cut from."""
+"""What the networks see: a padded `Batch` of objects, and the flat `Ragged` arrays that it is cut from."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Batch:
 
     def to(self, device: str | torch.device) -> Batch:
         """Move every tensor to a device."""
-        return self._each(lambda x: x.to(device))
+        return self._map(lambda x: x.to(device))
 
     def rows(self, index: Tensor) -> Batch:
         """Keep the objects of `index`."""
-        return self._each(lambda x: x[index])
+        return self._map(lambda x: x[index])
 
     def replace(self, **changes: Tensor) -> Batch:
         """Return a copy with some fields exchanged."""
@@ -56,9 +56,9 @@ class Batch:
 
     def repeat(self, n: int) -> Batch:
         """Stack every object n times, the copies of one object side by side."""
-        return self._each(lambda x: x.repeat_interleave(n, 0))
+        return self._map(lambda x: x.repeat_interleave(n, 0))
 
-    def _each(self, function: Callable[[Tensor], Tensor]) -> Batch:
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         own: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{k: function(x) for k, x in own.items() if x is not None})
 
@@ -127,10 +127,10 @@ class Ragged:
         )
 
     def grouped(self, groups: Tensor) -> Ragged:
-        """Return a store whose objects are in groups (n_objects,)."""
+        """Return a copy whose objects are in groups (n_objects,)."""
         return replace(self, groups=groups.to(self.lengths.device))
 
-    def some(self, index: Tensor) -> Ragged:
+    def select(self, index: Tensor) -> Ragged:
         """Copy the objects of `index` (B,)."""
         lengths = self.lengths[index]
         first = self.offsets[index] - (lengths.cumsum(0) - lengths)

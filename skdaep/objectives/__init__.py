@@ -1,7 +1,7 @@
 """Objectives: what is learned. OPEN: one file per member, each an `Objective`."""
 
-from ._base import OBJECTIVES, Bottleneck, Experts, Objective
 from .alignments import ALIGNMENTS, Alignment
+from .base import OBJECTIVES, Bottleneck, Experts, Objective
 from .contrastive import Contrastive
 from .denoising import Denoising
 from .dualformer import DualFormer

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ._base import Bottleneck, Objective
 from .alignments import ALIGNMENTS
-from .alignments._base import unit
+from .alignments.base import unit
+from .base import Bottleneck, Objective
 
 
 class Contrastive(Objective):
@@ -40,12 +40,12 @@ class Contrastive(Objective):
 
         Where directions alone are aligned those are unit vectors, and their mean is brought to unit length.
         """
-        each, present = self.encode_each(batches)  # (B, M, K, D); zeros where there is none
+        separate, present = self.encode_separately(batches)  # (B, M, K, D); zeros where there is none
         if not self.alignment.spherical:
-            return Bottleneck(each.sum(1) / present.sum(1)[:, None, None])
-        total = unit(each.flatten(2)).sum(1)
-        return Bottleneck(unit(total).unflatten(1, each.shape[2:]))
+            return Bottleneck(separate.sum(1) / present.sum(1)[:, None, None])
+        total = unit(separate.flatten(2)).sum(1)
+        return Bottleneck(unit(total).unflatten(1, separate.shape[2:]))
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return how far the modalities of each object disagree; 0 for an object of one modality."""
-        return {"loss": self.alignment(*self.encode_each(self.shown(batches, generator)), batches)}
+        return {"loss": self.alignment(*self.encode_separately(self.shown(batches, generator)), batches)}

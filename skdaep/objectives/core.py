@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..linear import FactorAnalysis, Points, draw, expected_scores, fit
+from ..linear import FactorAnalysis, FlatPoints, draw, expected_scores, fit
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch, Ragged
 
@@ -48,7 +48,7 @@ class NoCore(nn.Module):
     def learn(
         self,
         modalities: dict[str, Any],
-        stores: Mapping[str, Ragged],
+        measurements: Mapping[str, Ragged],
         held_out: Mapping[str, Ragged] | None,
         weigh_errors: bool,
         seed: int,
@@ -102,7 +102,7 @@ class LinearCore(NoCore):
     def learn(
         self,
         modalities: dict[str, Any],
-        stores: Mapping[str, Ragged],
+        measurements: Mapping[str, Ragged],
         held_out: Mapping[str, Ragged] | None,
         weigh_errors: bool,
         seed: int,
@@ -110,10 +110,10 @@ class LinearCore(NoCore):
         """Fit the factors of the code, and the larger basis as smooth as those."""
         options: dict[str, Any] = {
             "n_bands": number_of_bands(modalities[self.name], 'core="linear"', "core=None"),
-            "validation": None if held_out is None else Points.of(held_out[self.name]),
+            "validation": None if held_out is None else FlatPoints.of(held_out[self.name]),
             "weigh_errors": weigh_errors,
         }
-        points = Points.of(stores[self.name])
+        points = FlatPoints.of(measurements[self.name])
         self.entries, history = fit(points, self.n_entries, **options, generator=torch.Generator().manual_seed(seed))
         again = torch.Generator().manual_seed(seed)
         options |= {"smoothness": _smoothness(history), "max_iter": STEPS, "generator": again}
@@ -141,7 +141,7 @@ class LinearCore(NoCore):
     ) -> Tensor:
         """Return scores plus the gated correction by the Perceiver, which sees the scores as one more token."""
         batch = batches[self.name]
-        points = batch if torch.compiler.is_compiling() else Points.of(batch)
+        points = batch if torch.compiler.is_compiling() else FlatPoints.of(batch)
         further = self.token(_scores(self.basis, points, generator) / _deviations(self.basis))
         learned = autoencoder.encode(batches, {self.name: further[:, None]})
         z = _scores(self.entries, points, generator) / self._unit() + self.gate * learned.flatten(1)
@@ -165,7 +165,7 @@ class LinearCore(NoCore):
 CORES: dict[str | None, type[NoCore]] = {None: NoCore, "linear": LinearCore}
 
 
-def chosen(core: str | None, prediction: str, modalities: dict[str, Any]) -> str | None:
+def core_name(core: str | None, prediction: str, modalities: dict[str, Any]) -> str | None:
     """Return the core that is named or, of "auto", the linear one where it can serve."""
     if core != "auto":
         return core
@@ -210,13 +210,13 @@ def silence(network: nn.Module) -> None:
 
 
 @contextmanager
-def exactly(like: Tensor) -> Iterator[None]:
+def exactly(x: Tensor) -> Iterator[None]:
     """Compute in full precision, whatever that of the networks: digits of scores are digits of the curves."""
-    with torch.autocast(like.device.type, enabled=False):
+    with torch.autocast(x.device.type, enabled=False):
         yield
 
 
-def _scores(factors: FactorAnalysis, points: Points | Batch, generator: torch.Generator | None) -> Tensor:
+def _scores(factors: FactorAnalysis, points: FlatPoints | Batch, generator: torch.Generator | None) -> Tensor:
     """Return the expectation of scores (B, n), with a generator a draw from their posterior."""
     with torch.no_grad(), exactly(points.value):
         if isinstance(points, Batch):
@@ -241,7 +241,7 @@ def _deviations(factors: FactorAnalysis) -> Tensor:
 
 def _smoothness(history: list[dict[str, Any]]) -> float:
     """Return the smoothness that a fit chose: that of its best step or, the last ones being for all, of the last."""
-    chosen = history[-1]
-    if "validation_error" in chosen:
-        chosen = min(history, key=lambda step: step["validation_error"])
-    return float(chosen["smoothness"])
+    best = history[-1]
+    if "validation_error" in best:
+        best = min(history, key=lambda step: step["validation_error"])
+    return float(best["smoothness"])

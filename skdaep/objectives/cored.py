@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch, Ragged
-from ._base import Bottleneck, Objective
-from .core import CORES, chosen
+from .base import Bottleneck, Objective
+from .core import CORES, core_name
 
 
 class Cored(Objective):
@@ -30,7 +30,7 @@ class Cored(Objective):
     @classmethod
     def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Self:
         """Return an objective with freshly initialised networks, and the core that goes with them."""
-        core = chosen(options.get("core"), options.get("prediction", "x0"), modalities)
+        core = core_name(options.get("core"), options.get("prediction", "x0"), modalities)
         return super().assembled(modalities, networks, options | {"core": core})
 
     @classmethod
@@ -64,12 +64,12 @@ class Cored(Objective):
     def prepare(
         self,
         modalities: dict[str, Any],
-        stores: Mapping[str, Ragged],
+        measurements: Mapping[str, Ragged],
         held_out: Mapping[str, Ragged] | None,
         seed: int,
     ) -> None:
         """Learn the core."""
-        self.start_at(self.core.learn(modalities, stores, held_out, bool(self.typical_errors), seed))
+        self.start_at(self.core.learn(modalities, measurements, held_out, bool(self.typical_errors), seed))
 
     def start_at(self, noise: dict[str, float]) -> None:
         """Take over, by modality, how far values lie from what the core knows."""

@@ -23,8 +23,8 @@ from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
 from ..nn.names import ModulesByName
 from ..nn.positions import NumberEmbedding
-from ._base import NextNoise
 from .alignments import ALIGNMENTS
+from .base import NextNoise
 from .core import silence
 from .cored import Cored
 
@@ -120,7 +120,7 @@ class Denoising(Cored):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the prediction, per object, and how well its modalities agree, if asked."""
-        shown = self.shown(self.some_modalities(batches, generator), generator)
+        shown = self.shown(self.drop_modalities(batches, generator), generator)
         z = self.core.encode(self.autoencoder, shown, generator if self.training else None)
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
@@ -139,7 +139,7 @@ class Denoising(Cored):
         error = self.mean_over_modalities(batches, z, squared_error)
         if self.alignment is None:
             return {"loss": error}
-        alignment = self.alignment(*self.encode_each(self.shown(batches, generator)), batches)
+        alignment = self.alignment(*self.encode_separately(self.shown(batches, generator)), batches)
         return {"loss": error + self.alignment_weight * alignment, "error": error, "alignment": alignment}
 
     def random_times(self, n: int, generator: torch.Generator) -> Tensor:
@@ -174,9 +174,9 @@ class Denoising(Cored):
             return out
         return posterior_mean(x_t, out, self.spreads[name](tokens), alpha, sigma)
 
-    def levels(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return alpha and sigma (B, 1, ...) at times t (B,), to go with values `like` (B, L, ...)."""
-        alpha, sigma = (level.view(-1, *[1] * (like.ndim - 1)) for level in self.schedule(t))
+    def levels(self, t: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return alpha and sigma (B, 1, ...) at times t (B,), to go with values `x` (B, L, ...)."""
+        alpha, sigma = (level.view(-1, *[1] * (x.ndim - 1)) for level in self.schedule(t))
         return alpha, sigma
 
     def decode(

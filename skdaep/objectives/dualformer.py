@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
 from ..nn.dual import DualBlock
-from ._base import Bottleneck, Objective
 from .alignments.dual import Dual, directions
+from .base import Bottleneck, Objective
 from .contrastive import Contrastive
 
 WEIGHTS = frozenset({"duality_weight", "covariance_weight", "variance_weight"})
@@ -56,7 +56,7 @@ class DualFormer(Contrastive):
             DualBlock(names, autoencoder.model_dim, autoencoder.n_heads, attention) for _ in range(n_dual_layers)
         )
 
-    def encode_each(self, batches: dict[str, Batch], meet: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def encode_separately(self, batches: dict[str, Batch], meet: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the encoding of each view (B, 2, K, D), and which there are; of objects that `meet` both see both."""
         encoder, (tokens, observed) = self.autoencoder.encoder, self.autoencoder.tokens(batches)
         read = {name: encoder.read(name, tokens[name], observed[name])[0] for name in batches}  # (B, H, W) each
@@ -64,13 +64,15 @@ class DualFormer(Contrastive):
         both = present.all(1) if meet is None else present.all(1) & meet
         for block in self.blocks:
             read = block(read, both)
-        each = torch.stack([encoder.summary(x, x.new_ones(x.shape[:2], dtype=torch.bool)) for x in read.values()], 1)
-        return each.float().where(present[:, :, None, None], 0.0), present
+        separate = torch.stack(
+            [encoder.summary(x, x.new_ones(x.shape[:2], dtype=torch.bool)) for x in read.values()], 1
+        )
+        return separate.float().where(present[:, :, None, None], 0.0), present
 
     def features(self, batches: dict[str, Batch]) -> Tensor:
         """Return the mean encoding of the views that an object has (B, K D), whose axes do not turn in training."""
-        each, present = self.encode_each(batches)
-        return each.flatten(2).sum(1) / present.sum(1)[:, None]
+        separate, present = self.encode_separately(batches)
+        return separate.flatten(2).sum(1) / present.sum(1)[:, None]
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return the same along the directions of the matrix."""
@@ -91,4 +93,4 @@ class DualFormer(Contrastive):
         """Return the dual loss, per object; 0 for an object of one view."""
         n = len(next(iter(batches.values())))
         meet = torch.rand(n, generator=generator, device=generator.device) >= self.drop_modality
-        return {"loss": self.alignment(*self.encode_each(self.shown(batches, generator), meet), batches)}
+        return {"loss": self.alignment(*self.encode_separately(self.shown(batches, generator), meet), batches)}

@@ -14,9 +14,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ..linear import FactorAnalysis, Points, Posterior, expected_scores, fit, root_of
+from ..linear import FactorAnalysis, FlatPoints, Posterior, expected_scores, fit, root_of
 from ..nn.batch import Batch, Ragged
-from ._base import Bottleneck, Experts, NextNoise, Objective
+from .base import Bottleneck, Experts, NextNoise, Objective
 from .core import expected_factors, number_of_bands
 
 
@@ -51,17 +51,17 @@ class FunctionalPCA(Objective):
         modalities: dict[str, Any],
         networks: dict[str, Any],
         options: dict[str, Any],
-        stores: Mapping[str, Ragged],
+        measurements: Mapping[str, Ragged],
         held_out: Mapping[str, Ragged] | None,
         seed: int,
     ) -> tuple[FunctionalPCA, list[dict[str, Any]]]:
-        """Return the objective of stores by modality, of which there is one, and the history of its fit."""
+        """Return the objective fitted to the measurements of its one modality, and the history of its fit."""
         ((name, modality),) = modalities.items()
         factors, history = fit(
-            Points.of(stores[name]),
+            FlatPoints.of(measurements[name]),
             networks["bottleneck_length"],
             n_bands=number_of_bands(modality, "FunctionalPCA", "DAEPEncoder"),
-            validation=None if held_out is None else Points.of(held_out[name]),
+            validation=None if held_out is None else FlatPoints.of(held_out[name]),
             smoothness=options["smoothness"],
             weigh_errors=options["error_weighting"],
             max_iter=options["max_iter"],
@@ -99,7 +99,7 @@ class FunctionalPCA(Objective):
 
     def posterior(self, batches: dict[str, Batch]) -> Posterior:
         """Return the normal distribution of scores (B, K) given all points, with its covariance (B, K, K)."""
-        return self.factors.posterior(Points.of(batches[self.name]))
+        return self.factors.posterior(FlatPoints.of(batches[self.name]))
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return expectation and standard deviations of scores, (B, K, 1) each; `experts` has their correlation."""

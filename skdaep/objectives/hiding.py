@@ -79,12 +79,12 @@ def in_part(batch: Batch, ways: tuple[str, ...], generator: torch.Generator) -> 
         return torch.rand(*shape, generator=generator, device=generator.device)
 
     way = (len(ways) * uniform(len(batch), 1)).long().clamp(max=len(ways) - 1)
-    kept = torch.zeros_like(batch.observed)
+    visible = torch.zeros_like(batch.observed)
     for i, name in enumerate(ways):
-        kept |= HIDING[name](batch, uniform) & (way == i)
-    kept &= batch.observed
-    first = torch.arange(kept.shape[1], device=kept.device) == 0
-    return kept | (first & ~kept.any(1, keepdim=True) & batch.observed)
+        visible |= HIDING[name](batch, uniform) & (way == i)
+    visible &= batch.observed
+    first = torch.arange(visible.shape[1], device=visible.device) == 0
+    return visible | (first & ~visible.any(1, keepdim=True) & batch.observed)
 
 
 def by_modality(hide: Any, modalities: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -99,9 +99,9 @@ def by_modality(hide: Any, modalities: Mapping[str, Any]) -> dict[str, tuple[str
     if unknown := given.keys() - modalities.keys():
         raise ValueError(f"hide names {', '.join(map(repr, unknown))}; the modalities are {', '.join(modalities)}.")
     ways = {name: (way,) if isinstance(way, str) else tuple(way) for name, way in given.items()}
-    for name, some in ways.items():
-        if not some or set(some) - HIDING.keys():
+    for name, chosen in ways.items():
+        if not chosen or set(chosen) - HIDING.keys():
             raise ValueError(f"hide={given[name]!r}: choose one or more of {', '.join(map(repr, HIDING))}.")
-        if "future" in some and not modalities[name].geometry.separations:
+        if "future" in chosen and not modalities[name].geometry.separations:
             raise ValueError(f'hide="future" needs points on a line; {name!r} is a {modalities[name].geometry.name}.')
-    return {name: some for name, some in ways.items() if some != ("points",)}
+    return {name: chosen for name, chosen in ways.items() if chosen != ("points",)}

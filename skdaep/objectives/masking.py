@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ._base import NextNoise, share_of
+from .base import NextNoise, share_of
 from .cored import Cored
 from .hiding import in_part
 
@@ -37,8 +37,8 @@ class Masking(Cored):
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the hidden points, per object; the point of an object that has one is both."""
         batches, n_seen = self.visible_first(batches, generator)
-        some = self.some_modalities(batches, generator)
-        visible = {name: batch.first(n_seen[name]) for name, batch in some.items()}
+        remaining = self.drop_modalities(batches, generator)
+        visible = {name: batch.first(n_seen[name]) for name, batch in remaining.items()}
         z = self.core.encode(self.autoencoder, visible, generator if self.training else None)
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:

@@ -27,7 +27,7 @@ from torch.distributions import Normal
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ._base import Bottleneck, Experts
+from .base import Bottleneck, Experts
 from .variational import Variational, normal
 
 
@@ -40,7 +40,7 @@ class MixtureOfExperts(Variational):
 
     def experts(self, batches: dict[str, Batch]) -> Experts:
         """Return the posterior that each modality gives alone."""
-        moments, present = self.encode_each(batches)
+        moments, present = self.encode_separately(batches)
         return Experts(*normal(moments), present)  # (B, M, K, D) each
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
@@ -80,9 +80,9 @@ def log_density(z: Tensor, means: Tensor, scales: Tensor, present: Tensor) -> Te
     z is (P, S, K, D), the experts' means and scales are (P, M, K, D).
     """
     experts = Normal(means[:, None], scales[:, None], validate_args=False)  # (P, 1, M, K, D)
-    each = experts.log_prob(z[:, :, None]).flatten(3).sum(3)  # (P, S, M)
-    each = each.masked_fill(~present[:, None], -torch.inf)
-    return each.logsumexp(2) - present.sum(1).log()[:, None]
+    log_density = experts.log_prob(z[:, :, None]).flatten(3).sum(3)  # (P, S, M)
+    log_density = log_density.masked_fill(~present[:, None], -torch.inf)
+    return log_density.logsumexp(2) - present.sum(1).log()[:, None]
 
 
 def log_prior(z: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..nn.batch import Batch
-from ._base import Objective
+from .base import Objective
 
 #: levels of the quantiles that are predicted, the median in their middle
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -132,6 +132,6 @@ class Supervised(nn.Module):
         known = (~target.isnan()).any(1).nonzero()[:, 0]
         if not len(known):
             return loss
-        some = self.inner.some_modalities({k: batch.rows(known) for k, batch in batches.items()}, generator)
-        each = self.head.loss(self.inner.features(self.inner.shown(some, generator)), target[known])
-        return loss.index_add(0, known, each * (len(target) / len(known)))
+        remaining = self.inner.drop_modalities({k: batch.rows(known) for k, batch in batches.items()}, generator)
+        loss_of_known = self.head.loss(self.inner.features(self.inner.shown(remaining, generator)), target[known])
+        return loss.index_add(0, known, loss_of_known * (len(target) / len(known)))

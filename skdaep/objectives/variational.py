@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from ._base import Bottleneck, NextNoise, Objective
+from .base import Bottleneck, NextNoise, Objective
 
 
 class Variational(Objective):
@@ -37,7 +37,7 @@ class Variational(Objective):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the bound per object and point, and its two parts."""
-        mean, scale = self.mean_and_scale(self.shown(self.some_modalities(batches, generator), generator))
+        mean, scale = self.mean_and_scale(self.shown(self.drop_modalities(batches, generator), generator))
         z = mean + scale * torch.randn(mean.shape, generator=generator, device=generator.device)
         error = self.mean_over_modalities(batches, z, self.squared_error)
         divergence = divergence_from_standard_normal(mean, scale)

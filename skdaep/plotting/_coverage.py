@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import metrics
-from ._decode import Part, check_n_draws
+from ._decode import ModalityView, check_n_draws
 from .style import DECODED, FAINT, REFERENCE, axes_of, keywords, require_matplotlib
 
 LEVELS = tuple(np.linspace(0.05, 0.95, 19).round(2).tolist())
@@ -88,7 +88,7 @@ class CoverageDisplay:
         if n_draws is None:
             raise ValueError("n_draws=None: coverage is a matter of draws; give their number.")
         check_n_draws(n_draws)
-        part = Part(estimator, modality, cls.__name__)
+        part = ModalityView(estimator, modality, cls.__name__)
         X, own = part.objects(X, need_all=False)
         value = getattr(part.modality, "value", None)
         draws = part.reconstruct(X, n_draws)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .. import tables
-from ._decode import Part, check_n_draws
+from ._decode import ModalityView, check_n_draws
 from ._images import panels, show
-from ._objects import Columns, Points, check_numbers, curves, decoded, extended, read
+from ._objects import Columns, PlottedPoints, check_numbers, curves, decoded, extended, read
 from ._panels import (
     draw_legend,
     draw_measured,
@@ -131,7 +131,7 @@ class CrossModalDisplay:
             The display.
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
-        part = Part(estimator, modality, cls.__name__, need_several=True)
+        part = ModalityView(estimator, modality, cls.__name__, need_several=True)
         check_few(X)
         check_n_draws(n_draws)
         X, truth = part.objects(X)
@@ -141,8 +141,8 @@ class CrossModalDisplay:
             predicted, lines = part.reconstruct(seen, n_draws), None
         else:
             truth = tables.as_objects(truth)
-            where = [f"X[{i}][{modality!r}]" for i in range(len(truth))]
-            fine = [extended(t, part.columns, n_points, w)[len(t) :] for t, w in zip(truth, where, strict=True)]
+            object_names = [f"X[{i}][{modality!r}]" for i in range(len(truth))]
+            fine = [extended(t, part.columns, n_points, w)[len(t) :] for t, w in zip(truth, object_names, strict=True)]
             predicted, lines = (part.reconstruct(seen, n_draws, at=at) for at in (truth, fine))
         columns = {
             name: {role: getattr(m, role, None) for role in Columns._fields}
@@ -239,7 +239,7 @@ class CrossModalDisplay:
         self.axes_, self.figure_ = axes, axes[0, 0].figure
         return self
 
-    def _read(self, objects: list, name: str) -> list[Points]:
+    def _read(self, objects: list, name: str) -> list[PlottedPoints]:
         roles = (self.columns or {}).get(name, {})
         return read(objects, Columns(**roles) if {"value", "location"} <= set(roles) else None, name, **roles)
 
@@ -296,11 +296,11 @@ def _given(known, modality: str, given) -> tuple[str, ...]:
     return given
 
 
-def _only(x: dict, given: tuple[str, ...], where: str) -> dict:
+def _only(x: dict, given: tuple[str, ...], object_name: str) -> dict:
     """Return an object with the modalities given and no other."""
     visible = {name: x[name] for name in given if x.get(name) is not None}
     if not visible:
-        raise ValueError(f"{where} has none of {', '.join(given)} to predict from; leave the object out.")
+        raise ValueError(f"{object_name} has none of {', '.join(given)} to predict from; leave the object out.")
     return visible
 
 

@@ -15,7 +15,7 @@ from ._objects import check_list, extended
 CURVE = "curve"
 
 
-class Part:
+class ModalityView:
     """A fitted estimator seen from one of its modalities; X is whatever that estimator takes.
 
     Parameters
@@ -52,7 +52,7 @@ class Part:
         """Whether the modality is of images rather than of points on lines."""
         return self.modality.geometry.name == "plane"
 
-    def on_a_line(self) -> Part:
+    def on_a_line(self) -> ModalityView:
         """Return itself; raise ValueError for images."""
         if self.is_image:
             raise ValueError(f"{self.caller} draws points on a line, but {self.name!r} holds images: see ImageDisplay.")
@@ -106,10 +106,10 @@ class Part:
     def _own(self, objects):
         return [self.as_curves(t) for t in objects] if self.modality.second_axis else objects
 
-    def reconstruct(self, X, n_draws: int | None = None, **where):
+    def reconstruct(self, X, n_draws: int | None = None, **options):
         """Return what the estimator reconstructs of the modality."""
         check_n_draws(n_draws)
-        more = {"modality": self.name} | where if self.several else where
+        more = {"modality": self.name} | options if self.several else options
         return self.estimator.reconstruct(X, n_draws=n_draws, **more)
 
     def inverse_transform(self, Z, at=None):

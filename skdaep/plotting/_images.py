@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import tables
 from ..exceptions import TableError
-from ._decode import Part
+from ._decode import ModalityView
 from ._objects import check_list, check_numbers
 from .style import axes_of, keywords, require_matplotlib
 
@@ -90,7 +90,7 @@ class ImageDisplay:
             The display.
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
-        part = Part(estimator, modality, cls.__name__)
+        part = ModalityView(estimator, modality, cls.__name__)
         if not part.is_image:
             raise ValueError(f"{cls.__name__} draws images, but {part.name!r} is on a line: see ReconstructionDisplay.")
         _check_few(X)
@@ -163,24 +163,24 @@ class ImageDisplay:
         return self
 
 
-def panels(x, y, channels, where: str) -> dict[str, tuple[np.ndarray, float, float]]:
+def panels(x, y, channels, object_name: str) -> dict[str, tuple[np.ndarray, float, float]]:
     """Return by name the images (H, W[, 3]) of one object to show, each with its darkest and brightest value."""
     x, y = tables.floats(x), tables.floats(y)
     draws = y.ndim == x.ndim + 1
     if (y.shape[:-1] if draws else y.shape) != x.shape or x.ndim not in (2, 3):
-        raise TableError(f"reconstructed{where} has shape {y.shape}, but X{where} has {x.shape}.")
-    x, mean = chosen(x, channels), chosen(y.mean(-1) if draws else y, channels)
+        raise TableError(f"reconstructed{object_name} has shape {y.shape}, but X{object_name} has {x.shape}.")
+    x, mean = select_channels(x, channels), select_channels(y.mean(-1) if draws else y, channels)
     low, high = np.nanquantile(x, [0.005, 0.995]) if np.isfinite(x).any() else (0.0, 1.0)
     half = (high - low) / 2 or 1.0
     out = {"measured": (x, low, high), "mean of draws" if draws else "reconstructed": (mean, low, high)}
     out["residual"] = (x - mean, -half, half)
     if draws:
-        spread = chosen(y.std(-1), channels)
+        spread = select_channels(y.std(-1), channels)
         out[SPREAD] = (spread, 0.0, float(np.nanmax(spread)))
     return out
 
 
-def chosen(image: np.ndarray, channels) -> np.ndarray:
+def select_channels(image: np.ndarray, channels) -> np.ndarray:
     """Return an image (H, W), or (H, W, 3), of the channels chosen."""
     if image.ndim == 2:
         return image

@@ -22,7 +22,7 @@ ASK = "{}"
 
 
 @dataclass(frozen=True)
-class Points:
+class PlottedPoints:
     """The points of one object, measured or decoded."""
 
     location: np.ndarray  # (n,)
@@ -70,15 +70,15 @@ class Points:
         """Return the ends (2, n) of the central interval that holds a share of the draws."""
         return np.quantile(self.value, [0.5 - level / 2, 0.5 + level / 2], axis=1)
 
-    def of_band(self, band: str) -> Points:
+    def of_band(self, band: str) -> PlottedPoints:
         """Return the points seen of one band, by location."""
         return self[sorted(np.flatnonzero(self.seen & (self.band == band)), key=lambda i: self.location[i])]
 
-    def __getitem__(self, rows) -> Points:
+    def __getitem__(self, rows) -> PlottedPoints:
         return replace(self, **{k: getattr(self, k)[rows] for k in ("location", "value", "band", "error")})
 
 
-def read(X, columns: Columns | None = None, name: str = "X", **names: str | None) -> list[Points]:
+def read(X, columns: Columns | None = None, name: str = "X", **names: str | None) -> list[PlottedPoints]:
     """Return Tables, or rows of an array, as points in the units of the first object."""
     if tables.is_numeric(X):
         return [_row(row) for row in _rows(X, name)]
@@ -92,18 +92,18 @@ def read(X, columns: Columns | None = None, name: str = "X", **names: str | None
     return [_points(t, columns, units, f"{name}[{i}]", scale) for i, t in enumerate(objects)]
 
 
-def _find(table: Table, where: str, **names: str | None) -> Columns:
+def _find(table: Table, object_name: str, **names: str | None) -> Columns:
     """Return the columns named, else those with a customary name."""
-    return Columns.find(table, where, dict.fromkeys(Columns._fields[:4]) | names, ask=ASK)
+    return Columns.find(table, object_name, dict.fromkeys(Columns._fields[:4]) | names, ask=ASK)
 
 
-def decoded(Y, measured: list[Points], name: str = "reconstructed") -> list[Points]:
+def decoded(Y, measured: list[PlottedPoints], name: str = "reconstructed") -> list[PlottedPoints]:
     """Return the values decoded at the points of objects, with the locations and bands of these."""
     check_numbers(name, len(Y), len(measured))
     return [_decoded(y, points, f"{name}[{i}]") for i, (y, points) in enumerate(zip(Y, measured, strict=True))]
 
 
-def curves(Y, measured: list[Points], name: str = "curves") -> list[Points]:
+def curves(Y, measured: list[PlottedPoints], name: str = "curves") -> list[PlottedPoints]:
     """Return Tables decoded on a fine grid, in the units of the objects that they belong to."""
     check_numbers(name, len(Y), len(measured))
     pairs = enumerate(zip(tables.as_objects(Y, name), measured, strict=True))
@@ -123,14 +123,14 @@ def check_numbers(name: str, n: int, wanted: int) -> None:
         raise ValueError(f"{name} holds {n} objects, but X holds {wanted}; one for each is needed.")
 
 
-def extended(table: Table, columns: Columns, n_points: int, where: str) -> Table:
+def extended(table: Table, columns: Columns, n_points: int, object_name: str) -> Table:
     """Return an object followed by rows without a measurement, on a fine grid in each of its bands.
 
     `reconstruct` encodes the measured rows and decodes all of them.
     """
-    points = _points(table, columns, {}, where, tables.time_scale(table[columns.location]))
+    points = _points(table, columns, {}, object_name, tables.time_scale(table[columns.location]))
     if not points.seen.any():
-        raise TableError(f"{where} has no finite '{columns.value}'; remove the object.")
+        raise TableError(f"{object_name} has no finite '{columns.value}'; remove the object.")
     location = points.location[points.seen]
     grid, bands = np.linspace(location.min(), location.max(), n_points), points.bands
     unknown = np.full(n_points * len(bands), np.nan)
@@ -169,19 +169,21 @@ def _metadatum(table: Table, key: str) -> float | str | None:
 
 
 def _points(
-    table: Table, columns: Columns, units: dict, where: str, scale: str | None = None, draws: bool = False
-) -> Points:
+    table: Table, columns: Columns, units: dict, object_name: str, scale: str | None = None, draws: bool = False
+) -> PlottedPoints:
     """Read a Table, in which values may be draws or not; a column whose unit is not given keeps its own."""
     for role in ("value", "location", "band"):
         if getattr(columns, role) is not None:
-            tables.find_column(table, role, getattr(columns, role), where, ask=ASK)
+            tables.find_column(table, role, getattr(columns, role), object_name, ask=ASK)
     units = {c: units.get(c) or tables.unit_of(table, c) for c in columns[:2]}
     there = Columns(*(c if c in table.colnames else None for c in columns))
     read, n = tables.read_draws if draws else tables.read_points, len(table)
     by_role = {"value": units[columns.value], "location": units[columns.location]}
-    found = {"band": np.full(n, ""), "error": np.full(n, np.nan)} | read([table], there, [where], by_role, scale=scale)
+    found = {"band": np.full(n, ""), "error": np.full(n, np.nan)} | read(
+        [table], there, [object_name], by_role, scale=scale
+    )
     mark = table[columns.value].info.meta
-    return Points(
+    return PlottedPoints(
         **found,
         columns=columns,
         units=units,
@@ -198,18 +200,20 @@ def _rows(X, name: str) -> np.ndarray:
     return X
 
 
-def _row(row: np.ndarray) -> Points:
+def _row(row: np.ndarray) -> PlottedPoints:
     n = len(row)
-    return Points(np.arange(n, dtype=float), row, np.full(n, ""), np.full(n, np.nan), Columns("value", "column"), {})
+    return PlottedPoints(
+        np.arange(n, dtype=float), row, np.full(n, ""), np.full(n, np.nan), Columns("value", "column"), {}
+    )
 
 
-def _decoded(y, measured: Points, where: str) -> Points:
+def _decoded(y, measured: PlottedPoints, object_name: str) -> PlottedPoints:
     name = measured.columns.value
     name = name if isinstance(y, Table) and name in y.colnames else None
-    value = decoded_values(y, name, where, measured.units.get(measured.columns.value))
+    value = decoded_values(y, name, object_name, measured.units.get(measured.columns.value))
     if value.ndim not in (1, 2) or len(value) != len(measured.location):
         raise TableError(
-            f"{where} has shape {value.shape}, but X has {len(measured.location)} points there; (n_points,) or "
+            f"{object_name} has shape {value.shape}, but X has {len(measured.location)} points there; (n_points,) or "
             f"(n_points, n_draws) is needed."
         )
     return replace(measured, value=value, error=np.full(len(value), np.nan))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._objects import Points
+from ._objects import PlottedPoints
 from .style import DECODED, FAINT, FAINTER, MEASURED, REFERENCE, axis_label, band_styles, keywords, limits
 
 #: up to so many points of an object are drawn large, with clear error bars
 FEW = 120
 
 
-def draw_measured(ax, points: Points, styles: dict[str, tuple[str, str]]) -> None:
+def draw_measured(ax, points: PlottedPoints, styles: dict[str, tuple[str, str]]) -> None:
     """Draw points with error bars, one colour and marker per band; grey where there are no bands."""
     few = points.seen.sum() <= FEW * len(points.bands)
     for band, p in ((b, points.of_band(b)) for b in styles):
@@ -23,7 +23,7 @@ def draw_measured(ax, points: Points, styles: dict[str, tuple[str, str]]) -> Non
         )  # fmt: skip
 
 
-def draw_decoded(ax, curve: Points, styles: dict[str, tuple[str, str]], **line) -> list:
+def draw_decoded(ax, curve: PlottedPoints, styles: dict[str, tuple[str, str]], **line) -> list:
     """Draw lines, of draws the median with bands of 68 and 95 %; return the lines."""
     lines = []
     for band, c in ((b, curve.of_band(b)) for b in styles):
@@ -36,7 +36,7 @@ def draw_decoded(ax, curve: Points, styles: dict[str, tuple[str, str]], **line) 
     return lines
 
 
-def draw_residuals(ax, measured: Points, fitted: Points, styles: dict[str, tuple[str, str]]) -> None:
+def draw_residuals(ax, measured: PlottedPoints, fitted: PlottedPoints, styles: dict[str, tuple[str, str]]) -> None:
     """Draw what was measured less what was reconstructed, over the error where that is known."""
     residual, label = residuals(measured, fitted)
     few = measured.seen.sum() <= FEW * len(measured.bands)
@@ -50,7 +50,7 @@ def draw_residuals(ax, measured: Points, fitted: Points, styles: dict[str, tuple
     ax.set(ylabel=label, ylim=(largest, -largest) if measured.is_magnitude else (-largest, largest))
 
 
-def residuals(measured: Points, fitted: Points) -> tuple[np.ndarray, str]:
+def residuals(measured: PlottedPoints, fitted: PlottedPoints) -> tuple[np.ndarray, str]:
     """Return residuals and their label, in units of the errors if all points seen have one."""
     difference, error = measured.value - fitted.median, measured.error
     if (error[measured.seen] > 0).all():
@@ -58,7 +58,7 @@ def residuals(measured: Points, fitted: Points) -> tuple[np.ndarray, str]:
     return difference, axis_label("residual", measured.units.get(measured.columns.value))
 
 
-def draw_panel(ax, measured: Points, curve: Points, styles: dict, **line) -> list:
+def draw_panel(ax, measured: PlottedPoints, curve: PlottedPoints, styles: dict, **line) -> list:
     """Draw what was measured and decoded of one object, as far as an astronomer's axis goes; return the lines."""
     draw_measured(ax, measured, styles)
     lines = draw_decoded(ax, curve, styles, **line)
@@ -67,13 +67,13 @@ def draw_panel(ax, measured: Points, curve: Points, styles: dict, **line) -> lis
     return lines
 
 
-def set_value_axis(ax, points: Points, *values: np.ndarray) -> None:
+def set_value_axis(ax, points: PlottedPoints, *values: np.ndarray) -> None:
     """Set ends and label of the axis of values: all values are to be seen, error bars need not be."""
     low, high = limits(*values)
     ax.set(ylabel=points.labels[1], ylim=(high, low) if points.is_magnitude else (low, high))
 
 
-def set_location_axis(ax, points: Points) -> None:
+def set_location_axis(ax, points: PlottedPoints) -> None:
     """Set the label of the axis of locations, whose numbers (MJD) are long and to be read as they stand."""
     ax.set_xlabel(points.labels[0])
     if ax.get_xscale() == "linear":
@@ -82,7 +82,7 @@ def set_location_axis(ax, points: Points) -> None:
             ax.locator_params(axis="x", nbins=4)
 
 
-def styles_of(objects: list[Points]) -> dict[str, tuple[str, str]]:
+def styles_of(objects: list[PlottedPoints]) -> dict[str, tuple[str, str]]:
     """Return colour and marker of all bands of some objects, the same in every panel."""
     return band_styles(b for points in objects for b in points.bands)
 
@@ -95,7 +95,7 @@ def label_once(axes: np.ndarray) -> None:
                 ax.set_ylabel("")
 
 
-def draw_legend(axes: np.ndarray, styles: dict, curve: Points | None = None, room: bool = True) -> None:
+def draw_legend(axes: np.ndarray, styles: dict, curve: PlottedPoints | None = None, room: bool = True) -> None:
     """Name the bands, or what was measured; and the line, and the shares of draws, of what was decoded.
 
     It stands beside the last of a row of Axes or, without room, in the first, in a frame: its markers are not data.

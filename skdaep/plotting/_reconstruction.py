@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._decode import Part
+from ._decode import ModalityView
 from ._objects import Columns, check_list, check_numbers, curves, decoded, read
 from ._panels import draw_legend, draw_panel, draw_residuals, label_once, set_location_axis, styles_of
 from .style import axes_of, require_matplotlib
@@ -117,7 +117,7 @@ class ReconstructionDisplay:
             The display.
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
-        part = Part(estimator, modality, cls.__name__).on_a_line()
+        part = ModalityView(estimator, modality, cls.__name__).on_a_line()
         check_few(X)
         own, rebuilt, curves = part.reconstruct_with_curves(X, n_draws, n_points)
         names = {} if part.columns is None else part.columns._asdict()

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Column, Table
 
 from ..metrics import residuals_by_location
-from ._decode import Part
+from ._decode import ModalityView
 from ._objects import decoded, read
 from .style import FAINT, REFERENCE, axes_of, axis_label, band_styles, keywords, limits, require_matplotlib
 
@@ -78,7 +78,7 @@ class ResidualDisplay:
             The display.
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
-        part = Part(estimator, modality, cls.__name__).on_a_line()
+        part = ModalityView(estimator, modality, cls.__name__).on_a_line()
         X, own = part.objects(X, need_all=False)
         measured = read(own, part.columns)
         return cls._of(measured, decoded(part.reconstruct(X), measured), bins).plot(ax, **kwargs)
@@ -148,10 +148,10 @@ class ResidualDisplay:
         largest = max(np.abs(limits(*extremes, margin=0.1)))
         for ax_, (name, (color, marker)) in zip(axes[:, 0], styles.items(), strict=True):
             columns = (self.residuals[name][k] for k in ("location", "low", "median", "high"))
-            where, low, median, high = (_plain(column) for column in columns)
-            ax_.fill_between(where, low, high, color=color, alpha=FAINT / 2, lw=0, label="68 %")
+            center, low, median, high = (_plain(column) for column in columns)
+            ax_.fill_between(center, low, high, color=color, alpha=FAINT / 2, lw=0, label="68 %")
             style = {"color": color, "marker": marker, "markersize": 4, "label": f"{name}, median".strip(", ")}
-            ax_.plot(where, median, **keywords("line", kwargs, **style))
+            ax_.plot(center, median, **keywords("line", kwargs, **style))
             ax_.axhline(0, color=REFERENCE, lw=0.8, zorder=1)
             ax_.set(ylim=(largest, -largest) if self.is_magnitude else (-largest, largest))
             ax_.legend(*(x[::-1] for x in ax_.get_legend_handles_labels()), frameon=False, fontsize="small", ncols=2)

@@ -8,9 +8,9 @@ import numpy as np
 from astropy.table import Column, Table
 
 from .. import tables
-from ._decode import Part
-from ._images import chosen, show
-from ._objects import Points, check_numbers, read
+from ._decode import ModalityView
+from ._images import select_channels, show
+from ._objects import PlottedPoints, check_numbers, read
 from ._panels import set_location_axis, set_value_axis, styles_of
 from .style import axes_of, keywords, limits, require_matplotlib
 
@@ -119,7 +119,7 @@ class TraversalDisplay:
             The display.
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
-        part = Part(estimator, modality, cls.__name__)
+        part = ModalityView(estimator, modality, cls.__name__)
         if between is not None and (dimension is not None or start is not None):
             raise ValueError("Give dimension= (and start=) or between=, not both.")
         Z = np.asarray(estimator.transform(X), float)
@@ -184,7 +184,7 @@ class TraversalDisplay:
         """
         check_numbers("decoded", len(self.decoded), len(self.steps))
         if np.ndim(self.decoded[0]) >= 2 and not hasattr(self.decoded[0], "colnames"):
-            images = [chosen(image, self.channels) for image in np.asarray(self.decoded, float)]
+            images = [select_channels(image, self.channels) for image in np.asarray(self.decoded, float)]
             axes = self._plot_images(ax, images, kwargs)
         else:
             axes = self._plot_lines(ax, read(self.decoded, **self._columns(), name="decoded"), kwargs)
@@ -194,7 +194,7 @@ class TraversalDisplay:
     def _columns(self) -> dict:
         return {"value": self.value, "location": self.location, "band": self.band}
 
-    def _plot_lines(self, ax, objects: list[Points], kwargs: dict) -> np.ndarray:
+    def _plot_lines(self, ax, objects: list[PlottedPoints], kwargs: dict) -> np.ndarray:
         from matplotlib import colormaps
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import ListedColormap, Normalize
@@ -262,7 +262,7 @@ def _check_index(name: str, index, n: int) -> None:
         raise ValueError(f"{name}: {index!r} is not the index of one of the {n} objects of X.")
 
 
-def _fine_grid(part: Part, code: np.ndarray, n_points: int) -> Table:
+def _fine_grid(part: ModalityView, code: np.ndarray, n_points: int) -> Table:
     """Return the grid learned in fit with more points, and its typical metadata."""
     ((coarse,), columns) = part.inverse_transform(code), part.columns
     (points,) = read([coarse], columns)

@@ -228,11 +228,11 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         self._columns = self._find(objects[0])
         self.columns_ = {role: name for role, name in self._columns._asdict().items() if name is not None}
         self.units_ = self._units_of(objects[0])
-        where = self.columns_.get("location")
-        self._scale = None if where is None else tables.time_scale(objects[0][where])
+        location = self.columns_.get("location")
+        self._scale = None if location is None else tables.time_scale(objects[0][location])
         self.is_magnitude_ = self._says_magnitude(objects[0])
         self.units_out_ = self.units_after()
-        self.learn(self._whole_or_each(objects))
+        self.learn(self._all_points(objects))
         return self
 
     def transform(self, X):
@@ -267,7 +267,7 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     # --- FlatTables ---------------------------------------------------------------------------------
 
-    def _whole_or_each(self, objects) -> list[Points]:
+    def _all_points(self, objects) -> list[Points]:
         if isinstance(objects, FlatTables) and self.pointwise:
             with suppress(TableError):
                 return [self._read_whole(objects)]
@@ -288,15 +288,15 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             {n: str(c.unit) for n, c in changed.items() if c.unit is not None},
             {n: c.info.meta for n, c in changed.items() if c.info.meta},
         )
-        keep, owner = self.points_kept(new), np.repeat(np.arange(len(objects)), objects.lengths)
-        if len(np.unique(owner[self._seen(new, keep)])) < len(objects):
+        retained, owner = self.points_kept(new), np.repeat(np.arange(len(objects)), objects.lengths)
+        if len(np.unique(owner[self._seen(new, retained)])) < len(objects):
             raise TableError("an object has no point left")
-        return after if keep.all() else after.where(keep)
+        return after if retained.all() else after.of_points(retained)
 
-    def _seen(self, points: Points, keep: np.ndarray) -> np.ndarray:
+    def _seen(self, points: Points, retained: np.ndarray) -> np.ndarray:
         """Return which points are kept and observed."""
         roles = [role for role in ("value", "location") if role in self.columns_]
-        return np.logical_and.reduce([keep, *(np.isfinite(getattr(points, role)) for role in roles)])
+        return np.logical_and.reduce([retained, *(np.isfinite(getattr(points, role)) for role in roles)])
 
     def inverse_transform(self, X):
         """Return objects, perhaps decoded by an encoder, in the units and frame of fit.
@@ -401,14 +401,14 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         """How many dex one step in the values is, -0.4 of magnitudes; None of linear ones."""
         return -0.4 if self.is_magnitude_ and not self.units_["value"] else tables.dex_of(self.units_["value"])
 
-    def _read(self, table: Table, where: str, units: dict, decoded: bool = False) -> Points:
+    def _read(self, table: Table, object_name: str, units: dict, decoded: bool = False) -> Points:
         if len(table) == 0:
-            raise TableError(f"{where} is an empty table; remove the object.")
-        self._check_columns(table, where, decoded)
+            raise TableError(f"{object_name} is an empty table; remove the object.")
+        self._check_columns(table, object_name, decoded)
         n = len(table)
         there = tables.Columns(**{role: name for role, name in self.columns_.items() if name in table.colnames})
         read = tables.read_draws if decoded else tables.read_points
-        found = read([table], there, [where], units, scale=self._scale)
+        found = read([table], there, [object_name], units, scale=self._scale)
         value, error = (found.get(role, np.full(n, np.nan)) for role in ("value", "error"))
         return Points(
             value=value,
@@ -417,17 +417,17 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
             error=error.reshape(n, *[1] * (value.ndim - 1)) if error.ndim < value.ndim else error,
             meta=dict(table.meta),
             table=table,
-            where=where,
+            object_name=object_name,
             decoded=decoded,
         )
 
-    def _check_columns(self, table: Table, where: str, decoded: bool) -> None:
+    def _check_columns(self, table: Table, object_name: str, decoded: bool) -> None:
         """Raise if a column is missing that the step cannot do without; what was decoded has no errors."""
         error = "ivar" if "error" not in self.columns_ else "error"
         needed = {"value", "location", *(() if decoded else self.required_roles())}
         needed = {error if role == "error" else role for role in needed}
         for role in needed & set(self.columns_):
-            tables.find_column(table, role, self.columns_[role], where, ask=self._ask)
+            tables.find_column(table, role, self.columns_[role], object_name, ask=self._ask)
 
     # --- writing ------------------------------------------------------------------------------------
 
@@ -459,19 +459,22 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
 
     def _cut(self, table: Table, points: Points) -> Table:
         """Remove the points that the step does not keep; one that is observed must be left."""
-        keep = self.points_kept(points)
-        if not self._seen(points, keep).any():
-            raise TableError(f"{points.where} has no point left after {self._name}; {self.remedy}remove the object.")
-        return table if keep.all() else table[keep]
+        retained = self.points_kept(points)
+        if not self._seen(points, retained).any():
+            raise TableError(
+                f"{points.object_name} has no point left after {self._name}; {self.remedy}remove the object."
+            )
+        return table if retained.all() else table[retained]
 
 
 def _unit_of_role(units: dict[str, str | None], role: str) -> str | None:
     return tables.unit_of_ivar(units["error"]) if role == "ivar" else units[role]
 
 
-def _column(values: np.ndarray, unit: str | None, like, kind: type):
+def _column(values: np.ndarray, unit: str | None, original, kind: type):
     """Return a column like another one, masked if that was; a Quantity in a QTable."""
-    masked = getattr(like, "masked", hasattr(like, "mask"))  # a Time always has a mask, but tells whether it is one
+    # A Time always has a mask, but says whether it is one.
+    masked = getattr(original, "masked", hasattr(original, "mask"))
     if kind is QTable and unit is not None:
         values = values << tables.unit_named(unit)
         new = Masked(values, mask=np.isnan(values)) if masked else values
@@ -479,5 +482,5 @@ def _column(values: np.ndarray, unit: str | None, like, kind: type):
         new = MaskedColumn(values, mask=np.isnan(values), unit=unit)
     else:
         new = Column(values, unit=unit)
-    new.info.description = like.info.description
+    new.info.description = original.info.description
     return new

@@ -13,7 +13,7 @@ from .. import tables
 from ..exceptions import TableError
 from ._base import Points, TableTransformer
 from ._harmonics import extreme_phase
-from ._parameters import bare, in_unit_of_locations, unit_of_locations
+from ._parameters import in_unit_of_locations, plain_number, unit_of_locations
 from ._period import curve_of
 
 #: cycles beyond which double precision leaves a phase fewer than two digits
@@ -87,9 +87,9 @@ class PhaseFold(TableTransformer):
 
     def check_parameters(self):
         if not isinstance(self.period, str):
-            check_scalar(bare(self.period), "period", Real, min_val=0, include_boundaries="neither")
+            check_scalar(plain_number(self.period), "period", Real, min_val=0, include_boundaries="neither")
         if not (self.epoch is None or isinstance(self.epoch, (str, Time))):
-            check_scalar(bare(self.epoch), "epoch", Real)
+            check_scalar(plain_number(self.epoch), "epoch", Real)
 
     @property
     def _fits(self) -> bool:
@@ -125,18 +125,18 @@ class PhaseFold(TableTransformer):
             try:
                 return float(getattr(time, self._scale).mjd)
             except ScaleValueError as error:
-                raise TableError(f"{points.where} column '{name}' and the epoch: {error}.") from None
+                raise TableError(f"{points.object_name} column '{name}' and the epoch: {error}.") from None
         if called != "jd" and not called.endswith("mjd"):  # of the heliocentre or barycentre they are minutes apart
             raise TableError(
-                f"{points.where} column '{name}' holds numbers whose origin is not known, so the epoch, a Time, has no "
-                f"place among them; give PhaseFold(epoch=...) as a number like them."
+                f"{points.object_name} column '{name}' holds numbers whose origin is not known, so the epoch, a Time, "
+                f"has no place among them; give PhaseFold(epoch=...) as a number like them."
             )
         return float(time.jd if called == "jd" else time.mjd)
 
     def _period(self, points: Points) -> float:
         period = self._number(points, "period")
         if period <= 0:
-            raise TableError(f"{points.where} has {self.period!r} = {period:g} in meta; it must be above 0.")
+            raise TableError(f"{points.object_name} has {self.period!r} = {period:g} in meta; it must be above 0.")
         return period
 
     def _epoch(self, points: Points, first: float) -> float:
@@ -151,17 +151,17 @@ class PhaseFold(TableTransformer):
     def forward(self, points):
         seen = points.location[np.isfinite(points.location)]
         if not len(seen):
-            raise TableError(f"{points.where} has no finite '{self.columns_['location']}'; remove the object.")
+            raise TableError(f"{points.object_name} has no finite '{self.columns_['location']}'; remove the object.")
         if self.cycle in points.table.colnames:
-            raise TableError(f"{points.where} has a column {self.cycle!r} already; set another cycle=.")
+            raise TableError(f"{points.object_name} has a column {self.cycle!r} already; set another cycle=.")
         epoch = self._epoch(points, float(seen.min()))
         with np.errstate(over="ignore"):  # refused just below
             turns = (points.location - epoch) / self._period(points)
         if len(far := np.flatnonzero(np.abs(turns) > MOST_CYCLES)):
             name, row = self.columns_["location"], far[0]
             raise TableError(
-                f"{points.where} column '{name}' is {points.location[row]:g} at row {row}, so many periods from the "
-                f"epoch that no phase is left; set it to NaN, or look at the period."
+                f"{points.object_name} column '{name}' is {points.location[row]:g} at row {row}, so many periods from "
+                f"the epoch that no phase is left; set it to NaN, or look at the period."
             )
         cycle = np.floor(turns)
         phase = turns - cycle

@@ -17,7 +17,7 @@ from sklearn.utils import check_scalar
 from .. import tables
 from ..exceptions import TableError
 from ._base import Points, TableTransformer
-from ._parameters import are_increasing, bare, in_unit_of_locations
+from ._parameters import are_increasing, in_unit_of_locations, plain_number
 
 
 class RestFrame(TableTransformer):
@@ -60,22 +60,22 @@ class RestFrame(TableTransformer):
         name, unit = self.columns_["location"], self.units_["location"]
         self._axis = tables.log_unit(name, unit) or unit  # the unit itself, or that inside a logarithm
         self._is_log = self._axis != unit
-        where = f"X[0] column '{name}'"
+        column = f"X[0] column '{name}'"
         if self.times and self._scale is not None:
-            raise TableError(f"{where} holds dates; count them from a zero point of the object first: PhaseFromPeak.")
+            raise TableError(f"{column} holds dates; count them from a zero point of the object first: PhaseFromPeak.")
         if unit is None and not self._is_log and tables.plain(name).startswith(("log", "ln")):
-            raise TableError(f"{where} has no unit, and is a logarithm by its name: of what? Set dex(Angstrom), say.")
+            raise TableError(f"{column} has no unit, and is a logarithm by its name: of what? Set dex(Angstrom), say.")
         kinds = [u.s] if self.times else [u.m, u.Hz, u.J, 1 / u.m]
         if self._axis is not None and not any(tables.unit_named(self._axis).is_equivalent(kind) for kind in kinds):
             need = "a time" if self.times else "a wavelength, frequency or energy; for times set times=True"
-            raise TableError(f"{where} has unit '{unit or self._axis}', but RestFrame needs {need}.")
+            raise TableError(f"{column} has unit '{unit or self._axis}', but RestFrame needs {need}.")
         return self.units_
 
     def _stretch(self, points: Points) -> float:
         """Return the factor from rest frame to observer."""
         redshift = points.number(self.redshift, "", " Set it, or name its key with RestFrame(redshift=...).")
         if redshift <= -1:
-            raise TableError(f"{points.where} has {self.redshift!r} = {redshift:g} in meta; it must be above -1.")
+            raise TableError(f"{points.object_name} has {self.redshift!r} = {redshift:g} in meta; it must be above -1.")
         return 1 + redshift if self.times or self._grows() else 1 / (1 + redshift)
 
     def _grows(self) -> bool:
@@ -178,7 +178,7 @@ class PhaseFromPeak(TableTransformer):
     def check_parameters(self):
         if self.brightest not in ("auto", "minimum", "maximum"):
             raise ValueError(f"PhaseFromPeak(brightest={self.brightest!r}): choose 'auto', 'minimum' or 'maximum'.")
-        check_scalar(bare(self.window), "window", Real, min_val=0, include_boundaries="neither")
+        check_scalar(plain_number(self.window), "window", Real, min_val=0, include_boundaries="neither")
         if self.keep is not None and not are_increasing(self.keep):
             raise ValueError(f"PhaseFromPeak(keep={self.keep!r}): two increasing numbers are needed.")
 
@@ -216,11 +216,11 @@ class PhaseFromPeak(TableTransformer):
             seen &= points.band == self.peak_band
             if not seen.any():
                 raise TableError(
-                    f"{points.where} has no point in band {self.peak_band!r} (it has: {has}). "
+                    f"{points.object_name} has no point in band {self.peak_band!r} (it has: {has}). "
                     f"Choose another peak_band, None for all points, or remove the object."
                 )
         if not seen.any():
-            raise TableError(f"{points.where} has no finite '{self.columns_['value']}'; remove the object.")
+            raise TableError(f"{points.object_name} has no finite '{self.columns_['value']}'; remove the object.")
         faint_end_up = self.brightest == "minimum" or (self.brightest == "auto" and self.is_magnitude_)
         sign = -1 if faint_end_up else 1
         return points.location[seen], sign * points.value[seen], points.error[seen]

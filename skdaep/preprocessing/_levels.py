@@ -34,7 +34,7 @@ class _Levelled(TableTransformer):
             statistics = self._statistics(points.value, self._group(points), self._groups(points))
             names = dict(chain(*(zip(self._names(g), pair, strict=True) for g, pair in statistics.items())))
             points = points.remember(**names)
-        level, scale = self._of_each(points, statistics)
+        level, scale = self._of_points(points, statistics)
         with np.errstate(over="ignore"):  # a point of infinite error has no weight
             return replace(points, value=(points.value - level) / scale, error=points.error / scale)
 
@@ -45,7 +45,7 @@ class _Levelled(TableTransformer):
             names = {group: self._names(group) for group in self._groups(points)}
             statistics = {group: tuple(map(points.recall, pair)) for group, pair in names.items()}
             points = points.forget(*chain(*names.values()))
-        level, scale = self._of_each(points, statistics)
+        level, scale = self._of_points(points, statistics)
         # Transposed, so that a column of draws has its points last too.
         return replace(points, value=(points.value.T * scale + level).T, error=(points.error.T * scale).T)
 
@@ -61,12 +61,12 @@ class _Levelled(TableTransformer):
     def _groups(self, points: Points) -> set[str]:
         return set(self._group(points).tolist()) - ({""} if self._by_band else set())
 
-    def _of_each(self, points: Points, statistics: dict) -> tuple[np.ndarray, np.ndarray]:
+    def _of_points(self, points: Points, statistics: dict) -> tuple[np.ndarray, np.ndarray]:
         """Return level and scale of each point's group."""
         for group in self._groups(points) - set(statistics):
             which = f" in band {group!r}" if group else ""
-            whose = points.where if self._of_object else "Fit"
-            raise TableError(f"{whose} saw no value{which}, but {points.where} has such points; remove them.")
+            whose = points.object_name if self._of_object else "Fit"
+            raise TableError(f"{whose} saw no value{which}, but {points.object_name} has such points; remove them.")
         none = (np.nan, np.nan)
         return np.array([statistics.get(group, none) for group in self._group(points).tolist()]).T
 

@@ -179,7 +179,7 @@ def _check_zero_point(step) -> None:
         raise ValueError(f"{type(step).__name__}(zero_point={zero_point!r}): a number or 'AB' is needed.")
 
 
-def _zero_point(zero_point: float | str, unit: str | None, where: str) -> float:
+def _zero_point(zero_point: float | str, unit: str | None, object_name: str) -> float:
     """Return the magnitude of flux 1 in a unit."""
     if zero_point != "AB":
         return float(zero_point)
@@ -188,5 +188,6 @@ def _zero_point(zero_point: float | str, unit: str | None, where: str) -> float:
     except (u.UnitsError, TypeError, ValueError):  # the last of units unknown to astropy
         has = "no unit" if unit is None else f"unit '{unit}'"
         raise TableError(
-            f"{where} has {has}, which fixes no AB magnitude; use a flux per frequency (uJy) or a number as zero_point."
+            f"{object_name} has {has}, which fixes no AB magnitude; use a flux per frequency (uJy) or a number "
+            "as zero_point."
         ) from None

@@ -71,16 +71,16 @@ class MetaFeatures(TransformerMixin, BaseEstimator):
             The fitted transformer.
         """
         self._check_parameters()
-        objects, where = self._objects(X)
+        objects, object_names = self._objects(X)
         tables.check_not_empty(len(objects))
         self.units_, self.labels_, self.fill_ = {}, {}, {}
         for key in self.keys:
-            values = tables.values_of_metadata(objects, where, key)
+            values = tables.values_of_metadata(objects, object_names, key)
             if any(isinstance(value, str) for value in values.values()):
                 self.labels_[key] = tuple(sorted(set(values.values())))
                 continue
             self.units_[key] = tables.unit_of_metadata(objects[next(iter(values))], key)
-            numbers = [self._number(objects[i], where[i], key) for i in values]
+            numbers = [self._number(objects[i], object_names[i], key) for i in values]
             self.fill_[key] = float(np.median(numbers) if self.fill == "median" else self.fill)
         return self
 
@@ -143,25 +143,25 @@ class MetaFeatures(TransformerMixin, BaseEstimator):
         objects = tables.as_objects(X)
         return objects, [f"X[{i}]" for i in range(len(objects))]
 
-    def _row(self, obj, where: str) -> list[float]:
+    def _row(self, obj, object_name: str) -> list[float]:
         """Return the features of an object."""
         row = []
         for key in self.keys:
             if key in self.labels_:
-                row += self._one_hot(obj, where, key)
+                row += self._one_hot(obj, object_name, key)
             else:
-                value = self._number(obj, where, key)
+                value = self._number(obj, object_name, key)
                 row.append(self.fill_[key] if value is None else value)
         return row
 
-    def _number(self, obj, where: str, key: str) -> float | None:
-        return tables.number_of_metadata(obj, where, key, self.units_[key])
+    def _number(self, obj, object_name: str, key: str) -> float | None:
+        return tables.number_of_metadata(obj, object_name, key, self.units_[key])
 
-    def _one_hot(self, obj, where: str, key: str) -> list[float]:
-        label, seen = tables.metadata(obj, key, where), self.labels_[key]
+    def _one_hot(self, obj, object_name: str, key: str) -> list[float]:
+        label, seen = tables.metadata(obj, key, object_name), self.labels_[key]
         if label not in (None, *seen) and self.unknown == "error":
             raise TableError(
-                f"{where} metadata {key!r} is {label!r}, not seen in fit ({tables.listed(seen)}). "
+                f"{object_name} metadata {key!r} is {label!r}, not seen in fit ({tables.listed(seen)}). "
                 f"Remove it from meta, or set MetaFeatures(unknown='ignore')."
             )
         return [float(label == one) for one in seen]

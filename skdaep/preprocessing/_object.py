@@ -31,7 +31,7 @@ class Points:
         A copy of the metadata.
     table : Table
         The object itself. Do not change it.
-    where : str
+    object_name : str
         Name of the object in error messages: "X[17]".
     other : dict, default={}
         Columns to add, or to remove if None.
@@ -59,7 +59,7 @@ class Points:
     error: np.ndarray
     meta: dict
     table: Table
-    where: str
+    object_name: str
     other: dict = field(default_factory=dict)
     decoded: bool = False
 
@@ -80,11 +80,11 @@ class Points:
         number : float
             The number; one that is missing or not finite is a `TableError`.
         """
-        value, given = tables.metadata(self.table, key, self.where), tables.unit_of_metadata(self.table, key)
+        value, given = tables.metadata(self.table, key, self.object_name), tables.unit_of_metadata(self.table, key)
         if given is not None and isinstance(value, float):
             value = self._in_unit(value, given, unit, key)
         if isinstance(value, str):
-            raise TableError(f"{self.where} has {key!r} = {value!r} in meta, but a number is needed.")
+            raise TableError(f"{self.object_name} has {key!r} = {value!r} in meta, but a number is needed.")
         if value is None or not np.isfinite(value):
             has = ", ".join(map(str, self.meta)) or "nothing"
             if self.decoded:
@@ -93,17 +93,17 @@ class Points:
                     "which in a pipeline needs scikit-learn's metadata routing. Or declare it for the encoder, "
                     f"Sequence(metadata=({key!r},)), whose learned grid then has its median."
                 )
-            raise TableError(f"{self.where} has no number {key!r} in meta (it has: {has}).{hint}")
+            raise TableError(f"{self.object_name} has no number {key!r} in meta (it has: {has}).{hint}")
         return float(value)
 
     def _in_unit(self, value: float, given: str, unit: str | None, key: str) -> float:
         try:
             # A redshift of astropy.cosmology has a unit of that name.
-            return float(tables.convert(value, "" if given == "redshift" else given, unit, self.where))
+            return float(tables.convert(value, "" if given == "redshift" else given, unit, self.object_name))
         except TableError:
             neither = "the locations have no unit; give both one, or neither."
             needed = {None: neither, "": "a number without a unit is needed."}.get(unit, f"{unit!r} is needed.")
-            raise TableError(f"{self.where} has {key!r} = {value} {given} in meta, but {needed}") from None
+            raise TableError(f"{self.object_name} has {key!r} = {value} {given} in meta, but {needed}") from None
 
     def remember(self, **numbers: float) -> Points:
         """Put into the metadata what the way back needs; a key that is taken is refused, not overwritten.
@@ -122,7 +122,7 @@ class Points:
         for key in numbers:
             if key.lower() in taken:
                 raise TableError(
-                    f"{self.where} has {key!r} in meta already, as if it had been transformed before. "
+                    f"{self.object_name} has {key!r} in meta already, as if it had been transformed before. "
                     f"Remove it, or set another key for this step."
                 )
         return replace(self, meta=self.meta | numbers)

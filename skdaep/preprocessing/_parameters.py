@@ -10,7 +10,7 @@ from .. import tables
 from ._base import TableTransformer
 
 
-def bare(number):
+def plain_number(number):
     """Return a number without its unit."""
     return number.value if isinstance(number, u.Quantity) else number
 
@@ -18,7 +18,7 @@ def bare(number):
 def are_increasing(ends) -> bool:
     """Return whether they are two increasing numbers, each with or without a unit."""
     try:
-        first, last = map(bare, ends)
+        first, last = map(plain_number, ends)
         return isinstance(first, Real) and isinstance(last, Real) and first < last
     except (TypeError, ValueError):
         return False
@@ -33,5 +33,5 @@ def in_unit_of_locations(step: TableTransformer, given, name: str) -> float:
     """Return a parameter as a number in the unit of the locations of fit, in which it is if it has none."""
     if not isinstance(given, u.Quantity):
         return float(given)
-    where = f"{type(step).__name__}({name}=...)"
-    return float(tables.convert(given.value, str(given.unit), unit_of_locations(step), where))
+    shown = f"{type(step).__name__}({name}=...)"
+    return float(tables.convert(given.value, str(given.unit), unit_of_locations(step), shown))

@@ -13,7 +13,7 @@ from .. import tables
 from ..exceptions import TableError
 from ._base import Points, TableTransformer
 from ._harmonics import FEWEST, OVERSAMPLING, Curve, find_period
-from ._parameters import bare, in_unit_of_locations, unit_of_locations
+from ._parameters import in_unit_of_locations, plain_number, unit_of_locations
 
 #: shortest period looked for by default, in days where the locations have a unit of time
 SHORTEST = 0.05
@@ -119,7 +119,7 @@ class FindPeriod(TableTransformer):
         check_scalar(self.n_harmonics, "n_harmonics", Integral, min_val=1)
         for name in ("min_period", "max_period"):
             if (given := getattr(self, name)) is not None:
-                check_scalar(bare(given), name, Real, min_val=0, include_boundaries="neither")
+                check_scalar(plain_number(given), name, Real, min_val=0, include_boundaries="neither")
 
     def units_after(self):
         name, unit = self.columns_["location"], self.units_["location"]
@@ -151,13 +151,13 @@ class FindPeriod(TableTransformer):
         longest = span / 2 if self.max_period is None else in_unit_of_locations(self, self.max_period, "max_period")
         if not shortest < longest:
             raise TableError(
-                f"{points.where} was observed over {span:g}, and periods from {shortest:g} to {longest:g} are wanted; "
-                f"set {'min_period' if self.max_period is None else 'max_period'}, or remove the object."
+                f"{points.object_name} was observed over {span:g}, and periods from {shortest:g} to {longest:g} are "
+                f"wanted; set {'min_period' if self.max_period is None else 'max_period'}, or remove the object."
             )
         if OVERSAMPLING * span / shortest > MOST_FREQUENCIES:
             raise TableError(
-                f"{points.where} was observed over {span:g}, {span / shortest:.1g} of the shortest period; set the "
-                f"unit of column '{self.columns_['location']}', or a longer min_period."
+                f"{points.object_name} was observed over {span:g}, {span / shortest:.1g} of the shortest period; set "
+                f"the unit of column '{self.columns_['location']}', or a longer min_period."
             )
         return 1 / longest, 1 / shortest
 
@@ -177,10 +177,10 @@ def curve_of(step: TableTransformer, points: Points) -> Curve:
     curve = Curve.of(points.location[seen] - np.nanmin(points.location), *columns)
     if not len(curve.time):
         raise TableError(
-            f"{points.where} has {seen.sum()} points, and not {FEWEST} in any band, which {type(step).__name__} needs; "
-            f"remove the object."
+            f"{points.object_name} has {seen.sum()} points, and not {FEWEST} in any band, which {type(step).__name__} "
+            f"needs; remove the object."
         )
     if not any(np.ptp(band.value) > 0 and np.ptp(band.time) > 0 for band in curve.by_band()):
         name = step.columns_["value"]
-        raise TableError(f"{points.where} column '{name}' is constant: it has no period; remove the object.")
+        raise TableError(f"{points.object_name} column '{name}' is constant: it has no period; remove the object.")
     return curve

@@ -77,10 +77,10 @@ class SignalToNoiseCut(TableTransformer):
             signal = np.where(np.isfinite(signal), 1 / (np.log(10) * abs(self._dex)), np.nan)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             ratio = signal / points.error  # infinite at an error of next to nothing
-        keep = ~(ratio < self.threshold)
+        retained = ~(ratio < self.threshold)
         best = np.argsort(-ratio)[: self.min_points]  # NaN is sorted last
-        keep[best] = True
-        return keep
+        retained[best] = True
+        return retained
 
 
 class MedianFilter(TableTransformer):

@@ -18,7 +18,7 @@ from ._columns import (
     time_scale,
     write,
 )
-from ._flat import FlatTables, Labels, Objects, n_points, of_each_label, unlike
+from ._flat import FlatTables, Labels, Objects, distinct_layouts, map_labels, n_points
 from ._long import from_long
 from ._metadata import (
     has_metadata,
@@ -32,7 +32,7 @@ from ._metadata import (
     values_of_metadata,
 )
 from ._nested import fields_of, from_nested
-from ._objects import as_objects, as_table, check_collection, check_not_empty, each_object, is_numeric, is_tabular
+from ._objects import as_objects, as_table, check_collection, check_not_empty, is_numeric, is_tabular, iterate_objects
 from ._points import read_draws, read_errors, read_points
 from ._roles import ALIASES, ASK, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
 from ._rows import rows
@@ -77,7 +77,7 @@ __all__ = [
     "convert",
     "dex_of",
     "distinct_labels",
-    "each_object",
+    "distinct_layouts",
     "fields_of",
     "find_column",
     "first_duplicate",
@@ -90,11 +90,13 @@ __all__ = [
     "is_magnitude",
     "is_numeric",
     "is_tabular",
+    "iterate_objects",
     "labels",
     "labels_of",
     "linear_unit",
     "listed",
     "log_unit",
+    "map_labels",
     "metadata",
     "metadata_of",
     "n_points",
@@ -103,7 +105,6 @@ __all__ = [
     "numbers_of",
     "numbers_of_metadata",
     "numbers_or_draws",
-    "of_each_label",
     "owner_and_row",
     "plain",
     "plain_labels",
@@ -122,7 +123,6 @@ __all__ = [
     "unit_of_error",
     "unit_of_ivar",
     "unit_of_metadata",
-    "unlike",
     "values_of_metadata",
     "write",
     "write_labels",

@@ -18,7 +18,7 @@ def is_list(kind) -> bool:
     return str(kind).startswith(("list<", "large_list<", "fixed_size_list<"))
 
 
-def holds_points(kind) -> bool:
+def is_type_of_points(kind) -> bool:
     """Return whether a type of Arrow is one of lists or of structs of lists: the points of an object."""
     kind = getattr(kind, "storage_type", kind)
     is_struct = str(kind).startswith("struct<") and kind.num_fields > 0
@@ -37,7 +37,7 @@ def flattened(column, name: str) -> tuple[dict, np.ndarray]:
         If it holds no lists, or the lists of a struct differ in length.
     """
     column = storage(column)
-    if not holds_points(column.type):
+    if not is_type_of_points(column.type):
         raise TableError(f"Column {name!r} holds no lists, but {column.type}; its values belong into meta.")
     if is_list(column.type):
         values, lengths = _unlisted(column)

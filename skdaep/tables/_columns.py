@@ -15,7 +15,7 @@ from ._flat import FlatTables, Labels
 from ._units import convert, dex_of, says_log, unit_named, unit_of_column
 
 
-def numbers(table: Table, name: str, where: str, unit: str | None = None, **options) -> np.ndarray:
+def numbers(table: Table, name: str, object_name: str, unit: str | None = None, **options) -> np.ndarray:
     """Return a column as a new float64 array in `unit`, NaN where it is masked; `options` are those of `numbers_of`.
 
     Raises
@@ -23,13 +23,13 @@ def numbers(table: Table, name: str, where: str, unit: str | None = None, **opti
     TableError
         If the column is not one real number per row, holds an infinite value, or has an inconvertible unit.
     """
-    return numbers_of([table], name, [where], unit, **options)
+    return numbers_of([table], name, [object_name], unit, **options)
 
 
 def numbers_of(
     objects: Sequence[Table],
     name: str,
-    where: list[str],
+    object_names: list[str],
     unit: str | None = None,
     whose: str = "fit",
     *,
@@ -43,24 +43,24 @@ def numbers_of(
     that bears none; with ``finite=False`` infinite numbers pass. Of `FlatTables` an error may name another object.
     """
     if isinstance(objects, FlatTables):
-        objects, where = [objects.whole([name])], where[:1]
+        objects, object_names = [objects.whole([name])], object_names[:1]
     columns = [table.columns[name] for table in objects]
-    cells = [_real(column, name, place, scale) for column, place in zip(columns, where, strict=True)]
+    cells = [_real(column, name, place, scale) for column, place in zip(columns, object_names, strict=True)]
     lengths = [len(c) for c in cells]
     values = np.concatenate(cells, dtype=np.float64, casting="unsafe")
     if finite and np.isinf(values).any():
         owner, row = (x[np.isinf(values)][0] for x in owner_and_row(lengths))
-        raise TableError(f"{where[owner]} column '{name}' is infinite at row {row}; mask it or set it to NaN.")
+        raise TableError(f"{object_names[owner]} column '{name}' is infinite at row {row}; mask it or set it to NaN.")
     units = [unit_of_column(column) for column in columns]
     if without is not None and None in units:
         units = [without(table) if one is None else one for one, table in zip(units, objects, strict=True)]
     if unit is not None and says_log(name) and dex_of(unit) is None:  # loglam, for a fit in Angstrom
         units = ["dex(Angstrom)" if one in (None, "dex") else one for one in units]
     if len(set(units)) == 1:
-        return convert(values, units[0], unit, f"{where[0]} column '{name}'", whose)
+        return convert(values, units[0], unit, f"{object_names[0]} column '{name}'", whose)
     for given in dict.fromkeys(units):
         rows = np.repeat([one == given for one in units], lengths)
-        values[rows] = convert(values[rows], given, unit, f"{where[units.index(given)]} column '{name}'", whose)
+        values[rows] = convert(values[rows], given, unit, f"{object_names[units.index(given)]} column '{name}'", whose)
     return values
 
 
@@ -70,13 +70,13 @@ def owner_and_row(lengths) -> tuple[np.ndarray, np.ndarray]:
     return owner, np.arange(len(owner)) - (np.cumsum(lengths) - lengths)[owner]
 
 
-def _real(column, name: str, where: str, scale: str | None = None) -> np.ndarray:
+def _real(column, name: str, object_name: str, scale: str | None = None) -> np.ndarray:
     """Return the cells of a column, NaN where it is masked; TableError if they are not one real number per row."""
     if scale is not None and isinstance(column, Time) and column.scale != scale:
-        column = _in_scale(column, scale, f"{where} column '{name}'")
+        column = _in_scale(column, scale, f"{object_name} column '{name}'")
     cells, mask = bare(column)
     if cells.ndim != 1 or cells.dtype.kind not in "iufb":
-        raise TableError(f"{where} column '{name}' holds {_shown(cells, mask)}")
+        raise TableError(f"{object_name} column '{name}' holds {_shown(cells, mask)}")
     return cells if mask is None else floats(column)
 
 
@@ -112,41 +112,46 @@ def time_scale(column) -> str | None:
     return column.scale if isinstance(column, Time) else None
 
 
-def _in_scale(column: Time, scale: str, where: str) -> Time:
+def _in_scale(column: Time, scale: str, object_name: str) -> Time:
     try:
         return getattr(column, scale)
     except (ScaleValueError, IndexError) as error:  # of a local time nothing is known, of UT1 only the past
-        raise TableError(f"{where} is in {column.scale}, which cannot be brought to {scale} of fit: {error}") from None
+        raise TableError(
+            f"{object_name} is in {column.scale}, which cannot be brought to {scale} of fit: {error}"
+        ) from None
 
 
-def numbers_or_draws(table: Table, name: str, where: str, unit: str | None = None, **options) -> np.ndarray:
+def numbers_or_draws(table: Table, name: str, object_name: str, unit: str | None = None, **options) -> np.ndarray:
     """Return what `numbers` does of a column that may have a further axis for draws."""
     shape = table[name].shape
     if len(shape) == 2:
         table = Table({name: table[name].reshape(-1)})
-    return numbers(table, name, where, unit, **options).reshape(shape)
+    return numbers(table, name, object_name, unit, **options).reshape(shape)
 
 
-def labels(table: Table, name: str, where: str = "The object") -> np.ndarray:
+def labels(table: Table, name: str, object_name: str = "The object") -> np.ndarray:
     """Return a column of labels as an array of str, "" where it is masked; TableError if it is not one per row."""
-    return labels_of([table], name, [where])
+    return labels_of([table], name, [object_name])
 
 
-def labels_of(objects: Sequence[Table], name: str, where: list[str]) -> np.ndarray | Labels:
+def labels_of(objects: Sequence[Table], name: str, object_names: list[str]) -> np.ndarray | Labels:
     """Return a column of labels of many Tables end to end, as `labels` does that of one; of FlatTables as Labels."""
     if isinstance(objects, FlatTables):
-        return _flat_labels(objects, name, where)
+        return _flat_labels(objects, name, object_names)
     cells, masks = zip(*(bare(table.columns[name]) for table in objects), strict=True)
     for i, cell in enumerate(cells):
         if cell.ndim != 1:
             raise TableError(
-                f"{where[i]} column '{name}' has {cell.ndim - 1} further dimensions; one label per row is needed."
+                f"{object_names[i]} column '{name}' has {cell.ndim - 1} further dimensions; "
+                "one label per row is needed."
             )
-    alike = len({c.dtype.kind if c.dtype.kind in "US" else c.dtype for c in cells}) == 1
+    one_kind = len({c.dtype.kind if c.dtype.kind in "US" else c.dtype for c in cells}) == 1
     try:
-        text = _as_text(np.concatenate(cells)) if alike else np.concatenate([_as_text(c) for c in cells])
+        text = _as_text(np.concatenate(cells)) if one_kind else np.concatenate([_as_text(c) for c in cells])
     except UnicodeDecodeError:
-        raise TableError(f"{where[0]} column '{name}' holds bytes that are not UTF-8; decode them before.") from None
+        raise TableError(
+            f"{object_names[0]} column '{name}' holds bytes that are not UTF-8; decode them before."
+        ) from None
     if all(mask is None for mask in masks):
         return text
     hidden = [np.zeros(len(c), bool) if mask is None else mask for c, mask in zip(cells, masks, strict=True)]
@@ -164,14 +169,14 @@ def distinct_labels(objects: Sequence[Table], name: str) -> tuple[np.ndarray, in
     return found, int(np.bincount(pairs // len(found)).max())
 
 
-def _flat_labels(objects: FlatTables, name: str, where: list[str]) -> np.ndarray | Labels:
+def _flat_labels(objects: FlatTables, name: str, object_names: list[str]) -> np.ndarray | Labels:
     column = objects.column(name)
     if isinstance(column, Labels):
         return Labels(column.codes, _as_text(column.names))
     whole = objects.whole([name])
     cells, mask = bare(whole.columns[name])
     if cells.ndim != 1 or cells.dtype.kind not in "iufb":
-        return labels_of([whole], name, where[:1])
+        return labels_of([whole], name, object_names[:1])
     distinct, codes = np.unique(cells, return_inverse=True)
     text = np.append(_as_text(distinct), "")
     return Labels(codes if mask is None else np.where(mask, len(text) - 1, codes), text)
@@ -215,13 +220,13 @@ def _decoded(values: np.ndarray) -> np.ndarray:
 # --- writing back -----------------------------------------------------------------------------------
 
 
-def write(like: Table, columns: dict, value: str, unit: str | None) -> Table:
-    """Build a Table (a QTable if `like` is one) of columns, one of which is new and gets its unit here."""
-    kind = QTable if isinstance(like, QTable) else Table
+def write(template: Table, columns: dict, value: str, unit: str | None) -> Table:
+    """Build a Table (a QTable if `template` is one) of columns, one of which is new and gets its unit here."""
+    kind = QTable if isinstance(template, QTable) else Table
     if unit is not None:
         new = columns[value]
         columns = columns | {value: new << unit_named(unit) if kind is QTable else Column(new, unit=unit)}
-    return kind(columns, meta=dict(like.meta))
+    return kind(columns, meta=dict(template.meta))
 
 
 def first_duplicate(names: Iterable[str]) -> str | None:

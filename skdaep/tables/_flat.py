@@ -38,7 +38,7 @@ class Labels:
         return Labels(self.codes[rows], self.names)
 
 
-def of_each_label(function: Callable, labels) -> np.ndarray:
+def map_labels(function: Callable, labels) -> np.ndarray:
     """Return ``function(labels)``, called with the few that there are if they are `Labels`."""
     return function(labels.names)[labels.codes] if isinstance(labels, Labels) else function(labels)
 
@@ -135,12 +135,12 @@ class FlatTables(Sequence):
 
     def __getitem__(self, i):
         if isinstance(i, (slice, list, np.ndarray)):
-            return self._some(i if isinstance(i, slice) or len(i) else np.zeros(0, np.intp))
+            return self._select(i if isinstance(i, slice) or len(i) else np.zeros(0, np.intp))
         i = range(len(self))[i]
         rows = slice(self.starts[i], self.ends[i])
         return self._table(rows if self.order is None else self.order[rows], self.columns, self._meta_of(i))
 
-    def _some(self, which) -> FlatTables:
+    def _select(self, which) -> FlatTables:
         meta = {key: _take(values, which) for key, values in self.meta.items()}
         return replace(self, starts=self.starts[which], ends=self.ends[which], meta=meta)
 
@@ -194,11 +194,11 @@ class FlatTables(Sequence):
             marks={name: mark for name, mark in self.marks.items() if name not in columns} | marks,
         )
 
-    def where(self, keep: np.ndarray) -> FlatTables:
+    def of_points(self, chosen: np.ndarray) -> FlatTables:
         """Return the objects with some of their points (n_points,), end to end."""
         whole = self.changed({}, {}, {})
-        before = np.append(0, np.cumsum(keep))
-        columns = {name: _take(column, keep) for name, column in whole.columns.items()}
+        before = np.append(0, np.cumsum(chosen))
+        columns = {name: _take(column, chosen) for name, column in whole.columns.items()}
         return replace(whole, columns=columns, starts=before[whole.starts], ends=before[whole.ends])
 
     def __reduce__(self):
@@ -265,7 +265,7 @@ def n_points(objects: Sequence) -> np.ndarray:
     return objects.lengths if isinstance(objects, FlatTables) else np.array([len(obj) for obj in objects], np.intp)
 
 
-def unlike(objects: Sequence) -> Iterable[int]:
+def distinct_layouts(objects: Sequence) -> Iterable[int]:
     """Return the indices of objects that may differ in their columns, or in whether they have a point, from others."""
     if not isinstance(objects, FlatTables):
         return range(len(objects))

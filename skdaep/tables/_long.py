@@ -66,7 +66,7 @@ def from_long(frame, by="object_id", *, meta=(), units=None):
         ends=ends,
         order=order,
         units=units or {},
-        meta={by: masked(ids)} | {name: _one_each(frame[name], owner, ids) for name in meta},
+        meta={by: masked(ids)} | {name: _one_per_object(frame[name], owner, ids) for name in meta},
     )
     return objects, ids
 
@@ -106,7 +106,7 @@ def _owners(series, by: str) -> tuple[np.ndarray, np.ndarray]:
     return (ids if names is None else names[ids]), place[owner]
 
 
-def _one_each(series, owner: np.ndarray, ids: np.ndarray):
+def _one_per_object(series, owner: np.ndarray, ids: np.ndarray):
     """Return the one value that each object has in a column, masked or "" where it has none."""
     values = array_of(series)
     known = np.flatnonzero(is_known(values))

@@ -22,7 +22,7 @@ ABSENT = frozenset(
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
-def metadata(table: Table, key: str, where: str = "The object") -> float | str | None:
+def metadata(table: Table, key: str, object_name: str = "The object") -> float | str | None:
     """Return ``table.meta[key]``, ignoring case (FITS makes keys upper case), or None if it is absent.
 
     A number comes back as float, in its own unit, and so does one written as text; a time as its MJD, a duration as
@@ -39,16 +39,18 @@ def metadata(table: Table, key: str, where: str = "The object") -> float | str |
     try:
         value = _plain(value)
     except OverflowError:
-        raise TableError(f"{where} metadata {key!r} is a number too large for double precision.") from None
+        raise TableError(f"{object_name} metadata {key!r} is a number too large for double precision.") from None
     except UnicodeDecodeError:
-        raise TableError(f"{where} metadata {key!r} holds bytes that are not UTF-8; decode them before.") from None
+        raise TableError(
+            f"{object_name} metadata {key!r} holds bytes that are not UTF-8; decode them before."
+        ) from None
     except (TypeError, ValueError):
         raise TableError(
-            f"{where} metadata {key!r} is {_kind(value)}; one number or one text is needed. "
+            f"{object_name} metadata {key!r} is {_kind(value)}; one number or one text is needed. "
             f"Put what is meant under a key of its own."
         ) from None
     if isinstance(value, float) and math.isinf(value):
-        raise TableError(f"{where} metadata {key!r} is infinite; set it to NaN, or leave it out.")
+        raise TableError(f"{object_name} metadata {key!r} is infinite; set it to NaN, or leave it out.")
     return value
 
 
@@ -77,27 +79,27 @@ def raw_metadata(table: Table, key: str):
     return value
 
 
-def values_of_metadata(objects: Sequence[Table], where: Sequence[str], key: str) -> dict[int, float | str]:
+def values_of_metadata(objects: Sequence[Table], object_names: Sequence[str], key: str) -> dict[int, float | str]:
     """Return what the objects have of a key, by their number: all numbers, or all labels."""
-    read = metadata_of(objects, where, key)
+    read = metadata_of(objects, object_names, key)
     values = {i: v for i, v in enumerate(read) if v is not None}
     if not values and any(has_metadata(obj, key) for obj in _bearers(objects)):
         raise TableError(f"metadata {key!r} is NaN, masked or empty in all objects; take it out of the declaration.")
     if not values:
         has = listed(objects[0].meta)
-        raise TableError(f"metadata {key!r} is in no object's meta ({where[0]} has: {has}).")
+        raise TableError(f"metadata {key!r} is in no object's meta ({object_names[0]} has: {has}).")
     numbers, texts = ([i for i, v in values.items() if isinstance(v, kind)] for kind in (float, str))
     if numbers and texts:
         odd, usual = sorted((texts, numbers), key=len)
         raise TableError(
-            f"{where[odd[0]]} metadata {key!r} is {values[odd[0]]!r}, but {where[usual[0]]} has "
+            f"{object_names[odd[0]]} metadata {key!r} is {values[odd[0]]!r}, but {object_names[usual[0]]} has "
             f"{values[usual[0]]!r}: numbers and text. Make all of them numbers, NaN or no key where there is none, or "
             f"all of them text that is no number."
         )
     return values
 
 
-def metadata_of(objects: Sequence[Table], where: Sequence[str], key: str) -> list[float | str | None]:
+def metadata_of(objects: Sequence[Table], object_names: Sequence[str], key: str) -> list[float | str | None]:
     """Return what `metadata` does of each object."""
     column = _flat_column(objects, key)
     if isinstance(column, Labels):
@@ -107,19 +109,19 @@ def metadata_of(objects: Sequence[Table], where: Sequence[str], key: str) -> lis
         numbers = np.ma.filled(column.astype(np.float64), np.nan)
         if not np.isinf(numbers).any():
             return [None if x != x else x for x in numbers.tolist()]
-    return [metadata(obj, key, place) for obj, place in zip(_bearers(objects), where, strict=True)]
+    return [metadata(obj, key, place) for obj, place in zip(_bearers(objects), object_names, strict=True)]
 
 
 def numbers_of_metadata(
-    objects: Sequence[Table], where: Sequence[str], key: str, unit: str | None, whose: str = "fit"
+    objects: Sequence[Table], object_names: Sequence[str], key: str, unit: str | None, whose: str = "fit"
 ) -> np.ndarray:
     """Return a number of each object in a unit, NaN where it is absent."""
     if _flat_column(objects, key) is None:
-        each = zip(_bearers(objects), where, strict=True)
-        values = [number_of_metadata(obj, place, key, unit, whose) for obj, place in each]
+        named = zip(_bearers(objects), object_names, strict=True)
+        values = [number_of_metadata(obj, place, key, unit, whose) for obj, place in named]
     else:
-        values = metadata_of(objects, where, key)
-        for value, place in zip(values, where, strict=True):
+        values = metadata_of(objects, object_names, key)
+        for value, place in zip(values, object_names, strict=True):
             _refuse_text(value, place, key)
     return np.array(values, np.float64)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..exceptions import TableError
-from ._arrow import common_lengths, flattened, holds_points
+from ._arrow import common_lengths, flattened, is_type_of_points
 from ._flat import FlatTables, masked
 from ._metadata import listed
 from ._series import array_of, check_named, is_known, listed_once
@@ -104,7 +104,7 @@ def fields_of(frame, columns=None) -> list[str]:
 
 def _chosen(frame, columns) -> list[str]:
     """Return the columns that hold the points: those that are named, else all that hold lists."""
-    lists = [field.name for field in frame.schema if holds_points(field.type)]
+    lists = [field.name for field in frame.schema if is_type_of_points(field.type)]
     chosen = lists if columns is None else [columns] if isinstance(columns, str) else list(columns)
     for name in chosen:
         check_named(name, frame.column_names, "columns")

@@ -22,7 +22,7 @@ def is_numeric(X) -> bool:
     if is_tabular(X) or (isinstance(X, dict) and not hasattr(X, "shape")):  # scipy has sparse arrays that are dicts
         return False
     if is_listing(X):
-        return len(X) > 0 and not any(is_tabular(x) for x in each(X)) and not _looks_like_objects(X)
+        return len(X) > 0 and not any(is_tabular(x) for x in iterate(X)) and not _looks_like_objects(X)
     if getattr(getattr(X, "dtype", None), "names", None) or holds_points(X) or not _is_collection(X):
         return False
     values = X.to_numpy() if hasattr(X, "to_numpy") else X
@@ -41,7 +41,7 @@ def is_listing(X) -> bool:
     return hasattr(X, "__len__") and (hasattr(X, "__getitem__") or hasattr(X, "__iter__"))
 
 
-def each(X) -> Iterator:
+def iterate(X) -> Iterator:
     """Yield what a listing holds; one that only has a length and indices may know no end."""
     return iter(X) if hasattr(X, "__iter__") else (X[i] for i in range(len(X)))
 
@@ -71,11 +71,11 @@ def check_collection(X, name: str = "X", wanted: str = "a list of Tables or a 2-
 
 
 def as_objects(X, name: str = "X") -> Sequence[Table]:
-    """Return X as a list of Tables, see `each_object`; `FlatTables` as they are."""
-    return X if isinstance(X, FlatTables) else list(each_object(X, name))
+    """Return X as a list of Tables, see `iterate_objects`; `FlatTables` as they are."""
+    return X if isinstance(X, FlatTables) else list(iterate_objects(X, name))
 
 
-def each_object(X, name: str = "X") -> Iterator[Table]:
+def iterate_objects(X, name: str = "X") -> Iterator[Table]:
     """Yield the Tables of X.
 
     Accepts a list, tuple, Series or other sequence of Tables, an ``(n, 1)`` object array or one-column DataFrame of
@@ -94,7 +94,7 @@ def each_object(X, name: str = "X") -> Iterator[Table]:
         if X.ndim != 2:
             raise TableError(f"{name} is a structured array of {X.ndim} dimensions; pass a list of Tables.")
         X = (Table(row) for row in X)
-    for i, x in enumerate(_cells(X) if hasattr(X, "shape") else each(X)):
+    for i, x in enumerate(_cells(X) if hasattr(X, "shape") else iterate(X)):
         yield as_table(x, f"{name}[{i}]")
 
 
@@ -121,7 +121,9 @@ def _is_records(x) -> bool:
 
 def _looks_like_objects(X) -> bool:
     """A list of things that are neither numbers nor rows of numbers: to be refused as objects, by index."""
-    return all(isinstance(x, (dict, str, bytes, type(None))) or hasattr(x, "columns") or _is_pair(x) for x in each(X))
+    return all(
+        isinstance(x, (dict, str, bytes, type(None))) or hasattr(x, "columns") or _is_pair(x) for x in iterate(X)
+    )
 
 
 def _is_pair(x) -> bool:
@@ -129,16 +131,16 @@ def _is_pair(x) -> bool:
     return isinstance(x, tuple) and len(x) == 2 and (hasattr(x[1], "columns") or is_tabular(x[1]))
 
 
-def as_table(x, where: str, hint: str = "All objects must be Tables, or all rows of one 2-D array.") -> Table:
+def as_table(x, object_name: str, hint: str = "All objects must be Tables, or all rows of one 2-D array.") -> Table:
     """Return one object as a Table; TableError if it cannot be one, with a hint if it is several rows or Tables."""
     if isinstance(x, Table):
         return x
     if _is_records(x):
         return Table(x)
     if _is_spectrum(x):
-        _check_spectrum(x, where)
-        return _table_of_spectrum(x, where)
-    raise TableError(f"{where} is not a Table but {_describe(x)}.{_way_to_a_table(x, hint)}")
+        _check_spectrum(x, object_name)
+        return _table_of_spectrum(x, object_name)
+    raise TableError(f"{object_name} is not a Table but {_describe(x)}.{_way_to_a_table(x, hint)}")
 
 
 def _way_to_a_table(x, several: str) -> str:
@@ -161,30 +163,32 @@ def _describe(x) -> str:
     return "None" if x is None else f"a {type(x).__name__}"
 
 
-def _apart(spectra, where: str) -> str:
+def _apart(spectra, object_name: str) -> str:
     """Return how the spectra that one object holds become a list."""
-    return f"pass a list of them, [{where}[i] for i in range({len(spectra.flux)})]"
+    return f"pass a list of them, [{object_name}[i] for i in range({len(spectra.flux)})]"
 
 
-def _check_spectrum(spectrum, where: str) -> None:
+def _check_spectrum(spectrum, object_name: str) -> None:
     """Raise TableError if it is several spectra in one, or if what its uncertainty means is not known."""
     if np.ndim(spectrum.flux) > 1:
-        raise TableError(f"{where} is a {type(spectrum).__name__} of several spectra; {_apart(spectrum, where)}.")
+        raise TableError(
+            f"{object_name} is a {type(spectrum).__name__} of several spectra; {_apart(spectrum, object_name)}."
+        )
     kind = getattr(spectrum.uncertainty, "uncertainty_type", None)
     if spectrum.uncertainty is not None and kind not in UNCERTAINTIES:
         raise TableError(
-            f"{where} has a {type(spectrum.uncertainty).__name__}, whose meaning is not known; make it a "
+            f"{object_name} has a {type(spectrum.uncertainty).__name__}, whose meaning is not known; make it a "
             f"StdDevUncertainty, VarianceUncertainty or InverseVariance, or set .uncertainty = None."
         )
 
 
-def _table_of_spectrum(spectrum, where: str) -> Table:
+def _table_of_spectrum(spectrum, object_name: str) -> Table:
     """Make a Table of a specutils.Spectrum; its mask is True, or a flag other than 0, where a pixel is bad."""
     columns = {"wavelength": spectrum.spectral_axis.to(u.AA, u.spectral()), "flux": spectrum.flux}
     table = Table(columns, meta=dict(spectrum.meta))
     bad = np.zeros(len(table), bool) if spectrum.mask is None else np.asarray(spectrum.mask) != 0
     if spectrum.uncertainty is not None:
-        error = _errors_of_spectrum(spectrum, where)
+        error = _errors_of_spectrum(spectrum, object_name)
         bad |= np.isinf(error.value)  # nothing is known there: an inverse variance of 0
         error[~np.isfinite(error)] = np.nan
         table["flux_err"] = error
@@ -194,7 +198,7 @@ def _table_of_spectrum(spectrum, where: str) -> Table:
     return table
 
 
-def _errors_of_spectrum(spectrum, where: str) -> u.Quantity:
+def _errors_of_spectrum(spectrum, object_name: str) -> u.Quantity:
     """Return one-sigma errors in the unit of the flux; an uncertainty without a unit is in the power of that."""
     uncertainty = spectrum.uncertainty
     power = UNCERTAINTIES[uncertainty.uncertainty_type]
@@ -205,5 +209,5 @@ def _errors_of_spectrum(spectrum, where: str) -> u.Quantity:
         return error.to(spectrum.flux.unit)
     except (u.UnitsError, ValueError):
         raise TableError(
-            f"{where} has an uncertainty in '{unit}', which does not fit its flux in '{spectrum.flux.unit}'."
+            f"{object_name} has an uncertainty in '{unit}', which does not fit its flux in '{spectrum.flux.unit}'."
         ) from None

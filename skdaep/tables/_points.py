@@ -18,7 +18,7 @@ from ._units import unit_of, unit_of_error, unit_of_ivar
 def read_points(
     objects: Sequence[Table],
     columns: Columns,
-    where: list[str],
+    object_names: list[str],
     units: dict[str, str | None],
     whose: str = "fit",
     *,
@@ -36,37 +36,44 @@ def read_points(
     Of `FlatTables` the bands are `Labels`, and an error may name another object than the one that is bad.
     """
     if isinstance(objects, FlatTables):
-        band = {} if columns.band is None else {"band": labels_of(objects, columns.band, where)}
+        band = {} if columns.band is None else {"band": labels_of(objects, columns.band, object_names)}
         columns = columns._replace(band=None)
         roles = [name for name in (columns if values else columns[1:2]) if name in objects.columns]
         whole = [objects.whole(roles)]
-        return band | read_points(whole, columns, where[:1], units, whose, scale=scale, values=values)
+        return band | read_points(whole, columns, object_names[:1], units, whose, scale=scale, values=values)
     points = {}
     if columns.location is not None:
-        points["location"] = numbers_of(objects, columns.location, where, units.get("location"), whose, scale=scale)
+        points["location"] = numbers_of(
+            objects, columns.location, object_names, units.get("location"), whose, scale=scale
+        )
     if columns.band is not None:
-        points["band"] = labels_of(objects, columns.band, where)
+        points["band"] = labels_of(objects, columns.band, object_names)
     if not values or columns.value is None:
         return points
-    value = points["value"] = numbers_of(objects, columns.value, where, units.get("value"), whose)
+    value = points["value"] = numbers_of(objects, columns.value, object_names, units.get("value"), whose)
     if columns.error is not None or columns.ivar is not None:
-        error = points["error"] = read_errors(objects, columns, where, units.get("value"), whose)
-        _check_errors(objects, columns, where, value, error)
+        error = points["error"] = read_errors(objects, columns, object_names, units.get("value"), whose)
+        _check_errors(objects, columns, object_names, value, error)
         value[np.isinf(error)] = np.nan
     if columns.quality is not None:
-        value[_some(_flagged, objects, columns.quality, where, False)] = np.nan
+        value[_where_present(_flagged, objects, columns.quality, object_names, False)] = np.nan
     return points
 
 
 def read_draws(
-    objects: list[Table], columns: Columns, where: list[str], units: dict[str, str | None], *, scale: str | None = None
+    objects: list[Table],
+    columns: Columns,
+    object_names: list[str],
+    units: dict[str, str | None],
+    *,
+    scale: str | None = None,
 ) -> dict[str, np.ndarray]:
     """Return what `read_points` does of one object that may have been decoded: values may have a further axis of draws.
 
     None is blanked: something was decoded everywhere.
     """
-    (table,), (place,) = objects, where
-    points = read_points(objects, columns, where, units, scale=scale, values=False)
+    (table,), (place,) = objects, object_names
+    points = read_points(objects, columns, object_names, units, scale=scale, values=False)
     unit = units.get("value")
     if columns.value is not None:
         points["value"] = numbers_or_draws(table, columns.value, place, unit)
@@ -79,7 +86,7 @@ def read_draws(
 
 
 def read_errors(
-    objects: list[Table], columns: Columns, where: list[str], unit: str | None, whose: str = "fit"
+    objects: list[Table], columns: Columns, object_names: list[str], unit: str | None, whose: str = "fit"
 ) -> np.ndarray:
     """Return the errors of values in `unit`, end to end, NaN where not known and infinite where nothing is known."""
     name = columns.error or columns.ivar
@@ -88,11 +95,11 @@ def read_errors(
     def without(table: Table) -> str | None:  # that of the values that they stand beside
         return unit_of_own(unit_of(table, columns.value)) if columns.value in table.columns else None
 
-    def read(objects: list[Table], name: str, where: list[str]) -> np.ndarray:
+    def read(objects: list[Table], name: str, object_names: list[str]) -> np.ndarray:
         of_whom = f"'{columns.value}' of {whose}"
-        return numbers_of(objects, name, where, unit_of_own(unit), of_whom, without=without, finite=False)
+        return numbers_of(objects, name, object_names, unit_of_own(unit), of_whom, without=without, finite=False)
 
-    numbers = _some(read, objects, name, where, np.nan)
+    numbers = _where_present(read, objects, name, object_names, np.nan)
     return numbers if columns.error else _errors_of_ivar(numbers)
 
 
@@ -102,7 +109,7 @@ def _errors_of_ivar(ivar: np.ndarray) -> np.ndarray:
 
 
 def _check_errors(
-    objects: list[Table], columns: Columns, where: list[str], value: np.ndarray, error: np.ndarray
+    objects: list[Table], columns: Columns, object_names: list[str], value: np.ndarray, error: np.ndarray
 ) -> None:
     """Refuse negative errors of values observed: -999 has no square that makes sense."""
     bad = (error < 0) & np.isfinite(value)
@@ -110,15 +117,15 @@ def _check_errors(
         owner, row = (x[bad][0] for x in owner_and_row([len(t) for t in objects]))
         name, what = columns.error or columns.ivar, "an error" if columns.error else "an inverse variance"
         raise TableError(
-            f"{where[owner]} column '{name}' is {error[bad][0]:g} at row {row}, but {what} is not negative. "
+            f"{object_names[owner]} column '{name}' is {error[bad][0]:g} at row {row}, but {what} is not negative. "
             f"Set it to NaN where it is not known."
         )
 
 
-def _flagged(objects: list[Table], name: str, where: list[str]) -> np.ndarray:
+def _flagged(objects: list[Table], name: str, object_names: list[str]) -> np.ndarray:
     """Return which points bear a flag that is not 0; a masked flag is none."""
     flags = []
-    for table, place in zip(objects, where, strict=True):
+    for table, place in zip(objects, object_names, strict=True):
         cells, mask = bare(table.columns[name])
         if cells.ndim != 1 or cells.dtype.kind not in "iufb":
             raise TableError(
@@ -129,14 +136,14 @@ def _flagged(objects: list[Table], name: str, where: list[str]) -> np.ndarray:
     return np.concatenate(flags)
 
 
-def _some(read, objects: list[Table], name: str, where: list[str], otherwise) -> np.ndarray:
+def _where_present(read, objects: list[Table], name: str, object_names: list[str], otherwise) -> np.ndarray:
     """Return ``read(objects, name, where)`` of the objects that have a column; `otherwise` at the points of others."""
     has = [name in table.columns for table in objects]
     if all(has):
-        return read(objects, name, where)
+        return read(objects, name, object_names)
     out = np.full(sum(map(len, objects)), otherwise)
     if any(has):
         having = [i for i, h in enumerate(has) if h]
         points = np.repeat(has, [len(table) for table in objects])
-        out[points] = read([objects[i] for i in having], name, [where[i] for i in having])
+        out[points] = read([objects[i] for i in having], name, [object_names[i] for i in having])
     return out

@@ -78,7 +78,7 @@ class Columns(NamedTuple):
     def find(
         cls,
         table: Table,
-        where: str,
+        object_name: str,
         names: Mapping[str, str | None],
         required: Iterable[str] = ("value", "location"),
         ask: str = ASK,
@@ -95,11 +95,11 @@ class Columns(NamedTuple):
             if other is not None and names.get(role) is None:
                 continue
             if role in names:
-                found[role] = find_column(table, role, names[role], where, needed, ask=ask, value=found["value"])
+                found[role] = find_column(table, role, names[role], object_name, needed, ask=ask, value=found["value"])
             elif role in ("error", "ivar", "quality"):
                 (found[role],) = several if len(several := candidates(table, role, (), found["value"])) == 1 else [None]
         if "error" in required and found["error"] is found["ivar"] is None:
-            find_column(table, "error", None, where, ask=ask, value=found["value"])
+            find_column(table, "error", None, object_name, ask=ask, value=found["value"])
         return cls(**found)
 
 
@@ -107,7 +107,7 @@ def find_column(
     table: Table,
     role: str,
     name: str | None,
-    where: str,
+    object_name: str,
     required: bool = True,
     prefer: tuple[str, ...] = (),
     ask: str = ASK,
@@ -127,20 +127,23 @@ def find_column(
     declare = ask.format(f"{role}=...")
     if name is not None:
         if name not in table.colnames:
-            raise TableError(f"{where} has no column '{name}' (it has: {has}). Rename it or declare it with {declare}.")
+            raise TableError(
+                f"{object_name} has no column '{name}' (it has: {has}). Rename it or declare it with {declare}."
+            )
         return name
     found = candidates(table, role, prefer, value)
     if len(found) == 1:
         return found[0]
     if found:
         raise TableError(
-            f"{where} has several candidates for the {role}: {', '.join(found)}. "
+            f"{object_name} has several candidates for the {role}: {', '.join(found)}. "
             f"Choose with {ask.format(f'{role}={found[0]!r}')}."
         )
     if required:
         known = ", ".join((*_own_names(role, value), *ALIASES[role], *SURVEYS[role]))
         raise TableError(
-            f"{where} has no column for the {role} (it has: {has}; known names: {known}). Declare it with {declare}."
+            f"{object_name} has no column for the {role} (it has: {has}; known names: {known}). "
+            f"Declare it with {declare}."
         )
     return None
 

@@ -10,7 +10,7 @@ from astropy import units as u
 
 from ..exceptions import TableError
 from ._arrays import bare, floats
-from ._objects import check_collection, each, is_listing
+from ._objects import check_collection, is_listing, iterate
 
 
 def rows(X, name: str = "X"):
@@ -29,7 +29,7 @@ def rows(X, name: str = "X"):
         return X
     if not is_listing(X):
         return _numbers(X, name) if isinstance(X, np.ndarray) else X
-    parts = [_numbers(_array(x, f"{name}[{i}]"), f"{name}[{i}]") for i, x in enumerate(each(X))]
+    parts = [_numbers(_array(x, f"{name}[{i}]"), f"{name}[{i}]") for i, x in enumerate(iterate(X))]
     for i, part in enumerate(parts):
         if part.shape != parts[0].shape:
             raise TableError(
@@ -39,18 +39,18 @@ def rows(X, name: str = "X"):
     return np.array(parts)
 
 
-def _array(x, where: str) -> np.ndarray:
+def _array(x, object_name: str) -> np.ndarray:
     try:
         return x if isinstance(x, np.ndarray) else np.asarray(x)
     except (TypeError, ValueError):
-        raise TableError(f"{where}, a {type(x).__name__}, is no row of numbers.") from None
+        raise TableError(f"{object_name}, a {type(x).__name__}, is no row of numbers.") from None
 
 
-def _numbers(x: np.ndarray, where: str) -> np.ndarray:
+def _numbers(x: np.ndarray, object_name: str) -> np.ndarray:
     """Return an array with NaN where it is masked; TableError if it has a unit or holds anything but numbers."""
     unit = getattr(x, "unit", None) or getattr(np.ma.getdata(x), "unit", None)
     if unit is not None and unit != u.dimensionless_unscaled:
-        raise TableError(f"{where} has unit '{unit}', which an array does not keep; pass its .value, or Tables.")
+        raise TableError(f"{object_name} has unit '{unit}', which an array does not keep; pass its .value, or Tables.")
     odd = [True] if x.dtype.kind in "USTMmV" and x.size else ()
     if x.dtype.kind == "O":
         odd = [_is_odd(cell) for cell in x.flat]
@@ -59,7 +59,7 @@ def _numbers(x: np.ndarray, where: str) -> np.ndarray:
         place = "".join(f"[{i}]" for i in row)
         cell = x[(*row, column)] if x.ndim else x[()]
         held = f"text at column {column}: {cell!r}" if isinstance(cell, (str, bytes)) else _a(cell, column)
-        raise TableError(f"{where}{place} holds {held}. Numbers are needed.")
+        raise TableError(f"{object_name}{place} holds {held}. Numbers are needed.")
     cells, mask = bare(x)
     return cells if mask is None or not mask.any() else floats(x)
 

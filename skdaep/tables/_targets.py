@@ -106,16 +106,18 @@ def _of_series(series) -> np.ndarray:
     return series.to_numpy() if series.dtype.is_float() else np.array([*series.to_list(), None], object)[:-1]
 
 
-def _cells(x, where: str) -> np.ndarray:
+def _cells(x, label_name: str) -> np.ndarray:
     """Return a column as float64 with NaN, or as objects with None, where unknown."""
     cells, mask = bare(x if isinstance(x, np.ndarray) else np.asarray(x, dtype=object))
     masked = np.zeros(len(cells), bool) if mask is None else mask
     if cells.dtype.kind == "f" or (cells.dtype.kind in "iu" and _unit(x) is not None):
         values = np.where(masked, np.nan, cells.astype(np.float64))
     else:
-        values = _of_objects([_plain(c) for c in cells.tolist()], masked, where)
+        values = _of_objects([_plain(c) for c in cells.tolist()], masked, label_name)
     if values.dtype != object and np.isinf(values).any():
-        raise TableError(f"{where} is infinite at object {int(np.argmax(np.isinf(values)))}; set it to NaN if unknown.")
+        raise TableError(
+            f"{label_name} is infinite at object {int(np.argmax(np.isinf(values)))}; set it to NaN if unknown."
+        )
     return values
 
 
@@ -125,30 +127,30 @@ def _plain(cell):
     return cell.item() if isinstance(cell, np.generic) else cell
 
 
-def _of_objects(cells: list, masked: np.ndarray, where: str) -> np.ndarray:
+def _of_objects(cells: list, masked: np.ndarray, label_name: str) -> np.ndarray:
     known = [i for i, cell in enumerate(cells) if not masked[i] and str(cell) not in ABSENT]
-    kinds = {_kind(cells[i], where, i) for i in known}
+    kinds = {_kind(cells[i], label_name, i) for i in known}
     if "number" in kinds and kinds <= {"number", "whole number"}:
         values = np.full(len(cells), np.nan)
         values[known] = [float(cells[i]) for i in known]
         return values
     if len(kinds) > 1:
-        first = {kind: next(i for i in known if _kind(cells[i], where, i) == kind) for kind in sorted(kinds)}
+        first = {kind: next(i for i in known if _kind(cells[i], label_name, i) == kind) for kind in sorted(kinds)}
         told = " and ".join(f"a {kind} at object {i} ({cells[i]!r})" for kind, i in first.items())
-        raise TableError(f"{where} holds {told}; make all of them numbers, or all text.")
+        raise TableError(f"{label_name} holds {told}; make all of them numbers, or all text.")
     values = np.full(len(cells), None, object)
     values[known] = [cells[i] for i in known]
     n = len({cells[i] for i in known})
     if kinds == {"whole number"} and n > max(MOST_CLASSES, len(known) / 10):
         raise TableError(
-            f"{where} holds {n} different whole numbers of {len(known)} objects. Make them floats to predict numbers, "
-            "or text if they stand for classes."
+            f"{label_name} holds {n} different whole numbers of {len(known)} objects. Make them floats to predict "
+            "numbers, or text if they stand for classes."
         )
     return values
 
 
-def _kind(cell, where: str, i: int) -> str:
+def _kind(cell, label_name: str, i: int) -> str:
     for kind, cls in {"truth value": bool, "whole number": Integral, "number": Real, "text": str}.items():
         if isinstance(cell, cls):
             return kind
-    raise TableError(f"{where} holds a {type(cell).__name__} at object {i}; numbers or classes are needed.")
+    raise TableError(f"{label_name} holds a {type(cell).__name__} at object {i}; numbers or classes are needed.")

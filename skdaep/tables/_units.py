@@ -62,7 +62,7 @@ def unit_of_ivar(unit: str | None) -> str | None:
     return unit if unit is None else (unit_named(unit_of_error(unit)) ** -2).to_string()
 
 
-def convert(values, given: str | None, wanted: str | None, where: str, whose: str = "fit"):
+def convert(values, given: str | None, wanted: str | None, object_name: str, whose: str = "fit"):
     """Return numbers in another unit; those without one are in it already, which is that of fit or of an object.
 
     Raises
@@ -73,11 +73,13 @@ def convert(values, given: str | None, wanted: str | None, where: str, whose: st
     if given in (None, wanted) or (given == "" and wanted is None):  # "": dimensionless
         return values
     if wanted is None:
-        raise TableError(f"{where} has unit '{given}', but {whose} had none. Remove it, or add it there.")
+        raise TableError(f"{object_name} has unit '{given}', but {whose} had none. Remove it, or add it there.")
     try:
         return unit_named(given).to(unit_named(wanted), values, equivalencies=u.spectral())
     except (ValueError, u.UnitsError):  # that of units unknown to astropy, and of functions of units
-        raise TableError(f"{where} has unit '{given}', which cannot be converted to '{wanted}' of {whose}.") from None
+        raise TableError(
+            f"{object_name} has unit '{given}', which cannot be converted to '{wanted}' of {whose}."
+        ) from None
 
 
 # --- magnitudes and fluxes --------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from .batches import portions, token_batches
 from .loop import SOLVERS, Checkpoint, train
 from .ranks import Ranks, is_first, join, ranks_on, several
-from .restoring import check_like, check_whole, restore_rng
+from .restoring import check_same_layout, check_whole, restore_rng
 from .runtime import autocast, generator_of, resolve_device, resolve_precision, seeded, undisturbed
 
 __all__ = [
@@ -11,7 +11,7 @@ __all__ = [
     "Checkpoint",
     "Ranks",
     "autocast",
-    "check_like",
+    "check_same_layout",
     "check_whole",
     "generator_of",
     "is_first",

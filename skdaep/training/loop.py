@@ -19,7 +19,7 @@ from ..exceptions import DivergenceError, InterruptedTrainingWarning
 from .interrupts import postponed
 from .muon import Muon
 from .ranks import Ranks
-from .restoring import check_like, check_state, fill, refill
+from .restoring import check_same_layout, check_state, fill, refill
 
 M = TypeVar("M", bound=nn.Module)
 Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
@@ -35,10 +35,10 @@ class Checkpoint(Protocol):
         """Hand the state to go on from, if there is one, to what takes it over; return whether there was."""
 
     def due(self) -> bool:
-        """Return whether it is time to keep the state again."""
+        """Return whether it is time to write the state again."""
 
-    def keep(self, state: dict[str, Any]) -> None:
-        """Keep a state: dicts, lists, tuples, tensors, numbers and text."""
+    def write(self, state: dict[str, Any]) -> None:
+        """Write a state: dicts, lists, tuples, tensors, numbers and text."""
 
 
 def train(
@@ -185,7 +185,7 @@ class _Loop(Generic[M]):
 
     def state(self) -> dict[str, Any]:
         """Return everything that later steps depend on, none of it copied; the step tells the learning rate."""
-        own, *others = self.ranks.each({"batches": self.batches.state(), "generator": self.generator.get_state()})
+        own, *others = self.ranks.gather({"batches": self.batches.state(), "generator": self.generator.get_state()})
         return {
             "objective": self.objective.state_dict(),
             "average": self.average.state_dict(),
@@ -203,12 +203,12 @@ class _Loop(Generic[M]):
         check_state(state, self.state(), self)
         self.objective.load_state_dict(state["objective"])
         self.average.load_state_dict(state["average"])
-        for optimizer, scheduler, kept in zip(self.optimizers, self.schedulers, state["optimizers"], strict=True):
-            refill(optimizer, kept)
+        for optimizer, scheduler, saved in zip(self.optimizers, self.schedulers, state["optimizers"], strict=True):
+            refill(optimizer, saved)
             scheduler.last_epoch = state["iteration"] - 1
             scheduler.step()
         own = state["others"][self.ranks.rank - 1] if self.ranks.rank else state
-        check_like(own["generator"], self.generator.get_state(), "generator")
+        check_same_layout(own["generator"], self.generator.get_state(), "generator")
         self.batches.restore(own["batches"])
         self.generator.set_state(own["generator"])
         self.start = time.perf_counter() - state["seconds"]
@@ -228,7 +228,7 @@ class _Loop(Generic[M]):
                     break
                 stopped, due = self.ranks.any(bool(signals), checkpoint is not None and checkpoint.due())
                 if checkpoint is not None and (stopped or due):
-                    checkpoint.keep(self.state())
+                    checkpoint.write(self.state())
                 if stopped:
                     break
             if stopped:
@@ -328,8 +328,8 @@ def _shared(objective: nn.Module, means: dict[str, torch.Tensor], n: int, ranks:
 def _diverged(losses: torch.Tensor, names: Sequence[int], ranks: Ranks) -> None:
     """Name the objects whose loss is not finite, or all of the batch if only the gradient is not."""
     bad = [n for n, ok in zip(names, torch.isfinite(losses).tolist(), strict=True) if not ok]
-    each = ranks.each((bad, list(names)))
-    raise DivergenceError(sorted({n for own, _ in each for n in own} or {n for _, own in each for n in own}))
+    gathered = ranks.gather((bad, list(names)))
+    raise DivergenceError(sorted({n for own, _ in gathered for n in own} or {n for _, own in gathered for n in own}))
 
 
 def _adamw(objective: nn.Module, learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:

@@ -30,7 +30,7 @@ class Ranks:
         """Return what the first process has, to the bit."""
         return x
 
-    def each(self, x: Any) -> list[Any]:
+    def gather(self, x: Any) -> list[Any]:
         """Return what every process has."""
         return [x]
 
@@ -62,7 +62,7 @@ class Together(Ranks):
             dist.broadcast_object_list(held, src=0, device=self.device)
         return held[0]
 
-    def each(self, x: Any) -> list[Any]:
+    def gather(self, x: Any) -> list[Any]:
         """Gather."""
         held: list[Any] = [None] * self.count
         with self._waiting():
@@ -90,7 +90,7 @@ class Together(Ranks):
 
     def check_same(self, digest: str) -> None:
         """Gather and compare."""
-        digests = self.each(digest)
+        digests = self.gather(digest)
         if odd := [i for i, other in enumerate(digests) if other != digests[0]]:
             raise RankError(
                 f"Processes 0 and {odd[0]} of {self.count} were given different X, groups or parameters; all processes "

@@ -31,15 +31,15 @@ def fill(optimizer: torch.optim.Optimizer) -> None:
     optimizer.zero_grad(set_to_none=True)
 
 
-def refill(optimizer: torch.optim.Optimizer, kept: dict[int, dict[str, torch.Tensor]]) -> None:
+def refill(optimizer: torch.optim.Optimizer, saved: dict[int, dict[str, torch.Tensor]]) -> None:
     """Give a filled optimiser what was kept; parameters of which nothing was, never had a gradient."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for i, p in enumerate(parameters):
-        if i not in kept:
+        if i not in saved:
             del optimizer.state[p]
             continue
         for name, own in optimizer.state[p].items():
-            own.copy_(kept[i][name])
+            own.copy_(saved[i][name])
 
 
 # --- what is read against what is there -------------------------------------------------------------
@@ -60,7 +60,7 @@ def check_state(state: dict[str, Any], own: dict[str, Any], course: Course) -> N
     if state.keys() != own.keys():
         raise ValueError(f"its parts are {', '.join(map(str, state))}")
     for name in ("objective", "average", "generator"):
-        check_like(state[name], own[name], name)
+        check_same_layout(state[name], own[name], name)
     check_course(state, course)
     if state["average"]["n_averaged"] != state["iteration"]:
         raise ValueError(f"{int(state['average']['n_averaged'])} averages of {state['iteration']} steps")
@@ -68,25 +68,25 @@ def check_state(state: dict[str, Any], own: dict[str, Any], course: Course) -> N
     _check_optimizers(state["optimizers"], own["optimizers"], state["iteration"])
 
 
-def check_like(found: Any, own: Any, where: str) -> None:
+def check_same_layout(found: Any, own: Any, path: str) -> None:
     """Raise ValueError or TypeError if tensors in dicts have other names, shapes or types, or are not finite.
 
     Those may be infinite that are so in what they are compared with.
     """
     if isinstance(own, Mapping):
-        _demand(isinstance(found, Mapping) and found.keys() == own.keys(), where, "has other entries")
+        _demand(isinstance(found, Mapping) and found.keys() == own.keys(), path, "has other entries")
         for name, value in own.items():
-            check_like(found[name], value, f"{where}[{name!r}]")
+            check_same_layout(found[name], value, f"{path}[{name!r}]")
         return
-    _demand(isinstance(found, torch.Tensor), where, "is no tensor")
+    _demand(isinstance(found, torch.Tensor), path, "is no tensor")
     kind, kind_of_own = (f"{x.dtype}{tuple(x.shape)}".removeprefix("torch.") for x in (found, own))
-    _demand(kind == kind_of_own, where, f"is {kind}, but must be {kind_of_own}")
-    _demand(bool(found.isfinite().all()) or not own.isfinite().all(), where, "is not finite")
+    _demand(kind == kind_of_own, path, f"is {kind}, but must be {kind_of_own}")
+    _demand(bool(found.isfinite().all()) or not own.isfinite().all(), path, "is not finite")
 
 
-def check_whole(x: Any, least: int, most: int, where: str) -> None:
+def check_whole(x: Any, least: int, most: int, path: str) -> None:
     """Raise ValueError if x is no int from least to most."""
-    _demand(type(x) is int and least <= x <= most, where, f"is no whole number from {least} to {most}")
+    _demand(type(x) is int and least <= x <= most, path, f"is no whole number from {least} to {most}")
 
 
 def check_course(state: dict[str, Any], course: Course) -> None:
@@ -116,12 +116,12 @@ RECORDED = ("iteration", "validation_loss", "learning_rate", "seconds")
 
 
 def _check_record(record: Any, iteration: int, course: Course) -> None:
-    where = f"the record of step {iteration}"
+    path = f"the record of step {iteration}"
     needed = {*RECORDED, "loss"} - ({"loss"} if iteration == 0 else set())
     needed -= set() if course.validated else {"validation_loss"}
-    _demand(isinstance(record, dict) and needed <= record.keys(), where, f"lacks some of {sorted(needed)}")
-    _demand(all(isinstance(k, str) and type(v) in (int, float) for k, v in record.items()), where, "has no numbers")
-    _demand(record["iteration"] == iteration, where, f"is of step {record['iteration']}")
+    _demand(isinstance(record, dict) and needed <= record.keys(), path, f"lacks some of {sorted(needed)}")
+    _demand(all(isinstance(k, str) and type(v) in (int, float) for k, v in record.items()), path, "has no numbers")
+    _demand(record["iteration"] == iteration, path, f"is of step {record['iteration']}")
 
 
 def check_best(best: Any, average: Mapping[str, Any], course: Course) -> None:
@@ -131,15 +131,17 @@ def check_best(best: Any, average: Mapping[str, Any], course: Course) -> None:
     _demand(course.validated and isinstance(best, tuple) and len(best) == 2, "best", "is no loss with weights")
     _demand(isinstance(best[0], float) and math.isfinite(best[0]), "best", "has a loss that is no number")
     weights = {k.removeprefix("module."): v for k, v in average.items() if k != "n_averaged"}
-    check_like(best[1], weights, "best")
+    check_same_layout(best[1], weights, "best")
 
 
 def _check_optimizers(found: Any, own: Sequence[dict[int, Any]], n_steps: int) -> None:
     _demand(isinstance(found, list) and len(found) == len(own), "optimizers", f"are not {len(own)}")
-    for one, like in zip(found, own, strict=True):
-        _demand(isinstance(one, dict) and one.keys() <= like.keys(), "optimizers", "have parameters that are not there")
-        check_like(one, {i: like[i] for i in one}, "optimizers")
-        counts = [kept["step"] for kept in one.values() if "step" in kept]  # as AdamW has them
+    for one, expected in zip(found, own, strict=True):
+        _demand(
+            isinstance(one, dict) and one.keys() <= expected.keys(), "optimizers", "have parameters that are not there"
+        )
+        check_same_layout(one, {i: expected[i] for i in one}, "optimizers")
+        counts = [saved["step"] for saved in one.values() if "step" in saved]  # as AdamW has them
         _demand(all(1 <= x <= n_steps for x in counts), "optimizers", f"have not taken 1 to {n_steps} steps")
 
 
@@ -154,6 +156,6 @@ def restore_rng(rng: np.random.Generator, state: dict[str, Any]) -> None:
     rng.bit_generator.state = state
 
 
-def _demand(right: bool, where: str, wrong: str) -> None:
+def _demand(right: bool, path: str, wrong: str) -> None:
     if not right:
-        raise ValueError(f"{where} {wrong}")
+        raise ValueError(f"{path} {wrong}")

@@ -67,11 +67,11 @@ def test_a_few_objects_are_of_all_classes_and_the_seed_chooses_them(write):
     write()
     whole, labels, all_metadata = fetch_galaxy10(size=4, return_metadata=True)
     X, y, metadata = fetch_galaxy10(6, size=4, random_state=1, return_metadata=True)
-    where = [int(np.flatnonzero(all_metadata["ra"] == ra)[0]) for ra in metadata["ra"]]
-    assert where == sorted(where)
-    assert len(set(where)) == 6
-    np.testing.assert_array_equal(X, whole[where])
-    assert y.tolist() == labels[where].tolist()
+    index = [int(np.flatnonzero(all_metadata["ra"] == ra)[0]) for ra in metadata["ra"]]
+    assert index == sorted(index)
+    assert len(set(index)) == 6
+    np.testing.assert_array_equal(X, whole[index])
+    assert y.tolist() == labels[index].tolist()
     assert len(set(y)) > 2
     np.testing.assert_array_equal(X, fetch_galaxy10(6, size=4, random_state=1)[0])
     assert not np.array_equal(X, fetch_galaxy10(6, size=4, random_state=2)[0])

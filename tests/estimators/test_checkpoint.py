@@ -36,15 +36,15 @@ def short_records(monkeypatch):
 
 def at_step(monkeypatch, steps, action):
     """Do something once the state has been kept after so many steps."""
-    keep, steps = CheckpointFile.keep, list(steps)
+    write, steps = CheckpointFile.write, list(steps)
 
-    def keeping(self, state):
-        keep(self, state)
+    def stopping(self, state):
+        write(self, state)
         if steps and state["iteration"] >= steps[0]:
             steps.pop(0)
             action()
 
-    monkeypatch.setattr(CheckpointFile, "keep", keeping)
+    monkeypatch.setattr(CheckpointFile, "write", stopping)
 
 
 def kill():

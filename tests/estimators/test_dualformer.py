@@ -82,8 +82,8 @@ class Killed(BaseException):
 
 
 def test_a_queue_is_part_of_a_checkpoint(tmp_path, monkeypatch):
-    def keep_then_die(self, state, keep=CheckpointFile.keep):
-        keep(self, state)
+    def write_then_die(self, state, write=CheckpointFile.write):
+        write(self, state)
         if state["iteration"] == 3:
             raise Killed
 
@@ -92,7 +92,7 @@ def test_a_queue_is_part_of_a_checkpoint(tmp_path, monkeypatch):
     options |= {"checkpoint": tmp_path / "fit.ckpt", "checkpoint_every": 0}
     estimator = skdaep.ContrastiveNeighbors(VIEWS, **TINY | options)
     with monkeypatch.context() as patch:
-        patch.setattr(CheckpointFile, "keep", keep_then_die)
+        patch.setattr(CheckpointFile, "write", write_then_die)
         with pytest.raises(Killed):
             estimator.fit(X, groups=GROUPS)
     estimator.fit(X, groups=GROUPS)

@@ -75,9 +75,9 @@ def test_objects_held_out_count_with_a_bounded_number_of_points(make, X, monkeyp
     monkeypatch.setattr(correlation, "TOKENS_PER_PASS", 5)
     seen, learn = [], correlation.take
 
-    def taking(stores, rows):
-        seen.extend(store.lengths.max().item() for store in stores.values())
-        return learn(stores, rows)
+    def taking(measurements, rows):
+        seen.extend(ragged.lengths.max().item() for ragged in measurements.values())
+        return learn(measurements, rows)
 
     monkeypatch.setattr(correlation, "take", taking)
     init = fitting.Validation.__init__

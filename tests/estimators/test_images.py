@@ -61,24 +61,24 @@ METHODS = {
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
-def test_a_patch_with_a_hidden_pixel_is_as_if_it_were_not_there(of_images, some_draws, method):
+def test_a_patch_with_a_hidden_pixel_is_as_if_it_were_not_there(of_images, supported_draws, method):
     """Whatever its other pixels hold, and however the pixel was hidden."""
     X, mask = images(n=4), np.zeros((8, 12), bool)
     mask[1, 2] = mask[6, 11] = True
     other = X.copy()
     other[:, :4, :4] = 1e6
     other[:, 4:, 8:] = -3
-    expected = method(of_images, [HIDDEN["NaN"](x, mask) for x in X], some_draws)
+    expected = method(of_images, [HIDDEN["NaN"](x, mask) for x in X], supported_draws)
     hidden = [hide(x, mask) for hide in HIDDEN.values() for content in (X, other) for x in content]
-    got = np.asarray(method(of_images, hidden, some_draws))
+    got = np.asarray(method(of_images, hidden, supported_draws))
     for same in got.reshape(-1, *np.shape(expected)):
         np.testing.assert_allclose(same, expected, **CLOSE)
     assert np.isfinite(expected).all(), "a patch without a measurement is decoded too"
-    assert np.abs(method(of_images, X, some_draws) - np.asarray(expected)).max() > 1e-4
+    assert np.abs(method(of_images, X, supported_draws) - np.asarray(expected)).max() > 1e-4
 
 
 @SHAPES
-def test_shapes_of_all_that_is_returned(make_image, estimator_class, some_draws, shape):
+def test_shapes_of_all_that_is_returned(make_image, estimator_class, supported_draws, shape):
     X = images(shape)
     estimator = make_image().fit(X)
     Z = estimator.transform(X)
@@ -94,7 +94,7 @@ def test_shapes_of_all_that_is_returned(make_image, estimator_class, some_draws,
         assert rebuilt.shape == X.shape
         assert rebuilt.dtype == np.float32
         assert np.isfinite(rebuilt).all()
-    if some_draws:
+    if supported_draws:
         assert estimator.reconstruct(X, n_draws=3).shape == (*X.shape, 3)
     if estimator_class.objective_class.draws == "noise":
         assert estimator.inverse_transform(Z, n_draws=3).shape == (*X.shape, 3)
@@ -119,13 +119,13 @@ def test_inverse_transform_is_the_second_half_of_reconstruct(of_images):
         np.testing.assert_allclose(of_images.inverse_transform(of_images.transform(X), at=at), expected, **CLOSE)
 
 
-def test_order_and_company_are_irrelevant(of_images, some_draws, monkeypatch):
+def test_order_and_company_are_irrelevant(of_images, supported_draws, monkeypatch):
     X, order = images(), np.random.default_rng(0).permutation(12)
     X[2, 0, 0] = X[5, 0, :] = np.nan
     for method in (
         lambda x: of_images.transform(x),
         lambda x: of_images.reconstruct(x),
-        lambda x: of_images.reconstruct(x, n_draws=some_draws),
+        lambda x: of_images.reconstruct(x, n_draws=supported_draws),
     ):
         expected = method(X)
         np.testing.assert_allclose(method(X[order]), expected[order], **CLOSE)
@@ -213,14 +213,14 @@ def test_flips_reach_the_training_and_not_the_codes(make_image):
 # --- copies and composition -------------------------------------------------------------------------
 
 
-def test_copies_give_identical_results(of_images, tmp_path, some_draws):
+def test_copies_give_identical_results(of_images, tmp_path, supported_draws):
     X = images()
     of_images.save(tmp_path / "model.safetensors")
     for other in (pickle.loads(pickle.dumps(of_images)), skdaep.load(tmp_path / "model.safetensors")):
         assert other.get_params() == of_images.get_params()
         assert other.modalities_ == of_images.modalities_
         np.testing.assert_array_equal(other.transform(X), of_images.transform(X))
-        for n_draws in (None, some_draws):
+        for n_draws in (None, supported_draws):
             np.testing.assert_array_equal(
                 other.reconstruct(X, n_draws=n_draws), of_images.reconstruct(X, n_draws=n_draws)
             )

@@ -261,8 +261,8 @@ def test_labels_are_part_of_what_a_checkpoint_belongs_to(tmp_path, monkeypatch):
     class Killed(BaseException):
         pass
 
-    def kept_then_killed(self, state, keep=CheckpointFile.keep):
-        keep(self, state)
+    def write_then_die(self, state, write=CheckpointFile.write):
+        write(self, state)
         if state["iteration"] == 4:
             raise Killed
 
@@ -270,7 +270,7 @@ def test_labels_are_part_of_what_a_checkpoint_belongs_to(tmp_path, monkeypatch):
     whole = make(max_iter=7).fit(X, SOME)
     estimator = make(max_iter=7, checkpoint=path, checkpoint_every=0)
     with monkeypatch.context() as patch:
-        patch.setattr(CheckpointFile, "keep", kept_then_killed)
+        patch.setattr(CheckpointFile, "write", write_then_die)
         with pytest.raises(Killed):
             estimator.fit(X, SOME)
     other = SOME.copy()

@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from skdaep import ContrastiveNeighbors, Image, Photometry, Spectrum
 from skdaep.modalities import Record
-from skdaep.model.neighbors import metadata_of, pack, ranking, unpack
+from skdaep.model.neighbors import flatten_records, metadata_arrays, ranking, unflatten_records
 
 TINY = dict(model_dim=16, n_heads=2, n_encoder_layers=1, bottleneck_length=2, bottleneck_dim=2)
 TINY |= dict(encoder_hidden_length=3, max_iter=3, batch_size=32, random_state=0, device="cpu", early_stopping=False)
@@ -71,7 +71,7 @@ def record(numbers=(), labels=()):
 
 
 def order(distance, own, target, tolerance=0.5):
-    found, n = ranking(np.array(distance), metadata_of(own), target, tolerance)
+    found, n = ranking(np.array(distance), metadata_arrays(own), target, tolerance)
     assert sorted(found) == list(range(len(own)))
     return found.tolist(), n
 
@@ -123,9 +123,9 @@ def test_numbers_not_asked_for_do_not_count():
 
 def test_packed_records_come_back(fitted, X):
     records = fitted.model_.read(list(fitted._stream(X)))
-    packed = pack(records)
+    packed = flatten_records(records)
     assert all(isinstance(v, np.ndarray) and v.dtype != object for v in packed.values())
-    back = unpack(packed)
+    back = unflatten_records(packed)
     assert [set(r) for r in back] == [set(r) for r in records]
     for one, other in zip(back, records, strict=True):
         for name, record in one.items():

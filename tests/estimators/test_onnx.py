@@ -213,8 +213,8 @@ def test_unknown_labels_are_ignored_where_that_was_asked_for(make_light_curve):
 class Brighter(skdaep.Sequence):
     """Reads otherwise than a Sequence."""
 
-    def read_all(self, objects, where, values=True):
-        return super().read_all(objects, where, values)
+    def read_all(self, objects, object_names, values=True):
+        return super().read_all(objects, object_names, values)
 
 
 def test_a_modality_that_reads_otherwise_is_refused(X):

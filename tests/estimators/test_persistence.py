@@ -62,7 +62,7 @@ def edited(data, change, sign=True):
 # --- round trips ------------------------------------------------------------------------------------
 
 
-def test_a_loaded_model_is_the_saved_one(fitted, model_file, X, some_draws):
+def test_a_loaded_model_is_the_saved_one(fitted, model_file, X, supported_draws):
     loaded = skdaep.load(model_file)
     assert type(loaded) is type(fitted)
     assert loaded.get_params() == fitted.get_params()
@@ -73,7 +73,7 @@ def test_a_loaded_model_is_the_saved_one(fitted, model_file, X, some_draws):
     Z = fitted.transform(X)
     np.testing.assert_array_equal(loaded.transform(X), Z)
     np.testing.assert_array_equal(loaded.get_feature_names_out(), fitted.get_feature_names_out())
-    for one, other in zip(*(e.reconstruct(X, n_draws=some_draws) for e in (loaded, fitted)), strict=True):
+    for one, other in zip(*(e.reconstruct(X, n_draws=supported_draws) for e in (loaded, fitted)), strict=True):
         np.testing.assert_array_equal(one["mag"], other["mag"])
         assert one["mag"].unit == other["mag"].unit
     np.testing.assert_array_equal(loaded.inverse_transform(Z)[0]["mag"], fitted.inverse_transform(Z)[0]["mag"])
@@ -101,7 +101,7 @@ def test_a_model_of_a_dataframe_keeps_the_names_of_its_columns(make, tmp_path):
     pd.testing.assert_frame_equal(loaded.transform(frame), estimator.transform(frame))
 
 
-def test_numpy_numbers_as_parameters(make, fresh, X, tmp_path, some_draws):
+def test_numpy_numbers_as_parameters(make, fresh, X, tmp_path, supported_draws):
     kinds = {int: np.int64, float: np.float64, bool: np.bool_}
     estimator = make()
     plain = estimator.get_params()
@@ -110,7 +110,7 @@ def test_numpy_numbers_as_parameters(make, fresh, X, tmp_path, some_draws):
     loaded = skdaep.load(tmp_path / "model")
     assert loaded.get_params() == plain
     np.testing.assert_array_equal(loaded.transform(X), fresh.transform(X))
-    assert len(estimator.reconstruct(X, n_draws=some_draws and np.int64(some_draws))) == 12
+    assert len(estimator.reconstruct(X, n_draws=supported_draws and np.int64(supported_draws))) == 12
 
 
 def test_the_device_can_be_replaced(make, X, tmp_path):

@@ -28,23 +28,23 @@ def assert_close(one, other):
 
 
 @pytest.fixture
-def whole(fitted, X, some_draws):
+def whole(fitted, X, supported_draws):
     """What comes out if all objects are one chunk."""
-    return results(fitted, X, some_draws)
+    return results(fitted, X, supported_draws)
 
 
-def results(estimator, X, some_draws):
+def results(estimator, X, supported_draws):
     return {
         "codes": estimator.transform(X),
         "arrays": estimator.reconstruct(X, output="arrays"),
         "tables": [np.asarray(t["mag"]) for t in estimator.reconstruct(X)],
-        "draws": estimator.reconstruct(X, n_draws=some_draws, output="arrays"),
+        "draws": estimator.reconstruct(X, n_draws=supported_draws, output="arrays"),
         "score": [estimator.score(X)],
     }
 
 
-def test_results_do_not_depend_on_the_chunks(whole, fitted, X, some_draws, chunks):
-    for name, result in results(fitted, X, some_draws).items():
+def test_results_do_not_depend_on_the_chunks(whole, fitted, X, supported_draws, chunks):
+    for name, result in results(fitted, X, supported_draws).items():
         assert_close(result, whole[name])
 
 

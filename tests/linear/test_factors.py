@@ -6,7 +6,7 @@ import torch
 from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
-from skdaep.linear import FactorAnalysis, Points, draw, fit
+from skdaep.linear import FactorAnalysis, FlatPoints, draw, fit
 from skdaep.linear.em import EM
 from skdaep.linear.nodes import Nodes
 
@@ -18,7 +18,7 @@ def points_of(objects, n_bands=1):
     full = [(*o, *(np.zeros(len(o[0]), int), np.full(len(o[0]), np.nan))[len(o) - 2 :]) for o in objects]
     location, value, band, error = (torch.as_tensor(np.concatenate(x)) for x in zip(*full, strict=True))
     owner = torch.arange(len(full)).repeat_interleave(torch.tensor([len(o[0]) for o in full]))
-    return Points(owner, value.view(len(owner), -1), location, band, error, len(full))
+    return FlatPoints(owner, value.view(len(owner), -1), location, band, error, len(full))
 
 
 def curves(n, x, seed=0, noise=0.1):
@@ -98,7 +98,7 @@ def test_posterior_and_likelihood_are_those_of_the_normal_distribution(weigh_err
     rng = np.random.default_rng(0)
     plain = irregular()
     error = torch.as_tensor(rng.uniform(0.05, 0.3, len(plain)))
-    points = Points(plain.owner, plain.value, plain.location, plain.band, error, plain.n_objects)
+    points = FlatPoints(plain.owner, plain.value, plain.location, plain.band, error, plain.n_objects)
     model, _ = fit(points, K, n_bands=2, smoothness=1e-6, weigh_errors=weigh_errors)
     posterior = model.posterior(points)
     for i in (0, 7, 59):
@@ -130,10 +130,10 @@ def test_draws_cover_as_they_say():
     model, _ = fit(irregular(2000, least=10, most=40), K, n_bands=2, smoothness=1e-7, tol=1e-5)
     other = irregular(400, seed=0, least=6)
     first = torch.arange(len(other)) % 2 == 0
-    posterior = model.posterior(other.where(first))
+    posterior = model.posterior(other.of_points(first))
     noise = torch.Generator().manual_seed(0)
     draws = [draw(posterior, torch.randn(400, K, generator=noise)) for _ in range(200)]
-    hidden = other.where(~first)
+    hidden = other.of_points(~first)
     places = model.nodes.place(hidden.location, hidden.band)
     values = torch.stack([
         model.nodes.at(model.mean + torch.einsum("nk,lpk->nlp", z, model.basis), places, hidden.owner)[:, 0]
@@ -157,7 +157,7 @@ def test_draws_cover_as_they_say():
 def test_no_step_lowers_the_objective(weigh_errors, penalty):
     plain = irregular()
     error = torch.as_tensor(np.random.default_rng(0).uniform(0.05, 0.3, len(plain)))
-    em = EM(Nodes.learn(plain, 2), Points(plain.owner, plain.value, plain.location, plain.band, error, 60),
+    em = EM(Nodes.learn(plain, 2), FlatPoints(plain.owner, plain.value, plain.location, plain.band, error, 60),
             0.1 if weigh_errors else None)  # fmt: skip
     state, objectives = em.start(K, torch.Generator().manual_seed(0)), []
     for _ in range(40):
@@ -221,7 +221,7 @@ def test_sums_over_points_are_those_of_interpolation_matrices():
 def test_objects_without_points_have_the_scores_of_all():
     points = irregular()
     model, _ = fit(points, K, n_bands=2, smoothness=0.0)
-    posterior = model.posterior(points.where(points.owner != 3))
+    posterior = model.posterior(points.of_points(points.owner != 3))
     np.testing.assert_allclose(posterior.mean[3], 0)
     np.testing.assert_allclose(posterior.covariance[3], torch.diag(model.variance), atol=1e-12)
 
@@ -248,10 +248,10 @@ def test_points_of_infinite_error_count_for_nothing_and_unknown_ones_are_typical
     spoiled[::7], error[::7], unknown[::2] = 1e3, torch.inf, torch.nan
 
     def scores(value, error):
-        points = Points(plain.owner, value, plain.location, plain.band, error, plain.n_objects)
+        points = FlatPoints(plain.owner, value, plain.location, plain.band, error, plain.n_objects)
         return model.posterior(points).mean
 
-    points = Points(plain.owner, plain.value, plain.location, plain.band, unknown, plain.n_objects)
+    points = FlatPoints(plain.owner, plain.value, plain.location, plain.band, unknown, plain.n_objects)
     model, history = fit(points, K, n_bands=2, smoothness=1e-6, weigh_errors=True)
     assert np.isfinite([r["log_likelihood"] for r in history]).all()
     torch.testing.assert_close(scores(spoiled, error), scores(plain.value, error))
@@ -263,7 +263,9 @@ def test_single_precision_and_nodes_that_few_objects_saw_are_borne():
     Y = curves(40, x, noise=1e-3)
     objects = [(x[s], y[s]) for y, s in zip(Y, rng.random(Y.shape) < 0.1 + 0.9 * (x < 0.5), strict=True)]
     double = points_of(objects)
-    single = Points(double.owner, double.value.float(), double.location.float(), double.band, double.error.float(), 40)
+    single = FlatPoints(
+        double.owner, double.value.float(), double.location.float(), double.band, double.error.float(), 40
+    )
     for smoothness in (0.0, 1e-9):
         a, b = (fit(p, 12, smoothness=smoothness, max_iter=30)[0].posterior(p) for p in (single, double))
         assert a.mean.isfinite().all()

@@ -192,7 +192,7 @@ def test_flips_keep_patches_that_are_not_observed_out():
     batch = batch_of(modality, X)
     augmented = modality.augment(batch, generator())
     assert torch.equal(augmented.observed, batch.observed)
-    corners = {tuple(np.sign(where)) for points in contents(augmented) for where, _ in points}
+    corners = {tuple(np.sign(location)) for points in contents(augmented) for location, _ in points}
     assert len(corners) > 2
     mirrored = [contents(batch_of(modality, np.flip(X, [1 + axis for axis in axes]))) for axes in FLIPS]
     assert all(points in [m[i] for m in mirrored] for i, points in enumerate(contents(augmented)))

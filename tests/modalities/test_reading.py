@@ -58,8 +58,8 @@ def learned(**declaration):
 @pytest.mark.parametrize("order", [1, -1])
 def test_objects_of_all_kinds_read_at_once_are_those_read_alone(values, order):
     modality = learned(metadata=("redshift", "survey"))
-    where = [f"X[{i}]" for i in range(len(ODD))]
-    together = modality.read_all(ODD[::order], where, values=values)
+    object_names = [f"X[{i}]" for i in range(len(ODD))]
+    together = modality.read_all(ODD[::order], object_names, values=values)
     assert len(together) == len(ODD)
     for table, record in zip(ODD[::order], together, strict=True):
         alone = modality.read(table, "X[0]", values=values)
@@ -100,9 +100,9 @@ def test_of_two_bad_objects_the_first_is_named_whatever_ails_them(first, second)
     for i, name in ((2, first), (4, second)):
         tables[i]["mag"] = tables[i]["mag"].astype(float)
         FAULTS[name][0](tables[i])
-    where = [f"X[{i}]" for i in range(6)]
+    object_names = [f"X[{i}]" for i in range(6)]
     with pytest.raises(TableError, match=rf"X\[2\].*{FAULTS[first][1]}") as caught:
-        learned(metadata=("redshift", "survey")).read_all(tables, where)
+        learned(metadata=("redshift", "survey")).read_all(tables, object_names)
     assert not isinstance(caught.value.__context__, TableError), "one error, not one after another"
 
 

@@ -239,15 +239,15 @@ def test_reading_without_values_needs_no_value_column(tables, modality):
     table = tables[0]["mjd", "filter"]
     record = read(modality, table, values=False)
     np.testing.assert_array_equal(record.location, read(modality, tables[0]).location)
-    store = modality.collate([record], queries=True)
-    assert not store.points["value"].any()
+    ragged = modality.collate([record], queries=True)
+    assert not ragged.points["value"].any()
 
 
 def test_collating_joins_records_end_to_end(tables, modality):
     records = [read(modality, t) for t in tables]
-    store = modality.collate(records)
-    assert store.lengths.tolist() == [len(t) for t in tables]
-    batch = store.take(torch.arange(len(tables)))
+    ragged = modality.collate(records)
+    assert ragged.lengths.tolist() == [len(t) for t in tables]
+    batch = ragged.take(torch.arange(len(tables)))
     for i, record in enumerate(records):
         observed = batch.observed[i]
         for name in ("value", "location", "band", "error"):

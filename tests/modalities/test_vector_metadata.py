@@ -28,14 +28,14 @@ class WithColours(Sequence):
     vector: str = "colours"
     of_vector: LearnedVector | None = field(default=None, repr=False)
 
-    def learn(self, objects, where=None):
-        new = super().learn(objects, where)
+    def learn(self, objects, object_names=None):
+        new = super().learn(objects, object_names)
         vectors = np.array([t.meta[self.vector] for t in objects if self.vector in t.meta], float)
         learned = LearnedVector(tuple(vectors.mean(0).tolist()), tuple(vectors.std(0).tolist()))
         return replace(new, of_vector=learned)
 
-    def read_all(self, objects, where, values=True):
-        records = super().read_all(objects, where, values)
+    def read_all(self, objects, object_names, values=True):
+        records = super().read_all(objects, object_names, values)
         return [r.replace(numbers=np.append(r.numbers, self._scaled(o))) for r, o in zip(records, objects, strict=True)]
 
     def _scaled(self, obj):

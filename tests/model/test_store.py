@@ -103,7 +103,7 @@ def test_flat_tables_of_several_files(tmp_path):
     store = pack(parts, tmp_path / "store", Photometry(metadata=("z",)))
     X = [t for p in parts for t in p]
     assert store.modalities["sequence"] == Photometry(metadata=("z",)).learn(X)
-    assert store.stores["sequence"].points["band"].dtype == torch.uint8
+    assert store.measurements["sequence"].points["band"].dtype == torch.uint8
 
 
 def test_a_store_of_a_fitted_modality_can_be_encoded_and_another_is_refused(make_light_curve, tmp_path):
@@ -259,6 +259,9 @@ def test_of_files_what_needs_no_steps_is_solved_from_a_part(make_light_curve, tm
     few = FunctionalPCA(n_components=2, random_state=0, early_stopping=False).fit(store)
     own = FunctionalPCA(Photometry(), n_components=2, random_state=0, early_stopping=False).fit(X)
     assert few.best_loss_ != own.best_loss_
-    part = fitting.solved_from(store.stores, np.arange(12))
+    part = fitting.solved_from(store.measurements, np.arange(12))
     assert len(part["sequence"]) == 4
-    assert len(fitting.solved_from({"sequence": store.stores["sequence"].to("cpu")}, np.arange(12))["sequence"]) == 12
+    assert (
+        len(fitting.solved_from({"sequence": store.measurements["sequence"].to("cpu")}, np.arange(12))["sequence"])
+        == 12
+    )

@@ -10,7 +10,7 @@ from torch import nn
 from skdaep.modalities import Sequence
 from skdaep.nn.autoencoder import Autoencoder
 from skdaep.objectives import ALIGNMENTS, Contrastive
-from skdaep.objectives.alignments._base import covariance, standard_deviation_hinge, unit
+from skdaep.objectives.alignments.base import covariance, standard_deviation_hinge, unit
 from skdaep.objectives.alignments.dual import directions, dual, duality
 from skdaep.objectives.alignments.simsiam import simsiam
 from skdaep.objectives.alignments.vicreg import vicreg
@@ -141,7 +141,7 @@ def test_directions_are_real_orthonormal_and_ordered():
 MODALITY = Sequence().learn([np.sin(np.arange(8) + i) for i in range(N)], [f"X[{i}]" for i in range(N)])
 
 
-def stores(groups=None):
+def measurements(groups=None):
     """Return N objects; 0 has no b, 1 no a."""
     out = {}
     for m, name in enumerate(VIEWS):
@@ -152,7 +152,7 @@ def stores(groups=None):
 
 
 def batches(rows=range(N), groups=None):
-    return {k: s.take(torch.tensor(list(rows))) for k, s in stores(groups).items()}
+    return {k: s.take(torch.tensor(list(rows))) for k, s in measurements(groups).items()}
 
 
 def make(cls=Contrastive, **options):
@@ -186,12 +186,12 @@ def test_every_parameter_is_trained(name):
     objective = make(DualFormer, **DUAL) if name == "DualFormer" else make(alignment=name)
     for _ in range(2):  # the first queue is empty
         objective.loss(batches(), generator())["loss"].mean().backward()
-    for where, parameter in objective.named_parameters():
+    for key, parameter in objective.named_parameters():
         if parameter.requires_grad:
-            assert parameter.grad is not None, where
-            assert parameter.grad.isfinite().all(), where
-            if where != "alignment.predictor.3.bias" and "expander.6.bias" not in where:
-                assert parameter.grad.abs().max() > 0, where
+            assert parameter.grad is not None, key
+            assert parameter.grad.isfinite().all(), key
+            if key != "alignment.predictor.3.bias" and "expander.6.bias" not in key:
+                assert parameter.grad.abs().max() > 0, key
 
 
 @pytest.mark.parametrize("name", ALIGNMENTS)
@@ -282,11 +282,11 @@ def test_views_that_do_not_meet_are_encoded_as_if_alone():
     pairs = paired(batches())
     whole = batches(pairs)
     with torch.no_grad():
-        apart, _ = objective.encode_each(whole, torch.zeros(len(pairs), dtype=torch.bool))
-        together, _ = objective.encode_each(whole)
+        apart, _ = objective.encode_separately(whole, torch.zeros(len(pairs), dtype=torch.bool))
+        together, _ = objective.encode_separately(whole)
         for m, name in enumerate(VIEWS):
             gone = {k: b if k == name else b.replace(observed=torch.zeros_like(b.observed)) for k, b in whole.items()}
-            alone, present = objective.encode_each(gone)
+            alone, present = objective.encode_separately(gone)
             torch.testing.assert_close(alone[:, m], apart[:, m], rtol=1e-4, atol=1e-5)
             assert present[:, m].all()
             assert not alone[:, 1 - m].any()
@@ -298,8 +298,10 @@ def test_ablations_of_attention():
     for attention in ("both", "inter", "intra"):
         objective = make(DualFormer, **DUAL | {"attention": attention})
         with torch.no_grad():
-            meets, _ = objective.encode_each(whole)
-            apart[attention] = (meets - objective.encode_each(whole, torch.zeros(4, dtype=torch.bool))[0]).abs().max()
+            meets, _ = objective.encode_separately(whole)
+            apart[attention] = (
+                (meets - objective.encode_separately(whole, torch.zeros(4, dtype=torch.bool))[0]).abs().max()
+            )
     assert apart["intra"] == 0
     assert min(apart["both"], apart["inter"]) > 1e-3
 
@@ -308,7 +310,7 @@ def test_the_code_is_a_rotation_of_the_mean_of_the_views():
     objective = make(DualFormer, **DUAL)
     with torch.no_grad():
         features = objective.features(batches())
-        each, present = objective.encode_each(batches())
+        each, present = objective.encode_separately(batches())
     torch.testing.assert_close(features, each.flatten(2).sum(1) / present.sum(1, keepdim=True))
     torch.testing.assert_close(codes(objective, batches()).norm(dim=1), features.norm(dim=1))
     torch.testing.assert_close(
@@ -330,7 +332,7 @@ def test_projections_of_a_trained_one_have_not_shrunk():
             objective.loss(batches(), generator(step))["loss"].mean().backward()
             optimiser.step()
         with torch.no_grad():
-            each, present = objective.encode_each(batches())
+            each, present = objective.encode_separately(batches())
         z1 = each.flatten(2)[present.all(1), 0]
         spread[weight] = (z1 @ objective.alignment.matrices[0].T).std(0).mean().item()
     assert spread[25.0] > 0.5 > spread[0.0]

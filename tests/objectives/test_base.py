@@ -12,7 +12,7 @@ from astropy.table import Table
 from skdaep import Photometry
 from skdaep.nn.batch import Batch
 from skdaep.objectives import Objective
-from skdaep.objectives._base import first_share, random_share
+from skdaep.objectives.base import first_share, random_share
 
 NAME = "sequence"
 
@@ -173,10 +173,12 @@ def loss_of(estimator, tables):
     objective = estimator.model_.live()
     ((name, modality),) = estimator.modalities_.items()
     records = estimator.model_.read(list(estimator._stream(tables)))
-    store = modality.collate([r[name] for r in records])
+    ragged = modality.collate([r[name] for r in records])
     with torch.inference_mode():
         g = torch.Generator().manual_seed(0)
-        draws = [objective.loss({name: store.subset(torch.arange(len(store)), None, g)}, g)["loss"] for _ in range(40)]
+        draws = [
+            objective.loss({name: ragged.subset(torch.arange(len(ragged)), None, g)}, g)["loss"] for _ in range(40)
+        ]
     return torch.stack(draws).mean(0)
 
 

@@ -12,7 +12,7 @@ from skdaep.modalities import Image, Sequence
 from skdaep.nn.autoencoder import Autoencoder
 from skdaep.nn.batch import POINTS
 from skdaep.objectives import Contrastive, Denoising, Objective
-from skdaep.objectives.alignments._base import unit
+from skdaep.objectives.alignments.base import unit
 from skdaep.objectives.alignments.infonce import alike, info_nce
 
 #: points of each object by modality; 0 where it lacks it
@@ -118,8 +118,8 @@ def test_objects_are_alike_by_their_values_in_any_order():
 def test_mirrored_images_are_alike():
     images = np.random.default_rng(0).normal(size=(3, 8, 8))
     modality = Image().learn(list(images))
-    store = modality.collate([modality.read(images[i], "X") for i in (0, 1, 0, 2)])
-    batch = modality.augment(store.subset(torch.arange(4), None, generator()), generator(1))
+    ragged = modality.collate([modality.read(images[i], "X") for i in (0, 1, 0, 2)])
+    batch = modality.augment(ragged.subset(torch.arange(4), None, generator()), generator(1))
     expected = torch.eye(4, dtype=torch.bool)
     expected[0, 2] = expected[2, 0] = True
     assert torch.equal(alike(batch), expected)
@@ -129,7 +129,7 @@ def test_the_loss_is_the_mean_over_the_pairs_of_modalities_that_an_object_has(al
     """Objects 0 and 3 have three modalities, 1 has two, 2 has one."""
     objective, batches = make(), shuffled()
     with torch.no_grad():
-        each, _ = objective.encode_each(batches)
+        each, _ = objective.encode_separately(batches)
     z = unit(each.flatten(2))
 
     def pair(i, j, rows):
@@ -173,7 +173,7 @@ def test_epochs_that_share_a_light_curve_are_no_negatives(all_points):
 def test_the_temperature_is_learned_and_bounded(all_points):
     objective, batches = make(names="bc"), shuffled(names="bc")
     with torch.no_grad():
-        z = unit(objective.encode_each(batches)[0].flatten(2))[[0, 1, 3]]
+        z = unit(objective.encode_separately(batches)[0].flatten(2))[[0, 1, 3]]
         for set_to, used in ((0.5, 0.5), (1e-6, 0.01)):
             objective.alignment.log_temperature.fill_(math.log(set_to))
             expected = info_nce(z[:, 0], z[:, 1], used)

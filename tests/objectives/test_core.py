@@ -5,7 +5,7 @@ import pytest
 import torch
 from astropy.table import Table
 
-from skdaep.linear import Points
+from skdaep.linear import FlatPoints
 from skdaep.modalities import Image, Sequence, SpectralSeries
 from skdaep.objectives import Denoising, FunctionalPCA
 
@@ -34,7 +34,7 @@ def table(i):
 
 
 def learned(modality, objects):
-    """Return a modality that has learned, and the store of its objects."""
+    """Return a modality that has learned, and the measurements of its objects."""
     modality = modality.learn(objects)
     return modality, modality.collate(modality.read_all(objects, [f"X[{i}]" for i in range(len(objects))]))
 
@@ -47,14 +47,14 @@ def assembled(modality, **changes):
 
 def both(modality, objects):
     """Return functional PCA and the start of training from it, for the same objects, and their batch."""
-    modality, store = learned(modality, objects)
+    modality, ragged = learned(modality, objects)
     typical = modality.typical_error()
     networks = {"bottleneck_length": 4, "bottleneck_dim": 1}
     solving = SOLVING | {"error_weighting": typical is not None}
-    pca, _ = FunctionalPCA.solve({NAME: modality}, networks, solving, {NAME: store}, None, 0)
+    pca, _ = FunctionalPCA.solve({NAME: modality}, networks, solving, {NAME: ragged}, None, 0)
     objective = assembled(modality, typical_errors={} if typical is None else {NAME: typical})
-    objective.prepare({NAME: modality}, {NAME: store}, None, 0)
-    return pca, objective.eval(), store.take(torch.arange(len(store)))
+    objective.prepare({NAME: modality}, {NAME: ragged}, None, 0)
+    return pca, objective.eval(), ragged.take(torch.arange(len(ragged)))
 
 
 CURVES = both(Sequence(), [table(i) for i in range(80)])
@@ -112,7 +112,7 @@ def test_training_sees_scores_from_their_posterior():
     drawn = torch.stack([objective.core.encode(objective.autoencoder, {NAME: batch}, generator(i)) for i in range(200)])
     half = pca.factors.variance.float() ** 0.25
     scores = drawn.flatten(2) @ objective.core.rotation * half * half[0]
-    posterior = pca.factors.posterior(Points.of(batch))
+    posterior = pca.factors.posterior(FlatPoints.of(batch))
     scale = posterior.covariance.diagonal(dim1=1, dim2=2).sqrt().float()
     torch.testing.assert_close(scores.mean(0), posterior.mean.float(), rtol=0, atol=float(0.4 * scale.max()))
     assert float((scores.std(0) / scale).mean()) == pytest.approx(1, abs=0.05)
@@ -130,13 +130,13 @@ def test_the_loss_is_drawn_from_its_generator_alone():
 
 
 def test_every_weight_of_the_core_learns():
-    modality, store = learned(Sequence(), [table(i) for i in range(80)])
+    modality, ragged = learned(Sequence(), [table(i) for i in range(80)])
     objective = assembled(modality)
-    objective.prepare({NAME: modality}, {NAME: store}, None, 0)
+    objective.prepare({NAME: modality}, {NAME: ragged}, None, 0)
     with torch.no_grad():
         for parameter in objective.parameters():
             parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator()))
-    objective.loss({NAME: store.take(torch.arange(80))}, generator())["loss"].mean().backward()
+    objective.loss({NAME: ragged.take(torch.arange(80))}, generator())["loss"].mean().backward()
     assert all(p.grad is not None and p.grad.any() for p in objective.core.parameters())
 
 
@@ -164,10 +164,10 @@ def test_a_state_brings_its_core():
 
 @torch.no_grad()
 def test_fewer_objects_than_entries_are_borne():
-    modality, store = learned(Sequence(), [table(i) for i in range(3)])
+    modality, ragged = learned(Sequence(), [table(i) for i in range(3)])
     objective = assembled(modality)
-    objective.prepare({NAME: modality}, {NAME: store}, None, 0)
-    batch = store.take(torch.arange(3))
+    objective.prepare({NAME: modality}, {NAME: ragged}, None, 0)
+    batch = ragged.take(torch.arange(3))
     assert torch.isfinite(objective.decode(NAME, objective.encode({NAME: batch}).mean, batch)).all()
 
 
@@ -182,15 +182,15 @@ def test_points_of_a_plane_are_refused_as_by_functional_pca():
     times, wavelengths = np.arange(3.0), np.linspace(4000, 5000, 5)
     rows = [(t, w, np.sin(w) + t) for t in times for w in wavelengths]
     series = Table(rows=rows, names=["time", "wavelength", "flux"])
-    modality, store = learned(SpectralSeries(), [series, series])
+    modality, ragged = learned(SpectralSeries(), [series, series])
     with pytest.raises(ValueError, match=r'core="linear" takes points on a line or images .* use core=None'):
-        assembled(modality).prepare({NAME: modality}, {NAME: store}, None, 0)
+        assembled(modality).prepare({NAME: modality}, {NAME: ragged}, None, 0)
 
 
 def test_without_a_core_nothing_is_added():
-    modality, store = learned(Sequence(), [table(i) for i in range(4)])
+    modality, ragged = learned(Sequence(), [table(i) for i in range(4)])
     objective = assembled(modality, core=None)
-    batch = store.take(torch.arange(4))
-    objective.prepare({NAME: modality}, {NAME: store}, None, 0)
+    batch = ragged.take(torch.arange(4))
+    objective.prepare({NAME: modality}, {NAME: ragged}, None, 0)
     assert not [name for name in objective.state_dict() if name.startswith("core.")]
     assert torch.equal(objective.encode({NAME: batch}).mean, objective.autoencoder.encode({NAME: batch}))

@@ -156,9 +156,9 @@ def test_every_parameter_is_trained(hidden_length, prediction, encoder_hidden_le
 def test_every_parameter_is_trained_without_bands_and_metadata(share_weights):
     tables = [t["time", "flux"] for t in TABLES]
     modality = Sequence().learn(tables)
-    store = modality.collate([modality.read(t, "X") for t in tables])
+    ragged = modality.collate([modality.read(t, "X") for t in tables])
     objective = make(modality=modality, share_weights=share_weights)
-    objective.loss({NAME: store.take(torch.arange(4))}, generator())["loss"].mean().backward()
+    objective.loss({NAME: ragged.take(torch.arange(4))}, generator())["loss"].mean().backward()
     for name, parameter in objective.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name

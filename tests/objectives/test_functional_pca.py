@@ -7,7 +7,7 @@ from astropy.table import Table
 from sklearn.decomposition import PCA
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from skdaep.linear import Points
+from skdaep.linear import FlatPoints
 from skdaep.linear.em import EM
 from skdaep.linear.nodes import Nodes
 from skdaep.modalities import Image, Sequence
@@ -24,20 +24,20 @@ def table(i):
     return Table({"time": time, "flux": flux, "band": band, "flux_err": rng.uniform(0.05, 0.2, n)})
 
 
-def store_of(modality, objects):
+def ragged_of(modality, objects):
     learned = modality.learn(objects)
     return learned.collate(learned.read_all(objects, [f"X[{i}]" for i in range(len(objects))]))
 
 
-def solve(modality, store, n_components, **options):
+def solve(modality, ragged, n_components, **options):
     options = dict(smoothness=None, error_weighting=False, max_iter=100, tol=3e-4) | options
     networks = {"bottleneck_length": n_components, "bottleneck_dim": 1}
-    return FunctionalPCA.solve({NAME: modality}, networks, options, {NAME: store}, None, 0)
+    return FunctionalPCA.solve({NAME: modality}, networks, options, {NAME: ragged}, None, 0)
 
 
 TABLES = [table(i) for i in range(80)]
 MODALITY = Sequence().learn(TABLES)
-STORE = store_of(Sequence(), TABLES)
+STORE = ragged_of(Sequence(), TABLES)
 ALL = torch.arange(len(STORE))
 
 
@@ -110,13 +110,13 @@ def test_images_give_the_pca_of_their_pixels():
     modes = rng.normal(size=(3, 8, 12, 2))
     images = np.tensordot(rng.normal(size=(50, 3)) * [3, 2, 1], modes, 1) + 0.1 * rng.normal(size=(50, 8, 12, 2))
     modality = Image(patch_size=4).learn(list(images))
-    store = modality.collate(modality.read_all(list(images), [""] * 50))
-    objective, _ = solve(modality, store, 3)
-    b = store.subset(torch.arange(50), None, torch.Generator().manual_seed(0))  # patches in any order
+    ragged = modality.collate(modality.read_all(list(images), [""] * 50))
+    objective, _ = solve(modality, ragged, 3)
+    b = ragged.subset(torch.arange(50), None, torch.Generator().manual_seed(0))  # patches in any order
     rebuilt = objective.decode(NAME, objective.encode({NAME: b}).mean, b)
     flat = modality.learned.value.forward(images.reshape(50, -1))
     pca = PCA(3).fit(flat)
-    expected = store.take(torch.arange(50))
+    expected = ragged.take(torch.arange(50))
     error = (rebuilt - b.value).abs().mean((1, 2))
     at_best = np.abs(pca.inverse_transform(pca.transform(flat)) - flat).mean(1)
     np.testing.assert_allclose(error, at_best, rtol=0.02)
@@ -140,7 +140,7 @@ class Work(TorchDispatchMode):
 
 @pytest.mark.parametrize("weigh_errors", [False, True])
 def test_work_grows_as_objects_and_as_points(weigh_errors):
-    points = Points.of(STORE)
+    points = FlatPoints.of(STORE)
     nodes = Nodes.learn(points, 2)
 
     def work(points):
@@ -153,7 +153,7 @@ def test_work_grows_as_objects_and_as_points(weigh_errors):
         copies = [getattr(points, k).repeat(n, *[1] * (getattr(points, k).ndim - 1)) for k in
                   ("value", "location", "band", "error")]  # fmt: skip
         owner = torch.cat([points.owner + i * points.n_objects for i in range(n)])
-        return Points(owner, *copies, n * points.n_objects)
+        return FlatPoints(owner, *copies, n * points.n_objects)
 
     one, three, five = (work(times(n)) for n in (2, 4, 6))
     assert five - three == pytest.approx(three - one, rel=0.01)

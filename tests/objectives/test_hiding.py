@@ -211,12 +211,12 @@ def test_codes_trained_on_a_future_that_is_hidden_know_how_little_they_know():
     rng = np.random.default_rng(1)
     X = [ramp(level, 10) for level in rng.normal(0, 1, 200)]
     early = [ramp(0, 5, 7)]
-    where = Table({"time": [9.5]})
+    later = Table({"time": [9.5]})
     options = dict(TINY, model_dim=32, bottleneck_dim=3, max_iter=250, learning_rate_init=1e-2)
 
     def spread(hide):
         encoder = DAEPEncoder(hide=hide, **options).fit(X)
-        return encoder.inverse_transform(encoder.transform(early), at=where, n_draws=60)[0]["flux"].std()
+        return encoder.inverse_transform(encoder.transform(early), at=later, n_draws=60)[0]["flux"].std()
 
     assert spread(("points", "future")) > 1.5 * spread("points")  # the truth scatters by 4.5
 
@@ -228,11 +228,11 @@ def test_what_validation_judges_by_hides_too():
     for hide, judged_by_all in (("points", True), (("points", "future"), False)):
         encoder = DAEPEncoder(hide=hide, **options).fit(X)
         objective = encoder.model_.live()
-        batches = {k: s.subset(torch.arange(20), None, generator()) for k, s in stores_of(encoder, X).items()}
+        batches = {k: s.subset(torch.arange(20), None, generator()) for k, s in measurements_of(encoder, X).items()}
         with torch.no_grad():
             judged, loss = objective.held_out_loss(batches, generator(1)), objective.loss(batches, generator(1))["loss"]
         assert torch.equal(judged, loss) is not judged_by_all
 
 
-def stores_of(encoder, X):
+def measurements_of(encoder, X):
     return encoder.model_.collate(encoder.model_.read(list(encoder._stream(X))))

@@ -96,7 +96,7 @@ def toy(posteriors, n_importance, cls=MixtureOfExperts):
     )
     more = {"n_importance": n_importance} if cls is MixtureOfExperts else {}
     objective = cls(torch.nn.Identity(), beta=BETA, **more)
-    objective.encode_each = lambda _: (moments(mean, scale), torch.ones(mean.shape[:2], dtype=torch.bool))
+    objective.encode_separately = lambda _: (moments(mean, scale), torch.ones(mean.shape[:2], dtype=torch.bool))
     objective.encode = lambda _: Bottleneck(mean[:, 0], scale[:, 0])
     objective.decode = lambda name, z, query: z[:, 0] * query.location
     return objective, batches
@@ -169,9 +169,9 @@ def test_two_equal_experts_are_one():
 def test_an_expert_that_explains_little_is_trained_too():
     """With one logarithm about all experts its weight would be 0 and so would its gradient."""
     objective, batches = toy(WRONG["two, one hopeless"], 4)
-    each, present = objective.encode_each({})
+    each, present = objective.encode_separately({})
     each = each.detach().clone().requires_grad_()
-    objective.encode_each = lambda _: (each, present)
+    objective.encode_separately = lambda _: (each, present)
     objective.loss(batches, generator())["loss"].sum().backward()
     well, hopeless = each.grad[..., 0].abs().mean((0, 2))
     assert hopeless > well > 0.01
@@ -223,7 +223,7 @@ def losses(objective, batches, seed=0):
 def test_an_expert_is_the_encoder_given_one_modality():
     objective, batches = make(), shuffled()
     with torch.no_grad():
-        each, present = objective.encode_each(batches)
+        each, present = objective.encode_separately(batches)
         assert present.tolist() == [[True, True], [False, True], [True, False], [True, True]]
         for j, name in enumerate(LENGTHS):
             other = {k: b if k == name else b.replace(observed=b.observed & False) for k, b in batches.items()}

@@ -136,10 +136,10 @@ def test_groups_keep_copies_together():
 
 
 def test_refused():
-    bare = Table({"time": [1.0], "flux": [1.0]})
+    plain_number = Table({"time": [1.0], "flux": [1.0]})
     with pytest.raises(TableError, match=r"X\[0\] has no column for the error .*augment\(error=...\).*noise=False"):
-        augment([bare])
-    assert len(augment([bare], noise=False)[0]) == 5
+        augment([plain_number])
+    assert len(augment([plain_number], noise=False)[0]) == 5
     with pytest.raises(ValueError, match="n_copies"):
         augment([curve()], n_copies=0)
     with pytest.raises(ValueError, match="drop"):

@@ -415,14 +415,14 @@ def test_pipeline_with_an_encoder(step, X, has_way_back):
     for output, n_draws in ((pipe[-1].reconstruct(inner), None), (pipe[-1].reconstruct(inner, n_draws=2), 2)):
         for restored, given, x in zip(pipe[:-1].inverse_transform(output), inner, X, strict=True):
             name = "mag" if "mag" in x.colnames else "flux"
-            where = "wavelength" if "wavelength" in x.colnames else "mjd"
+            location = "wavelength" if "wavelength" in x.colnames else "mjd"
             assert restored[name].shape == (len(given), *([n_draws] if n_draws else []))
             assert restored[name].unit == x[name].unit
-            assert restored[where].unit == x[where].unit
+            assert restored[location].unit == x[location].unit
             if has_way_back:
                 assert restored.meta == x.meta
                 if not isinstance(step, preprocessing.PhaseFold):
-                    np.testing.assert_allclose(restored[where], x[where], rtol=1e-12)
+                    np.testing.assert_allclose(restored[location], x[location], rtol=1e-12)
 
 
 def test_the_pipeline_decodes_codes_where_nothing_of_an_object_is_needed():

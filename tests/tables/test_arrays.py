@@ -94,7 +94,7 @@ def test_metadata_of_arrays_are_refused(make):
         make(modality=Sequence(metadata=("z",))).fit(np.ones((4, 5)))
 
 
-def test_arrays_in_arrays_out(make, some_draws):
+def test_arrays_in_arrays_out(make, supported_draws):
     X = np.random.default_rng(0).normal(5, 2, (12, 9))
     X[0, 3] = np.nan
     estimator = make(modality=None).fit(X)
@@ -104,6 +104,6 @@ def test_arrays_in_arrays_out(make, some_draws):
         assert rebuilt.shape == X.shape
         assert rebuilt.dtype == np.float32
         assert np.isfinite(rebuilt).all()
-    assert estimator.reconstruct(X, n_draws=some_draws).shape == ((12, 9, 2) if some_draws else X.shape)
+    assert estimator.reconstruct(X, n_draws=supported_draws).shape == ((12, 9, 2) if supported_draws else X.shape)
     garbage = X.copy()
     np.testing.assert_array_equal(estimator.transform(garbage), Z)

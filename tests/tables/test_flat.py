@@ -121,11 +121,11 @@ def test_they_are_learned_and_read_as_their_tables_are(seed, band, faults, rows,
     good = flat(seed + 1, 20, band)
     learned = declared.learn(list(good))
     assert learned == declared.learn(good)
-    objects, where = flat(seed, band=band, **changes), [f"X[{i}]" for i in range(12)]
+    objects, object_names = flat(seed, band=band, **changes), [f"X[{i}]" for i in range(12)]
     tables = list(objects)
     assert_same(
-        outcome(lambda: learned.read_all(tables, where, values)),
-        outcome(lambda: learned.read_all(objects, where, values)),
+        outcome(lambda: learned.read_all(tables, object_names, values)),
+        outcome(lambda: learned.read_all(objects, object_names, values)),
     )
     assert outcome(lambda: declared.learn(tables)) == outcome(lambda: declared.learn(objects))
 
@@ -166,7 +166,7 @@ def test_slices_indices_and_pickles(seed, tmp_path):
     assert_are(X[X.lengths > 10], [t for t in tables if len(t) > 10])
     assert_are(X[[]], [])
     assert_are(pickle.loads(pickle.dumps(X[few])), [tables[i] for i in few])
-    assert_are(X[few].where(np.ones(X[few].lengths.sum(), bool)), [tables[i] for i in few])
+    assert_are(X[few].of_points(np.ones(X[few].lengths.sum(), bool)), [tables[i] for i in few])
     assert len(pickle.dumps(X[3:4])) < 0.6 * len(pickle.dumps(X)), "the points of one object alone"
     with pytest.raises(IndexError):
         X[np.array([12])]
@@ -180,8 +180,8 @@ def test_memory_mapped_columns(tmp_path):
         columns[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
     mapped = FlatTables(columns, X.starts, X.ends, units=X.units, meta=X.meta)
     learned = DECLARED.learn(X)
-    where = [f"X[{i}]" for i in range(len(X))]
-    assert_same((learned.read_all(X, where), []), (learned.read_all(mapped, where), []))
+    object_names = [f"X[{i}]" for i in range(len(X))]
+    assert_same((learned.read_all(X, object_names), []), (learned.read_all(mapped, object_names), []))
 
 
 def test_a_key_in_two_spellings_and_odd_metadata():
@@ -196,9 +196,9 @@ def test_a_key_in_two_spellings_and_odd_metadata():
     declared = Photometry(metadata=("z", "when", "text", "flag"))
     assert X[0].meta["when"] == np.datetime64("2020-01-01T00:00:00")
     assert declared.learn(X) == declared.learn(list(X))
-    where = [f"X[{i}]" for i in range(n)]
+    object_names = [f"X[{i}]" for i in range(n)]
     learned = declared.learn(X)
-    assert_same((learned.read_all(list(X), where), []), (learned.read_all(X, where), []))
+    assert_same((learned.read_all(list(X), object_names), []), (learned.read_all(X, object_names), []))
 
 
 def test_spectral_series():
@@ -207,13 +207,13 @@ def test_spectral_series():
     columns = {k: rng.integers(1, 5, lengths.sum()) * 1.0 for k in ("time", "wavelength")}
     columns["flux"] = rng.normal(size=lengths.sum())
     X = FlatTables(columns, np.cumsum(lengths) - lengths, np.cumsum(lengths))
-    where = ["X[0]", "X[1]", "X[2]"]
+    object_names = ["X[0]", "X[1]", "X[2]"]
     learned = SpectralSeries().learn(X)
     assert learned == SpectralSeries().learn(list(X))
-    assert_same((learned.read_all(list(X), where), []), (learned.read_all(X, where), []))
+    assert_same((learned.read_all(list(X), object_names), []), (learned.read_all(X, object_names), []))
     columns["time"][8] = np.inf
     with pytest.raises(TableError, match=r"X\[1\] column 'time' is infinite at row 2"):
-        learned.read_all(X, where)
+        learned.read_all(X, object_names)
 
 
 def test_all_that_takes_tables_takes_them():

@@ -67,8 +67,8 @@ def test_no_collection_is_refused_with_what_would_be_one(make, fitted, X, messag
 @pytest.mark.parametrize("bad", [{"flux": 1}, "text", None], ids=repr)
 def test_an_object_array_of_anything_but_tables_is_refused_by_index(make, X, bad):
     arrays = [(0, object_array([bad] * 4)), (0, object_array([bad] * 4)[:, 0]), (1, object_array([X[0], bad, X[1]]))]
-    for where, array in arrays:
-        with pytest.raises(TableError, match=rf"X\[{where}\] is not a Table"):
+    for i, array in arrays:
+        with pytest.raises(TableError, match=rf"X\[{i}\] is not a Table"):
             make().fit(array)
 
 
@@ -100,7 +100,7 @@ def test_tables_after_an_array_and_an_array_after_tables_are_refused(make, fitte
         of_arrays.transform(X)
 
 
-def test_qtables(assert_same_code, of_spectra, spectra, some_draws):
+def test_qtables(assert_same_code, of_spectra, spectra, supported_draws):
     expected = of_spectra.transform(spectra)
     rebuilt = of_spectra.reconstruct(spectra, output="arrays")
     quantities = [QTable(t) for t in spectra]
@@ -109,8 +109,8 @@ def test_qtables(assert_same_code, of_spectra, spectra, some_draws):
     assert isinstance(back[0], QTable)
     assert back[0]["flux"].unit == u.mJy
     np.testing.assert_allclose(back[0]["flux"].value, rebuilt[0], rtol=1e-5)
-    draws = of_spectra.reconstruct(quantities, n_draws=some_draws)[0]
-    assert draws["flux"].shape == ((12, 2) if some_draws else (12,))
+    draws = of_spectra.reconstruct(quantities, n_draws=supported_draws)[0]
+    assert draws["flux"].shape == ((12, 2) if supported_draws else (12,))
 
 
 def as_time_series(table, form="mjd"):

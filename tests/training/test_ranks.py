@@ -85,8 +85,8 @@ def test_the_losses_are_those_of_one_process_with_both_batches(run):
     objects, _ = encoder._objects_of_fit(X, None)
     kept = split(encoder, 20, None, model.seed)
     training = Training(**{f.name: getattr(encoder, f.name) for f in fields(Training)})
-    stores = encoder._stores(model, objects)
-    of_rank = (model.modalities, stores, kept.train, training, model.seed, cpu)
+    measurements = encoder._measurements(model, objects)
+    of_rank = (model.modalities, measurements, kept.train, training, model.seed, cpu)
     batches = [Batches(*of_rank, ranks=Rank(i)) for i in range(2)]
     both = Both(model.build(), [generator_of(_seed_of(model.seed, Rank(i)), cpu) for i in range(2)])
     pairs = (((a, b), [*m, *n]) for (a, m), (b, n) in zip(*batches, strict=True))

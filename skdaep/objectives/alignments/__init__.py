@@ -1,6 +1,6 @@
 """Alignments: losses by which the encodings of an object's modalities agree. OPEN: one file each."""
 
-from ._base import ALIGNMENTS, Alignment, Pair
+from .base import ALIGNMENTS, Alignment, Pair
 from .dual import Dual
 from .infonce import InfoNCE
 from .moco import MoCo

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ...nn.autoencoder import Autoencoder
-from ._base import Alignment, Pair, covariance, standard_deviation_hinge
+from .base import Alignment, Pair, covariance, standard_deviation_hinge
 
 
 class Dual(Alignment):

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from ...nn.autoencoder import Autoencoder
 from ...nn.batch import Batch
-from ._base import Alignment, Pair, unit
+from .base import Alignment, Pair, unit
 
 #: temperature to begin with, and the lowest
 START, LOWEST = 0.07, 0.01
@@ -41,7 +41,7 @@ class InfoNCE(Alignment):
         """Return the InfoNCE (n,)."""
         one, other = pair.batches
         temperature = self.log_temperature.exp().clamp(min=LOWEST)
-        return info_nce(unit(pair.a), unit(pair.b), temperature, alike(one) | alike(other))
+        return info_nce(unit(pair.a), unit(pair.b), temperature, are_equal(one) | are_equal(other))
 
 
 def info_nce(a: Tensor, b: Tensor, temperature: Tensor | float, same: Tensor | None = None) -> Tensor:
@@ -58,7 +58,7 @@ def info_nce(a: Tensor, b: Tensor, temperature: Tensor | float, same: Tensor | N
     return 0.5 * (to_b + to_a)
 
 
-def alike(batch: Batch) -> Tensor:
+def are_equal(batch: Batch) -> Tensor:
     """Return which objects of a batch have the same values (B, B), in whatever order; mirrored images have."""
     value = batch.value.flatten(2) if batch.value.ndim > 2 else batch.value[..., None]
     value = value.masked_fill(~batch.observed[..., None], torch.inf).flatten(1)

@@ -20,8 +20,8 @@ from torch.nn import functional as F
 
 from ...nn.autoencoder import Autoencoder
 from ...nn.batch import Batch
-from .._base import encode_each
-from ._base import Alignment, Pair, unit
+from ..base import encode_separately
+from .base import Alignment, Pair, unit
 
 EMPTY = -1  # group of a place in the queue that holds no key yet
 
@@ -70,14 +70,14 @@ class MoCo(Alignment):
         self.groups.fill_(EMPTY)
         self.place.zero_()
 
-    def forward(self, each: Tensor, present: Tensor, batches: dict[str, Batch]) -> Tensor:
+    def forward(self, separate: Tensor, present: Tensor, batches: dict[str, Batch]) -> Tensor:
         """Return the mean over pairs (B,); in training the copy follows before, and its keys are queued afterwards."""
         training = torch.is_grad_enabled()
         if training:
             self.follow()
         with torch.no_grad():
-            keys = unit(encode_each(self.key_encoder, batches)[0].flatten(2))  # (B, M, D)
-        loss = self.mean_over_pairs(each, present, batches, lambda pair: self.contrast(pair, keys))
+            keys = unit(encode_separately(self.key_encoder, batches)[0].flatten(2))  # (B, M, D)
+        loss = self.mean_over_pairs(separate, present, batches, lambda pair: self.contrast(pair, keys))
         if training:
             self.enqueue(keys, present, batches)
         return loss

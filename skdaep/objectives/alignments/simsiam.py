@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...nn.autoencoder import Autoencoder
-from ._base import Alignment, Pair, normalised_layer
+from .base import Alignment, Pair, normalised_layer
 
 
 class SimSiam(Alignment):

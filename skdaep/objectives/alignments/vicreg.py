@@ -17,7 +17,7 @@ import math
 from torch import Tensor, nn
 
 from ...nn.autoencoder import Autoencoder
-from ._base import Alignment, Pair, covariance, normalised_layer, standard_deviation_hinge
+from .base import Alignment, Pair, covariance, normalised_layer, standard_deviation_hinge
 
 
 class VICReg(Alignment):

@@ -64,22 +64,22 @@ class Alignment(nn.Module):
     def begin(self) -> None:
         """Forget what a fit before left beside weights."""
 
-    def forward(self, each: Tensor, present: Tensor, batches: dict[str, Batch]) -> Tensor:
+    def forward(self, separate: Tensor, present: Tensor, batches: dict[str, Batch]) -> Tensor:
         """Return the loss per object (B,), of encodings (B, M, K, D) of the modalities present (B, M) of the batches.
 
         0 for an object of one modality, and where fewer than two have both.
         """
-        return self.mean_over_pairs(each, present, batches, self.of_pair)
+        return self.mean_over_pairs(separate, present, batches, self.of_pair)
 
     def of_pair(self, pair: Pair) -> Tensor:
         """Return the loss (n,) of the objects that have two modalities."""
         raise NotImplementedError
 
     def mean_over_pairs(
-        self, each: Tensor, present: Tensor, batches: dict[str, Batch], loss: Callable[[Pair], Tensor]
+        self, separate: Tensor, present: Tensor, batches: dict[str, Batch], loss: Callable[[Pair], Tensor]
     ) -> Tensor:
         """Average ``loss(pair)`` (n,) over the pairs of modalities that each object has (B,)."""
-        z = each.flatten(2).float()
+        z = separate.flatten(2).float()
         # Where no object has a pair there is a loss too, and a gradient, of 0, which optimisers can do with.
         trained = sum(p.sum() for p in self.parameters() if p.requires_grad)
         total, n_pairs = 0 * (z.flatten(1).sum(1) + trained), torch.zeros(len(z), device=z.device)

@@ -171,17 +171,17 @@ class Objective(nn.Module):
         modalities: dict[str, Any],
         networks: dict[str, Any],
         options: dict[str, Any],
-        stores: Mapping[str, Ragged],
+        measurements: Mapping[str, Ragged],
         held_out: Mapping[str, Ragged] | None,
         seed: int,
     ) -> tuple[Objective, list[dict[str, Any]]]:
-        """Return the objective of stores by modality and the records of its fit, where `in_closed_form`."""
+        """Return the objective fitted to measurements, and the records of its fit, where `in_closed_form`."""
         raise NotImplementedError
 
     def prepare(
         self,
         modalities: dict[str, Any],
-        stores: Mapping[str, Ragged],
+        measurements: Mapping[str, Ragged],
         held_out: Mapping[str, Ragged] | None,
         seed: int,
     ) -> None:
@@ -214,12 +214,12 @@ class Objective(nn.Module):
         mean, scale = self.mean_and_scale(batches)
         return Experts(mean[:, None], scale[:, None], torch.ones(len(mean), 1, dtype=torch.bool, device=mean.device))
 
-    def encode_each(self, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
+    def encode_separately(self, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
         """Return what the encoder gives for each modality alone (B, M, K, D n_moments), and which there are (B, M).
 
         Zeros stand where an object lacks a modality.
         """
-        return encode_each(self.autoencoder, batches)
+        return encode_separately(self.autoencoder, batches)
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return named losses per object (B,), the one to be minimised under ``"loss"``.
@@ -246,15 +246,15 @@ class Objective(nn.Module):
         """
         raise NotImplementedError
 
-    def some_modalities(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
+    def drop_modalities(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
         """Hide modalities of objects at random; of those that an object has at least one is kept."""
         if len(batches) == 1 or self.drop_modality == 0:
             return batches
         present = torch.stack([b.present for b in batches.values()], 1)  # (B, M)
         luck = torch.rand(present.shape, generator=generator, device=present.device).masked_fill(~present, -1.0)
-        kept = (luck >= self.drop_modality) | (luck == luck.max(1, keepdim=True).values)
+        retained = (luck >= self.drop_modality) | (luck == luck.max(1, keepdim=True).values)
         return {
-            name: batch.replace(observed=batch.observed & kept[:, j, None])
+            name: batch.replace(observed=batch.observed & retained[:, j, None])
             for j, (name, batch) in enumerate(batches.items())
         }
 
@@ -299,22 +299,22 @@ class Objective(nn.Module):
         return (per_point * weight).sum(1) / weight.sum(1).clamp(min=torch.finfo(weight.dtype).tiny)
 
 
-def encode_each(autoencoder: Autoencoder, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
+def encode_separately(autoencoder: Autoencoder, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
     """Return the encodings of each modality alone (B, M, K, D), 0 where there is none, and which there are (B, M)."""
     present = torch.stack([batch.present for batch in batches.values()], 1)
     if torch.compiler.is_compiling():  # no choice of rows by data: what is absent is encoded, and left out
-        each = torch.stack([autoencoder.encode({name: batch}) for name, batch in batches.items()], 1)
-        return each.masked_fill(~present[:, :, None, None], 0), present
+        separate = torch.stack([autoencoder.encode({name: batch}) for name, batch in batches.items()], 1)
+        return separate.masked_fill(~present[:, :, None, None], 0), present
     alone = {}
     for j, (name, batch) in enumerate(batches.items()):
         rows = batch.present.nonzero()[:, 0]
         if len(rows):
             alone[j] = rows, autoencoder.encode({name: batch.rows(rows)}).float()
     shape = next(iter(alone.values()))[1].shape[1:]
-    each = torch.zeros(*present.shape, *shape, device=present.device)
+    separate = torch.zeros(*present.shape, *shape, device=present.device)
     for j, (rows, z) in alone.items():
-        each[rows, j] = z
-    return each, present
+        separate[rows, j] = z
+    return separate, present
 
 
 def random_share(batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
