@@ -54,7 +54,7 @@ def test_the_density_is_that_of_torch_s_mixture(experts):
 def test_the_code_is_mean_and_deviation_of_the_mixture(experts, monkeypatch):
     means, scales, present = experts
     objective = MixtureOfExperts(torch.nn.Identity(), beta=1.0, n_importance=1)
-    monkeypatch.setattr(objective, "encode_each", lambda _: (moments(means, scales), present))
+    monkeypatch.setattr(objective, "encode_separately", lambda _: (moments(means, scales), present))
     mean, scale = objective.encode({})
     for i, mixture in enumerate(mixtures(*experts)):
         torch.testing.assert_close(mean[i], mixture.mean, rtol=1e-4, atol=1e-5)
