@@ -100,6 +100,17 @@ def test_a_fit_from_a_core_goes_on_to_the_same_end(X, path, monkeypatch, capsys)
     assert [line.partition("seconds")[0] for line in capsys.readouterr().out.splitlines()] == told
 
 
+def test_a_fit_from_a_folder_goes_on_to_the_same_end(X, tmp_path, path, monkeypatch):
+    options = {"model_dim": 8, "n_heads": 2, "max_iter": 7, "random_state": 0, "device": "cpu"}
+    store = skdaep.pack([X], tmp_path / "store", skdaep.Photometry())
+    whole = skdaep.DAEPEncoder(skdaep.Photometry(), **options).fit(store)
+    estimator = skdaep.DAEPEncoder(skdaep.Photometry(), **options, checkpoint=path, checkpoint_every=0)
+    killed_at(monkeypatch, estimator, store, 4)
+    with pytest.raises(ValueError, match="belongs to another fit: y, X or groups"):
+        estimator.fit(X[:-1])
+    assert_same_course(estimator.fit(skdaep.Store(tmp_path / "store")), whole)
+
+
 def test_a_checkpoint_changes_no_number(make, objects, path):
     estimator = make(max_iter=7, checkpoint=path, checkpoint_every=0).fit(objects)
     assert_same_course(estimator, make(max_iter=7).fit(objects))
