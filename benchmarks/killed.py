@@ -9,6 +9,7 @@ bitwise those of an uninterrupted fit, how many steps were taken again, and what
 
 import argparse
 import contextlib
+import inspect
 import mmap
 import os
 import signal
@@ -120,9 +121,11 @@ class Counts:
 def fit(case, seed, out, counts, **checkpoint):
     """Fit, and write weights and losses."""
     name, kind, further, options = case
-    parameters = {"max_iter": N_STEPS} | NETWORKS | declared(kind) | further | checkpoint
+    cls, networks = getattr(skdaep, name), {"max_iter": N_STEPS} | NETWORKS
+    networks = {k: v for k, v in networks.items() if k in inspect.signature(cls).parameters}  # not all have decoders
+    parameters = networks | declared(kind) | further | checkpoint
     with counts.watching():
-        estimator = getattr(skdaep, name)(**parameters, random_state=seed).fit(objects_of(kind), **options)
+        estimator = cls(**parameters, random_state=seed).fit(objects_of(kind), **options)
     losses = [r["loss"] for r in estimator.history_ if "loss" in r]
     np.savez(out, **estimator.model_.weights, n_iter=estimator.n_iter_, losses=losses)
 
