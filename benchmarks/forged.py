@@ -35,6 +35,7 @@ from skdaep.model.files import _sha256
 from . import _report
 
 MOST_BYTES, MOST_SECONDS = 300e6, 5.0
+DEEPEST = 200  # entries further down, which a change before has nested, are left alone
 #: what sizes, numbers and texts are replaced by
 ODD = [
     *(0, -1, 1, 2, 3, 7, 64, 1000, 4096, 10_000, 10**5, 10**9, 2**31, 2**53, 2**63, 2**64, 10**30, 10**400, -(10**20)),
@@ -100,14 +101,14 @@ def _entry(content: dict, rng: np.random.Generator) -> str:
     return f"{kind} {name}"
 
 
-def _places(x, name: str):
+def _places(x, name: str, depth: int = 0):
     """Yield holder, key and name of every entry; those of a list share a name."""
     for key, value in list(x.items() if isinstance(x, dict) else enumerate(x)):
         named = x[0] if isinstance(x, list) and len(x) == 2 and isinstance(x[0], str) else "*"  # an entry of a dict
         own = f"{name}/{key if isinstance(x, dict) else named}"
         yield x, key, own
-        if isinstance(value, (dict, list)):
-            yield from _places(value, own)
+        if isinstance(value, (dict, list)) and depth < DEEPEST:
+            yield from _places(value, own, depth + 1)
 
 
 def _tensor(arrays: dict, rng: np.random.Generator) -> str:

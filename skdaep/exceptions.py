@@ -6,7 +6,7 @@ class TableError(ValueError):
 
 
 class DivergenceError(ArithmeticError):
-    """The loss or gradient is not finite; the model was discarded.
+    """The loss, its gradient or what was learned is not finite; the model was discarded.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ class DivergenceError(ArithmeticError):
         self.names = sorted(names)
         object_names = ", ".join(f"X[{i}]" for i in self.names)
         super().__init__(
-            f"The loss or its gradient is not finite for {object_names}. "
+            f"The loss, its gradient or the prediction is not finite for {object_names}. "
             f"Look for extreme values there, or lower learning_rate_init."
         )
 

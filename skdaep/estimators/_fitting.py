@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from ..diffusion.noise import Correlation
-from ..exceptions import InterruptedTrainingWarning, TableError
+from ..exceptions import DivergenceError, InterruptedTrainingWarning, TableError
 from ..modalities import Modality, Objects, Record
 from ..model import (
     CheckpointFile,
@@ -322,6 +322,8 @@ def _finished(estimator: BaseEncoder, model: Model, measurements: Measurements, 
             inspected = np.random.default_rng(model.seed).permutation(parts.train)[:LOOKED_AT]
             model = model.isometric(records_of(measurements, inspected))
         return model.with_correlation(records_of(measurements, held_out[:LOOKED_AT]))
+    except DivergenceError as error:
+        raise DivergenceError(held_out[error.names].tolist()) from None
     except KeyboardInterrupt:
         warnings.warn(
             "Interrupted after training; the model is kept, but draws will have white noise, and codes may not be "

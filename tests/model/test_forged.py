@@ -169,6 +169,18 @@ def test_what_no_training_comes_to_is_named(checkpoints, change, wanted, tmp_pat
     assert target.read_bytes() == before
 
 
+def test_weights_that_predict_no_numbers_are_no_fit(checkpoints, tmp_path):
+    """Where nothing is held out, no loss after the last step would tell."""
+    path, go_on = checkpoints[2]
+
+    def change(content, arrays):
+        names = [k for k in arrays if k.startswith("/average/") and "decoder_tokenizers" in k]
+        arrays.update({k: np.full_like(arrays[k], 3e38) for k in names})
+
+    with pytest.raises(skdaep.DivergenceError, match=r"not finite for X\[\d+\], X"):
+        go_on(edited(path, change, tmp_path / "forged.fit"))
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
