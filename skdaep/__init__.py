@@ -29,6 +29,7 @@ _HOMES = {
     "ConformalDraws": "calibration",
     "ConformalRegressor": "calibration",
     "TableError": "exceptions",
+    "SamplingError": "exceptions",
     "DivergenceError": "exceptions",
     "DeviceError": "exceptions",
     "RankError": "exceptions",

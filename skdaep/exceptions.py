@@ -5,6 +5,22 @@ class TableError(ValueError):
     """A table, or an object given instead of one, cannot be used."""
 
 
+class SamplingError(TableError):
+    """The points of some objects are too few, or do not vary, for what is to be made of them.
+
+    Parameters
+    ----------
+    message : str
+        What is missing.
+    objects : iterable of int, default=()
+        Indices in X of all these objects, where they are known.
+    """
+
+    def __init__(self, message: str, objects=()):
+        super().__init__(message)
+        self.objects = sorted(objects)
+
+
 class DivergenceError(ArithmeticError):
     """The loss, its gradient or what was learned is not finite; the model was discarded.
 

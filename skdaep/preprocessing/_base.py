@@ -27,7 +27,51 @@ WRITTEN = (*NUMBERS, "ivar")
 AT_ONCE = 1000
 
 
-class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class ObjectsOut(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """A transformer whose output is objects, not columns of numbers."""
+
+    def __init_subclass__(cls, **kwargs):
+        # scikit-learn would otherwise wrap every subclass's transform to make DataFrames of Tables.
+        super().__init_subclass__(**kwargs | {"auto_wrap_output_keys": None})
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names unchanged, because a Table has no features yet.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names.
+
+        Returns
+        -------
+        input_features : array-like of str
+            The same.
+        """
+        return input_features
+
+    def set_output(self, *, transform=None):
+        """Do nothing, because the output is always Tables.
+
+        Parameters
+        ----------
+        transform : str, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The step.
+        """
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+class TableTransformer(ObjectsOut):
     """A step from Tables to Tables, the base of all steps.
 
     A subclass adds its parameters, `forward` and, if it can be inverted, `backward`. It has one parameter for each role
@@ -65,10 +109,6 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
     >>> Z[0]["flux"].tolist(), step.inverse_transform(Z)[0]["flux"].round(6).tolist()
     ([27.0, 64.0], [3.0, 4.0])
     """
-
-    def __init_subclass__(cls, **kwargs):
-        # scikit-learn would otherwise wrap every subclass's transform to make DataFrames of Tables.
-        super().__init_subclass__(**kwargs | {"auto_wrap_output_keys": None})
 
     # --- hooks: what a step says --------------------------------------------------------------------
 
@@ -316,44 +356,8 @@ class TableTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         after = [self._read(o, f"X[{i}]", self.units_out_, decoded=True) for i, o in enumerate(self._objects(X))]
         return [self._write(a, self.backward(a), self.units_, self.is_magnitude_) for a in after]
 
-    def get_feature_names_out(self, input_features=None):
-        """Return the names unchanged, because a Table has no features yet.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names.
-
-        Returns
-        -------
-        input_features : array-like of str
-            The same.
-        """
-        return input_features
-
-    def set_output(self, *, transform=None):
-        """Do nothing, because the output is always Tables.
-
-        Parameters
-        ----------
-        transform : str, default=None
-            Ignored.
-
-        Returns
-        -------
-        self : object
-            The step.
-        """
-        return self
-
     def __sklearn_is_fitted__(self):
         return hasattr(self, "units_out_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.allow_nan = True
-        return tags
 
     # --- reading ------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 from sklearn.utils import check_scalar
 
 from .. import tables
-from ..exceptions import TableError
+from ..exceptions import SamplingError, TableError
 from ._base import Points, TableTransformer
 from ._harmonics import FEWEST, OVERSAMPLING, Curve, find_period
 from ._parameters import in_unit_of_locations, plain_number, unit_of_locations
@@ -170,17 +170,17 @@ def is_observed(points: Points) -> np.ndarray:
 def curve_of(step: TableTransformer, points: Points) -> Curve:
     """Return the observed points of an object, in time from its first location.
 
-    TableError if no harmonic series can be fitted.
+    SamplingError if no harmonic series can be fitted.
     """
     seen = is_observed(points)
     columns = (points.value[seen], points.error[seen], points.band[seen])
     curve = Curve.of(points.location[seen] - np.nanmin(points.location), *columns)
     if not len(curve.time):
-        raise TableError(
+        raise SamplingError(
             f"{points.object_name} has {seen.sum()} points, and not {FEWEST} in any band, which {type(step).__name__} "
             f"needs; remove the object."
         )
     if not any(np.ptp(band.value) > 0 and np.ptp(band.time) > 0 for band in curve.by_band()):
         name = step.columns_["value"]
-        raise TableError(f"{points.object_name} column '{name}' is constant: it has no period; remove the object.")
+        raise SamplingError(f"{points.object_name} column '{name}' is constant, or of one time; remove the object.")
     return curve

@@ -129,7 +129,8 @@ def assert_same(one, other, rtol=1e-9, lost=None):
 
 def test_every_public_class_is_tried_here():
     public = {name for name in preprocessing.__all__ if inspect.isclass(getattr(preprocessing, name))}
-    assert public == set(CLASSES) | {"TableTransformer", "Points", "MetaFeatures"}
+    elsewhere = {"Autocorrelation", "PowerSpectrum", "Views"}  # test_views.py: they have no way back
+    assert public == set(CLASSES) | {"TableTransformer", "Points", "MetaFeatures"} | elsewhere
 
 
 # --- there and back ---------------------------------------------------------------------------------
