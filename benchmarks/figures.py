@@ -266,12 +266,11 @@ PAGES = {
         f"{_probe('sn_spectra', 'PCA 16', 'f1')} from 16 principal components",
     ],
     "doc/guide/variable_stars.rst": [
-        "On {periods|rows|CRTS all|n:,} test stars of the Catalina survey, whose catalogue has the periods, it finds "
-        "the same one for {periods|rows|CRTS all|same:.0f/0.01} %, half of it for "
-        "{periods|rows|CRTS all|half:.0f/0.01} %, the double for "
-        "{periods|rows|CRTS all|double:.0f/0.01} %, a day alias for "
-        "{periods|rows|CRTS all|alias:.0f/0.01} % and another for {periods|rows|CRTS all|wrong:.0f/0.01} %; of "
-        "{periods|rows|S82 all|n:,} RR Lyrae in five bands the same for {periods|rows|S82 all|same:.0f/0.01} %",
+        "On {periods|rows|CRTS all|n:,} test stars of the Catalina survey it finds the period of the catalogue for "
+        "{periods|rows|CRTS all|same:.0f/0.01} %, half of it for {periods|rows|CRTS all|half:.0f/0.01} %, twice for "
+        "{periods|rows|CRTS all|double:.0f/0.01} %, a daily alias for {periods|rows|CRTS all|alias:.0f/0.01} % and "
+        "another period for {periods|rows|CRTS all|wrong:.0f/0.01} %. On {periods|rows|S82 all|n:,} RR Lyrae stars in "
+        "five bands it finds the period of the catalogue for {periods|rows|S82 all|same:.0f/0.01} %",
     ],
 }
 #: page -> numbers that look like figures and are none
