@@ -2,13 +2,13 @@
 Quickstart: spectra to features and back
 ========================================
 
-Six hundred simulated supernova spectra, irregular, noisy and with gaps, become vectors of eight numbers without
-labels. From these numbers the spectra are reconstructed at any wavelength, and a linear classifier recognises the
-types.
+Six hundred simulated supernova spectra, irregular, noisy and with gaps, become vectors of eight numbers each. No
+labels are needed. From these numbers you can reconstruct the spectra at any wavelength, and a linear classifier
+recognises the types.
 """
 
 # %%
-# One object is one astropy Table. The columns are found by their names.
+# Each object is an astropy Table. Columns are found by their names.
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -29,7 +29,7 @@ X_train, X_test = [X[i] for i in train], [X[i] for i in test]
 X_train[0][:3]
 
 # %%
-# Fit the encoder. Few steps and few layers keep this example at half a minute on two cores; the default
+# Fit the encoder. To take half a minute on two cores, this example uses few steps and few layers; the default
 # ``DAEPEncoder()`` takes some minutes. For a progress bar, install the extra "progress" and call
 # ``encoder.set_callbacks(sklearn.callback.ProgressBar())`` first (scikit-learn 1.9).
 encoder = DAEPEncoder(
@@ -38,9 +38,9 @@ encoder = DAEPEncoder(
 encoder.fit(X_train)
 
 # %%
-# How good is it? Encoder and PCA are compared with the noise-free truth at wavelengths that were not measured, in
-# standard deviations of all training fluxes. PCA needs a common grid, so it gets interpolated spectra, and as many
-# components as the bottleneck has numbers.
+# How good is it? We compare encoder and PCA with the noise-free truth at wavelengths that were not measured. Errors
+# are in standard deviations of all training fluxes. PCA needs a common grid, so it gets interpolated spectra. It has
+# as many components as the encoder has numbers.
 grid = np.linspace(3500, 8500, 300)
 
 
@@ -77,8 +77,8 @@ print(f"{f'PCA, {Z_train.shape[1]} components':24}{error(rebuilt):8.3f}  {accura
 print(f"{'mean spectrum':24}{error(mean):8.3f}  {np.unique(y[test], return_counts=True)[1].max() / len(test):8.3f}")
 
 # %%
-# One object of each type. Points are measurements. The line is reconstructed from eight numbers and can be evaluated
-# at any wavelength, also in the gaps.
+# One object of each type. Points are measurements. The line is reconstructed from eight numbers, and can be evaluated
+# at any wavelength, even in the gaps.
 figure, axes = plt.subplots(
     2, 3, figsize=(12, 5), sharex=True, sharey="row", height_ratios=[3, 1], layout="constrained"
 )

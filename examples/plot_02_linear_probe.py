@@ -2,14 +2,14 @@
 From spectra to classes: the linear probe
 =========================================
 
-What do the numbers of an encoder know about the class of an object, although the encoder never saw one? A linear
-classifier behind the encoder answers that. In one pipeline it classifies new objects; as a probe it measures the
-quality of the encoder with few labels.
+An encoder never sees the class of an object. Do its numbers contain the class nevertheless? A linear classifier on
+these numbers can tell. In a pipeline it classifies new objects; as a probe it measures the quality of the encoder with
+few labels.
 """
 
 # %%
-# Simulated spectra of supernovae of three types, with extra noise as in faint objects: the signal in a point is a few
-# times the noise. The encoder sees two thirds of the spectra and no types.
+# We simulate spectra of three types of supernovae, and add noise as in faint objects: the signal-to-noise ratio of a
+# point is only a few. The encoder sees two thirds of the spectra, without types.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
@@ -34,8 +34,8 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=300, stratif
 # %%
 # One pipeline
 # ------------
-# Encoder, scaler and classifier are one estimator: Tables in, types out. Few layers and few steps keep this example
-# below a minute on two cores; the default ``DAEPEncoder()`` takes some minutes.
+# Encoder, scaler and classifier form one estimator: Tables in, types out. To take less than a minute on two cores,
+# this example uses few layers and few steps; the default ``DAEPEncoder()`` takes some minutes.
 encoder = DAEPEncoder(
     n_encoder_layers=2, n_decoder_layers=2, batch_size=48, max_points=128, max_iter=400, random_state=0
 )
@@ -44,15 +44,15 @@ predicted = pipe.predict(X_test)
 print(classification_report(y_test, predicted))
 
 # %%
-# Rows are true types, columns the predictions for spectra that neither encoder nor classifier has seen. Type II, with
-# its hydrogen, is always recognised. A few Ia and Ibc are confused.
+# Rows are true types, columns are predictions, for spectra that neither encoder nor classifier has seen. Type II, with
+# its hydrogen lines, is always recognised. A few Ia and Ibc are confused.
 figure, ax = plt.subplots(figsize=(4.4, 3.8), layout="constrained")
 display = ConfusionMatrixDisplay.from_predictions(y_test, predicted, cmap="Blues", colorbar=False, ax=ax)
 
 # %%
-# Some misclassified spectra, with their reconstructions from sixteen numbers. They are a month past maximum: the
-# silicon line of Ia has faded, and both types show iron and calcium. The residuals are no larger than the noise, so
-# reconstruction is not the problem.
+# Three misclassified spectra, with their reconstructions from sixteen numbers. They were taken a month past maximum,
+# when the silicon line of Ia has faded and both types show iron and calcium. The residuals are no larger than the
+# noise, so the reconstruction is not the problem.
 wrong = np.flatnonzero(predicted != y_test)[:3]
 titles = [f"{y_test[i]}, taken for {predicted[i]} (day {X_test[i].meta['phase']:+.0f})" for i in wrong]
 display = ReconstructionDisplay.from_estimator(pipe[0], [X_test[i] for i in wrong], titles=titles)
@@ -60,7 +60,8 @@ display = ReconstructionDisplay.from_estimator(pipe[0], [X_test[i] for i in wron
 # %%
 # Few labels
 # ----------
-# The paper's probe trains on only 30 % of the objects, in ten splits, and uses objects that the encoder has not seen.
+# The probe of the paper trains on only 30 % of the objects, in ten random splits. All of them are objects that the
+# encoder has not seen.
 Z = pipe[0].transform(X_test)
 probe = linear_probe(Z, y_test)
 print(f"accuracy {probe.accuracy:.3f} +- {probe.accuracy_sd:.3f}, macro F1 {probe.f1:.3f} +- {probe.f1_sd:.3f}")
@@ -81,9 +82,9 @@ for name, result in display.results.items():
     print(f"{name:20}accuracy {result.accuracy:.3f} +- {result.accuracy_sd:.3f}, macro F1 {result.f1:.3f}")
 
 # %%
-# PCA is slightly ahead. Spectra with a continuum and a dozen lines that all cover a common grid suit it perfectly, and
-# the encoder was trained for seconds. With even fewer labels the order is reversed: the plot shows the accuracy on the
-# other objects against the number of labels.
+# PCA is slightly ahead: simple spectra that all cover a common grid suit it perfectly, and the encoder was trained for
+# seconds only. With even fewer labels the order is reversed. The plot shows the accuracy on the remaining objects
+# against the number of labels.
 sizes = [15, 30, 60, 120, 200]
 figure, ax = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
 for name, features in {"daep": Z, "PCA": P}.items():

@@ -2,8 +2,8 @@
 Light curves with bands: fill gaps, forecast the end
 ====================================================
 
-Light curves of types Ia, II and Ibc in g and r, at random nights. An encoded light curve can be decoded in any band at
-any time: where clouds were, and in the future. Draws show how certain that is.
+These supernovae of types Ia, II and Ibc were observed in g and r on random nights. Once encoded, a light curve can be
+decoded in any band at any time, also for cloudy nights and for the future. Draws show how certain the prediction is.
 """
 
 # %%
@@ -24,9 +24,9 @@ X_train[0][:3]
 
 # %%
 # Training hides points from the encoder, and the decoder predicts them. By default it hides random points, so the
-# encoder has always seen some of the last ones and does not learn how little it knows without them. Here it also hides
-# everything after a random night (``"future"``) and a stretch of nights (``"spans"``). Training is short, to stay
-# below a minute on two cores.
+# encoder nearly always sees some of the last ones and never learns to forecast. Here we also hide everything after a
+# random night (``"future"``), or a stretch of nights (``"spans"``). Training is short, so that the example takes less
+# than a minute on two cores.
 encoder = DAEPEncoder(
     Photometry(metadata=("redshift",)),
     hide=("points", "spans", "future"),
@@ -43,7 +43,8 @@ encoder = DAEPEncoder(
 # %%
 # Hide measurements
 # -----------------
-# In light curves that `fit` has not seen, hide everything between days 8 and 20 and after day 35. Encode the rest.
+# In light curves that `fit` has not seen, we hide everything between days 8 and 20 and after day 35, and encode the
+# rest.
 GAP, END = (8, 20), 35
 tests = []
 for table, label in zip(X_test, y_test, strict=True):
@@ -55,10 +56,10 @@ for table, label in zip(X_test, y_test, strict=True):
 Z = encoder.transform([test["seen"] for test in tests])
 
 # %%
-# Fill in
-# -------
-# Decode at all nights of one light curve of each type. The grey areas were hidden from the encoder; their points are
-# shown for comparison. Lines are medians of 100 draws, and bands contain 68 and 95 % of them. A draw is a possible
+# Fill gaps
+# ---------
+# We decode one light curve of each type on all nights. The grey areas were hidden from the encoder, but their points
+# are shown for comparison. Lines are medians of 100 draws, and bands contain 68 and 95 % of them. A draw is a possible
 # measurement, noise included.
 show = [next(i for i, test in enumerate(tests) if test["label"] == kind) for kind in ("Ia", "II", "Ibc")]
 measured = [tests[i]["whole"] for i in show]
@@ -90,8 +91,8 @@ for column in display.axes_.T:
 # %%
 # As it arrives
 # -------------
-# The same supernova, encoded after 5, 12 and 30 days, and the forecasts of all test objects from what they showed
-# until then.
+# Now we encode the same supernova after 5, 12 and 30 days, and measure how good the forecasts of all test objects are
+# at these times.
 table = measured[0]
 days = (5, 12, 30)
 early = [table[table["time"].value <= table["time"].value.min() + day] for day in days]
@@ -128,17 +129,17 @@ for day in days:
 # %%
 # How wrong, how sure
 # -------------------
-# The same of what was hidden above: of what the encoder saw, in the gap, and after day 35.
+# The same scores for the light curves hidden above: for the points that the encoder saw, in the gap, and after day 35.
 for name in ("seen", "gap", "forecast"):
     tables = [test[name] for test in tests]
     draws, scores = rate(Z, tables)
     print(f"{name:16}" + "".join(f"{score:13.3f}" for score in scores))
 
 # %%
-# Make intervals exact
-# --------------------
-# `ConformalDraws` finds on half of the test objects how much the draws of the forecast must be stretched or shrunk to
-# hold 90 % of the measurements, and applies that to the other half.
+# Calibrate the intervals
+# -----------------------
+# `ConformalDraws` uses half of the test objects to find how much the forecasts must be stretched or shrunk so that
+# their intervals contain 90 % of the measurements. We apply this factor to the other half.
 half = len(tests) // 2
 calibration = ConformalDraws(level=0.9).fit(tables[:half], draws[:half])
 stretched = calibration.transform(draws[half:])
@@ -147,10 +148,10 @@ print(f"inside 90 %: {coverage(tables[half:], draws[half:]).coverage.mean():.2f}
 print(f"{coverage(tables[half:], stretched).coverage.mean():.2f} after")
 
 # %%
-# Coverage at all levels, and the distribution of the ranks of the measurements among the draws: above as decoded,
-# below stretched. One factor is right for the level it was made for, 0.9.
+# Coverage at all levels, and the ranks of the measurements among the draws: as decoded (top), and stretched (bottom).
+# The factor is only right for the level for which it was calibrated, 0.9.
 figure, axes = plt.subplots(2, 2, figsize=(7.6, 6.8), layout="constrained")
-for row, name, some in zip(axes, ("as decoded", "stretched"), (draws[half:], stretched), strict=True):
-    CoverageDisplay.from_predictions(tables[half:], some, ax=row)
+for row, name, shown in zip(axes, ("as decoded", "stretched"), (draws[half:], stretched), strict=True):
+    CoverageDisplay.from_predictions(tables[half:], shown, ax=row)
     row[0].set_title(name, fontsize="medium")
 plt.show()

@@ -2,8 +2,8 @@
 A map of supernovae: t-SNE of the bottleneck
 ============================================
 
-Encoder and t-SNE in one pipeline turn spectra into positions on a map. Classes and phases, which neither of them saw,
-are shown in colour.
+A pipeline of encoder and t-SNE turns spectra into positions on a map. Colours show classes and phases, which neither
+of them has seen.
 """
 
 # %%
@@ -27,20 +27,20 @@ pipe = make_pipeline(encoder, TSNE(random_state=0))
 places = pipe.fit_transform(X)
 
 # %%
-# Left: types. Right: phases, in days from maximum light. Type II, with its hydrogen, is an island of its own. Ibc lie
-# beside Ia, and here and there among them. Along each strip the phase increases from one end to the other, because
-# nothing changes a spectrum of one type more.
+# Left: types. Right: phases, in days from maximum light. Type II, with its hydrogen lines, forms an island of its own.
+# Type Ibc lies next to Ia, and partly within it. Along each strip the phase increases from one end to the other,
+# because nothing changes a spectrum of a given type more.
 phase = np.array([table.meta["phase"] for table in X])
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 by_type = LatentMapDisplay(places, y, label="type").plot(axes[0])
 by_phase = LatentMapDisplay(places, phase, label="phase [days]").plot(axes[1])
 
 # %%
-# A map is no measurement
-# -----------------------
+# A map is not a measurement
+# --------------------------
 # Distances between islands, and their sizes, mean nothing in t-SNE. Trustworthiness is 1 if all neighbours on the map
-# are also neighbours among the sixteen numbers. The map separates the types as well as the numbers do, but it has no
-# place for a new spectrum, because t-SNE is refitted for each set of objects. Use the numbers for classifiers and
+# are also neighbours among the sixteen numbers. The map separates the types as well as the numbers do, but t-SNE
+# cannot place a new spectrum on it: it has to be refitted for each set of objects. Use the numbers for classifiers and
 # searches.
 Z = pipe[0].transform(X)
 print(f"trustworthiness of the map: {trustworthiness(Z, places, n_neighbors=10):.3f}")
@@ -51,9 +51,9 @@ for name, features in {"16 numbers": Z, "map": places}.items():
 # %%
 # Neighbours
 # ----------
-# A spectrum near maximum, in blue, and its three nearest neighbours among the sixteen numbers. Circles show them on
-# the map. They agree in type and, within some days, in phase, although each covers its own wavelengths and has its own
-# gaps.
+# A spectrum near maximum (blue) and its three nearest neighbours in the space of the sixteen numbers. Circles mark
+# them on the map. They agree in type and, within some days, in phase, although each spectrum covers its own
+# wavelengths and has its own gaps.
 i = int(np.flatnonzero((y == "Ia") & (np.abs(phase) < 3))[0])
 (neighbours,) = NearestNeighbors(n_neighbors=4).fit(Z).kneighbors(Z[[i]], return_distance=False)
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=[3, 2], layout="constrained")

@@ -7,8 +7,7 @@ to compress towards a prior. The example compares errors, probes and draws.
 """
 
 # %%
-# The simulation provides the noise-free truth, which shows how good a reconstruction is. Measurements would add their
-# own noise.
+# The simulation provides the noise-free truth, so errors of the reconstruction do not contain measurement noise.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -23,8 +22,8 @@ train, test = train_test_split(np.arange(len(X)), test_size=300, stratify=y, ran
 X_train, X_test, y_test = [X[i] for i in train], [X[i] for i in test], y[test]
 
 # %%
-# Shared settings are written once. Training is short, to stay below a minute on two cores. This example shows how to
-# compare, not who wins: for that see :doc:`/paper_tables`.
+# All three share the same settings. Training is short, so that the example takes less than a minute on two cores. It
+# shows how to compare methods, not which one is best: for that see :doc:`/paper_tables`.
 settings = dict(n_encoder_layers=2, n_decoder_layers=2, batch_size=32, max_points=96, max_iter=250, random_state=0)
 encoders = {
     "daep": DAEPEncoder(**settings),
@@ -63,7 +62,7 @@ ax.boxplot(list(errors.values()), tick_labels=list(errors), whis=(5, 95), showfl
 ax.set(ylim=(0, None), ylabel="error of an object [s.d. of fluxes]")
 
 # %%
-# Boxes contain half of the test spectra, whiskers 90 %.
+# Boxes contain half of the test spectra, and whiskers 90 %.
 
 # %%
 # Probes

@@ -2,8 +2,8 @@
 Images: galaxies in sixteen numbers
 ===================================
 
-Images are encoded like spectra; a point is then a square patch of pixels. The example simulates ellipticals, inclined
-discs and spirals in a few lines, so it needs no download.
+Images are encoded like spectra, but a point is a square patch of pixels. We simulate ellipticals, inclined discs and
+spirals in a few lines, so no download is needed.
 """
 
 # %%
@@ -50,8 +50,9 @@ X = np.array([make_galaxy(*pair, rng) for pair in zip(y, axis_ratio, strict=True
 X_train, X_test, y_train, y_test, _, q_test = train_test_split(X, y, axis_ratio, test_size=250, random_state=0)
 
 # %%
-# `Image` declares that rows and columns are pixels. Training mirrors images at random by default. To stay below a
-# minute on two cores, patches are large, 16 per image, and are decoded independently (``hidden_length=None``).
+# `Image` declares that rows and columns are pixels. By default, training mirrors images at random. To take less than a
+# minute on two cores, the example uses large patches, 16 per image, and decodes them independently
+# (``hidden_length=None``).
 encoder = DAEPEncoder(
     Image(patch_size=8),
     n_encoder_layers=2,
@@ -66,16 +67,16 @@ Z_test = encoder.transform(X_test)
 
 # %%
 # Two galaxies of each kind that `fit` has not seen, their reconstructions from sixteen numbers, and the residuals.
-# Size, inclination and angle are right, and so are the direction and winding of the arms. Nearly all of the rest is
-# noise.
+# Size, inclination and angle are right, and so are direction and winding of the spiral arms. The residuals are nearly
+# pure noise.
 show = np.concatenate([np.flatnonzero(y_test == kind)[:2] for kind in KINDS])
 display = ImageDisplay.from_estimator(encoder, X_test[show], titles=y_test[show])
 
 # %%
 # Draws
 # -----
-# Where the draws of one object differ, the numbers do not determine what is there. Draws also contain noise. One
-# object and three draws:
+# Draws of the same object differ where the numbers leave the image undetermined. They also contain noise. One object
+# and three draws:
 i = show[-1]
 (draws,) = encoder.inverse_transform(Z_test[[i]], n_draws=20)
 low, high = np.quantile(X_test[i], [0.005, 0.995])
@@ -87,7 +88,7 @@ for n, (ax, image) in enumerate(zip(axes, (X_test[i], *np.moveaxis(draws, -1, 0)
 # %%
 # Kinds
 # -----
-# A linear classifier on the sixteen numbers, and their map, coloured by kind and by axis ratio.
+# A linear classifier on the sixteen numbers, and a map of them, coloured by kind and by axis ratio.
 probe = make_pipeline(StandardScaler(), LogisticRegression()).fit(Z_train, y_train)
 print(f"accuracy {probe.score(Z_test, y_test):.3f}")
 figure, axes = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")
@@ -96,9 +97,9 @@ by_kind = LatentMapDisplay.from_predictions(Z_test, y_test, ax=axes[1])
 by_ratio = LatentMapDisplay(by_kind.places, q_test, label="axis ratio").plot(axes[2])
 
 # %%
-# From one to another
-# -------------------
-# Images decoded on the straight line between two galaxies in the sixteen numbers.
+# From one galaxy to another
+# --------------------------
+# These images are decoded along the straight line between two galaxies in the space of the sixteen numbers.
 pair = (int(show[5]), int(show[3]))
 display = TraversalDisplay.from_estimator(encoder, X_test, between=pair)
 plt.show()

@@ -2,8 +2,8 @@
 Two modalities, one of them missing
 ===================================
 
-Supernovae with a light curve, a spectrum, or both, in one bottleneck. An object is encoded from whatever it has, and
-decoded in what it lacks: a spectrum from a light curve, and a light curve from a spectrum.
+Some supernovae have a light curve, some a spectrum, some both. One encoder accepts them all, and predicts the missing
+spectrum from the light curve, or the missing light curve from the spectrum.
 """
 
 # %%
@@ -34,9 +34,9 @@ complete = sum(x["spectrum"] is not None and x["photometry"] is not None for x i
 print(f"{len(X_train)} objects, {complete} of them with both")
 
 # %%
-# Training hides each modality of an object from the encoder with probability ``drop_modality``, and its decoder must
-# still reconstruct it. The decoders are given the phase of the spectrum and the redshift. Training is short, to stay
-# below a minute on two cores.
+# Training hides each modality of an object from the encoder with probability ``drop_modality``, but its decoder must
+# still reconstruct it. The decoders are given the phase of the spectrum and the redshift. Training is short, so that
+# the example takes less than a minute on two cores.
 encoder = MultimodalDAEP(
     {"photometry": Photometry(metadata=("redshift",)), "spectrum": Spectrum(metadata=("phase",))},
     drop_modality=0.5,
@@ -53,7 +53,7 @@ encoder = MultimodalDAEP(
 # %%
 # Encode with one of them absent
 # ------------------------------
-# `transform` returns sixteen numbers in any case. A probe for the type of the test objects:
+# `transform` always returns sixteen numbers. We probe them for the type of the test objects:
 given = {
     "both": X_test,
     "light curve alone": [{"photometry": x["photometry"]} for x in X_test],
@@ -63,7 +63,7 @@ codes = {name: encoder.transform(objects) for name, objects in given.items()}
 display = ProbeDisplay.from_predictions(codes, y_test)
 
 # %%
-# So one classifier serves all cases. It is trained on the training objects with whatever each of them has, and applied
+# So one classifier is enough. We train it on the training objects, each with the modalities that it has, and apply it
 # to test objects with both modalities or either one.
 classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(encoder.transform(X_train), y_train)
 for name, z in codes.items():
@@ -72,30 +72,31 @@ for name, z in codes.items():
 # %%
 # A spectrum from a light curve
 # -----------------------------
-# Above: the given light curve. Below: the spectrum decoded from it at the phase of the true spectrum, which the
-# encoder did not see, as the median of 50 draws with bands that contain 68 and 95 % of them, and the residuals.
+# Top: the light curve. Middle: the spectrum predicted from it, as the median of 50 draws, with bands that contain 68
+# and 95 % of them. The encoder did not see the true spectrum, only its phase. Bottom: the residuals.
 show = [X_test[np.flatnonzero(y_test == kind)[0]] for kind in ("Ia", "II", "Ibc")]
 titles = [f"{kind}, day {x['spectrum'].meta['phase']:+.0f}" for kind, x in zip(("Ia", "II", "Ibc"), show, strict=True)]
 display = CrossModalDisplay.from_estimator(encoder, show, modality="spectrum", titles=titles)
 
 # %%
-# How much of this comes from the light curve? The phase alone implies a lot. So compare with the spectrum decoded from
-# the light curve of another supernova at the right phase, and with the one decoded from spectrum and light curve.
+# How much of this is due to the light curve? The phase alone implies a lot. So we compare with the spectrum predicted
+# at the same phase from the light curve of another supernova, and with the reconstruction from light curve and
+# spectrum.
 truth = [x["spectrum"] for x in X_test]
 other = given["light curve alone"][1:] + given["light curve alone"][:1]
 sources = {"both": X_test, "its light curve": given["light curve alone"], "another's light curve": other}
 for name, objects in sources.items():
     predicted = encoder.reconstruct(objects, modality="spectrum", at=truth, output="arrays")
     print(f"spectrum from {name:24}error {object_errors(truth, predicted).mean():.3f} of the median flux")
-some = [spectrum[::8] for spectrum in truth]  # to save time
-draws = encoder.reconstruct(given["light curve alone"], modality="spectrum", at=some, n_draws=20, output="arrays")
-print(f"inside the central 90 % of the draws: {coverage(some, draws).coverage.mean():.2f}")
+sparse = [spectrum[::8] for spectrum in truth]  # to save time
+draws = encoder.reconstruct(given["light curve alone"], modality="spectrum", at=sparse, n_draws=20, output="arrays")
+print(f"inside the central 90 % of the draws: {coverage(sparse, draws).coverage.mean():.2f}")
 
 # %%
 # A light curve from a spectrum
 # -----------------------------
-# The other direction. The spectrum is divided by its median, so it does not tell how bright the supernova is, and the
-# redshift is known to the decoder. So the bands are as wide as the scatter of luminosities within a type, and most of
-# their width is a common shift of the whole curve.
+# Now the other direction. The spectrum is divided by its median, so it does not contain the brightness of the
+# supernova; the decoder only knows the redshift. So the bands are as wide as the scatter of luminosities within a
+# type. Most of their width is a common shift of the whole curve.
 display = CrossModalDisplay.from_estimator(encoder, show, modality="photometry")
 plt.show()

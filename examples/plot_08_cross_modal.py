@@ -2,13 +2,14 @@
 From a light curve to the spectrum
 ==================================
 
-A survey has light curves of all supernovae and spectra of some. One bottleneck holds both. The example draws the
-spectrum from the light curve alone, then checks and calibrates the width of the draws.
+A survey has light curves of all supernovae, but spectra of some only. We predict the spectrum from the light curve
+alone, check the width of the draws, and calibrate it.
 """
 
 # %%
-# The same 640 supernovae in two bands and as one spectrum each. An object is a dict of its modalities. The redshift
-# belongs to the light curve, and the phase to the spectrum, because the decoder must know at which phase to draw it.
+# We simulate 640 supernovae, each with a light curve in two bands and one spectrum. An object is a dict of its
+# modalities. The redshift belongs to the light curve. The phase belongs to the spectrum, because the decoder must know
+# at which phase to draw it.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -23,9 +24,9 @@ X = [{"photometry": p, "spectrum": s} for p, s in zip(light_curves, spectra, str
 X_train, X_calibration, X_test = X[:400], X[400:520], X[520:]
 
 # %%
-# Each training step hides either modality from the encoder half of the time, and its decoder must still reconstruct
-# it. That makes the bottleneck of a light curve describe the spectrum. Few steps and small networks keep this example
-# at half a minute.
+# Training hides each modality from the encoder half of the time, but its decoder must still reconstruct it. So from a
+# light curve the encoder learns to infer the spectrum. Few steps and small networks keep this example at half a
+# minute.
 modalities = {"photometry": Photometry(metadata=("redshift",)), "spectrum": Spectrum(metadata=("phase",))}
 encoder = MultimodalDAEP(
     modalities,
@@ -42,10 +43,10 @@ encoder = MultimodalDAEP(
 encoder.fit(X_train)
 
 # %%
-# Three supernovae, one of each type. The encoder sees the light curve above. Below are draws of the spectrum, and the
-# measurements. Colours and shape of the light curve determine the continuum and, through the type, the strongest lines
-# at that phase. They do not determine how deep a line of this object is; that is left to the scatter of the draws. So
-# residuals are many times the small errors of the spectrum.
+# Three supernovae, one of each type. The encoder only sees the light curve (top). Below are draws of the spectrum, and
+# the measurements. The light curve determines the continuum and, through the type, the strongest lines at that phase.
+# It does not determine the depth of each line, so the draws scatter there, and the residuals are many times the small
+# measurement errors.
 chosen = [next(i for i, kind in enumerate(y) if i >= 520 and kind == wanted) for wanted in ("Ia", "II", "Ibc")]
 titles = [f"type {y[i]}, spectrum on day {X[i]['spectrum'].meta['phase']:+.0f}" for i in chosen]
 shown = CrossModalDisplay.from_estimator(
@@ -53,9 +54,9 @@ shown = CrossModalDisplay.from_estimator(
 )
 
 # %%
-# How good is that? Mean absolute errors of the test spectra, in standard deviations of all fluxes. The mean training
-# spectrum needs no light curve and is the baseline. Showing the encoder the spectrum itself helps little, because
-# training was short: the model describes types and phases, but no single objects yet.
+# How good is the prediction? The table shows the mean absolute errors of the test spectra, in standard deviations of
+# all fluxes. The baseline is the mean training spectrum. Giving the spectrum itself to the encoder helps little,
+# because training was short: the model has learned types and phases, but not yet individual objects.
 wavelength = np.linspace(3500, 8500, 250)
 grid = [np.interp(wavelength, x["spectrum"]["wavelength"], x["spectrum"]["flux"]) for x in X_train]
 mean_spectrum = np.mean(grid, axis=0)
@@ -71,9 +72,9 @@ for name, spectrum in rebuilt.items():
     print(f"{name:32}{object_errors(measured, spectrum, scale=scale).mean():.3f}")
 
 # %%
-# Are the draws wide enough? The example makes forty draws of each test spectrum, at an eighth of its wavelengths to
-# save time, and of 120 supernovae set aside for calibration. From these `ConformalDraws` finds the factor by which
-# draws must be stretched so that their central 90 % contains 90 % of new measurements.
+# Are the draws wide enough? We make forty draws of each test spectrum, and of 120 supernovae that we set aside for
+# calibration, at every eighth wavelength to save time. From the latter, `ConformalDraws` finds the factor by which to
+# stretch draws so that their central 90 % contains 90 % of new measurements.
 
 
 def draw(objects):
@@ -93,10 +94,10 @@ for name, draws in {"raw": raw, "calibrated": calibrated}.items():
     print(f"{name:12} inside {share.mean():.3f} +- {error:.3f}, mean width {width.mean():.2f}")
 
 # %%
-# Coverage at all levels, raw above and calibrated below. The raw draws are about right in the middle, but their tails
-# are too thin: from a level of 0.8 on, too few points are inside. One factor is right for the level that it was made
-# for, 0.9, and no other. Below it, intervals contain more points than stated, and the histogram has a hump. If you
-# need 0.5, calibrate at 0.5.
+# Coverage at all levels, raw (top) and calibrated (bottom). The raw draws are about right in the middle, but their
+# tails are too thin: from a level of 0.8 on, too few points are inside. The factor is only right for the level for
+# which it was calibrated, 0.9. At lower levels the intervals contain too many points, and the histogram has a hump. If
+# you need 50 % intervals, calibrate at 0.5.
 figure, axes = plt.subplots(2, 2, figsize=(8, 7.4), layout="constrained")
 for row, (name, draws) in zip(axes, {"raw": raw, "calibrated": calibrated}.items(), strict=True):
     CoverageDisplay.from_predictions(at_test, draws, ax=row)

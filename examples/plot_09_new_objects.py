@@ -1,9 +1,9 @@
 """
-New objects, and whether they pass for real ones
-================================================
+New objects: can you tell them from real ones?
+==============================================
 
-A diffusion model of the bottleneck turns the encoder into a simulator learned from the data. A simulator is as good as
-its worst statistic, so new spectra are compared with real ones that it never saw.
+A diffusion model of the bottleneck turns the encoder into a simulator. But a simulator is only as good as its worst
+statistic, so we compare its spectra with real ones that it has never seen.
 """
 
 # %%
@@ -22,7 +22,7 @@ X, y = make_supernova_spectra(900, random_state=0)
 X_train, X_test, X_other = X[:500], X[500:700], X[700:]
 
 # %%
-# Fit the encoder, then the prior of its bottlenecks, which takes seconds.
+# First we fit the encoder, then the prior of its bottlenecks, which takes seconds.
 encoder = DAEPEncoder(
     bottleneck_dim=2,
     model_dim=48,
@@ -37,7 +37,7 @@ encoder.fit(X_train).fit_prior(X_train)
 
 # %%
 # Each new object is decoded at the wavelengths of a real test object, so both populations have the same gaps and ends.
-# New objects scatter like measurements, and slightly more, because a short fit leaves more open.
+# New spectra are as noisy as measured ones, or slightly noisier, because the fit is short.
 new = encoder.sample(len(X_test), at=X_test)
 figure, axes = plt.subplots(2, 4, figsize=(12, 5), sharex=True, sharey=True, layout="constrained")
 for row, spectra, color, name in zip(axes, (X_test, new), ("0.3", "C0"), ("real", "new"), strict=True):
@@ -48,7 +48,7 @@ for ax in axes[1]:
     ax.set_xlabel("rest wavelength [Å]")
 
 # %%
-# The populations by wavelength: lines are medians, bands contain 68 and 95 % of the objects.
+# The two populations by wavelength: lines are medians, and bands contain 68 and 95 % of the objects.
 edges = np.linspace(4200, 7500, 34)
 middle = (edges[1:] + edges[:-1]) / 2
 
@@ -68,14 +68,14 @@ for ax, population, color, name in zip(axes, (real, drawn), ("0.3", "C0"), ("rea
 axes[0].set_ylabel("flux / median")
 
 # %%
-# The same in the bottleneck. The new spectra are encoded like the real ones.
-for spectrum, like in zip(new, X_test, strict=True):
-    spectrum["flux_err"] = like["flux_err"]
+# The two populations in the bottleneck. We encode the new spectra like the real ones.
+for spectrum, template in zip(new, X_test, strict=True):
+    spectrum["flux_err"] = template["flux_err"]
 Z = encoder.transform([*X_test, *new])
 LatentMapDisplay.from_predictions(Z, ["real"] * len(X_test) + ["new"] * len(new), embedding=PCA(2), alpha=0.7)
 
 # %%
-# Three numbers that an astronomer would measure, each with a two-sample Kolmogorov-Smirnov test.
+# Now we compare three quantities that an astronomer would measure, with a two-sample Kolmogorov-Smirnov test.
 
 
 def band(population, low, high):
@@ -95,8 +95,8 @@ for name, values in measure(real).items():
     print(f"{name:36} distance {distance:.3f}, p = {p_value:.2g}")
 
 # %%
-# The strictest test is a classifier that tries to separate new and real spectra by all wavelengths at once. An area
-# under the ROC curve of 0.5 means that it cannot. Two halves of the real population show how far chance alone goes.
+# The strictest test is a classifier that uses all wavelengths at once to distinguish new from real spectra. An area
+# under the ROC curve of 0.5 means that it cannot. Two sets of real spectra show how much this varies by chance.
 
 
 def area(a, b):
@@ -109,6 +109,6 @@ for name, population in {"real, others": other, "new": drawn}.items():
     print(f"real against {name:16} area {scores.mean():.3f} +- {scores.std() / np.sqrt(len(scores)):.3f}")
 
 # %%
-# By single numbers, new spectra are hard to tell from real ones; by all wavelengths at once it is easy. After such a
-# short fit they are good enough for an illustration, not to replace a survey.
+# Single quantities hardly distinguish new spectra from real ones, but all wavelengths together do so easily. After
+# such a short fit, the new spectra can illustrate a paper, but not replace a survey.
 plt.show()

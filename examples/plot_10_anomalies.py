@@ -1,14 +1,14 @@
 """
-Odd objects, and objects like this one
-======================================
+Find odd objects, and objects like this one
+===========================================
 
-Features help to find what does not belong, and to find what is alike. An odd spectrum may have an odd bottleneck, or
-one from which it cannot be reconstructed. The two find different things.
+An unusual spectrum may have unusual features, or it may not be reconstructed well from them. These two criteria find
+different objects. Features also find the spectra that are most similar to a given one.
 """
 
 # %%
-# Ordinary spectra for training, and a test set that contains fifteen of each of three kinds of oddity: a redshift that
-# is wrong by 0.04, a blend of two supernovae, and narrow emission lines of a host galaxy.
+# We train on ordinary spectra. The test set contains three kinds of odd ones, fifteen of each: spectra with a redshift
+# that is wrong by 0.04, blends of two supernovae, and spectra with narrow emission lines of the host galaxy.
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -60,10 +60,10 @@ Z_train = encoder.fit_transform(X_train)
 Z_test = encoder.transform(X_test)
 
 # %%
-# Four scores. Two use the features alone: scikit-learn's `IsolationForest` and `LocalOutlierFactor` learn where
-# ordinary objects are. Two use the residuals in units of the errors: their mean size, and the sharpest peak relative
-# to the median of its neighbours. The area under the ROC curve is the probability that an odd object ranks before an
-# ordinary one; 0.5 is chance.
+# We compare four scores. Two use the features only: scikit-learn's `IsolationForest` and `LocalOutlierFactor` learn
+# where ordinary objects are. Two use the residuals in units of the errors: their mean size, and the sharpest peak
+# above the local median. The area under the ROC curve is the probability that an odd object ranks before an ordinary
+# one; 0.5 is chance.
 rebuilt = encoder.reconstruct(X_test)
 residuals = [np.asarray((x["flux"] - r["flux"]) / x["flux_err"]) for x, r in zip(X_test, rebuilt, strict=True)]
 forest = make_pipeline(StandardScaler(), IsolationForest(random_state=0)).fit(Z_train)
@@ -102,9 +102,9 @@ for ax, name in zip(axes, ("mean residual", "sharpest residual"), strict=True):
 axes[1].legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 # %%
-# No score finds everything, so look at the top of each. For a wrong redshift the encoder finds the supernova whose
-# lines fit best, and the residuals are pairs of troughs and peaks. The last spectrum has a spike at 6563 Angstrom that
-# no supernova has.
+# No score finds everything, so look at the top objects of each. If the redshift is wrong, the encoder finds the
+# supernova whose lines fit best, and the residuals show pairs of troughs and peaks. The last spectrum has a spike at
+# 6563 Angstrom, which no supernova has.
 first = [int(np.argmax(scores[name])) for name in ("local outlier factor", "mean residual", "sharpest residual")]
 titles = [f"{kind[i]} ({y_test[i]}, day {X_test[i].meta['phase']:+.0f})" for i in first]
 suspects = ReconstructionDisplay.from_estimator(encoder, [X_test[i] for i in first], titles=titles)

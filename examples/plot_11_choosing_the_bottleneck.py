@@ -2,14 +2,14 @@
 Choosing the bottleneck
 =======================
 
-How many numbers does an object need? An encoder is a scikit-learn estimator, so `GridSearchCV` can answer: by how well
-objects are reconstructed, and by how well a classifier works behind it.
+How many numbers does an object need? An encoder is a scikit-learn estimator, so `GridSearchCV` can find out. It
+compares how well objects are reconstructed, and how well a classifier does.
 """
 
 # %%
-# Light curves of supernovae of three types. One pipeline, two scores: for the encoder alone, `score` is minus the mean
-# absolute error of the reconstruction in standard deviations of the training values; for the whole, it is the
-# accuracy.
+# The data are light curves of three types of supernovae. The pipeline has two scores. The `score` of the encoder is
+# minus the mean absolute error of the reconstruction, in standard deviations of the training values. The `score` of
+# the whole pipeline is the accuracy of the classifier.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -40,10 +40,10 @@ def rebuilding(pipe, X, y):
 
 
 # %%
-# More numbers always reconstruct better if training is long enough. Take the smallest number that is about as good as
-# the best; here that means within the standard error of the accuracy. `refit` can be such a rule, and the pipeline is
-# then fitted to all objects with its choice. One split and 220 steps are for a page that is built in a minute. For a
-# real decision use several folds, and train until the score stops improving.
+# If training is long enough, more numbers always reconstruct better. So we take the smallest number whose accuracy is
+# within one standard error of the best. `refit` can be such a rule; the pipeline is then fitted to all objects with
+# the chosen number. This example uses one split and 220 steps to finish in a minute. For a real decision use several
+# folds, and train until the score stops improving.
 split = ShuffleSplit(n_splits=1, test_size=0.25, random_state=0)
 
 
@@ -65,8 +65,8 @@ search.fit(X, y)
 print(f"chosen: {search.best_params_['daepencoder__bottleneck_dim']} numbers")
 
 # %%
-# The horizontal lines are the error that noise alone would leave in a perfect reconstruction, and the share of the
-# commonest type. Bars are the standard error of the accuracy.
+# Horizontal lines show the error of a perfect reconstruction, which is due to noise alone, and the share of the
+# commonest type. Error bars are standard errors of the accuracy.
 results = search.cv_results_
 numbers = results["param_daepencoder__bottleneck_dim"].data.astype(int)
 accuracy, left_over = results["mean_test_accuracy"], -results["mean_test_rebuilding"]

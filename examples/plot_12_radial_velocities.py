@@ -7,8 +7,8 @@ velocities of spectroscopic binaries from three instruments with different zero 
 """
 
 # %%
-# Simulate binaries whose periods are known from eclipses, so velocities can be folded with phase 0 at the eclipse.
-# Orbits shorter than ten days are circular; the others have any eccentricity. Each star has twelve to thirty
+# We simulate binaries whose periods are known from eclipses, so that velocities can be folded with phase 0 at the
+# eclipse. Orbits shorter than ten days are circular; the others are eccentric. Each star has twelve to thirty
 # velocities from one to three instruments.
 import matplotlib.pyplot as plt
 import numpy as np
@@ -62,8 +62,8 @@ X_test, orbits = simulate(300, seed=1)
 X_train[0][:3]
 
 # %%
-# This is the declaration. The instrument is a band: the decoder is told whose velocity to predict, and so learns the
-# zero points by itself. A precise velocity has more weight in the loss than a poor one (``error_weighting``).
+# This is the declaration. The instrument is a band, so the decoder knows which instrument to predict and learns the
+# zero points by itself. With ``error_weighting``, precise velocities count more in the loss than poor ones.
 binaries = Sequence(value="rv", location="phase", band="instrument", error="rv_err", metadata=("log_period",))
 encoder = DAEPEncoder(
     binaries,
@@ -79,9 +79,9 @@ encoder = DAEPEncoder(
 encoder.fit(X_train)
 
 # %%
-# Three test stars: one with a circular orbit, two with increasing eccentricity. Bands contain 68 and 95 % of fifty
-# draws, in the colour of the instrument. All three instruments saw the star in the middle, and their curves are
-# parallel.
+# Three test stars: one with a circular orbit, and two with increasing eccentricity. Bands contain 68 and 95 % of fifty
+# draws, in the colour of the instrument. The star in the middle was observed with all three instruments. Their curves
+# are parallel.
 e, K, omega = (np.array(orbits[name]) for name in ("e", "K", "omega"))
 seen_by = np.array([len(set(star["instrument"])) for star in X_test])
 chosen = [
@@ -92,8 +92,8 @@ titles = [f"$e$ = {e[i]:.2f}, $K$ = {K[i]:.0f} km/s" for i in chosen]
 shown = ReconstructionDisplay.from_estimator(encoder, [X_test[i] for i in chosen], n_draws=50, titles=titles)
 
 # %%
-# Zero points: all test stars decoded for each instrument at the same phases. The differences are the simulated ones,
-# although the encoder was not told.
+# Now we decode all test stars for each instrument at the same phases. The differences recover the simulated zero
+# points, which the encoder was never given.
 Z = encoder.transform(X_test)
 phase, curves = np.linspace(0, 1, 50), {}
 for name in ERROR:
@@ -105,13 +105,13 @@ for name in ("old", "spare"):
 
 # %%
 # Residuals of all test stars by phase: medians, and bands that contain 68 % of the residuals. For the old instrument
-# they are little more than its errors of about 2 km/s. The new one is accurate to 0.3 km/s, so its residuals show how
-# well half a minute of training knows a curve: to between one and two km/s.
+# they hardly exceed its errors of about 2 km/s. The new one is accurate to 0.3 km/s, so its residuals show the error
+# of the model after half a minute of training: one to two km/s.
 residuals = ResidualDisplay.from_estimator(encoder, X_test, bins=12)
 
 # %%
-# What do eight numbers know about an orbit? A regression on them, in which each star is predicted by trees that were
-# not trained on it.
+# What do the eight numbers tell about the orbit? We predict its parameters with a regression, in five-fold
+# cross-validation.
 targets = {"$K$ [km/s]": K, "$e\\,\\cos\\omega$": e * np.cos(omega), "$e\\,\\sin\\omega$": e * np.sin(omega)}
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.9), layout="constrained")
 for ax, (name, true) in zip(axes, targets.items(), strict=True):

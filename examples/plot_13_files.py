@@ -2,7 +2,7 @@
 Save, load, continue
 ====================
 
-A fitted encoder is one file that is safe to open. Training can be stopped at any time and continued.
+Save a fitted encoder to a single file that is safe to open. You can stop training at any time, and continue it later.
 """
 
 # %%
@@ -59,7 +59,7 @@ except skdaep.CorruptModelError as error:
     print(str(error).replace(str(damaged), damaged.name))
 
 # %%
-# A whole pipeline can be saved with joblib. Such a file executes code: only open your own.
+# joblib can save a whole pipeline. But loading such a file executes code, so only open your own.
 pipe = make_pipeline(encoder, StandardScaler(), LogisticRegression(max_iter=1000))
 pipe[1:].fit(Z[:400], y[:400])
 joblib.dump(pipe, path.with_suffix(".joblib"))
@@ -67,28 +67,28 @@ again = joblib.load(path.with_suffix(".joblib"))
 print(f"accuracy {again.score(X[400:], y[400:]):.2f}, before {pipe.score(X[400:], y[400:]):.2f}")
 
 # %%
-# Going on
-# --------
-# Were 300 steps enough? With ``warm_start`` the next `fit` starts from the weights of the last one, here of the one
-# that was loaded.
+# Continue training
+# -----------------
+# Were 300 steps enough? With ``warm_start`` the next `fit` starts from the current weights, here those of the loaded
+# model.
 more = skdaep.load(path).set_params(warm_start=True)
 more.fit(X[:400])
 print(f"validation loss {encoder.best_loss_:.4f}, after another {more.n_iter_} steps {more.best_loss_:.4f}")
 
 # %%
-# The losses of both fits, one after the other. The learning rate starts again at its peak, so the training loss rises
-# for a while and then falls below its old value. The validation loss does the same, but less. Where the two drift
-# apart, more steps begin to memorise the training objects.
+# The losses of both fits, one after the other. The learning rate starts at its peak again, so the training loss first
+# rises, and then falls below its old value. So does the validation loss, but less. When the two drift apart, the
+# network begins to memorise the training objects.
 first, second = encoder.history_, more.history_
 shifted = [record | {"iteration": record["iteration"] + encoder.n_iter_} for record in second]
 losses = LossDisplay([*first, *shifted]).plot()
 losses.ax_.axvline(encoder.n_iter_, color="0.6", lw=0.8, ls="--")
 
 # %%
-# Stopping
-# --------
-# Ctrl-C, or the stop button of a notebook, ends the training and not the program. The model reached so far is kept,
-# with a warning. To show it on a page, this callback does after 100 steps what Ctrl-C does.
+# Stop early
+# ----------
+# Ctrl-C, or the stop button of a notebook, ends the training but not the program. A warning says that the current
+# model is kept. To demonstrate this here, a callback imitates Ctrl-C after 100 steps.
 
 
 class CtrlC(FitCallback):
@@ -107,7 +107,7 @@ with warnings.catch_warnings(record=True) as caught:
 print(caught[0].message)
 
 # %%
-# The three models on objects that none has seen: minus the mean absolute error, in standard deviations.
+# The scores of the three models on unseen objects: minus the mean absolute error, in standard deviations.
 for steps, fitted in {"100 of 300": stopped, "300": encoder, "300 + 300": more}.items():
     print(f"{steps:>10} steps: {fitted.score(X[400:]):.3f}")
 folder.cleanup()

@@ -2,9 +2,9 @@
 From a survey's CSV to classes
 ==============================
 
-A survey's file holds times and magnitudes, in two bands, of stars whose period nobody has measured. Three steps make
-shapes of them: find the period, fold by it, take level and amplitude out. The encoder describes the shapes, and what
-the steps found stands beside its numbers: period, amplitudes, colour. No class is seen until the last lines.
+A survey file contains times and magnitudes of variable stars in two bands, but no periods. Three steps find the
+period, fold the light curves, and remove median and amplitude. The encoder describes the remaining shapes, and we add
+period, amplitudes and colour as features. Only the classifier at the end sees classes.
 """
 
 # %%
@@ -28,8 +28,8 @@ from skdaep.preprocessing import FindPeriod, MetaFeatures, PhaseFold, Standardiz
 # %%
 # The file
 # --------
-# One row per measurement, simulated: RR Lyrae of two kinds, delta Scuti, Cepheids, Miras, detached (EA) and contact
-# (EW) binaries, observed at night over three seasons.
+# We simulate a file with one row per measurement: RR Lyrae stars of two kinds, delta Scuti stars, Cepheids, Miras, and
+# detached (EA) and contact (EW) binaries, observed at night over three seasons.
 stars, y, truth = make_variable_stars(140, random_state=0, return_truth=True)
 for star in stars:
     star["object_id"] = star.meta.pop("object_id")
@@ -39,8 +39,8 @@ vstack(stars).write(path, format="ascii.csv")
 print("\n".join(path.read_text().splitlines()[:3]))
 
 # %%
-# A Table per object; `skdaep.tables.from_long` does the same with a data frame. CSV knows no units: without any,
-# times called "mjd" are days.
+# Split the file into one Table per object; `skdaep.tables.from_long` does the same for a data frame. CSV has no units,
+# so times in a column called "mjd" are taken as days.
 survey = Table.read(path, format="ascii.csv")
 X = list(survey.group_by("object_id").groups)
 folder.cleanup()
@@ -49,8 +49,8 @@ print(f"{len(X)} stars, {len(survey)} points")
 # %%
 # Three steps
 # -----------
-# Phase 0 is where the fitted series is faintest, as in mid-eclipse: the cycles of all stars of a kind then fall on one
-# another. Shapes describe no level: ``Standardize`` moves it into the meta of each Table.
+# Phase 0 is the minimum of the harmonic fit, such as mid-eclipse, so that stars of the same kind line up.
+# ``Standardize`` removes median and amplitude, and stores them in ``meta``.
 steps = make_pipeline(
     FindPeriod(min_period=0.06, n_harmonics=5),
     PhaseFold(epoch="faintest"),
@@ -60,8 +60,8 @@ Z = steps.fit_transform(X)
 print({key: round(value, 3) for key, value in Z[0].meta.items()})
 
 # %%
-# The true periods are known here. Contact binaries have two minima of nearly one depth in a period and come out at half
-# of it, which harms nobody who tells classes apart.
+# Here the true periods are known. Contact binaries have two minima of nearly equal depth per orbit, so half the
+# orbital period is found. For classification this does no harm.
 ratio = np.array([z.meta["period"] for z in Z]) / truth.parameters["period"]
 for label in np.unique(y):
     own = ratio[y == label]
@@ -71,8 +71,8 @@ for label in np.unique(y):
 # %%
 # Shapes
 # ------
-# ``PhaseFold`` has marked its column as a circle: of a phase of 0.99 the encoder knows that 0.01 is next to it. It sees
-# no period and no class.
+# ``PhaseFold`` marks its column as periodic, so to the encoder phase 0.99 is next to 0.01. The encoder sees neither
+# period nor class.
 encoder = DAEPEncoder(
     Photometry(),
     bottleneck_length=2,
@@ -94,8 +94,8 @@ F_train, F_test = features.transform(Z_train), features.transform(Z_test)
 print(F_train.shape, ", ".join(features.get_feature_names_out()[-6:]))
 
 # %%
-# Stars seen by the encoder for the first time, folded: points, and the curve that their six numbers stand for. Two
-# cycles are drawn; the curve closes.
+# Folded light curves of stars that the encoder has not seen, and their reconstructions from six numbers. Two cycles
+# are shown; the curves close.
 decoded = features.transformer_list[0][1].reconstruct(Z_test)
 shown = [int(np.flatnonzero(y_test == label)[0]) for label in np.unique(y)]
 fig, axes = plt.subplots(2, 4, figsize=(11, 5), sharex=True, layout="constrained")
@@ -116,8 +116,8 @@ fig.supylabel("standardised magnitude")
 # %%
 # Classes
 # -------
-# Shape and meta each know something; a linear classifier on both knows most. Of 140 stars more cannot be had: the row
-# and column of a class hold eight stars.
+# Both shape and metadata help to classify; a linear classifier that uses both is best. With 140 stars, only eight per
+# class are left for the test.
 columns = {"shape": slice(0, 6), "meta": slice(6, None), "both": slice(None)}
 for name, own in columns.items():
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(F_train[:, own], y_train)

@@ -1,17 +1,17 @@
 """
-Two views of stars: what each knows
-===================================
+Two views of stars: what the codes learn
+========================================
 
-A star has a temperature, which both its spectrum and its light curve show, a metallicity, which is in the spectrum,
-and a rotation, which is in the light curve. Which of the three do codes hold, if two views are made to agree? And if a
-few labels are known?
+The temperature of a star affects both its spectrum and its light curve. The metallicity only affects the spectrum, and
+the rotation only the light curve. Which of the three do the codes contain if training makes the two views agree? And
+what do a few labels change?
 """
 
 # %%
-# A toy of three numbers
-# ----------------------
-# The temperature tilts the continuum and sets how much the star varies; lines deepen with the metallicity; spots come
-# round with the rotation. Light curves begin at a maximum.
+# A toy model
+# -----------
+# In this toy model each star has three parameters. The temperature tilts the continuum and sets the amplitude of the
+# variation. Metallicity deepens the lines. Rotation sets the period. All light curves begin at a maximum.
 import matplotlib.pyplot as plt
 import numpy as np
 from astropy import units as u
@@ -52,9 +52,9 @@ axes[1].set(xlabel="time [d]", title="light curves")
 # %%
 # Four encoders
 # -------------
-# `ContrastiveNeighbors` makes the views agree: by contrast with other stars, or by VICReg, without. `DualFormer` lets
-# them attend to one another. `MultimodalDAEP` must rebuild both from one code. All train for two hundred steps on the
-# first half of the stars.
+# `ContrastiveNeighbors` makes the two views of a star agree, in contrast to those of other stars (InfoNCE) or without
+# such a contrast (VICReg). `DualFormer` lets the views attend to each other. `MultimodalDAEP` reconstructs both from
+# one code. All train for two hundred steps on the first half of the stars.
 views = {"spectrum": Spectrum(), "light_curve": Sequence("flux", location="time")}
 small = dict(model_dim=16, n_encoder_layers=1, encoder_hidden_length=8, max_points=60, max_iter=200, random_state=0)
 encoders = {
@@ -70,17 +70,17 @@ for encoder in encoders.values():
 # %%
 # With labels
 # -----------
-# One in four of the training stars has labels. The others have NaN.
+# A quarter of the training stars have labels. The labels of the others are NaN.
 labels = np.where(rng.uniform(size=half) < 0.25, 1.0, np.nan)[:, None] * truth[:half]
 encoders["DualFormer, some labels"] = DualFormer(views, n_dual_layers=2, supervised_weight=0.5, **small)
 encoders["DualFormer, some labels"].fit(X[:half], labels)
 
 
 # %%
-# What codes know
-# ---------------
-# A ridge regression from the codes of stars that no encoder has seen, in five folds. A row that knows the temperature
-# alone has kept what both views share, and lost what is private to one.
+# What the codes contain
+# ----------------------
+# For stars that no encoder has seen, we predict the three parameters from the codes by ridge regression, in five
+# folds. A method that only predicts the temperature has kept what both views share, and lost what is in one view only.
 def known(encoder, objects):
     """Return R^2 of each of the three numbers."""
     Z, ridge = encoder.transform(objects), make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 11)))
@@ -102,6 +102,6 @@ for ax, (title, objects) in zip(axes, given.items(), strict=True):
 fig.colorbar(image, ax=axes, label="R²")
 
 # %%
-# `predict` needs no second model, and takes a star of which one view is missing.
+# `predict` needs no second model, and works even if one view is missing.
 print(encoders["DualFormer, some labels"].predict(given["spectrum alone"][:3]).round(2))
 plt.show()

@@ -2,8 +2,8 @@
 Large catalogues
 ================
 
-A catalogue that does not fit in memory is read some objects at a time: into flat columns, from which no Table is made,
-and on into a folder, from which an encoder learns. Here the catalogue is simulated, one file after the other.
+If a catalogue does not fit in memory, read it file by file and pack it into a folder. An encoder can train on this
+folder directly, and no Tables are made. Here we simulate the catalogue.
 """
 
 # %%
@@ -21,7 +21,7 @@ from skdaep.tables import from_nested
 # %%
 # Files with one row per object
 # -----------------------------
-# The points of an object stand in lists, as in HATS and in Parquet files of surveys.
+# The points of each object are in lists, as in HATS catalogues and Parquet files of surveys.
 folder = tempfile.TemporaryDirectory()
 
 
@@ -42,24 +42,25 @@ for k in range(4):
 # %%
 # Flat columns
 # ------------
-# ``from_nested`` takes the arrays of the file as they are. An item is a Table, made when it is asked for.
+# ``from_nested`` uses the arrays of the file without copying them. It returns a list whose items become Tables on
+# demand.
 files = sorted(Path(folder.name).glob("*.parquet"))
 X, _ = from_nested(pq.read_table(files[0]), columns=("mjd", "mag", "band"), meta=("peak",))
 print(X)
 print(X[0][:3])
 
 # %%
-# A folder to learn from
-# ----------------------
-# One file is held at a time. The first 1,000 objects show the bands and the scale.
+# A folder to train on
+# --------------------
+# Only one file is in memory at a time. Bands and scaling are learned from the first 1,000 objects.
 chunks = (from_nested(pq.read_table(f), columns=("mjd", "mag", "band"), meta=("peak",))[0] for f in files)
 store = pack(chunks, Path(folder.name) / "store", Photometry(), n_learn=1000)
 print(store)
 encoder = DAEPEncoder(Photometry(), model_dim=32, max_iter=150, random_state=0).fit(store)
 
 # %%
-# Codes of all
-# ------------
+# Vectors of all objects
+# ----------------------
 Z = encoder.transform(store)
 peak = np.concatenate([pq.read_table(f)["peak"].to_numpy() for f in files])
 first, second = np.linalg.svd(Z - Z.mean(0), full_matrices=False)[2][:2]
