@@ -1,6 +1,11 @@
-"""Notes the commit in what is built, for `fit` to record; all else is in pyproject.toml."""
+"""Notes the commit in what is built, for `fit` to record, and prepares the README for a package index.
 
+All else is in pyproject.toml.
+"""
+
+import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 from setuptools import setup
@@ -40,4 +45,20 @@ class Sdist(sdist):
         note(base_dir)
 
 
-setup(cmdclass={"build_py": BuildPy, "sdist": Sdist})
+def long_description():
+    """Return the README with its picture at an absolute address, or without it if there is none.
+
+    A package index shows no files of the repository. The address follows from the project URL "Source".
+    """
+    text = (ROOT / "README.rst").read_text(encoding="utf-8")
+    source = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"].get("Source")
+    if source is None:
+        return re.sub(r"\.\. image:: (?!https://).*\n(   .*\n)*\n?", "", text)
+    return re.sub(r"(\.\. image:: )(?!https://)", rf"\g<1>{source.rstrip('/')}/raw/HEAD/", text)
+
+
+setup(
+    cmdclass={"build_py": BuildPy, "sdist": Sdist},
+    long_description=long_description(),
+    long_description_content_type="text/x-rst",
+)
