@@ -6,7 +6,7 @@ from typing import Annotated
 
 from ..objectives import Variational
 from ._docs import documented
-from ._parameters import NOT_NEGATIVE
+from ._parameters import NOT_NEGATIVE, Core
 from ._unimodal import UnimodalEncoder
 
 
@@ -60,3 +60,4 @@ class BetaVAEEncoder(UnimodalEncoder):
     objective_class = Variational
 
     beta: Annotated[float, NOT_NEGATIVE] = 0.1
+    core: Core = "auto"

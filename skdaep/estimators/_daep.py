@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from ._compat import StrOptions
 from ._denoising import DenoisingParameters
 from ._docs import documented
+from ._parameters import Core
 from ._unimodal import UnimodalEncoder
 
 
@@ -22,12 +20,6 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     modality : Modality, default=None
         Which columns hold the value, location, band and error: `Spectrum`, `Photometry`, `Sequence` for anything else
         on a line, or `Image`. None finds the columns by their usual names and uses no metadata.
-    core : {"auto", "linear"} or None, default="auto"
-        What training starts from. "linear" starts from `FunctionalPCA` of equal size, which takes seconds: codes are
-        its scores, scaled and rotated, and training adds what is not linear, to the codes and to what they decode to.
-        The weights with the lowest absolute error on validation objects are kept, and the start, which makes no use of
-        metadata, is one of the candidates. This needs ``prediction="x0"``, and points on a line or images. None starts
-        from nothing, as the paper does. "auto" is "linear" where that is possible, and None elsewhere.
     [denoising parameters]
     [shared parameters]
 
@@ -80,4 +72,4 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     ['wavelength', 'flux']
     """
 
-    core: Annotated[str | None, StrOptions({"auto", "linear"}), None] = "auto"
+    core: Core = "auto"

@@ -34,6 +34,15 @@ encoder_hidden_length : int or None, default=[encoder_hidden_length]
     Number of hidden tokens between the points of a modality and the bottleneck. None reads the points directly.
 share_weights : bool, default=False
     Whether all blocks of the encoder share their weights.
+core : {"auto", "linear", "basis"} or None, default="auto"
+    What training starts from, solved in seconds. "linear" starts from `FunctionalPCA` of equal size: codes are its
+    scores, scaled and rotated, and training adds what is not linear, to the codes and to what they decode to. The
+    weights with the lowest absolute error on validation objects are kept, and the start, which makes no use of
+    metadata, is one of the candidates. "basis" leaves the codes free: the encoder reads the scores of each modality as
+    one more token, and the decoder adds its mean and basis functions, with coefficients that a network computes from
+    code and metadata. Both need points on a line or images and, with a diffusion decoder, ``prediction="x0"``. None
+    starts from nothing, as the paper does. "auto" is "linear" in `DAEPEncoder` and `MAEPEncoder`, "basis" in
+    `BetaVAEEncoder` and for several modalities, and None where that is not possible.
 isometric : bool, default=False
     Whether to map codes after training so that ``|z - z'|`` is, for neighbours, the root mean square distance of the
     decoded objects, in scaled units per point (for several modalities, the mean by their weights). Reconstructions do
@@ -143,7 +152,7 @@ n_sampling_steps : int, default=20
 #: the order in which parameters are described: most used, architecture, training, decoding, device
 GROUPS = (
     "modality modalities bottleneck_length bottleneck_dim max_iter model_dim max_points",
-    "n_heads n_encoder_layers n_decoder_layers hidden_length encoder_hidden_length share_weights isometric "
+    "n_heads n_encoder_layers n_decoder_layers hidden_length encoder_hidden_length share_weights core isometric "
     "mixer_self_attention",
     "drop_modality modality_weights batch_size solver learning_rate_init weight_decay error_weighting early_stopping "
     "validation_fraction n_iter_no_change warm_start checkpoint checkpoint_every prediction schedule",

@@ -9,7 +9,7 @@ from ..objectives import Masking
 from ..training import undisturbed
 from ._compat import StrOptions
 from ._docs import documented
-from ._parameters import POSITIVE_INT, SHARE
+from ._parameters import POSITIVE_INT, SHARE, Core
 from ._unimodal import UnimodalEncoder
 
 
@@ -27,9 +27,6 @@ class MAEPEncoder(UnimodalEncoder):
         on a line, or `Image`. None finds the columns by their usual names and uses no metadata.
     mask_ratio : float, default=0.75
         Share of an object's observed points that training hides.
-    core : {"auto", "linear"} or None, default="auto"
-        What training starts from: with "linear" `FunctionalPCA` of equal size, as in `DAEPEncoder`, for one modality of
-        points on a line or images. None: nothing is known (the paper's). "auto": "linear" where that can be, else None.
     [shared parameters]
 
     Attributes
@@ -64,7 +61,7 @@ class MAEPEncoder(UnimodalEncoder):
     objective_class = Masking
 
     mask_ratio: Annotated[float, SHARE] = 0.75
-    core: Annotated[str | None, StrOptions({"auto", "linear"}), None] = "auto"
+    core: Core = "auto"
     hidden_length: Annotated[int | str, POSITIVE_INT, StrOptions({"auto"})] = "auto"
 
     @undisturbed()

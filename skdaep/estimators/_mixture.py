@@ -7,7 +7,7 @@ from typing import Annotated
 from ..objectives import MixtureOfExperts
 from ._docs import documented
 from ._multimodal import MultimodalEncoder
-from ._parameters import POSITIVE, PositiveInt
+from ._parameters import POSITIVE, Core, PositiveInt
 
 
 @documented
@@ -84,4 +84,5 @@ class MixtureOfExpertsVAE(MultimodalEncoder):
 
     beta: Annotated[float, POSITIVE] = 0.1
     n_importance: PositiveInt = 1
+    core: Core = "auto"
     modality_weights: Annotated[dict[str, float] | None, dict, None] = None

@@ -10,7 +10,7 @@ from ._compat import StrOptions
 from ._denoising import DenoisingParameters
 from ._docs import documented
 from ._multimodal import LateMixing, MultimodalEncoder, check_alignment_options
-from ._parameters import NOT_NEGATIVE
+from ._parameters import NOT_NEGATIVE, Core
 
 
 @documented
@@ -65,6 +65,7 @@ class MultimodalDAEP(LateMixing, DenoisingParameters, MultimodalEncoder):
     alignment: Annotated[str, StrOptions(set(ALIGNMENTS))] = "infonce"
     alignment_options: Annotated[dict | None, dict, None] = None
     contrastive_weight: Annotated[float | str, NOT_NEGATIVE, StrOptions({"deprecated"})] = "deprecated"
+    core: Core = "auto"
 
     def _validate_params(self):
         super()._validate_params()

@@ -14,7 +14,8 @@ import inspect
 from numbers import Integral, Real
 from typing import Annotated, get_args, get_origin, get_type_hints
 
-from ._compat import Interval
+from ..objectives.core import CORES
+from ._compat import Interval, StrOptions
 
 POSITIVE_INT = Interval(Integral, 1, None, closed="left")
 POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -26,6 +27,7 @@ KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 PositiveInt = Annotated[int, POSITIVE_INT]
 Bool = Annotated[bool, "boolean"]
+Core = Annotated[str | None, StrOptions({"auto", *filter(None, CORES)}), None]
 
 
 def parameters(cls: type) -> type:

@@ -219,7 +219,7 @@ class Objective(nn.Module):
 
         Zeros stand where an object lacks a modality.
         """
-        return encode_separately(self.autoencoder, batches)
+        return encode_separately(self.autoencoder.encode, batches)
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return named losses per object (B,), the one to be minimised under ``"loss"``.
@@ -299,17 +299,17 @@ class Objective(nn.Module):
         return (per_point * weight).sum(1) / weight.sum(1).clamp(min=torch.finfo(weight.dtype).tiny)
 
 
-def encode_separately(autoencoder: Autoencoder, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
+def encode_separately(encode: Callable[[dict[str, Batch]], Tensor], batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
     """Return the encodings of each modality alone (B, M, K, D), 0 where there is none, and which there are (B, M)."""
     present = torch.stack([batch.present for batch in batches.values()], 1)
     if torch.compiler.is_compiling():  # no choice of rows by data: what is absent is encoded, and left out
-        separate = torch.stack([autoencoder.encode({name: batch}) for name, batch in batches.items()], 1)
+        separate = torch.stack([encode({name: batch}) for name, batch in batches.items()], 1)
         return separate.masked_fill(~present[:, :, None, None], 0), present
     alone = {}
     for j, (name, batch) in enumerate(batches.items()):
         rows = batch.present.nonzero()[:, 0]
         if len(rows):
-            alone[j] = rows, autoencoder.encode({name: batch.rows(rows)}).float()
+            alone[j] = rows, encode({name: batch.rows(rows)}).float()
     shape = next(iter(alone.values()))[1].shape[1:]
     separate = torch.zeros(*present.shape, *shape, device=present.device)
     for j, (rows, z) in alone.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -10,12 +11,12 @@ from torch import Tensor
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch, Ragged
-from .base import Bottleneck, Objective
+from .base import Bottleneck, Objective, encode_separately
 from .core import CORES, core_name
 
 
 class Cored(Objective):
-    """Encode with a core and decode what it leaves over; an objective adds ``self.core.curve(z, query)`` to its values.
+    """Encode with a core and decode what it leaves over; an objective adds ``self.core.curve`` to its values.
 
     Parameters
     ----------
@@ -25,12 +26,13 @@ class Cored(Objective):
 
     def __init__(self, autoencoder: Autoencoder, *, core: str | None = None, **options: Any):
         super().__init__(autoencoder, **options)
-        self.core, self.starts_solved = CORES[core](autoencoder), core is not None
+        self.core = CORES[core](autoencoder)
+        self.starts_solved = self.core.solved
 
     @classmethod
     def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Self:
         """Return an objective with freshly initialised networks, and the core that goes with them."""
-        core = core_name(options.get("core"), options.get("prediction", "x0"), modalities)
+        core = core_name(options.get("core"), options.get("prediction", "x0"), modalities, cls.n_moments)
         return super().assembled(modalities, networks, options | {"core": core})
 
     @classmethod
@@ -69,7 +71,7 @@ class Cored(Objective):
         seed: int,
     ) -> None:
         """Learn the core."""
-        self.start_at(self.core.learn(modalities, measurements, held_out, bool(self.typical_errors), seed))
+        self.start_at(self.core.learn(modalities, measurements, held_out, self.typical_errors.keys(), seed))
 
     def start_at(self, noise: dict[str, float]) -> None:
         """Take over, by modality, how far values lie from what the core knows."""
@@ -77,6 +79,19 @@ class Cored(Objective):
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return the bottleneck of batches by modality, from all their points."""
         return Bottleneck(self.core.encode(self.autoencoder, batches))
+
+    def encode_separately(
+        self, batches: dict[str, Batch], generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what the encoder gives for each modality alone (B, M, K, D), and which there are (B, M).
+
+        With a generator scores are drawn, as in training.
+        """
+        return encode_separately(partial(self.core.encode, self.autoencoder, generator=generator), batches)
+
+    def drawn(self, generator: torch.Generator) -> torch.Generator | None:
+        """Return the generator in training, where scores are drawn from their posterior; None: they are its mean."""
+        return generator if self.training else None
 
     def held_out_loss(self, batches: dict[str, Batch], generator: torch.Generator) -> Tensor:
         """Return the loss; with a core the mean absolute error of the point estimate from all points.

@@ -89,7 +89,7 @@ class Denoising(Cored):
         **options: Any,
     ):
         super().__init__(autoencoder, **options)
-        if self.starts_solved and prediction != "x0":
+        if options.get("core") is not None and prediction != "x0":
             raise ValueError(
                 f'core={options["core"]!r} knows x0 in part, and prediction={prediction!r}; use prediction="x0".'
             )
@@ -121,7 +121,7 @@ class Denoising(Cored):
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the prediction, per object, and how well its modalities agree, if asked."""
         shown = self.shown(self.drop_modalities(batches, generator), generator)
-        z = self.core.encode(self.autoencoder, shown, generator if self.training else None)
+        z = self.core.encode(self.autoencoder, shown, self.drawn(generator))
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
             query = self.decoded_points(batch)
@@ -139,7 +139,8 @@ class Denoising(Cored):
         error = self.mean_over_modalities(batches, z, squared_error)
         if self.alignment is None:
             return {"loss": error}
-        alignment = self.alignment(*self.encode_separately(self.shown(batches, generator)), batches)
+        separate = self.encode_separately(self.shown(batches, generator), self.drawn(generator))
+        alignment = self.alignment(*separate, batches, self.core.encode)
         return {"loss": error + self.alignment_weight * alignment, "error": error, "alignment": alignment}
 
     def random_times(self, n: int, generator: torch.Generator) -> Tensor:
@@ -156,7 +157,7 @@ class Denoising(Cored):
 
     def condition(self, name: str, z: Tensor, query: Batch) -> Condition:
         """Return what a code says, to the network and without it."""
-        return Condition(*self.autoencoder.condition(name, z, query), self.core.curve(z, query))
+        return Condition(*self.autoencoder.condition(name, z, query), self.core.curve(self.autoencoder, name, z, query))
 
     def network(
         self, name: str, x_t: Tensor, t: Tensor, queries: Tensor, condition: Condition, observed: Tensor

@@ -39,7 +39,7 @@ class Masking(Cored):
         batches, n_seen = self.visible_first(batches, generator)
         remaining = self.drop_modalities(batches, generator)
         visible = {name: batch.first(n_seen[name]) for name, batch in remaining.items()}
-        z = self.core.encode(self.autoencoder, visible, generator if self.training else None)
+        z = self.core.encode(self.autoencoder, visible, self.drawn(generator))
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
             seen = batch.first(n_seen[name][batches[name].present])  # of those that have any
@@ -77,4 +77,4 @@ class Masking(Cored):
             shown = tokenizer.add_values(tokenizer.queries(context), context.value)
             tokens, observed = torch.cat([tokens, shown], 1), torch.cat([observed, context.observed], 1)
         values = self.autoencoder.decode(name, tokens, *self.autoencoder.condition(name, z, query), observed)
-        return values[:, : query.observed.shape[1]] + self.core.curve(z, query)
+        return values[:, : query.observed.shape[1]] + self.core.curve(self.autoencoder, name, z, query)

@@ -38,9 +38,9 @@ class MixtureOfExperts(Variational):
         super().__init__(autoencoder, beta=beta, **options)
         self.n_importance = n_importance
 
-    def experts(self, batches: dict[str, Batch]) -> Experts:
-        """Return the posterior that each modality gives alone."""
-        moments, present = self.encode_separately(batches)
+    def experts(self, batches: dict[str, Batch], generator: torch.Generator | None = None) -> Experts:
+        """Return the posterior that each modality gives alone; with a generator of scores that are drawn."""
+        moments, present = self.encode_separately(batches, generator)
         return Experts(*normal(moments), present)  # (B, M, K, D) each
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
@@ -52,7 +52,7 @@ class MixtureOfExperts(Variational):
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the bound per object and point, and its two parts, averaged over draws."""
-        means, scales, present, _ = self.experts(self.shown(batches, generator))
+        means, scales, present, _ = self.experts(self.shown(batches, generator), self.drawn(generator))
         owner, expert = present.nonzero(as_tuple=True)  # (P,) each, one for every expert of every object
         mean, scale = (x[owner, expert][:, None] for x in (means, scales))  # (P, 1, K, D)
         shape = (len(owner), self.n_importance, *mean.shape[2:])

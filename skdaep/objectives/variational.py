@@ -17,10 +17,11 @@ from torch.nn import functional as F
 
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
-from .base import Bottleneck, NextNoise, Objective
+from .base import Bottleneck, NextNoise
+from .cored import Cored
 
 
-class Variational(Objective):
+class Variational(Cored):
     """Reconstruct from a draw of the posterior, decoding bare locations."""
 
     n_moments = 2
@@ -33,11 +34,12 @@ class Variational(Objective):
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return mean and scale of the posterior."""
-        return Bottleneck(*normal(self.autoencoder.encode(batches)))
+        return Bottleneck(*normal(self.core.encode(self.autoencoder, batches)))
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the bound per object and point, and its two parts."""
-        mean, scale = self.mean_and_scale(self.shown(self.drop_modalities(batches, generator), generator))
+        shown = self.shown(self.drop_modalities(batches, generator), generator)
+        mean, scale = normal(self.core.encode(self.autoencoder, shown, self.drawn(generator)))
         z = mean + scale * torch.randn(mean.shape, generator=generator, device=generator.device)
         error = self.mean_over_modalities(batches, z, self.squared_error)
         divergence = divergence_from_standard_normal(mean, scale)
@@ -59,7 +61,8 @@ class Variational(Objective):
     ) -> Tensor:
         """Return the mean at the locations of `query`, given z."""
         queries = self.autoencoder.decoder_tokenizers[name].queries(query)
-        return self.autoencoder.decode(name, queries, *self.autoencoder.condition(name, z, query), query.observed)
+        values = self.autoencoder.decode(name, queries, *self.autoencoder.condition(name, z, query), query.observed)
+        return values + self.core.curve(self.autoencoder, name, z, query)
 
 
 def normal(moments: Tensor) -> tuple[Tensor, Tensor]:

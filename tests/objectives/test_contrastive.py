@@ -13,7 +13,7 @@ from skdaep.nn.autoencoder import Autoencoder
 from skdaep.nn.batch import POINTS
 from skdaep.objectives import Contrastive, Denoising, Objective
 from skdaep.objectives.alignments.base import unit
-from skdaep.objectives.alignments.infonce import alike, info_nce
+from skdaep.objectives.alignments.infonce import are_equal, info_nce
 
 #: points of each object by modality; 0 where it lacks it
 LENGTHS = {"a": [9, 0, 5, 4], "b": [4, 6, 0, 12], "c": [3, 3, 0, 8]}
@@ -107,12 +107,12 @@ def test_objects_are_alike_by_their_values_in_any_order():
     assert not torch.equal(batch.value[0], batch.value[2])
     expected = torch.eye(4, dtype=torch.bool)
     expected[0, 2] = expected[2, 0] = True
-    assert torch.equal(alike(batch), expected)
+    assert torch.equal(are_equal(batch), expected)
     filled = batch.replace(value=torch.where(batch.observed, batch.value, 7.0))
-    assert torch.equal(alike(filled), expected)
+    assert torch.equal(are_equal(filled), expected)
     changed = batch.value.clone()
     changed[2, 0] += 1e-6
-    assert torch.equal(alike(batch.replace(value=changed)), torch.eye(4, dtype=torch.bool))
+    assert torch.equal(are_equal(batch.replace(value=changed)), torch.eye(4, dtype=torch.bool))
 
 
 def test_mirrored_images_are_alike():
@@ -122,7 +122,7 @@ def test_mirrored_images_are_alike():
     batch = modality.augment(ragged.subset(torch.arange(4), None, generator()), generator(1))
     expected = torch.eye(4, dtype=torch.bool)
     expected[0, 2] = expected[2, 0] = True
-    assert torch.equal(alike(batch), expected)
+    assert torch.equal(are_equal(batch), expected)
 
 
 def test_the_loss_is_the_mean_over_the_pairs_of_modalities_that_an_object_has(all_points):

@@ -54,7 +54,7 @@ def test_the_density_is_that_of_torch_s_mixture(experts):
 def test_the_code_is_mean_and_deviation_of_the_mixture(experts, monkeypatch):
     means, scales, present = experts
     objective = MixtureOfExperts(torch.nn.Identity(), beta=1.0, n_importance=1)
-    monkeypatch.setattr(objective, "encode_separately", lambda _: (moments(means, scales), present))
+    monkeypatch.setattr(objective, "encode_separately", lambda *_: (moments(means, scales), present))
     mean, scale = objective.encode({})
     for i, mixture in enumerate(mixtures(*experts)):
         torch.testing.assert_close(mean[i], mixture.mean, rtol=1e-4, atol=1e-5)
@@ -96,7 +96,7 @@ def toy(posteriors, n_importance, cls=MixtureOfExperts):
     )
     more = {"n_importance": n_importance} if cls is MixtureOfExperts else {}
     objective = cls(torch.nn.Identity(), beta=BETA, **more)
-    objective.encode_separately = lambda _: (moments(mean, scale), torch.ones(mean.shape[:2], dtype=torch.bool))
+    objective.encode_separately = lambda *_: (moments(mean, scale), torch.ones(mean.shape[:2], dtype=torch.bool))
     objective.encode = lambda _: Bottleneck(mean[:, 0], scale[:, 0])
     objective.decode = lambda name, z, query: z[:, 0] * query.location
     return objective, batches
@@ -171,7 +171,7 @@ def test_an_expert_that_explains_little_is_trained_too():
     objective, batches = toy(WRONG["two, one hopeless"], 4)
     each, present = objective.encode_separately({})
     each = each.detach().clone().requires_grad_()
-    objective.encode_separately = lambda _: (each, present)
+    objective.encode_separately = lambda *_: (each, present)
     objective.loss(batches, generator())["loss"].sum().backward()
     well, hopeless = each.grad[..., 0].abs().mean((0, 2))
     assert hopeless > well > 0.01

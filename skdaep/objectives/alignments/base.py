@@ -21,6 +21,9 @@ ALIGNMENTS: dict[str, type[Alignment]] = {}
 LEAST = 2
 
 
+Encode = Callable[[Autoencoder, dict[str, Batch]], Tensor]  # codes of batches, by the networks of an autoencoder
+
+
 class Pair(NamedTuple):
     """The objects of a batch that have two modalities."""
 
@@ -64,10 +67,12 @@ class Alignment(nn.Module):
     def begin(self) -> None:
         """Forget what a fit before left beside weights."""
 
-    def forward(self, separate: Tensor, present: Tensor, batches: dict[str, Batch]) -> Tensor:
+    def forward(
+        self, separate: Tensor, present: Tensor, batches: dict[str, Batch], encode: Encode = Autoencoder.encode
+    ) -> Tensor:
         """Return the loss per object (B,), of encodings (B, M, K, D) of the modalities present (B, M) of the batches.
 
-        0 for an object of one modality, and where fewer than two have both.
+        0 for an object of one modality, and where fewer than two have both. `encode` made the encodings.
         """
         return self.mean_over_pairs(separate, present, batches, self.of_pair)
 

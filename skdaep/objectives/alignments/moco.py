@@ -13,6 +13,7 @@ negatives: a queue longer than the training set holds one's own.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 from ...nn.autoencoder import Autoencoder
 from ...nn.batch import Batch
 from ..base import encode_separately
-from .base import Alignment, Pair, unit
+from .base import Alignment, Encode, Pair, unit
 
 EMPTY = -1  # group of a place in the queue that holds no key yet
 
@@ -70,13 +71,15 @@ class MoCo(Alignment):
         self.groups.fill_(EMPTY)
         self.place.zero_()
 
-    def forward(self, separate: Tensor, present: Tensor, batches: dict[str, Batch]) -> Tensor:
+    def forward(
+        self, separate: Tensor, present: Tensor, batches: dict[str, Batch], encode: Encode = Autoencoder.encode
+    ) -> Tensor:
         """Return the mean over pairs (B,); in training the copy follows before, and its keys are queued afterwards."""
         training = torch.is_grad_enabled()
         if training:
             self.follow()
         with torch.no_grad():
-            keys = unit(encode_separately(self.key_encoder, batches)[0].flatten(2))  # (B, M, D)
+            keys = unit(encode_separately(partial(encode, self.key_encoder), batches)[0].flatten(2))  # (B, M, D)
         loss = self.mean_over_pairs(separate, present, batches, lambda pair: self.contrast(pair, keys))
         if training:
             self.enqueue(keys, present, batches)
