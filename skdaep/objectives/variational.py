@@ -34,12 +34,16 @@ class Variational(Cored):
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
         """Return mean and scale of the posterior."""
-        return Bottleneck(*normal(self.core.encode(self.autoencoder, batches)))
+        return Bottleneck(*self.posterior(batches))
+
+    def posterior(self, batches: dict[str, Batch], generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return mean and scale of the posterior; with a generator of scores that are drawn, as in training."""
+        return normal(self.core.encode(self.autoencoder, batches, generator))
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the bound per object and point, and its two parts."""
         shown = self.shown(self.drop_modalities(batches, generator), generator)
-        mean, scale = normal(self.core.encode(self.autoencoder, shown, self.drawn(generator)))
+        mean, scale = self.posterior(shown, self.drawn(generator))
         z = mean + scale * torch.randn(mean.shape, generator=generator, device=generator.device)
         error = self.mean_over_modalities(batches, z, self.squared_error)
         divergence = divergence_from_standard_normal(mean, scale)

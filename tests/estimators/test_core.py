@@ -167,3 +167,79 @@ def test_what_validation_chooses_by_is_the_error_of_the_point_estimate(fitted):
 def test_other_predictions_are_refused(prediction):
     with pytest.raises(ValueError, match='use prediction="x0"'):
         make(prediction=prediction).fit(CURVES)
+
+
+# --- a basis for several modalities and for posteriors --------------------------------------------------
+
+BASIS = {k: v for k, v in SMALL.items() if k not in ("core", "n_sampling_steps")} | {"core": "basis"}
+DECLARED = {"photometry": Photometry(), "spectrum": skdaep.Spectrum("flux", metadata=("phase",))}
+
+
+def spectrum(i):
+    rng = np.random.default_rng([6, i])
+    wavelength, phase = np.sort(rng.uniform(4000, 8000, int(rng.integers(20, 30)))), rng.uniform(-1, 1)
+    flux = 1 + phase * np.sin(wavelength / 500) + rng.normal() * np.cos(wavelength / 700)
+    return Table({"wavelength": wavelength, "flux": flux}, meta={"phase": phase})
+
+
+PAIRS = [{"photometry": CURVES[i], "spectrum": spectrum(i) if i % 4 else None} for i in range(40)]
+
+
+def with_basis(kind, **changes):
+    if kind == "BetaVAEEncoder":
+        return skdaep.BetaVAEEncoder(DECLARED["spectrum"], **BASIS | changes), [spectrum(i) for i in range(40)]
+    return getattr(skdaep, kind)(DECLARED, **BASIS | changes), PAIRS
+
+
+@pytest.fixture(scope="module", params=["BetaVAEEncoder", "MultimodalDAEP", "MixtureOfExpertsVAE"])
+def of_basis(request):
+    estimator, X = with_basis(request.param)
+    return estimator.fit(X), X
+
+
+def test_a_basis_is_kept_in_files(of_basis, tmp_path):
+    estimator, X = of_basis
+    assert has_core(estimator)
+    estimator.save(tmp_path / "model.safetensors")
+    again = skdaep.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.transform(X), estimator.transform(X))
+    Z = estimator.transform(X[:3])
+    one, other = (e.inverse_transform(Z, **spectra_of(e), output="arrays") for e in (again, estimator))
+    np.testing.assert_array_equal(one, other)
+
+
+def spectra_of(estimator):
+    return {"modality": "spectrum"} if isinstance(estimator, skdaep.estimators.MultimodalEncoder) else {}
+
+
+def test_by_default_it_is_there_where_scores_cannot_be_the_code(of_basis):
+    estimator, X = of_basis
+    default = copy.deepcopy(estimator).set_params(core="auto")
+    np.testing.assert_array_equal(default.fit(X).transform(X), estimator.transform(X))
+    with pytest.raises(ValueError, match=r'core="linear" is for one modality .* use core="basis"'):
+        default.set_params(core="linear").fit(X)
+
+
+@pytest.mark.filterwarnings("ignore:After max_iter")
+@pytest.mark.parametrize("kind", ["BetaVAEEncoder", "MultimodalDAEP"])
+def test_with_a_basis_it_learns_faster(kind):
+    few = {"max_iter": 100, "batch_size": 16}
+    (without, X), (having, _) = (with_basis(kind, core=core, **few) for core in (None, "basis"))
+    assert having.fit(X).score(X) > 0.8 * without.fit(X).score(X)
+
+
+def test_what_is_missing_has_no_scores():
+    estimator, _ = with_basis("MultimodalDAEP")
+    estimator.fit(PAIRS)
+    alone = [{"photometry": o["photometry"]} for o in PAIRS]
+    codes, both = estimator.transform(alone), estimator.transform(PAIRS)
+    lacks = np.array([o["spectrum"] is None for o in PAIRS])
+    np.testing.assert_allclose(codes[lacks], both[lacks], atol=1e-5)
+    assert (np.abs(codes - both).max(1) > 1e-3)[~lacks].all()
+
+
+@pytest.mark.parametrize("alignment", ["moco", "infonce"])
+def test_alignments_see_the_scores_too(alignment):
+    estimator, _ = with_basis("MultimodalDAEP", alignment=alignment, alignment_weight=0.1)
+    assert np.isfinite(estimator.fit(PAIRS).transform(PAIRS)).all()
+    assert all("alignment" in record for record in estimator.history_)

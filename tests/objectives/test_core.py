@@ -171,6 +171,39 @@ def test_fewer_objects_than_entries_are_borne():
     assert torch.isfinite(objective.decode(NAME, objective.encode({NAME: batch}).mean, batch)).all()
 
 
+def with_basis():
+    """Return an objective that begins with a basis, its modality and the measurements of 80 objects."""
+    modality, measured = learned(Sequence(), [table(i) for i in range(80)])
+    objective = assembled(modality, core="basis")
+    objective.prepare({NAME: modality}, {NAME: measured}, None, 0)
+    return objective, modality, measured
+
+
+@torch.no_grad()
+def test_a_basis_begins_with_the_mean_curve_whatever_the_code():
+    objective, _, measured = with_basis()
+    batch, factors = measured.take(torch.arange(80)), objective.core.expansions[NAME].basis
+    curve = factors.decode(torch.zeros(80, factors.n_components), batch.location, batch.band)[..., 0]
+    values = objective.eval().decode(NAME, torch.randn(80, 2, 2, generator=generator()), batch)
+    torch.testing.assert_close(values[batch.observed], curve[batch.observed].float())
+
+
+def test_every_weight_of_a_basis_learns_and_its_state_brings_it():
+    objective, modality, measured = with_basis()
+    with torch.no_grad():
+        for parameter in objective.parameters():
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator()))
+    batch = {NAME: measured.take(torch.arange(80))}
+    objective.loss(batch, generator())["loss"].mean().backward()
+    assert all(p.grad is not None and p.grad.any() for p in objective.core.parameters())
+    state, options = objective.state_dict(), OPTIONS | {"core": "basis"}
+    again = Denoising.of_state({NAME: modality}, NETWORKS, options, state).eval()
+    with torch.no_grad():
+        assert torch.equal(again.encode(batch).mean, objective.eval().encode(batch).mean)
+    expected = Denoising.expected_state({NAME: modality}, NETWORKS, options, state)
+    assert {k: (v.shape, v.dtype) for k, v in expected.items()} == {k: (v.shape, v.dtype) for k, v in state.items()}
+
+
 @pytest.mark.parametrize("prediction", ["v", "epsilon"])
 def test_other_predictions_are_refused(prediction):
     modality, _ = learned(Sequence(), [table(0)])

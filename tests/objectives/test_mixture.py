@@ -97,7 +97,7 @@ def toy(posteriors, n_importance, cls=MixtureOfExperts):
     more = {"n_importance": n_importance} if cls is MixtureOfExperts else {}
     objective = cls(torch.nn.Identity(), beta=BETA, **more)
     objective.encode_separately = lambda *_: (moments(mean, scale), torch.ones(mean.shape[:2], dtype=torch.bool))
-    objective.encode = lambda _: Bottleneck(mean[:, 0], scale[:, 0])
+    objective.posterior = lambda *_: Bottleneck(mean[:, 0], scale[:, 0])
     objective.decode = lambda name, z, query: z[:, 0] * query.location
     return objective, batches
 
