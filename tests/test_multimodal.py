@@ -100,7 +100,8 @@ def test_inputs_are_unchanged(make, X):
 def test_one_modality_is_the_case_of_one(make_light_curve):
     tables = [make_light_curve(i) for i in range(12)]
     shared = {k: v for k, v in TINY.items() if k != "encoder_hidden_length"} | {"encoder_hidden_length": None}
-    single = skdaep.DAEPEncoder(Photometry(), core=None, **shared).fit(tables)
+    shared |= {"core": None}
+    single = skdaep.DAEPEncoder(Photometry(), **shared).fit(tables)
     multi = MultimodalDAEP({"sequence": Photometry()}, **shared).fit([{"sequence": t} for t in tables])
     np.testing.assert_array_equal(multi.transform([{"sequence": t} for t in tables]), single.transform(tables))
     np.testing.assert_array_equal(
