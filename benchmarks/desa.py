@@ -22,7 +22,7 @@ from ._scores import object_errors, probe, summary
 
 NETWORKS = {"model_dim": 32, "n_encoder_layers": 2, "n_decoder_layers": 2, "n_iter_no_change": 1000}
 LABELS = NETWORKS | {"max_iter": 400}
-STARS = NETWORKS | {"max_iter": 600, "max_points": 128}
+STARS = NETWORKS | {"max_iter": 200, "max_points": 128}
 WEIGHT = 0.5
 SHARES = (0.1, 0.3)
 SEEDS = (0, 1, 2)
@@ -73,6 +73,8 @@ METHODS = {
     "MultimodalDAEP": ("MultimodalDAEP", {"drop_modality": 0.5}),
     "mmVAE": ("MixtureOfExpertsVAE", {}),
     "untrained": (CONTRAST, {"max_iter": 1, "learning_rate_init": 1e-9}),
+}
+ABLATIONS = {
     "DualFormer, no variance term": ("DualFormer", {"variance_weight": 0.0}),
     "DualFormer, inter": ("DualFormer", {"attention": "inter"}),
     "DualFormer, intra": ("DualFormer", {"attention": "intra"}),
@@ -83,9 +85,10 @@ WITH_LABELS = ("DualFormer", "InfoNCE", "VICReg", "MultimodalDAEP")
 
 def stars_runs() -> dict:
     """Return the runs: each method without labels, some with labels of a quarter of the stars."""
-    unsupervised = {f"stars-{_file_name(name)}": (stars_run, {"method": name, "weight": 0.0}) for name in METHODS}
-    return unsupervised | {
-        f"stars-{_file_name(name)}-labels": (stars_run, {"method": name, "weight": WEIGHT}) for name in WITH_LABELS
+    runs = [(name, 0.0) for name in METHODS] + [(name, WEIGHT) for name in WITH_LABELS]
+    return {
+        f"stars-{_file_name(name)}{'-labels' * (weight > 0)}": (stars_run, {"method": name, "weight": weight})
+        for name, weight in [*runs, *((name, 0.0) for name in ABLATIONS)]
     }
 
 
@@ -96,7 +99,7 @@ def _file_name(name: str) -> str:
 def stars_run(method: str, weight: float, seed: int = 0) -> dict:
     """Train a method on both views, and probe its codes of both and of either."""
     data = _stars.stars()
-    name, own = METHODS[method]
+    name, own = (METHODS | ABLATIONS)[method]
     cls, more = getattr(skdaep, name), STARS | own | {"supervised_weight": weight, "random_state": seed}
     known = cls(data.modalities).get_params()
     encoder = cls(data.modalities, **{k: v for k, v in more.items() if k in known})
