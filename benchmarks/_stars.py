@@ -21,7 +21,7 @@ from sklearn.metrics import r2_score
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import QuantileTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
 from skdaep import ConformalRegressor, Sequence, Spectrum
 from skdaep.preprocessing import Autocorrelation, Standardize
@@ -153,11 +153,7 @@ def cluster_accuracy(Z: np.ndarray, teff: np.ndarray, n: int = 4) -> float:
     """Return how well as many clusters as quarters of the temperature agree with those, each matched to one."""
     quarter = np.searchsorted(np.quantile(teff, np.linspace(0, 1, n + 1)[1:-1]), teff)
     mixture = GaussianMixture(n, n_init=3, reg_covar=1e-4, random_state=0)
-    return matched_accuracy(mixture.fit_predict(_normal(Z)), quarter)
-
-
-def _normal(Z: np.ndarray) -> np.ndarray:
-    return QuantileTransformer(n_quantiles=100, output_distribution="normal", random_state=0).fit_transform(Z)
+    return matched_accuracy(mixture.fit_predict(StandardScaler().fit_transform(Z)), quarter)
 
 
 def matched_accuracy(cluster: np.ndarray, label: np.ndarray) -> float:

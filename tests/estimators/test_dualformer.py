@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 from astropy.table import Table
+from sklearn.base import clone
+from sklearn.ensemble import IsolationForest
+from sklearn.neighbors import NearestNeighbors
 
 import skdaep
 from skdaep.model import CheckpointFile
@@ -44,6 +47,30 @@ def test_files_and_terms_of_the_loss(dual, tmp_path):
     dual.set_params(warm_start=True, duality_weight=2.0, max_iter=1).fit(X, np.arange(12) / 3 + 0.1)
     with pytest.raises(ValueError, match="projection was 'transpose'"):
         dual.set_params(projection="shared").fit(X, np.arange(12) / 3 + 0.1)
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [skdaep.DualFormer(VIEWS, **TINY), skdaep.MultimodalDAEP(VIEWS, alignment="vicreg", alignment_weight=0.1, **TINY)],
+    ids=["DualFormer", "MultimodalDAEP"],
+)
+def test_without_weight_no_label_reaches_a_code(encoder):
+    codes = [clone(encoder).fit(X, y).transform(X) for y in (None, np.arange(12) / 3, ["a", "b"] * 6)]
+    for other in codes[1:]:
+        np.testing.assert_array_equal(other, codes[0])
+
+
+def test_neighbours_and_odd_objects_are_found_by_codes(dual):
+    rows = [i for i, x in enumerate(X) if x.get("a") is not None and x.get("b") is not None]
+    Z, whole = dual.transform(X), [X[i] for i in rows]
+    first = dual.reconstruct(whole, modality="a")
+    for found, x in zip(first, whole, strict=True):  # each is its own nearest neighbour
+        np.testing.assert_allclose(found["flux"], x["a"]["flux"], atol=1e-5)
+    second = NearestNeighbors(metric="cosine").fit(Z).kneighbors(dual.transform(whole), 3, return_distance=False)
+    assert second[:, 0].tolist() == rows
+    odd = [{"a": Table({"time": X[0]["a"]["time"], "flux": 30.0 + 0 * X[0]["a"]["flux"]})}]
+    forest = IsolationForest(random_state=0).fit(Z)
+    assert forest.score_samples(dual.transform(odd))[0] < forest.score_samples(Z).mean()
 
 
 def test_two_views_are_needed():
