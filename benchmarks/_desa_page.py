@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 
 import numpy as np
 
@@ -68,7 +69,19 @@ def of_labels(runs: list[dict]) -> str:
     columns = {"seeds": "n", "labels": "labels", "error": "error_mean", "probe accuracy": "accuracy"}
     columns |= {"probe F1": "f1", "head F1": "head_f1"}
     facts = {"steps": settings["max_iter"], "width": settings["model_dim"], "n_test": runs[0]["n_objects"]}
-    return LABELS.format(**facts) + _report.table(rows, columns) + "\n"
+    return LABELS.format(**facts) + _report.table(rows, columns) + "\n\n" + _worth(rows) + "\n"
+
+
+def _worth(rows: dict[str, dict]) -> str:
+    """Return what labels change, in words."""
+    none, *others = rows.values()
+    changes = [
+        f"labels of {row['labels']} spectra change the F1 of the probe by {row['f1'] - none['f1']:+.3f} and the error "
+        f"by {row['error_mean'] / none['error_mean'] - 1:+.0%}"
+        for row in others
+    ]
+    text = f"At equal steps, {'; '.join(changes)}. A step with labels encodes once more."
+    return "\n".join(textwrap.wrap(text, 120, break_on_hyphens=False))
 
 
 def of_stars(runs: list[dict]) -> str:
