@@ -230,7 +230,7 @@ def document() -> str:
 
 def budgeted() -> list[str]:
     """Return the protocols that ``python -m benchmarks.budgets`` has tables of."""
-    return [name for name in DEFAULT if (_report.RESULTS / "budgets" / f"{name}.txt").exists()]
+    return [name for name in _protocols.PROTOCOLS if (_report.RESULTS / "budgets" / f"{name}.txt").exists()]
 
 
 def picture(name: str, data) -> None:
