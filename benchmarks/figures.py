@@ -24,6 +24,11 @@ PROTOCOLS = {path.stem for path in RESULTS.glob("paper_tables/*.json")}
 FIGURE = re.compile(r"(?<![\w.:])\d{1,3}\.\d{2,}(?![\w.])")
 
 
+@cache
+def _results(file: str) -> dict:
+    return json.loads((RESULTS / f"{file}.json").read_text())
+
+
 def _error(file: str, row: str) -> str:
     return f"{{{file}|test|{row}|error_mean:.3f}}"
 
@@ -342,11 +347,6 @@ def _figure(path: str, form: str, results: dict | None = None) -> str:
         value = value[int(key)] if isinstance(value, list) else value[key]
     form, _, divisor = form.partition("/")
     return format(value / float(divisor) if divisor else value, form)
-
-
-@cache
-def _results(file: str) -> dict:
-    return json.loads((RESULTS / f"{file}.json").read_text())
 
 
 if __name__ == "__main__":
