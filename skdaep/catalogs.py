@@ -39,42 +39,43 @@ def encode_catalog(
 ):
     """Encode all objects of a catalogue, partition by partition.
 
-    The nested columns are read as they lie in memory; no Tables are made. Nothing is computed yet where the catalogue
-    is one of LSDB: ``.compute()`` or ``.write_catalog(...)`` do that, on as many workers as dask has.
+    Nested columns are read directly; no Tables are made. For an LSDB catalogue nothing is computed until ``.compute()``
+    or ``.write_catalog(...)``, which use all workers of dask.
 
     Parameters
     ----------
     catalog : lsdb.Catalog or NestedFrame
         One row per object, with the points in nested columns or in lists.
     estimator : estimator, Pipeline, str or Path
-        Fitted, or the file of one, which every worker must be able to read. A worker loads it once.
+        A fitted estimator, or the file of one, which every worker must be able to read. A worker loads it once.
     column : str, sequence of str, or dict
-        The nested column, or several columns of lists that hold the points together. For an encoder of several
-        modalities a dict of these by modality; an object without points in one lacks it.
+        The nested column, or several columns of lists. For an encoder of several modalities, a dict of these by
+        modality; an object without points in a modality lacks it.
     output : str, default="embedding"
-        Name of the column of codes, a list of fixed size of float32.
+        Name of the new column. Its cells are lists of float32 of a fixed size.
     keep : sequence of str, default=None
-        Columns to keep, beside right ascension and declination. None: all of them.
+        Columns to keep, in addition to right ascension and declination. None keeps all.
     metadata : sequence of str, default=()
-        Columns that the encoder was told of as ``metadata``.
+        Columns with the metadata that the encoder was fitted with.
     units : dict, default=None
-        Name of a column of points -> unit. Numbers without one are taken to be in the units of fit.
+        Name of a column of points -> unit. Columns without a unit are assumed to be in the units of fit.
     errors : {"null", "raise"}, default="null"
-        What becomes of an object that cannot be encoded, one without a finite value, say: its code is null, and a
-        warning tells how many there are in the partition and why the first is one; or the computation ends.
+        What to do about an object that cannot be encoded, for example because it has no finite value. "null" gives it a
+        null, and a warning states the number of such objects in the partition and the reason for the first. "raise"
+        stops the computation.
     n_threads : int, default=1
-        Threads of torch in a worker. Workers are what makes it faster.
+        Threads of torch per worker. To go faster, add workers rather than threads.
 
     Returns
     -------
     catalog : lsdb.Catalog or NestedFrame
-        With the codes.
+        The catalogue with the new column.
 
     Raises
     ------
     TableError
-        If the catalogue lacks a column, or a nested column a field that the encoder needs; with ``errors="raise"``, if
-        an object cannot be encoded: the message has its index.
+        If a column that the encoder needs is missing or, with ``errors="raise"``, if an object cannot be encoded; the
+        message has its index.
     ValueError
         If a parameter makes no sense.
 

@@ -2,18 +2,18 @@
 
 
 class TableError(ValueError):
-    """A table, or an object given instead of one, cannot be used."""
+    """A Table, or another object passed instead of one, cannot be used."""
 
 
 class SamplingError(TableError):
-    """The points of some objects are too few, or do not vary, for what is to be made of them.
+    """Some objects have too few points, or points that do not vary.
 
     Parameters
     ----------
     message : str
         What is missing.
     objects : iterable of int, default=()
-        Indices in X of all these objects, where they are known.
+        Indices in X of all these objects, if known.
     """
 
     def __init__(self, message: str, objects=()):
@@ -22,7 +22,7 @@ class SamplingError(TableError):
 
 
 class DivergenceError(ArithmeticError):
-    """The loss, its gradient or what was learned is not finite; the model was discarded.
+    """The loss, its gradient or the weights are not finite; the model was discarded.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class DeviceError(RuntimeError):
 
 
 class RankError(RuntimeError):
-    """Several processes cannot train one model: they do not fit it, or one of them is gone."""
+    """Several processes cannot train one model: their data or settings differ, or one of them died."""
 
 
 class CorruptModelError(ValueError):
@@ -55,7 +55,7 @@ class CorruptModelError(ValueError):
 
 
 class CorruptStoreError(ValueError):
-    """A folder is no store of objects, or one that is incomplete, damaged or of another format."""
+    """A folder is not a store of objects, or the store is incomplete, damaged or of another format."""
 
 
 class DatasetError(OSError):
@@ -63,19 +63,19 @@ class DatasetError(OSError):
 
 
 class InterruptedTrainingWarning(UserWarning):
-    """Training was interrupted; the model reached so far was kept."""
+    """Training was interrupted; the current model was kept."""
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint could not be written; training went on without."""
+    """A checkpoint could not be written; training continued without it."""
 
 
 class LevelOnlyWarning(UserWarning):
-    """A fit explains little of light curves but the level of each: unfolded periodic ones, or training too short."""
+    """A fit explains little more than the mean level of each light curve."""
 
 
 class OutOfRangeWarning(UserWarning):
-    """Numbers lie far outside the range of the others, or of fit: perhaps another unit, or a sentinel."""
+    """Numbers lie far outside the range of the others, or of fit, perhaps because of a unit or a sentinel."""
 
 
 class UnusedColumnWarning(UserWarning):

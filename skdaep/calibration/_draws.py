@@ -54,14 +54,13 @@ class ConformalDraws(BaseEstimator):
     objects, for the points in that bin, if the edges were fixed beforehand. Edges found from the validation objects
     make it approximate.
 
-    **What is not guaranteed.** The rate for one given object, whose whole spectrum may lie outside; that all points
-    of an object lie inside; other levels; bins of quantities that are not in `by`; objects that differ from the
-    validation objects, such as fainter ones or those of another survey. The encoder must not have been fitted to
-    the validation objects: then the factor would be too small. Objects that stopped its training early are not
-    quite new either.
+    **What is not guaranteed.** The rate for one given object, whose whole spectrum may lie outside; that all points of
+    an object lie inside; other levels; bins of quantities that are not in `by`; objects that differ from the validation
+    objects, such as fainter ones or those of another survey. If the encoder was fitted to the validation objects, the
+    factor is too small. Objects that were held out by `fit` for early stopping are not quite new either.
 
-    **Noise is included.** The validation objects are measured, so the interval is one for measurements, as the
-    draws are. It is wider than an interval for the noise-free object.
+    **Noise is included.** The interval is for measurements, like the draws. It is wider than an interval for the
+    noise-free object.
 
     Parameters
     ----------
@@ -90,7 +89,7 @@ class ConformalDraws(BaseEstimator):
     n_objects_ : int
         Number of validation objects or groups.
     n_draws_ : int
-        Number of draws in fit. Later draws must be as many, because the interval of few draws is narrower.
+        Number of draws in fit. `transform` needs the same number, because the interval of few draws is narrower.
 
     References
     ----------
@@ -145,8 +144,8 @@ class ConformalDraws(BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter makes no sense, if there are too few objects for the level, or if so many measurements lie
-            outside draws without any width that no factor makes them cover.
+            If a parameter is invalid, if there are too few objects for the level, or if too many measurements lie
+            outside draws of zero width.
         TableError
             If an object has no observed point, or another number of draws than the first.
         """
@@ -188,7 +187,7 @@ class ConformalDraws(BaseEstimator):
         Raises
         ------
         TableError
-            If there is another number of draws than in fit, or what the factor depends on is not said.
+            If the number of draws differs from that in fit, or the quantity in `by` is missing.
         """
         changed = []
         for y, d, factor in self._with_factors(draws, at):

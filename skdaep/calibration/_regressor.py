@@ -21,32 +21,32 @@ class PredictedInterval(NamedTuple):
 
 
 class ConformalRegressor(BaseEstimator):
-    r"""Shift the quantiles that an encoder predicts of a label until they cover new objects at a level.
+    r"""Shift predicted quantiles of labels until their interval covers new objects as stated.
 
-    Of a calibration object with label :math:`y` and predicted quantiles :math:`(l, h)` the score is how far it lies
-    outside, :math:`E = \max(l - y,\, y - h)`, and the interval of a new object is :math:`(l - Q,\, h + Q)`, where Q is
-    the :math:`\lceil (n + 1)\,\text{level} \rceil`-th smallest of n scores [1]_. The quantiles are the pair whose
-    nominal share is nearest to the level: they give the interval its width from object to object, Q the share that it
-    covers, whatever their quality.
+    The score of a calibration object with label :math:`y` and predicted quantiles :math:`(l, h)` is its signed distance
+    outside them, :math:`E = \max(l - y,\, y - h)`, and the interval of a new object is :math:`(l - Q,\, h + Q)`, where
+    Q is the :math:`\lceil (n + 1)\,\text{level} \rceil`-th smallest of n scores [1]_. The quantiles are the pair whose
+    nominal share is nearest to the level. They make the width of the interval depend on the object, and Q ensures the
+    coverage, however good they are.
 
     If a new object is exchangeable with the calibration objects, its interval covers at :math:`\lceil (n + 1)
-    \,\text{level} \rceil / (n + 1)` in the mean over calibration sets, without ties. It does so in the mean over
-    objects, not for those of a given kind or label, and of an encoder that has not seen the calibration objects, be it
-    to learn or to stop early.
+    \,\text{level} \rceil / (n + 1)` in the mean over calibration sets, without ties. This holds on average over
+    objects, but not for each kind or label. The encoder must not have seen the calibration objects, not even for early
+    stopping.
 
     Parameters
     ----------
     estimator : encoder
-        Fitted to numbers, with `supervised_weight`. It is used as it is.
+        An encoder that was fitted to numbers with `supervised_weight`. It is not refitted.
     level : float, default=0.8
-        Share of new objects whose label shall lie inside.
+        Share of new objects whose label should lie inside the interval.
 
     Attributes
     ----------
     shift_ : ndarray of shape (n_targets,)
         Q of each target, in its unit; negative if the quantiles were too wide.
     n_objects_ : ndarray of int, shape (n_targets,)
-        Calibration objects, or groups of them, with a label.
+        Number of calibration objects or groups with a label.
 
     References
     ----------
@@ -77,10 +77,10 @@ class ConformalRegressor(BaseEstimator):
         X : list of Table, array, images, or list of dict
             Calibration objects, which the encoder has not seen in fit.
         y : array-like, Table or data frame
-            Their labels, of the form of fit; those that are unknown do not count.
+            Their labels, in the form used in fit. Unknown labels do not count.
         groups : array-like of shape (n_objects,), default=None
-            What objects belong together, such as spectra of one star; a group then weighs as an object does without,
-            and new objects are of new groups.
+            Which objects belong together, such as the spectra of one star. A group then has the weight of an object,
+            and the guarantee is for an object of a new group.
 
         Returns
         -------
@@ -90,9 +90,9 @@ class ConformalRegressor(BaseEstimator):
         Raises
         ------
         ValueError
-            If the level makes no sense, or a target has too few labels for it: ``level / (1 - level)`` at least.
+            If the level is invalid, or a target has fewer than ``level / (1 - level)`` labels.
         AttributeError
-            If the encoder predicts no numbers.
+            If the encoder does not predict numbers.
         """
         check_level(self.level)
         quantiles, labels = self._quantiles(X), tables.read_labels(y)
@@ -120,7 +120,7 @@ class ConformalRegressor(BaseEstimator):
         Returns
         -------
         interval : PredictedInterval
-            ``low`` and ``high``, each as `predict` gives labels: form, names, unit and shape of the `y` of fit.
+            ``low`` and ``high``, each in the form, unit and shape of the `y` of fit.
         """
         check_is_fitted(self)
         quantiles, (low, high) = self._quantiles(X), self._ends()

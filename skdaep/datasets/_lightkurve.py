@@ -51,9 +51,9 @@ def fetch_lightkurve(
     Returns
     -------
     X : list of astropy.table.Table
-        Columns ``time`` (days, Barycentric MJD in TDB), ``flux`` and ``flux_err``, each quarter or sector over its
-        median; fluxes not measured are NaN. ``meta`` has ``object_id`` (the target as given), ``mission``, ``author``
-        and the numbers and labels of lightkurve's.
+        Columns ``time`` (days, Barycentric MJD in TDB), ``flux`` and ``flux_err``, each quarter or sector divided by
+        its median; missing fluxes are NaN. ``meta`` has ``object_id`` (the target as given), ``mission``, ``author``,
+        and numbers and labels from the ``meta`` of lightkurve.
 
     Raises
     ------

@@ -14,8 +14,8 @@ BANDS = np.array(["g", "r"])
 def make_variable_stars(n_objects=500, *, random_state=None, return_truth=False):
     r"""Simulate unfolded two-band light curves of periodic variable stars of seven classes.
 
-    Each object has 80 to 200 points in g and r over three seasons of 200 days, at night from one place: so that
-    frequencies a cycle per day apart are hard to tell. Classes are equally frequent.
+    Each object has 80 to 200 points in g and r over three seasons of 200 days. All are taken at night from one site, so
+    frequencies that differ by one cycle per day are hard to distinguish. Classes are equally frequent.
 
     Parameters
     ----------
@@ -39,17 +39,17 @@ def make_variable_stars(n_objects=500, *, random_state=None, return_truth=False)
 
     See Also
     --------
-    make_supernova_light_curves : Supernovae, which come once.
+    make_supernova_light_curves : Light curves of supernovae.
 
     Notes
     -----
     Pulsating stars (RR Lyrae in the fundamental mode and the first overtone, delta Scuti, Cepheids, Miras) are warped
     sines: :math:`m = -\frac12 A\,[c + \kappa (c^2 - 1)]`, :math:`c = \cos 2\pi u(\phi)`, where u runs through half a
     turn while the star fades and through the other half in the rest, 10 to 24 % of the period for RRab, nearly half for
-    the overtone. In RRab the amplitude falls with the period (the Bailey diagram) and the rise is steeper where it is
-    large. Amplitudes are smaller in r, for the temperature changes. Detached binaries (EA) are two spheres of uniform
-    surface brightness on a circular orbit: the light lost is that of the area that two discs share. Contact binaries
-    (EW) are ellipsoidal, with two minima of nearly one depth, which a search takes for one in half of the period.
+    the overtone. In RRab stars the amplitude decreases with the period (the Bailey diagram), and large amplitudes have
+    a steeper rise. Amplitudes are smaller in r, because the temperature changes. Detached binaries (EA) are two spheres
+    of uniform surface brightness on a circular orbit: the light lost is that of the area that two discs share. Contact
+    binaries (EW) are ellipsoidal, with two minima of nearly equal depth, so a search finds half of their period.
 
     References
     ----------

@@ -161,18 +161,18 @@ class BaseEncoder(
         ----------
         X : list of Table, array of shape (n_objects, n_points), images, or list of dict
             One Table per object. In an array, a row is a regularly sampled object, and NaN means not observed. With
-            several modalities, one dict per object. Meta-estimators that index arrays (bagging) need a column of
-            Tables, an object array of shape (n_objects, 1).
+            several modalities, one dict per object. Meta-estimators that index arrays, such as bagging, need an object
+            array of Tables of shape (n_objects, 1).
         y : array-like of shape (n_objects,) or (n_objects, n_targets), Table or data frame, default=None
-            Labels, which are read only if `supervised_weight` is above 0: numbers, NaN where unknown, or classes (text,
-            truth values, whole numbers), None where unknown.
+            Labels, used only if `supervised_weight` is above 0: numbers (NaN if unknown), or classes as text, booleans
+            or integers (None if unknown).
         groups : array-like of shape (n_objects,), default=None
             Objects of one group stay on the same side of the validation split.
 
         Returns
         -------
         self : object
-            The fitted estimator. If an exception is raised, it is unchanged.
+            The fitted estimator. If `fit` raises an exception, the estimator is unchanged.
 
         Raises
         ------
@@ -185,7 +185,7 @@ class BaseEncoder(
         MemoryError
             If the objects or a training step do not fit into memory; the message says what to lower.
         CorruptModelError, BlockingIOError
-            If the file of `checkpoint` is damaged, or in use by another fit.
+            If the checkpoint is damaged, or in use by another fit.
         """
         ranks = ranks_of(self)  # an unknown device is refused before anything is read
         with checkpoint_of(self, ranks) as checkpoint:
@@ -235,8 +235,8 @@ class BaseEncoder(
     def transform(self, X):
         """Encode objects.
 
-        Objects are read and encoded in portions, and only their codes stay in memory. So X may be a sequence that makes
-        its Tables on demand, for example from files.
+        Objects are read and encoded in portions, so X may be a sequence that makes its Tables on demand, for example
+        from files.
 
         Parameters
         ----------
@@ -257,8 +257,8 @@ class BaseEncoder(
         """Return minus the mean absolute reconstruction error in scaled units, averaged over objects.
 
         With several modalities, the error of an object is the mean over the modalities that it has. If the encoder was
-        fitted to labels and `y` is given, the score is that of its predictions instead: R^2, averaged over targets, or
-        the accuracy of classes, over the objects with a label. A grid search on ``fit(X, y)`` uses that one.
+        fitted to labels and `y` is given, the score is that of its predictions instead, over the objects with a label:
+        R^2, averaged over targets, or the accuracy. A grid search on ``fit(X, y)`` uses this score.
 
         Parameters
         ----------
@@ -431,7 +431,7 @@ class BaseEncoder(
 
     @undisturbed()
     def save(self, path, *, key=None):
-        """Write the fitted estimator to one file in safetensors format, with everything else as JSON in its header.
+        """Write the fitted estimator to one file in safetensors format.
 
         Parameters
         ----------
@@ -444,14 +444,15 @@ class BaseEncoder(
         Raises
         ------
         TypeError
-            If a parameter cannot be written as JSON, such as a RandomState, or if another class has the name of the
-            estimator, its objective or a modality.
+            If a parameter cannot be written as JSON, such as a RandomState, or if the name of the estimator, its
+            objective or a modality belongs to another class.
         OSError
-            If `path` is a folder, a device or the like.
+            If `path` is a folder, device or pipe.
 
         Notes
         -----
-        Of several processes (:doc:`/guide/gpu`) the first one writes, and the others do not wait for it.
+        If several processes train together (:doc:`/guide/gpu`), the first one writes, and the others do not wait for
+        it.
         """
         check_is_fitted(self)
         if is_first():
@@ -459,15 +460,15 @@ class BaseEncoder(
 
     @undisturbed()
     def export_onnx(self, path):
-        """Write the encoder as an ONNX graph, which gives what `transform` gives without torch or skdaep.
+        """Write the encoder as an ONNX graph, which does the same as `transform` without torch or skdaep.
 
-        Scaling in float64 is part of the graph; columns, units and labels stand as JSON in its metadata ``skdaep``.
-        An object that `transform` refuses has a row of NaN. Needs the extra ``onnx``.
+        The graph includes the scaling, in float64. Its metadata ``skdaep`` contain columns, units and labels as JSON.
+        An object that `transform` would refuse gets a row of NaN. Needs the extra ``onnx``.
 
         Parameters
         ----------
         path : str or Path
-            The file, by custom ``*.onnx``. Written whole or not at all.
+            The file, usually ``*.onnx``. It is written completely or not at all.
 
         Raises
         ------
@@ -478,11 +479,11 @@ class BaseEncoder(
 
         See Also
         --------
-        save : Write the whole estimator, to be fitted on or decoded with.
+        save : Write the whole estimator, including the decoder.
 
         Notes
         -----
-        :doc:`/guide/onnx` tells what the inputs are and reads such a file in ten lines.
+        :doc:`/guide/onnx` explains the inputs, and shows how to run such a file.
         """
         model = self._ready()
         if is_first():

@@ -14,8 +14,9 @@ from ._unimodal import UnimodalEncoder
 class BetaVAEEncoder(UnimodalEncoder):
     r"""Encode irregular sequences or images with a variational autoencoder of Perceivers.
 
-    The encoder returns a normal posterior of the bottleneck, which training pulls towards a standard normal prior. The
-    decoder predicts values at any location from a draw of the posterior. `transform` returns the posterior mean.
+    The encoder returns a normal posterior distribution of the bottleneck. Training pulls it towards a standard normal
+    prior. The decoder predicts values at any location from a draw of the posterior. `transform` returns the posterior
+    mean.
 
     Parameters
     ----------
@@ -35,9 +36,9 @@ class BetaVAEEncoder(UnimodalEncoder):
     Notes
     -----
     For an object of n points the loss is :math:`\frac1n [\sum_i (x_i - \hat x_i)^2 + 2 \beta\, \mathrm{KL}(q(z|x) \Vert
-    \mathcal{N}(0, 1))]`, the negative evidence bound for measurements of unit variance in scaled units at
-    :math:`\beta = 1`. Draws of `reconstruct` decode draws of the posterior; they contain no measurement noise.
-    `sample` draws z from the prior.
+    \mathcal{N}(0, 1))]`, the negative evidence bound for measurements of unit variance in scaled units at :math:`\beta
+    = 1`. To draw, `reconstruct` decodes draws of the posterior; these contain no measurement noise. `sample` draws z
+    from the prior.
 
     References
     ----------

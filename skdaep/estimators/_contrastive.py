@@ -20,20 +20,20 @@ class ContrastiveNeighbors(
 ):
     r"""Encode several modalities into one space, and predict from the nearest training object.
 
-    The encoder is that of `MultimodalDAEP`, but it reads each modality alone. Training makes the encodings of one
-    object's modalities agree, by contrast with other objects or otherwise (`alignment`). There is no decoder: a
-    prediction is a measurement of the nearest neighbour among the training objects, all of which are stored.
-    `transform` returns the mean of the encodings of an object's modalities. "infonce" and "moco" look at directions
-    alone: with them the encodings and their mean have unit length.
+    The encoder is that of `MultimodalDAEP`, but it reads each modality separately. Training makes the encodings of an
+    object's modalities agree, for example in contrast to those of other objects (`alignment`). There is no decoder. The
+    estimator stores all training objects, and predicts the measurements of the nearest one. `transform` returns the
+    mean of the encodings of an object's modalities. With "infonce" and "moco" encodings and mean have unit length,
+    because only their directions matter.
 
     Parameters
     ----------
     [modalities]
     [alignment]
     metadata_tolerance : float, default=0.25
-        A training object may answer if its numerical metadata of the modality differ from the requested ones by at
-        most this many standard deviations, and its labels not at all. If fewer than 10 qualify, the 10 nearest in
-        metadata may answer. A label that no training object has together with the others excludes none.
+        Only training objects with similar metadata are considered: numbers may differ from the requested ones by at
+        most this many standard deviations, and labels must be equal. If fewer than 10 objects qualify, the 10 with the
+        most similar metadata are considered. A combination of labels that no training object has is ignored.
     [shared parameters]
 
     Attributes
@@ -44,13 +44,13 @@ class ContrastiveNeighbors(
 
     Notes
     -----
-    A loss is over the objects of a batch that have both modalities, at least two, averaged over all pairs of
-    modalities; ``skdaep.objectives.ALIGNMENTS`` has the equations. "infonce", the default, is symmetric and has a
-    learned temperature [1]_. Objects with equal values in one of the two modalities, such as epochs of one supernova
-    that share its light curve, are not used as negatives of each other there if they have at most `max_points` points.
-    "moco" [3]_ takes negatives from a queue, but never the same object or one of its group (``fit(groups=)``). Its copy
-    of the encoder lags by 1 / (1 - momentum) steps: use ``alignment_options={"momentum": 0.99}`` for short fits.
-    "vicreg" [4]_, "simsiam" [5]_ and "dual" [6]_ have no negatives.
+    The loss is computed for each pair of modalities, from the objects of a batch that have both (at least two), and
+    averaged over pairs. ``skdaep.objectives.ALIGNMENTS`` has the equations. "infonce", the default, is symmetric and
+    has a learned temperature [1]_. Objects with equal values in one of the two modalities, such as epochs of one
+    supernova that share its light curve, are not used as negatives of each other there if they have at most
+    `max_points` points. "moco" [3]_ takes negatives from a queue, but never the same object or one of its group
+    (``fit(groups=)``). Its copy of the encoder lags by 1 / (1 - momentum) steps: use ``alignment_options={"momentum":
+    0.99}`` for short fits. "vicreg" [4]_, "simsiam" [5]_ and "dual" [6]_ have no negatives.
 
     The nearest neighbour has the largest cosine in the space of `transform`, among the training objects that have the
     requested modality. Sequences are interpolated linearly within each band, and are constant beyond their ends. If a

@@ -13,7 +13,8 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     r"""Encode irregular sequences or images with a diffusion autoencoder of Perceivers (daep).
 
     A Perceiver encoder compresses the points and metadata of an object into a few bottleneck tokens. A Perceiver-IO
-    decoder, trained to remove noise from the values given those tokens, reconstructs them at any location.
+    decoder is trained to remove noise from the values, given these tokens. It can reconstruct the object at any
+    location.
 
     Parameters
     ----------
@@ -37,15 +38,15 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
     conditional mean given z, in one evaluation. If it predicts :math:`\epsilon`, the point estimate is the mean of 8
     draws.
 
-    The single-stage decoder denoises each point independently, so a draw is as correlated along the location as its
-    noise. That noise has the correlation of the residuals of the validation objects (`noise_correlation_`), and a
-    draw is a function that can be decoded anywhere. With hidden tokens the noise is white, and the tokens correlate
-    the points.
+    The single-stage decoder denoises each point independently, so draws are as correlated along the location as their
+    noise. This noise has the correlation of the residuals of the validation objects (`noise_correlation_`), and a draw
+    is a function that can be decoded anywhere. With hidden tokens the noise is white, and the tokens correlate the
+    points.
 
-    With ``core="linear"`` [4]_ :math:`z = R\,(s / u + \gamma\,e(x))` and :math:`f = \mu + \sum_k u_k (R^T z)_k \phi_k
-    + \ldots`, with s the expected scores of functional PCA, :math:`u_k = \sqrt{\sigma_k \sigma_1}` of their standard
-    deviations, :math:`\mu` and :math:`\phi` mean and basis, R a rotation, and e the Perceiver encoder; its gate
-    :math:`\gamma` and what the decoder adds start at zero.
+    With ``core="linear"`` [4]_ :math:`z = R\,(s / u + \gamma\,e(x))` and :math:`f = \mu + \sum_k u_k (R^T z)_k \phi_k +
+    \ldots`, with s the expected scores of functional PCA, :math:`u_k = \sqrt{\sigma_k \sigma_1}` of their standard
+    deviations, :math:`\mu` and :math:`\phi` mean and basis, R a rotation, and e the Perceiver encoder. Its gate
+    :math:`\gamma` and the nonlinear part of the decoder start at zero.
 
     The paper's setting is ``DAEPEncoder(prediction="epsilon", schedule="linear", sampler="ddim",
     n_sampling_steps=200, solver="adamw", learning_rate_init=2.5e-4, max_points=None, hidden_length=None)``. It needs

@@ -25,50 +25,49 @@ n_encoder_layers : int, default=4
 n_decoder_layers : int, default=4
     Number of decoder blocks.
 hidden_length : int, "auto" or None, default="auto"
-    Number of hidden tokens in the decoder, through which points exchange information (two-stage). A prediction then
-    depends slightly on the other locations that you ask for: ask for whole objects, not for a window. None decodes
-    each point independently (not in `MAEPEncoder`). The cost is linear in the number of points either way. "auto"
-    means None for light curves and spectra (8 in `MAEPEncoder`), and 32 for images (None in `BetaVAEEncoder` and
+    Number of hidden tokens in the decoder, through which points exchange information (two-stage). Predictions then
+    depend slightly on the other decoded points, so decode whole objects rather than a window. None decodes each point
+    independently (not in `MAEPEncoder`). The cost is linear in the number of points in both cases. "auto" means None
+    for light curves and spectra (8 in `MAEPEncoder`), and 32 for images (None in `BetaVAEEncoder` and
     `MixtureOfExpertsVAE`).
 encoder_hidden_length : int or None, default=[encoder_hidden_length]
     Number of hidden tokens between the points of a modality and the bottleneck. None reads the points directly.
 share_weights : bool, default=False
     Whether all blocks of the encoder share their weights.
 core : {"auto", "linear", "basis"} or None, default="auto"
-    What training starts from, solved in seconds. "linear" starts from `FunctionalPCA` of equal size: codes are its
-    scores, scaled and rotated, and training adds what is not linear, to the codes and to what they decode to. The
-    weights with the lowest absolute error on validation objects are kept, and the start, which makes no use of
-    metadata, is one of the candidates. "basis" leaves the codes free: the encoder reads the scores of each modality as
-    one more token, and the decoder adds its mean and basis functions, with coefficients that a network computes from
-    code and metadata. Both need points on a line or images and, with a diffusion decoder, ``prediction="x0"``. None
-    starts from nothing, as the paper does. "auto" is "linear" in `DAEPEncoder` and `MAEPEncoder`, "basis" in
-    `BetaVAEEncoder` and for several modalities, and None where that is not possible.
+    Where training starts; finding the start takes seconds. "linear" starts from a `FunctionalPCA` of equal size. The
+    first codes are its scores, scaled and rotated; training adds nonlinear terms to encoder and decoder. `fit` keeps
+    the weights with the lowest absolute error on validation objects, which may be those of the start. The start ignores
+    metadata. "basis" leaves the codes free: the encoder reads the scores of each modality as an additional token, and
+    the decoder adds the mean and the basis functions, with coefficients that a network computes from code and metadata.
+    Both need points on a line or images and, with a diffusion decoder, ``prediction="x0"``. None starts from random
+    weights, as in the paper. "auto" means "linear" in `DAEPEncoder` and `MAEPEncoder`, "basis" in `BetaVAEEncoder` and
+    for several modalities, and None where these are not possible.
 isometric : bool, default=False
-    Whether to map codes after training so that ``|z - z'|`` is, for neighbours, the root mean square distance of the
-    decoded objects, in scaled units per point (for several modalities, the mean by their weights). Reconstructions do
-    not change. Nearest neighbours and clusters improve. A linear probe improves if classes differ in large features,
-    and gets worse if they differ in small details (:doc:`/guide/bottleneck`).
+    Whether to rescale codes after training, so that the distance between two similar objects is the root mean square
+    difference of their reconstructions, in scaled units (for several modalities, the weighted mean). Reconstructions do
+    not change. Whether neighbours and probes improve depends on the classes (:doc:`/guide/bottleneck`).
 supervised_weight : float, default=0.0
-    Weight w, from 0 to 1, of the labels y of `fit` in the loss (1 - w) L + w L_labels, where L is the loss without
-    them. A linear head reads the labels from the bottleneck: quantiles of numbers, probabilities of classes
-    (:doc:`/guide/labels`). Objects without a label count in L alone, and `transform` takes no labels. 0 does not look
-    at y and predicts nothing. 1 uses labels alone: what codes decode to then means nothing.
+    Weight w, from 0 to 1, of the labels y of `fit` in the loss (1 - w) L + w L_labels, where L is the usual loss. A
+    linear head predicts the labels from the bottleneck: quantiles of numbers, or probabilities of classes
+    (:doc:`/guide/labels`). Objects without a label only contribute to L. 0 ignores y. With 1 only labels are learned,
+    and reconstructions are meaningless.
 max_iter : int, default=1000
-    Number of gradient steps. The learning rate falls to zero over them, so every loss curve flattens at the end. If
-    the validation loss still fell by more than 5 % in the last third, a ConvergenceWarning says so: double `max_iter`
-    until `score` on held-out objects stops improving.
+    Number of gradient steps. The learning rate falls to zero over these steps, so every loss curve flattens at the end.
+    If the validation loss still fell by more than 5 % in the last third, there is a ConvergenceWarning. Double
+    `max_iter` until `score` on held-out objects stops improving.
 batch_size : int, default=64
-    Objects per batch, if they are of median length; longer objects come in smaller batches.
+    Objects per batch. Batches of long objects hold fewer, batches of short ones more.
 max_points : int or None, default=256
-    Largest number of points of an object in a training step; each step uses a new random subset. The encoder sees a
-    random share of them, and a decoder predicts a quarter of the number, at least 32. None uses all points, but at
+    Largest number of points per object in a training step; each step uses a new random subset. The encoder sees a
+    random share of them, and the decoder predicts a quarter of this number, at least 32. None uses all points, but at
     most 32,768 of a validation object. `transform` and decoding always use all points.
 hide : {"points", "spans", "future", "ends"}, tuple of these, or dict, default="points"
-    What training hides from the encoder, so that the code of an object that lacks it says so. "points" hides random
+    What training hides from the encoder, so that the encoder learns to deal with such gaps. "points" hides random
     points. "spans" hides a stretch of up to three quarters of the range, like a gap. "future" hides everything after a
-    random end, as in a light curve that is still arriving. "ends" hides all but a random crop of a quarter of the range
-    or more. With a tuple, each object gets one of them at random. A dict gives them by modality; modalities without an
-    entry have "points". `transform` always uses all points it is given.
+    random time, as in a light curve that is still arriving. "ends" hides all but a random section of at least a quarter
+    of the range. With a tuple, one of them is chosen at random for each object. A dict sets them by modality; the
+    default for a modality is "points". `transform` always uses all points.
 solver : {[solvers]}, default="muon"
     Optimiser.
     [solvers described]
@@ -78,25 +77,25 @@ weight_decay : float, default=0.01
     Decoupled weight decay, of matrices only.
 error_weighting : bool, default=False
     Whether to weight points in the loss by e^2 / (e^2 + e_i^2), where e_i is the error of the point and e the median
-    error of the training points. A point without an error gets the weight of a median error. A Table without the
-    error column is refused if others have it. Off by default, because it gained little (:doc:`/guide/objects`).
+    error of the training points. A point without an error is treated as if it had the median error. Either all Tables
+    must have an error column, or none. Off by default, because it improved little in tests (:doc:`/guide/objects`).
 early_stopping : bool, default=True
-    Whether to hold out objects, keep the weights with the lowest validation loss, and stop when it has not
-    fallen for `n_iter_no_change` records of `history_`.
+    Whether to hold out objects for validation, keep the weights with the lowest validation loss, and stop when it has
+    not fallen for `n_iter_no_change` records of `history_`.
 validation_fraction : float, default=0.1
-    Share of the objects held out, whole groups if `fit` is given groups.
+    Share of the objects to hold out. Groups given to `fit` are held out as a whole.
 n_iter_no_change : int or "auto", default="auto"
-    See `early_stopping`. "auto" is a quarter of the records of a fit of `max_iter` steps, at least 5. A fit that starts
-    from a `core` takes all its steps: it becomes better than its start only as the learning rate falls.
+    See `early_stopping`. "auto" is a quarter of the records of `max_iter` steps, at least 5. A fit that starts from a
+    `core` never stops early, because it only improves on its start once the learning rate has become small.
 warm_start : bool, default=False
     Whether `fit` starts from the weights and scaling of the previous fit. `history_`, the optimiser and the learning
-    rate start anew, so the loss may rise at first, and one long fit learns more than several short ones. To continue
+    rate start afresh, so the loss may rise at first, and one long fit is better than several short ones. To continue
     after an interruption use `checkpoint`.
 checkpoint : str, Path or None, default=None
     File in which `fit` stores its state. After a kill or a crash the same call continues from there, with the same
-    result as an uninterrupted fit (:doc:`/guide/reproducibility`); other data or parameters are refused. On SIGTERM
-    and Ctrl-C `fit` writes the state and keeps the model reached so far. The file is removed when training ends.
-    Every fit needs its own path; `fit_prior` adds ".prior".
+    result as an uninterrupted fit (:doc:`/guide/reproducibility`); other data or parameters are refused. On SIGTERM and
+    Ctrl-C, `fit` writes the state and keeps the current model. The file is removed when training ends. Every fit needs
+    its own path; `fit_prior` adds ".prior" to it.
 checkpoint_every : float, default=60.0
     Seconds between checkpoints; 0 writes one after every step.
 random_state : int, RandomState or None, default=None
@@ -113,22 +112,22 @@ verbose : bool or int, default=False
 
 MODALITIES = """\
 modalities : dict
-    Name -> `Photometry`, `Spectrum`, `Sequence` or `Image`. X is a list of dicts with these names. A modality that
-    an object lacks is None or left out, in `fit` too. Each modality of an object is one Table. For several epochs
+    Name -> `Photometry`, `Spectrum`, `Sequence` or `Image`. X is a list of dicts with these names. If an object lacks a
+    modality, set it to None or leave it out, in `fit` too. Each modality of an object is one Table. For several epochs
     make several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
 """
 
 ALIGNMENT = """\
 alignment : {[alignments]}, default="infonce"
-    What makes the encodings of an object's modalities agree.
+    The loss that makes the encodings of an object's modalities agree.
     [alignments described]
 alignment_options : dict, default=None
-    Of that alignment: [alignment options].
+    Options of that loss, with their defaults: [alignment options].
 """
 
 LATE_MIXING = """\
 drop_modality : float, default=0.2
-    Probability that a training step hides a modality of an object from the encoder. One always stays visible.
+    Probability that training hides a modality of an object from the encoder. At least one stays visible.
 modality_weights : dict, default=None
     Name -> weight of its loss (default 1). The loss of an object is the weighted mean over the modalities it has.
 mixer_self_attention : bool, default=False
@@ -163,12 +162,12 @@ PARAMETERS_SECTION = re.compile(r"(Parameters\n-+\n)((?:.+\n|\n(?!\w.*\n---))*)"
 
 ATTRIBUTES = """\
 modalities_ : dict
-    The modality by name, completed with what `fit` found: columns, units, bands, scaling, default grid.
+    Name -> modality, with the columns, units, bands, scaling and default grid that `fit` found.
 bottleneck_shape_ : tuple of int
     ``(bottleneck_length, bottleneck_dim)``, the shape of one row of `transform` before flattening.
 history_ : list of dict
-    One record per epoch, or per 50 steps where an epoch is shorter: iteration, loss, validation_loss,
-    learning_rate, seconds. With a `core` the first is of the start, without a loss, and validation_loss is the mean
+    One record per epoch, or per 50 steps if an epoch is shorter: iteration, loss, validation_loss, learning_rate,
+    seconds. With a `core`, the first record is that of the start and has no loss, and validation_loss is the mean
     absolute error of the point estimate.
 n_iter_ : int
     Number of gradient steps taken.

@@ -15,13 +15,13 @@ from ._parameters import NOT_NEGATIVE, PositiveInt
 
 @documented
 class DualFormer(ContrastiveNeighbors, without=("alignment", "alignment_options")):
-    r"""Encode two views of an object, either of which may be missing, as they see one another (DESA).
+    r"""Encode two views of an object that attend to each other, either of which may be missing (DESA).
 
-    Each view is read by hidden tokens of its own; in blocks of dual attention these attend to one another and to those
-    of the other view; bottleneck queries then read each view. Both encodings, :math:`z_1` and :math:`z_2`, are aligned
-    by their projections with one matrix and its transpose, without negatives. `transform` gives their mean, or the one
-    that there is, along the directions of that matrix. As in `ContrastiveNeighbors` there is no decoder: what is asked
-    of an object is answered by its nearest neighbour.
+    Hidden tokens read each view. In blocks of dual attention they attend to one another and to those of the other view.
+    Then bottleneck queries read each view. The encodings of the two views, :math:`z_1` and :math:`z_2`, are projected
+    with a matrix and its transpose, and training aligns these projections without negatives. `transform` returns the
+    mean of the encodings, or the only one, along the directions of this matrix. There is no decoder: as in
+    `ContrastiveNeighbors`, predictions are measurements of the nearest training object.
 
     Parameters
     ----------
@@ -29,15 +29,15 @@ class DualFormer(ContrastiveNeighbors, without=("alignment", "alignment_options"
     n_dual_layers : int, default=4
         Blocks of dual attention.
     attention : {"both", "inter", "intra"}, default="both"
-        Whether tokens attend to those of both views, of the other one alone, or of their own alone.
+        Whether tokens attend to both views, only to the other view, or only to their own.
     projection : {"transpose", "shared"}, default="transpose"
         Whether the second view is projected by the transpose of the first one's matrix A, or by A itself.
     duality_weight, covariance_weight : float, default=1.0, 1.0
-        Of the terms of the loss.
+        Weights of two terms of the loss.
     variance_weight : float, default=25.0
-        Of the term that keeps projections from shrinking; 0: there is none (the paper).
+        Weight of the term that keeps projections from shrinking. The paper has none (0).
     drop_modality : float, default=0.5
-        Probability with which, in a training step, the views of an object do not see one another, as if the other were
+        Probability that in a training step the two views of an object do not see each other, as if the other were
         missing.
     metadata_tolerance : float, default=0.25
         As in `ContrastiveNeighbors`.
@@ -59,18 +59,19 @@ class DualFormer(ContrastiveNeighbors, without=("alignment", "alignment_options"
     c the mean square of the off-diagonal covariances and v the hinge of `VICReg <https://arxiv.org/abs/2105.04906>`_ at
     unit standard deviation. With :math:`S = (A + A^T) / 2 = V \Lambda V^T` the code is :math:`f = V^T (z_1 + z_2) / 2`.
 
-    What the paper has and this has not, and why:
+    Differences from the paper, and their reasons:
 
-    * No term v. Then A = 0 is a global minimum, and projections shrink.
-    * V are the eigenvectors of A, which are complex; of conjugate pairs the real parts are equal, so that f loses up to
-      half of its numbers. :math:`z^T A z = z^T S z`: the loss of duality sees S alone, whose eigenvectors are real and
-      orthonormal. They are ordered by the size of their eigenvalues. A rotation changes neither neighbours nor what a
-      linear probe reads.
-    * Labels are appended to z. Here `transform` takes none; see `supervised_weight`.
-    * z is the mean of the tokens, one for each coordinate of encodings that are trained before and then frozen. Here
-      tokens are those of the family's encoders, trained with all else, and z is what the bottleneck queries read.
+    * The paper has no term v. Then A = 0 is a global minimum, and projections shrink.
+    * In the paper, V are the eigenvectors of A. They are complex, and the real parts of conjugate pairs are equal, so f
+    loses up to half of its numbers. The loss of duality only depends on S, because :math:`z^T A z = z^T S z`, and the
+    eigenvectors of S are real and orthonormal. Here they are ordered by the size of their eigenvalues. A rotation
+    changes neither neighbours nor linear probes.
+    * The paper appends labels to z. Here `transform` takes no labels; see `supervised_weight`.
+    * In the paper, z is the mean of tokens, one for each coordinate of encodings that were trained before and frozen.
+    Here the tokens are those of the other encoders of this package and are trained with everything else, and bottleneck
+    queries read z from them.
 
-    Through attention z1 holds what is private to the second view too, if both are there.
+    If both views are present, attention also brings information that is only in the second view into :math:`z_1`.
 
     References
     ----------

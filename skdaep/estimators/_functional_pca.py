@@ -22,9 +22,9 @@ TRAINED = (
 class FunctionalPCA(UnimodalEncoder, without=TRAINED):
     r"""Encode irregular, incomplete, noisy sequences or images with probabilistic PCA, in closed form and in seconds.
 
-    Every object is modelled as a mean curve, plus a few basis curves times its scores, plus noise. Mean and basis are
-    learned from the measured points, wherever they are; nothing is imputed. `transform` returns the expected scores
-    given the points of an object. For an object with few points they shrink towards the mean.
+    The model of an object is a mean curve, plus a few basis curves times its scores, plus noise. `fit` learns mean and
+    basis from the measured points, wherever they are, and imputes nothing. `transform` returns the expected scores,
+    given the points of an object. The fewer points there are, the closer the scores are to zero.
 
     Parameters
     ----------
@@ -56,9 +56,9 @@ class FunctionalPCA(UnimodalEncoder, without=TRAINED):
         z_{ik} \sim \mathcal{N}(0, v_k), \quad \epsilon_{in} \sim \mathcal{N}(0, s^2 + e_{in}^2),
 
     where the errors :math:`e_{in}` are used if `error_weighting` is True. Mean and basis, one for each band, are linear
-    between nodes. The nodes are the common grid of the objects, or else as close as the resolution. Expectation and
-    maximisation fits them [1]_ [2]_ [3]_; scores are conditional expectations [4]_. For complete data on a common grid
-    this is ordinary PCA.
+    between nodes. The nodes are the common grid of the objects, if they have one; otherwise their spacing is the
+    resolution. Expectation maximisation fits them [1]_ [2]_ [3]_; scores are conditional expectations [4]_. For
+    complete data on a common grid this is ordinary PCA.
 
     Scores are ordered by variance. The basis is orthonormal on average over the points of fit, so the distance of two
     codes is the root mean square distance of their curves, in scaled units.

@@ -13,7 +13,7 @@ from ..model import files
 
 @dataclass(frozen=True)
 class FileInfo:
-    """Description of a model file; ``print`` shows it in lines.
+    """Description of a model file; print it to read it.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class FileInfo:
 
 
 def info(path):
-    """Describe a model file from its header alone, without building the model or reading tensors.
+    """Describe a model file from its header, without building the model or reading tensors.
 
     Parameters
     ----------

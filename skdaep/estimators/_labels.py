@@ -122,7 +122,7 @@ class PredictorMixin:
     @available_if(_predicts)
     @undisturbed()
     def predict(self, X):
-        """Predict the labels of objects: the median of numbers, the likeliest class. Only with `supervised_weight`.
+        """Predict the labels of objects: medians of numbers, or the likeliest classes. Needs `supervised_weight`.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class PredictorMixin:
         Returns
         -------
         y : ndarray, Quantity, Table or data frame
-            Of the form, names, units and shape of the `y` of fit; one of pandas' or polars' columns is an ndarray.
+            Labels in the form, units and shape of the `y` of fit. For a column of pandas or polars, an ndarray.
         """
         model = self._ready()
         answer, targets = self._answers(model, X), model.targets
@@ -147,8 +147,8 @@ class PredictorMixin:
     def predict_quantiles(self, X):
         """Predict quantiles of the labels of objects, at the levels `quantiles_`: 0.1, 0.25, 0.5, 0.75 and 0.9.
 
-        They never cross. Intervals from them cover new objects as often as they say once calibrated, by
-        `skdaep.ConformalRegressor`.
+        Quantiles never cross. `skdaep.ConformalRegressor` calibrates intervals of them, so that they cover new objects
+        as stated.
 
         Parameters
         ----------

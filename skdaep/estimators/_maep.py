@@ -17,8 +17,8 @@ from ._unimodal import UnimodalEncoder
 class MAEPEncoder(UnimodalEncoder):
     r"""Encode irregular sequences or images with a masked autoencoder of Perceivers (maep).
 
-    Training hides a share of each object's points. The encoder compresses the others into a few bottleneck tokens, and
-    the decoder predicts the hidden values from those tokens and from any visible points that it is shown.
+    Training hides most points of each object. The encoder compresses the others into a few bottleneck tokens. The
+    decoder predicts the hidden values from these tokens, and from some of the visible points.
 
     Parameters
     ----------
@@ -37,10 +37,10 @@ class MAEPEncoder(UnimodalEncoder):
 
     Notes
     -----
-    With H the hidden points, V the visible ones and m the metadata, the loss is
-    :math:`\frac{1}{|H|}\sum_{i\in H}(x_i - \hat x_i(z(x_V), m, x_C))^2`. The decoder sees C, a random share of V
-    between none and all, so z alone suffices for `inverse_transform`, and `reconstruct` may also show it some of the
-    points. `transform` uses all points. There are no draws.
+    With H the hidden points, V the visible ones and m the metadata, the loss is :math:`\frac{1}{|H|}\sum_{i\in H}(x_i -
+    \hat x_i(z(x_V), m, x_C))^2`. The decoder sees C, a random part of V that may be empty or all of it. So
+    `inverse_transform` works from z alone, and `reconstruct` can also show the decoder some of the points. `transform`
+    uses all points. There are no draws.
 
     References
     ----------
@@ -66,14 +66,14 @@ class MAEPEncoder(UnimodalEncoder):
 
     @undisturbed()
     def reconstruct(self, X, *, context=0.0, n_draws=None, output="tables"):
-        """Encode objects and decode them at their own locations, perhaps showing the decoder some of the points.
+        """Encode objects and decode them at their own locations; the decoder may see some of the points.
 
         Parameters
         ----------
         X : list of Table, or array
             Objects of the same kind as in fit.
         context : float, default=0.0
-            Share of an object's points, drawn at random, that the decoder sees beside z; 0.1 in the paper.
+            Share of an object's points, chosen at random, that the decoder sees in addition to z; 0.1 in the paper.
         n_draws : None, default=None
             This estimator has no draws.
         output : {"tables", "arrays"}, default="tables"

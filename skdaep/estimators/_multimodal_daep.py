@@ -25,8 +25,8 @@ class MultimodalDAEP(LateMixing, DenoisingParameters, MultimodalEncoder):
     ----------
     [modalities]
     alignment_weight : float, default=0.0
-        Weight of an additional loss that makes the bottlenecks of the single modalities of an object agree. 0 turns it
-        off, with its cost.
+        Weight of an additional loss that makes the bottlenecks of an object's single modalities agree. 0, the default,
+        saves its cost.
     [alignment]
     contrastive_weight : float, default="deprecated"
         Former name of `alignment_weight`, with ``alignment="infonce"``.

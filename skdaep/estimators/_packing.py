@@ -25,35 +25,34 @@ from ._multimodal_daep import MultimodalDAEP
 
 @undisturbed()
 def pack(chunks, path, modality=None, *, n_learn=20_000) -> Store:
-    """Read objects, some at a time, into a folder, from which estimators learn without having them in memory.
+    """Read objects chunk by chunk into a folder, on which estimators can train without holding the objects in memory.
 
-    Columns, units, bands and scalings are learned from the first objects alone: these should be like the rest, in
-    whatever order those come, and have all bands and labels. What comes later in another unit is converted, what was
-    not seen among them is refused, unless the modality says ``unknown="ignore"``.
+    Columns, units, bands and scalings are learned from the first objects. These should be representative, and contain
+    all bands and labels: new ones are refused later, unless the modality has ``unknown="ignore"``. Other units are
+    converted.
 
-    In training every object is seen. What is solved without steps, the core of `DAEPEncoder` and `FunctionalPCA`, is
-    solved from at most 20,000 of them.
+    Training uses every object. `FunctionalPCA`, and the core of `DAEPEncoder`, are solved from at most 20,000 of them.
 
-    Every file is written whole: a store is there when all of it is. A call that was interrupted is gone on with when
-    it is made again, with the same chunks: those that are done are skipped.
+    The store only becomes valid when it is complete. If a call is interrupted, repeat it with the same chunks: it skips
+    those that are done.
 
     Parameters
     ----------
     chunks : iterable of X
-        Each is what an estimator takes: a list of Tables, `FlatTables`, an array, or with several modalities a list of
-        dicts. A generator that reads one file after the other will do, and so will the streams of LSDB. One chunk is
-        held at a time.
+        Each chunk is an X for an estimator: a list of Tables, `FlatTables`, an array, or with several modalities a list
+        of dicts. Use a generator that reads one file after the other, or a stream of LSDB. Only one chunk is in memory
+        at a time.
     path : str or Path
         The folder, new or empty.
     modality : Modality or dict of Modality, default=None
-        What is measured: as for `DAEPEncoder` or, if it is a dict, for `MultimodalDAEP`. That of a fitted estimator,
-        ``encoder.modalities_["sequence"]``, makes a store that this estimator can encode.
+        As for `DAEPEncoder` or, if it is a dict, for `MultimodalDAEP`. To make a store that a fitted estimator can
+        encode, pass its modality, ``encoder.modalities_["sequence"]``.
     n_learn : int, default=20000
-        Number of objects to learn from, in whole chunks: these are held at once.
+        Number of objects from which columns, bands and scalings are learned. Their chunks are in memory together.
 
     Returns
     -------
-    ragged : Store
+    store : Store
         An X for ``fit``, ``transform``, ``score`` and ``fit_prior`` of any encoder of these modalities.
 
     Raises
@@ -63,7 +62,7 @@ def pack(chunks, path, modality=None, *, n_learn=20_000) -> Store:
     FileExistsError
         If the folder holds a complete store, or files of something else.
     ValueError
-        If the chunks are not those that an interrupted call was given, or there are none.
+        If there are no chunks, or they differ from those of the interrupted call.
 
     Examples
     --------

@@ -85,13 +85,13 @@ class UnimodalEncoder(BaseEncoder):
         Parameters
         ----------
         Z : array of shape (n_objects, bottleneck_length * bottleneck_dim)
-            What `transform` returned.
+            Bottlenecks from `transform`.
         at : Table, list of Table, or array of shape (n_objects, n_points), default=None
-            Where to decode each object: its locations, bands and metadata are used; values are not needed. Missing
-            metadata are replaced by the training median or the commonest label. A single Table is used for all
-            objects. None decodes on a grid learned in fit.
+            Where to decode each object. Only locations, bands and metadata are used; values are not needed. Missing
+            metadata are replaced by the training median or the commonest label. A single Table is used for all objects.
+            None decodes on a grid learned in fit.
         n_draws : int, default=None
-            Number of draws, along an additional last axis. None returns the point estimate.
+            Number of draws, which form an additional last axis. None returns the point estimate.
         output : {"tables", "arrays"}, default="tables"
             Whether to return Tables, or only arrays of their values, which is much faster.
 
@@ -156,8 +156,8 @@ class UnimodalEncoder(BaseEncoder):
         Returns
         -------
         X : list of Table, list of ndarray, or ndarray
-            The objects as from `inverse_transform`, with the scatter of measurements if the decoder makes draws; or z,
-            of shape (n_objects, bottleneck_length * bottleneck_dim).
+            New objects, as noisy as measurements if the decoder makes draws; or z, of shape (n_objects,
+            bottleneck_length * bottleneck_dim).
 
         Raises
         ------

@@ -19,8 +19,8 @@ def object_errors(X, reconstructed, *, scale=1.0, value=None):
     X : list of Table, or array of shape (n_objects, n_points, ...)
         The measurements; NaN and masked points do not count.
     reconstructed : list of Table, list of ndarray, or array
-        The output of `reconstruct` or `inverse_transform` for X, without draws. Where it is NaN, as a flux below zero
-        is in magnitudes, a point does not count either, with a warning.
+        The output of `reconstruct` or `inverse_transform` for X, without draws. Points at which it is NaN, such as
+        negative fluxes in magnitudes, do not count either, with a warning.
     scale : float, default=1.0
         Errors are divided by it. 1 keeps the units of the measurements. For scaled units use the standard deviation of
         the training values, ``estimator.modalities_["sequence"].learned.value.scale``.

@@ -33,9 +33,9 @@ class Tokenizer(Protocol):
 class Modality(abc.ABC):
     """How one kind of measurement is declared, read, batched, tokenised and written back.
 
-    A modality is a frozen dataclass: a declaration that scikit-learn can clone, compare and print. `learn` returns
-    a completed copy and never changes the declaration. Model files refer to subclasses by name. If `learn` stores a
-    dataclass in the copy, decorate that with `storable`.
+    A modality is a frozen dataclass: a declaration that scikit-learn can clone, compare and print. `learn` returns a
+    completed copy and never changes the declaration. Model files refer to subclasses by name. If `learn` stores a
+    dataclass in the copy, decorate that class with `storable`.
     """
 
     #: where points lie
@@ -80,7 +80,7 @@ class Modality(abc.ABC):
         """
 
     def check_errors(self, objects: list, object_names: list[str]) -> None:  # noqa: B027
-        """Refuse an object without the measurement errors that others have, for a fit that weights by errors."""
+        """Refuse objects without errors if others have them; called if the fit weights by errors."""
 
     @property
     def columns(self) -> Columns | None:
@@ -171,7 +171,7 @@ class Modality(abc.ABC):
         Raises
         ------
         NotImplementedError
-            If there is none that reads as the modality does.
+            If there is no module that reads as the modality does.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot be exported: it has no inlet() that reads as it does.")
 

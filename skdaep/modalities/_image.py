@@ -43,9 +43,9 @@ class Image(Modality):
     """Declare a modality of images of one size: arrays ``(n, H, W)`` or ``(n, H, W, C)``, or a list of them.
 
     A point is a square patch. A patch with a NaN pixel (or a masked one, in an `~astropy.nddata.NDData`) is not
-    observed. The unit of the first image, if it has one, is that of fit. Other images are converted to it, and images
-    without a unit are assumed to be in it. Decoded images are plain arrays in it. The uncertainty of an NDData is not
-    used.
+    observed. The unit of the first image, if it has one, is that of fit. Other images are converted to this unit;
+    images without a unit are assumed to have it. Decoded images are plain arrays in this unit. The uncertainty of an
+    NDData is not used.
 
     Parameters
     ----------

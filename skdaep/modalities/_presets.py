@@ -6,7 +6,7 @@ from ._sequence import Sequence
 
 
 def Spectrum(value=None, location=None, **declaration) -> Sequence:
-    """Declare a spectrum: a `Sequence` that prefers the columns ``flux`` and ``wavelength``.
+    """Return a `Sequence` for spectra, which prefers the columns ``flux`` and ``wavelength``.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def Spectrum(value=None, location=None, **declaration) -> Sequence:
 
 
 def Photometry(value=None, location=None, band=None, **declaration) -> Sequence:
-    """Declare a light curve: a `Sequence` that prefers the columns ``mag``, ``time`` and ``band``.
+    """Return a `Sequence` for light curves, which prefers the columns ``mag``, ``time`` and ``band``.
 
     Parameters
     ----------

@@ -109,7 +109,7 @@ STORABLE: dict[str, type] = {}
 def storable(cls: type) -> type:
     """Allow model files to contain instances of a dataclass; use it as a decorator on what a modality learns.
 
-    Subclasses of `Modality` do not need it. A name belongs to the first class that has it, or to the same class defined
+    Subclasses of `Modality` do not need it. The first class with a name keeps it, unless the same class is defined
     again, as in a notebook cell that is run twice.
     """
     return register(STORABLE, cls)

@@ -37,12 +37,12 @@ class Sequence(Modality):
     Parameters
     ----------
     value, location : str or None, default=None
-        Columns of the measurement and of its place on the axis.
+        Columns of the measured value and of its location on the axis.
     band : str or None, default=None
         Column of the filter. None finds it by name; a table without one has a single, unnamed band.
     error : str or None, default=None
         Column of the one-sigma error of `value`. None finds it by name, if there is one: ``e_mag`` and ``mag_err``
-        belong to ``mag``, ``flux_err`` does not. Tables may lack it; their errors are unknown. A point with an
+        belong to ``mag``, but ``flux_err`` does not. In Tables without this column errors are unknown. A point with an
         infinite error was not observed.
     ivar : str or None, default=None
         Column of the inverse variance of `value`, instead of `error`. None finds it by name if there are no errors. A
@@ -55,27 +55,26 @@ class Sequence(Modality):
         Keys of ``table.meta``, in any case, that are given to encoder and decoder: numbers, converted to the unit of
         fit if they have one, or labels. A key may be absent from some objects.
     resolution : float or None, default=None
-        Finest scale to resolve along the location axis, in its unit. None chooses it so that a tenth of the spacings
-        between neighbouring points of one band in the training objects are finer; where points come in clusters, as
-        those of one night do, it is a tenth of an object's mean spacing.
+        Finest scale to resolve along the location axis, in its unit. None chooses the 10th percentile of the spacings
+        between neighbouring points of a band in the training objects, but at least a tenth of an object's mean spacing.
+        The latter matters if points come in clusters, such as several exposures per night.
     unknown : {"error", "ignore"}, default="error"
         What to do with a band or metadata label that was not seen in fit. "ignore" drops its points, or treats the
         metadata as absent.
     prefer : tuple of str, default=()
-        Columns, in any case, that are preferred if several match, as "mag" is in `Photometry`.
+        Columns, in any case, to prefer if several match, such as "mag" in `Photometry`.
     cycle : float or None, default=None
-        Period of locations that lie on a circle, such as phases, in their unit: with 1.0 a phase of 0.99 is next to
-        0.01. None takes it from the meta of the column, where `skdaep.preprocessing.PhaseFold` puts it; otherwise
-        locations lie on a line. On a circle the default `resolution` is the mean spacing of an object's points in a
-        band.
+        Period of locations that lie on a circle, such as phases, in their unit: with 1.0, phase 0.99 is next to 0.01.
+        None uses the mark that `skdaep.preprocessing.PhaseFold` leaves in the column; without it, locations lie on a
+        line. On a circle the default `resolution` is the mean spacing of an object's points in a band.
     learned : Learned or None, default=None
         What `learn` found. Do not set it yourself.
 
     Notes
     -----
-    Values and locations are standardised by mean and standard deviation of the training points. A few wild points do
-    not count: those beyond a gap, and further than ten interquartile ranges from the quartiles. Numbers that recur out
-    there, such as -999, are named in an `OutOfRangeWarning`. Numbers more than a million standard deviations out are
+    Values and locations are standardised by mean and standard deviation of the training points. This ignores a few wild
+    points: those beyond a gap and more than ten interquartile ranges from the quartiles. If the same number recurs
+    there, such as -999, an `OutOfRangeWarning` names it. Numbers more than a million standard deviations away are
     refused.
 
     Examples

@@ -62,7 +62,7 @@ class SpectralSeries(Sequence):
     prefer : tuple of str, default=("flux", "wavelength")
         As in `Sequence`.
     cycle : None, default=None
-        None: a wavelength is no circle.
+        Always None, because wavelengths do not lie on a circle.
     learned : Learned or None, default=None
         What `learn` found. Do not set it yourself.
     epoch : str, default="time"

@@ -37,19 +37,19 @@ EVERY = 5.0
 
 @dataclass(frozen=True, eq=False)
 class Store:
-    """Objects that `pack` has read, in a folder: an X for ``fit`` and ``transform`` that takes no memory.
+    """A folder of objects written by `pack`. It is an X for ``fit`` and ``transform`` whose points stay on disk.
 
     Parameters
     ----------
     path : str or Path
         The folder.
     verify : bool, default=True
-        Whether the checksums of all files are compared, which reads them once: about a second for 1 GB.
+        Whether to verify the checksums of all files. This reads them once, at about 1 GB per second.
 
     Raises
     ------
     CorruptStoreError
-        If the folder is no store, is not complete, was damaged or has another format; the message names the file.
+        If the folder is not a store, or is incomplete, damaged or of another format; the message names the file.
 
     See Also
     --------

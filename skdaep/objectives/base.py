@@ -37,53 +37,54 @@ class Experts(NamedTuple):
 
 
 class Objective(nn.Module):
-    """An autoencoder and what it is trained for: encode, loss, decode.
+    """How an autoencoder encodes, what its loss is, and how it decodes.
 
-    Every subclass is known to model files by its name. The names of its constructor's keyword arguments are those of
-    the parameters of an estimator, which hands them over: see `options`.
+    Model files refer to subclasses by name. Keyword arguments of the constructor have the names of the parameters of an
+    estimator, which passes them on (see `options`).
 
     Parameters
     ----------
     n_queries : int or None
-        At most so many points of each object are decoded in a training step; None: all.
+        Largest number of points per object to decode in a training step. None means all.
     typical_errors : dict
-        Modality -> typical measurement error: points count by their own beside it. Without an entry all count alike.
+        Modality -> typical measurement error, to which the errors of points are compared to weight them. Without an
+        entry all points count equally.
     drop_modality : float
-        Probability with which a modality of an object is hidden from the encoder in a training step; one is kept.
+        Probability that a training step hides a modality of an object from the encoder. At least one stays visible.
     modality_weights : dict
-        Modality -> its weight among those that an object has; without an entry 1.
+        Modality -> weight of its loss (default 1).
     hide : dict
-        Modality -> ways in which its points are hidden from the encoder in training, of ``HIDING``; without an entry
-        points at random.
+        Modality -> ways to hide its points from the encoder in training, from ``HIDING`` (default: random points).
 
     Attributes
     ----------
     n_moments : int
-        Numbers the encoder must give for each entry of the bottleneck.
+        Numbers that the encoder returns for each entry of the bottleneck.
     draws : {"noise", "posterior", "neighbors", None}
-        Where draws come from: noise given to `decode`, the posterior of z, other objects, or nowhere.
+        Source of draws: noise given to `decode`, the posterior of z, or other objects. None means that there are no
+        draws.
     free_correlation : frozenset of str
-        Modalities whose noise of draws may be correlated along the location, no point being denoised with regard to
-        others.
+        Modalities whose noise of draws may be correlated along the location, because each point is denoised
+        independently.
     n_point_draws : int
-        Draws whose mean is the point estimate; 0 if ``decode`` without noise gives it at once.
+        Number of draws whose mean is the point estimate; 0 if ``decode`` without noise returns it.
     has_prior : bool
-        Whether z follows N(0, 1) as trained.
+        Whether training makes z follow N(0, 1).
     has_decoder : bool
-        Whether it decodes; without, there are no new objects.
+        Whether there is a decoder. Without one, new objects cannot be sampled.
     measures : bool
-        Whether `decode` given noise draws measurements, with their scatter.
+        Whether draws include measurement noise.
     in_closed_form : bool
-        Whether it is solved at once, by `solve`, in place of being trained.
+        Whether `solve` replaces training.
     starts_solved : bool
-        Whether it predicts well before the first step: its start is kept where training does not better it.
+        Whether it predicts well before the first step. The start is kept if training does not improve on it.
     decoding_options : frozenset of str
-        Options that may change after training, since no weight depends on them.
+        Options that may change after training, because no weight depends on them.
     training_options : frozenset of str
-        Options that `loss` alone reads.
+        Options that only `loss` uses.
     hidden_length_on_separations, hidden_length_on_grids : int or None
-        What hidden_length="auto" is for a modality, by its geometry: where the noise of draws can be correlated along
-        separations, and where points stand on a fixed grid.
+        Meaning of hidden_length="auto" for a modality whose points have separations, and for one whose points are on a
+        fixed grid.
     """
 
     autoencoder: Autoencoder  # all but those in closed form have one

@@ -36,7 +36,7 @@ def augment(
     probability `drop`, and noise of the size of the measurement error is added: :math:`v \to v + \sigma \epsilon`, with
     an error of :math:`\sqrt 2 \sigma`.
 
-    On request, copies are distorted in the way that objects of one kind differ, by one draw
+    On request, copies are also distorted, as objects of one kind differ from each other, with one draw
     :math:`\epsilon_1, \ldots, \epsilon_4` from a standard normal distribution for each copy:
 
     .. math::
@@ -45,9 +45,8 @@ def augment(
         v \to m + (v - m)\,e^{c\,\epsilon_2} + t\,[\epsilon_3 P_1(u) + \tfrac14 \epsilon_4 P_2(u)],
 
     where :math:`s, c, t` are `stretch`, `contrast` and `tilt`, m is the median of the object, and u the location,
-    scaled to -1 to 1 over the range of all objects, in Legendre polynomials. For the logarithm of a spectrum's flux
-    these are an error of the redshift, the strength of the lines and the colour (dust, calibration). On 3,275 supernova
-    spectra they close the gap between training and validation error (``benchmarks/README.rst``).
+    scaled to -1 to 1 over the range of all objects, in Legendre polynomials. For a spectrum in log flux these imitate
+    an error in redshift, the strength of the lines, and the colour (dust, calibration).
 
     This is a function and not a pipeline step, because a scikit-learn pipeline cannot change the number of objects, and
     would also add copies in prediction. Split off test objects first, then enlarge the training objects before `fit`.

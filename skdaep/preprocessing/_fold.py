@@ -25,29 +25,30 @@ N_HARMONICS = 6
 
 
 class PhaseFold(TableTransformer):
-    r"""Fold locations by a period: phases from 0 to 1 and, beside them, the number of the cycle.
+    r"""Fold locations by a period into phases from 0 to 1, and store the number of the cycle.
 
-    With period :math:`P` and epoch :math:`t_0`, :math:`(t - t_0) / P` is split into its whole part, in a new column
-    `cycle`, and the rest, the phase. The epoch goes into the meta as `key`. The way back puts both together; a Table
-    without the new column, as an encoder decodes, comes back within one period of the epoch.
+    With period :math:`P` and epoch :math:`t_0`, :math:`(t - t_0) / P` is split into an integer, stored in a new column
+    `cycle`, and the phase. The epoch is stored in the meta as `key`. The inverse combines them. Tables without the new
+    column, such as decoded ones, are transformed back to the first period after the epoch.
 
-    Phases lie on a circle: 0.99 is next to 0.01. The column says so in its meta, and `skdaep.Sequence` heeds it.
+    The phase column is marked as periodic in its meta, so for `skdaep.Sequence` phase 0.99 is next to 0.01.
 
     Parameters
     ----------
     period : str, float or Quantity, default="period"
-        Key in meta, any case, or a period for all, in the unit of the locations of fit if it has none.
+        Key in meta, in any case, or one period for all objects, in the unit of the locations if it has none.
     epoch : str, float, Quantity, Time or None, default=None
-        Where the phase is 0: a key in meta or a location for all. None: the first location of each object. A Time, here
-        or in meta, goes with locations that are Times, or are called "mjd" or "jd". "brightest" and "faintest" are
-        no keys: there the phase is 0 where a series of up to six harmonics is, fitted to all bands at one level and
-        amplitude, so that objects of one kind fall on one another.
+        Location of phase 0: a key in meta, or one location for all objects. None means the first location of each
+        object. If it is a Time, locations must be Times, or in a column called "mjd" or "jd". "brightest" and
+        "faintest" mean the maximum or minimum of a fit of up to six harmonics, to all bands together, so that objects
+        of the same kind line up.
     cycle : str, default="cycle"
         Name of the new column.
     key : str, default="fold_epoch"
-        Key in meta under which the epoch is left.
+        Key in meta under which the epoch is stored.
     location, value, band, error : str or None, default=None
-        Columns, which keep their names. None: found by their usual names. All but the first serve the fit alone.
+        Columns, which keep their names. None finds them by their usual names. Value, band and error are only used to
+        fit harmonics.
 
     Attributes
     ----------

@@ -35,7 +35,7 @@ class RestFrame(TableTransformer):
     times : bool, default=False
         Whether locations are times: days from a zero point of the object, as from `PhaseFromPeak`, not dates.
     location : str or None, default=None
-        Column. None: found by its usual names.
+        Column. None finds it by its usual names.
 
     Attributes
     ----------
@@ -110,9 +110,9 @@ class PhaseFromPeak(TableTransformer):
     peak_band : str or None, default="r"
         Band that defines the peak. None uses all points.
     brightest : {"auto", "minimum", "maximum"}, default="auto"
-        Which end of the values is bright. "auto" means the minimum of magnitudes and the maximum of anything else,
-        recognised by unit, by the name of a column without a unit, or by what an earlier step made of it. If none of
-        these tells, the column is refused.
+        Which end of the values is bright. "auto" means the minimum of magnitudes and the maximum of anything else.
+        Magnitudes are recognised by their unit, the name of a column without a unit, or an earlier step. If these are
+        inconclusive, the column is refused.
     window : float or Quantity, default=60.0
         Time on either side of the brightest point that is fitted, in the unit of the locations if it has none.
     keep : (float, float), Quantity or None, default=None

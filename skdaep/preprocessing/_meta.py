@@ -22,7 +22,7 @@ class MetaFeatures(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     keys : tuple of str, default=()
-        Keys in meta, any case.
+        Keys in meta, in any case.
     fill : {"nan", "median"} or float, default="nan"
         Value of a missing number: NaN, the median of the training objects, or a given number.
     unknown : {"error", "ignore"}, default="error"

@@ -15,7 +15,7 @@ from ..exceptions import TableError
 class Points:
     """One object as a step sees it.
 
-    Steps never change it. They return a changed copy, made by ``dataclasses.replace``.
+    Never change it. Return a changed copy, made by ``dataclasses.replace``.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Points:
     other : dict, default={}
         Columns to add, or to remove if None.
     decoded : bool, default=False
-        Whether the object is on its way through the inverse, perhaps decoded by an encoder.
+        Whether the step is being inverted; the object may have been decoded by an encoder.
 
     Examples
     --------
@@ -73,12 +73,12 @@ class Points:
         unit : str or None, default=None
             Unit to which a Quantity is converted.
         hint : str, default=""
-            What the error says if there is no such number.
+            Hint in the error message if there is no such number.
 
         Returns
         -------
         number : float
-            The number; one that is missing or not finite is a `TableError`.
+            The number. If it is missing or not finite, a `TableError` is raised.
         """
         value, given = tables.metadata(self.table, key, self.object_name), tables.unit_of_metadata(self.table, key)
         if given is not None and isinstance(value, float):
@@ -106,7 +106,7 @@ class Points:
             raise TableError(f"{self.object_name} has {key!r} = {value} {given} in meta, but {needed}") from None
 
     def remember(self, **numbers: float) -> Points:
-        """Put into the metadata what the way back needs; a key that is taken is refused, not overwritten.
+        """Store numbers that the inverse needs in the metadata; a key that exists is refused.
 
         Parameters
         ----------
@@ -128,7 +128,7 @@ class Points:
         return replace(self, meta=self.meta | numbers)
 
     def recall(self, key: str) -> float:
-        """Return what `remember` put into the metadata when this object was transformed.
+        """Return a number that `remember` stored when this object was transformed.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class Points:
         return self.number(key)
 
     def forget(self, *keys: str) -> Points:
-        """Take out of the metadata what `remember` put there.
+        """Remove numbers that `remember` stored from the metadata.
 
         Parameters
         ----------

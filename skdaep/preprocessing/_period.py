@@ -22,32 +22,34 @@ MOST_FREQUENCIES = 2e7
 
 
 class FindPeriod(TableTransformer):
-    r"""Find the period of each object, of a harmonic series in each band; columns stay as they are.
+    r"""Find the period of each object, and store it in its meta.
 
-    Into the meta go the period, in the unit of the locations, its decimal logarithm, the share of the variance that the
-    series explains and the probability that noise alone gives so much: ``period``, ``log_period``, ``period_power`` and
-    ``period_fap``. `PhaseFold` reads the first.
+    The light curve in each band is fitted with harmonics of a common period. Four numbers are stored: ``period``, in
+    the unit of the locations; ``log_period``, its decimal logarithm; ``period_power``, the share of the variance that
+    the fit explains; and ``period_fap``, the probability that noise alone explains as much. `PhaseFold` uses
+    ``period``.
 
-    Candidates are the highest peaks of the Lomb-Scargle periodogram, weighted over the bands by their
-    :math:`\chi^2`, and of its sums over harmonics, with their halves and doubles. Of these the series of least Bayesian
-    information criterion wins, :math:`n \ln \chi^2 + k \ln n`, whose first or second harmonic is its strongest.
+    Candidates are the highest peaks of the Lomb-Scargle periodogram, weighted over the bands by their :math:`\chi^2`,
+    and of its sums over harmonics, with their halves and doubles. Among these, the fit with the lowest Bayesian
+    information criterion is chosen, :math:`n \ln \chi^2 + k \ln n`, provided that its first or second harmonic is the
+    strongest.
 
     Parameters
     ----------
     min_period : float, Quantity or None, default=None
-        Shortest period, the inverse of the highest frequency, in the unit of the locations of fit if it has none. None:
-        0.05 days, or 0.05 where the locations have no unit. The time taken is in proportion to its inverse.
+        Shortest period, in the unit of the locations if it has none. None means 0.05 days, or 0.05 if the locations
+        have no unit. The run time is inversely proportional to it.
     max_period : float, Quantity or None, default=None
-        Longest period. None: half of the time that the object was observed.
+        Longest period. None means half of the time span of the object.
     n_harmonics : int, default=6
-        Most harmonics of a series, twice as many where its period turns out to be the double; fewer where a band has
-        less than three points for each number that is fitted.
+        Largest number of harmonics (twice as many when a period is doubled). Fewer are used if a band has less than
+        three points per fitted number.
     key : str, default="period"
-        Key in meta of the period; those of the others are ``log_<key>``, ``<key>_power`` and ``<key>_fap``.
+        Key in meta of the period. The other keys are ``log_<key>``, ``<key>_power`` and ``<key>_fap``.
     n_jobs : int or None, default=None
-        Processes that share the objects, as in joblib.
+        Number of processes, as in joblib.
     location, value, band, error : str or None, default=None
-        Columns. None: found by their usual names; a table without bands has one.
+        Columns. None finds them by their usual names. A table without bands has a single one.
 
     Attributes
     ----------
@@ -60,20 +62,21 @@ class FindPeriod(TableTransformer):
 
     Notes
     -----
-    Frequencies are a fifth of the inverse of the time span apart. A band of fewer than nine points takes no part, and
-    an object without any other is refused. Errors that are not known count as the band's median, and a tenth of its
-    scatter is added to all, in quadrature, for no series fits to the last thousandth of a magnitude.
+    The spacing of frequencies is a fifth of the inverse time span. Bands with fewer than nine points are not used; an
+    object that has only such bands is refused. Unknown errors are replaced by the median of the band. A tenth of the
+    scatter is added to all errors in quadrature, because harmonics never fit perfectly.
 
-    *Aliases.* Nights one day apart leave frequencies that differ by a whole number of cycles per day alike; which is
-    right the harmonics decide if anything does. *Half and double.* Two equal minima in a period are one in half of it:
-    without a difference in depth that outweighs the additional numbers, a contact binary gets half its orbital period.
-    On real stars these are all but a few per cent of the errors (``benchmarks/README.rst``).
+    *Aliases.* With observations at night only, frequencies that differ by a whole number of cycles per day fit nearly
+    as well; the harmonics decide, if they can. *Half and double.* If two minima are equally deep, half the period fits
+    as well with fewer parameters, so contact binaries get half of their orbital period. On real stars, most errors are
+    of these two kinds (:doc:`/guide/variable_stars`).
 
-    The false-alarm probability is that of one series in normal noise, from the beta distribution, for
-    :math:`(2 + K)\, T\, \Delta f` independent trials with K harmonics; simulated noise agrees within a factor of two.
-    It knows nothing of red noise and of trends: a small one says that the object varies, not that it is periodic.
+    The false-alarm probability is that of a single series in normal noise, from the beta distribution, for :math:`(2 +
+    K)\, T\, \Delta f` independent trials with K harmonics; simulated noise agrees within a factor of two. It assumes
+    white noise: red noise and trends make it small too, so a small value shows that the object varies, not that it is
+    periodic.
 
-    With the package ``nifty-ls`` installed (the extra "period") the same periodogram takes a tenth of the time.
+    If the package ``nifty-ls`` is installed (extra "period"), it computes the same periodogram faster.
 
     References
     ----------

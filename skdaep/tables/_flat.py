@@ -47,9 +47,9 @@ def map_labels(function: Callable, labels) -> np.ndarray:
 class FlatTables(Sequence):
     """A list of Tables that are made on demand from columns with the points of all objects.
 
-    Create it with `from_long` or `from_nested`. It can be used wherever a list of Tables can: an item is a new Table, a
-    slice, an array of indices or one of bool gives another `FlatTables`. Estimators read the columns directly, without
-    making Tables. Columns may be memory-mapped. It needs 16 bytes per object besides the columns.
+    Create it with `from_long` or `from_nested`. It can be used wherever a list of Tables can: an item is a new Table; a
+    slice, an array of indices or a boolean array gives another `FlatTables`. Estimators read the columns directly,
+    without making Tables. Columns may be memory-mapped. It needs 16 bytes per object besides the columns.
 
     Parameters
     ----------
@@ -274,17 +274,16 @@ def distinct_layouts(objects: Sequence) -> Iterable[int]:
 
 @dataclass(frozen=True, eq=False)
 class Objects(Sequence):
-    """Objects measured in several ways, held by modality; an item is a dict of what one object has.
+    """Objects with several modalities, stored by modality; an item is the dict of one object.
 
-    It is an X of the estimators of several modalities whose points stand in flat columns, and the form in which all
-    estimators hold objects.
+    Use it as X for estimators of several modalities, if the points are in flat columns.
 
     Parameters
     ----------
     parts : dict of FlatTables or list
-        Name of a modality -> what each object has of it.
+        Name of a modality -> the objects in that modality.
     present : dict of ndarray of bool, default={}
-        Name of a modality -> which objects have it; all of them where this does not say.
+        Name of a modality -> which objects have it. Without an entry, all objects have it.
 
     Examples
     --------
