@@ -180,9 +180,9 @@ def _check_output(asked: argparse.Namespace, suffixes: tuple[str, ...]) -> None:
     """Refuse, before anything is computed, a file that is there, a format that is not known, and no folder."""
     path = asked.output
     if path.suffix not in suffixes:
-        raise ValueError(f"{path}: the name must end in {' or '.join(suffixes)}.")
+        raise ValueError(f"{path}: the file name must end in {' or '.join(suffixes)}.")
     if path.exists() and not asked.overwrite:
-        raise FileExistsError(f"{path} is there already; --overwrite replaces it.")
+        raise FileExistsError(f"{path} exists already; use --overwrite to replace it.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}.")
 
@@ -244,7 +244,7 @@ def _objects(asked: argparse.Namespace, meta: tuple[str, ...]) -> tuple[Any, Any
         sorted(p for p in path.iterdir() if p.name.endswith((".fits", ".fits.gz", ".ecsv"))) if path.is_dir() else []
     )
     if not tables:
-        raise ValueError(f"{path} is no parquet file, and no folder with *.parquet, *.fits or *.ecsv.")
+        raise ValueError(f"{path} is neither a parquet file nor a folder with *.parquet, *.fits or *.ecsv.")
     if asked.unit:
         raise ValueError("--unit is for parquet files; FITS and ECSV files have units of their own.")
     return _Files(tables), np.array([p.name.partition(".")[0] for p in tables])

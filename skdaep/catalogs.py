@@ -152,7 +152,9 @@ class Encoding:
                 fields += self._check_fields(frame, self.column[name] if several else self.column, modality)
         for name in self.units if modalities else ():
             if name not in fields:
-                raise TableError(f"units has {name!r}, which no nested column has as a field ({', '.join(fields)}).")
+                raise TableError(
+                    f"units has {name!r}, which is not a field of any nested column ({', '.join(fields)})."
+                )
         self._check_metadata(modalities)
 
     def _check_fields(self, frame, column, modality) -> list[str]:
@@ -162,7 +164,7 @@ class Encoding:
         for name in (roles.location, roles.value, roles.band):
             if name is not None and name not in fields:
                 raise TableError(
-                    f"Column {column!r} of the catalogue has no field {name!r}, which the encoder was fitted to "
+                    f"Column {column!r} of the catalogue has no field {name!r}, which the encoder needs "
                     f"(it has: {', '.join(fields)})."
                 )
         return fields
@@ -201,7 +203,7 @@ class Encoding:
         if bad:
             first = min(bad)
             warnings.warn(
-                f"{len(bad)} of {n} objects cannot be encoded and get null. The first, {frame.index[first]}: "
+                f"{len(bad)} of {n} objects cannot be encoded and get a null. The first, {frame.index[first]}: "
                 f"{bad[first]}",
                 UserWarning,
                 stacklevel=2,

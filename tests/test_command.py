@@ -129,7 +129,7 @@ def test_a_file_that_is_there_is_replaced_only_on_request(folder, model, tmp_pat
     asked = ["encode", str(model), str(folder / "ecsv"), str(out)]
     assert main(asked) == 1
     assert out.read_text() == "precious"
-    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert "use --overwrite" in capsys.readouterr().err
     assert main([*asked, "--overwrite"]) == 0
     assert len(np.load(out)) == 12
 
@@ -140,7 +140,7 @@ def test_a_file_that_is_there_is_replaced_only_on_request(folder, model, tmp_pat
         (["encode", "MODEL", "no/such", "z.npy"], "there is no such file or folder"),
         (["encode", "MODEL", "FOLDER/ecsv", "z.csv"], "must end in .parquet or .ecsv or .npy"),
         (["encode", "MODEL", "FOLDER/ecsv", "no/such/z.npy"], "there is no folder"),
-        (["encode", "MODEL", "MODEL", "z.npy"], "is no parquet file, and no folder with"),
+        (["encode", "MODEL", "MODEL", "z.npy"], "is neither a parquet file nor a folder with"),
         (["encode", "FOLDER/long.parquet", "FOLDER/ecsv", "z.npy"], "is not a readable model file"),
         (["encode", "MODEL", "FOLDER/long.parquet", "z.npy", "--by", "oid"], "'oid'"),
         (["encode", "MODEL", "FOLDER/nested.parquet", "z.npy", "--by", "oid"], "'oid'"),

@@ -175,8 +175,8 @@ def _download(remote: Remote, path: Path) -> None:
     if remote.sha256 is None:
         remember(path, digest)
         warnings.warn(
-            f"No checksum is published of {remote.url}: what came, with sha256 {digest}, is taken for the file from "
-            "now on. Compare it with what others have.",
+            f"No checksum is published for {remote.url}. The downloaded file, with sha256 {digest}, is "
+            "trusted from now on; compare it with a copy from elsewhere.",
             UnverifiedDownloadWarning,
             stacklevel=5,
         )

@@ -37,7 +37,7 @@ def warn_if_short(history: list[dict[str, Any]], max_iter: int) -> None:
     if before - best > GAIN * before:
         warnings.warn(
             f"After max_iter={max_iter} steps training has not converged: the last third of them lowered the "
-            f"validation loss by {(before - best) / before:.0%}. Double max_iter until score on objects held out stops "
+            f"validation loss by {(before - best) / before:.0%}. Double max_iter until score on held-out objects stops "
             "improving.",
             ConvergenceWarning,
             stacklevel=STACKLEVEL,
@@ -79,9 +79,9 @@ def _levels(value: np.ndarray, band: np.ndarray) -> np.ndarray:
 
 def _warn_of_levels(what: str, share: float) -> None:
     warnings.warn(
-        f"In half of the objects looked at the model explains no more than {max(share, 0):.0%} of the variance of "
-        f"{what} about each object's level: it has learned little but that level. If they are periodic, fold them "
-        "first: FindPeriod, PhaseFold and Standardize (skdaep.preprocessing) do so. If not, train longer.",
+        f"In half of the objects looked at, the model explains at most {max(share, 0):.0%} of the variance of {what} "
+        "about each object's mean level: it has learned little more than this level. If the objects are periodic, fold "
+        "them with FindPeriod, PhaseFold and Standardize (skdaep.preprocessing). Otherwise train longer.",
         LevelOnlyWarning,
         stacklevel=STACKLEVEL + 1,
     )

@@ -363,7 +363,7 @@ class BaseEncoder(
         if not draws:
             raise ValueError(f"{type(self).__name__} has no draws; use n_draws=None.")
         if of_codes and draws == "posterior" and not self.objective_class.measures:
-            raise ValueError("Draws come from the posterior of z, which Z does not hold; use reconstruct(X, n_draws=).")
+            raise ValueError("Draws come from the posterior, which Z does not contain; use reconstruct(X, n_draws=).")
 
     # --- new objects --------------------------------------------------------------------------------
 
@@ -371,7 +371,7 @@ class BaseEncoder(
         if self.objective_class.has_decoder:
             return True
         raise AttributeError(
-            f"{type(self).__name__} returns objects of fit and can draw no new ones; "
+            f"{type(self).__name__} returns objects of fit and cannot draw new ones; "
             f"reconstruct(X, n_draws=) gives an object's nearest."
         )
 
@@ -423,7 +423,7 @@ class BaseEncoder(
         if not (isinstance(n_objects, Integral) and n_objects >= 1):
             raise ValueError(f"n_objects={n_objects!r}: a positive int is needed.")
         if not model.has_prior:
-            raise NotFittedError(f"This {type(self).__name__} has no prior of its bottleneck yet; call fit_prior(X).")
+            raise NotFittedError(f"This {type(self).__name__} has no prior yet; call fit_prior(X).")
         seed = None if random_state is None else int(check_random_state(random_state).randint(2**31 - 1))
         return model.sample(n_objects, seed)
 
@@ -535,7 +535,8 @@ def refuse_store(X) -> None:
     """Raise TableError where Tables are needed that a store has not."""
     if isinstance(X, Store):
         raise TableError(
-            f"{X} has no Tables to be written like; decode with inverse_transform(Z, at=...), or pass them."
+            f"{X} has no Tables that reconstruct could use as templates; use inverse_transform(Z, at=...), or pass "
+            "Tables."
         )
 
 

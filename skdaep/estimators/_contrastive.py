@@ -111,7 +111,7 @@ class ContrastiveNeighbors(
         if len(split.validation) and n_pairs < 2:
             raise TableError(
                 f"Of {len(split.validation)} objects held out for validation {n_pairs} have two modalities; at least 2 "
-                f"must. Set early_stopping=False or a larger validation_fraction."
+                f"are needed. Set early_stopping=False or a larger validation_fraction."
             )
 
     def _prepared(self, model, measurements):

@@ -95,7 +95,7 @@ def load(path, *, device=None, key=None):
     except (CorruptModelError, DeviceError):
         raise
     except Exception as error:  # a forged file can go wrong in any way
-        raise CorruptModelError(f"{path} describes no model that can be built: {error!r}") from error
+        raise CorruptModelError(f"{path} does not describe a valid model: {error!r}") from error
     return estimator
 
 

@@ -99,7 +99,7 @@ class FunctionalPCA(UnimodalEncoder, without=TRAINED):
     def _validate_params(self):
         super()._validate_params()
         if unused := getattr(self.modality, "metadata", ()):
-            warnings.warn(f"FunctionalPCA makes no use of metadata ({', '.join(unused)}).", UserWarning, stacklevel=4)
+            warnings.warn(f"FunctionalPCA does not use metadata ({', '.join(unused)}).", UserWarning, stacklevel=4)
 
     def _networks(self) -> dict[str, Any]:
         return {"bottleneck_length": self.n_components, "bottleneck_dim": 1}

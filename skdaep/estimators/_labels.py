@@ -91,7 +91,7 @@ def _predicts(self) -> bool:
     if getattr(self, "supervised_weight", 0) > 0 if model is None else model.targets is not None:
         return True
     raise AttributeError(
-        f"{type(self).__name__} predicts nothing: it was given no labels. Set supervised_weight and call fit(X, y)."
+        f"{type(self).__name__} cannot predict: it was fitted without labels. Set supervised_weight and call fit(X, y)."
     )
 
 

@@ -106,7 +106,7 @@ class MultimodalEncoder(BaseEncoder):
         if at is None:
             return None
         if modality is None:
-            raise ValueError("at needs modality=, the one to decode there.")
+            raise ValueError("at= needs modality=, the modality to decode there.")
         kind = self.modalities_[modality]
         at = [at] * n if kind.is_one(at) else at
         tables.check_collection(at, "at", "an object or a list of them")
@@ -296,7 +296,7 @@ def check_alignment_options(alignment: str, options: dict | None) -> None:
     for name, value in (options or {}).items():
         if name not in known:
             choices = ", ".join(known) or "it has none"
-            raise ValueError(f"alignment_options[{name!r}] is no option of {alignment!r} ({choices}).")
+            raise ValueError(f"alignment_options[{name!r}] is not an option of {alignment!r} ({choices}).")
         kind, needed = _KINDS[type(known[name])]
         if not isinstance(value, kind) or isinstance(value, bool) or (kind is not str and value < (kind is Integral)):
             raise ValueError(f"alignment_options[{name!r}]={value!r}: {needed} is needed, such as {known[name]!r}.")

@@ -71,9 +71,7 @@ class MultimodalDAEP(LateMixing, DenoisingParameters, MultimodalEncoder):
         super()._validate_params()
         check_alignment_options(self.alignment, self.alignment_options)
         if self.contrastive_weight != "deprecated":
-            warnings.warn(
-                "contrastive_weight is called alignment_weight now, and will go.", FutureWarning, stacklevel=4
-            )
+            warnings.warn("contrastive_weight is deprecated; use alignment_weight.", FutureWarning, stacklevel=4)
 
     def _told(self):
         told = super()._told()

@@ -97,7 +97,8 @@ def _write(writer: Writer, face: BaseEncoder, declared: dict[str, Modality], chu
     for k, chunk in enumerate(chain(_given_up(held), objects)):
         if k < len(writer.done) and len(chunk) != writer.done[k]:
             raise ValueError(
-                f"chunks[{k}] holds {len(chunk)} objects; when {writer.path} was begun there were {writer.done[k]}."
+                f"chunks[{k}] holds {len(chunk)} objects, but {writer.done[k]} in the interrupted call that "
+                f"began {writer.path}."
             )
         if k < len(writer.done) and not (writer.first and k == _first(writer.done)):
             continue
@@ -134,7 +135,7 @@ def _add(writer: Writer, face: BaseEncoder, model: Any, chunk: Objects, k: int) 
     digest = digest_of(measurements) if writer.first is None or k < len(writer.done) else None
     if k < len(writer.done):
         if digest != writer.first:
-            raise ValueError(f"chunks[{k}] holds other objects than when {writer.path} was begun.")
+            raise ValueError(f"chunks[{k}] holds other objects than in the interrupted call that began {writer.path}.")
         writer.open_files(measurements)
         return
     writer.first = writer.first or digest

@@ -89,7 +89,7 @@ def linear_probe(Z, y, *, n_splits=10, train_size=0.3, random_state=0, classifie
     1.0
     """
     if not tables.is_numeric(Z):
-        raise TableError("Z holds objects, not features; pass what transform gave of them.")
+        raise TableError("Z holds objects, not features; pass the output of transform.")
     Z, y = check_array(Z, dtype=float, input_name="Z"), column_or_1d(y, dtype=object)
     check_consistent_length(Z, y)
     known = np.array([label is not None and label == label for label in y])

@@ -104,7 +104,7 @@ def values_by(
         return [_places(x, f"{name}[{i}]") for i, x in enumerate(objects)], None
     for i, x in enumerate(objects):
         if not isinstance(x, Table):
-            raise TableError(f"{name}[{i}] is an array, which has no {by!r}; Tables have.")
+            raise TableError(f"{name}[{i}] is an array, which has no {by!r}; pass Tables.")
     if by not in ("location", "band"):
         return _of_metadata(objects, by, unit, name)
     role = location if by == "location" else band
@@ -166,7 +166,7 @@ class Bins:
         flat = np.concatenate([np.ravel(v) for v in values]) if values else np.zeros(0)
         flat = flat[flat != ""] if flat.dtype.kind == "U" else flat[np.isfinite(flat)]
         if not len(flat):
-            raise TableError(f"No object has {name!r}, in whose bins the points were to be sorted.")
+            raise TableError(f"No object has {name!r}, which is needed for the bins.")
         if flat.dtype.kind == "U":
             return cls(np.unique(flat), name)
         if np.ndim(bins) == 0:

@@ -45,8 +45,8 @@ def find_cycle(location: str, objects: list[Table], object_names: list[str]) -> 
     first = marks[object_names[0]]
     if odd := [place for place, mark in marks.items() if mark != first]:
         raise TableError(
-            f"{object_names[0]} and {odd[0]} differ in whether column '{location}' is a phase, and of what cycle. Fold "
-            f"all objects, or none; or say what it is with {tables.ASK.format('cycle=...')}."
+            f"{object_names[0]} and {odd[0]} disagree on whether column '{location}' is a phase, and of what cycle. "
+            f"Fold all objects, or none; or say what it is with {tables.ASK.format('cycle=...')}."
         )
     return None if first is None else float(first)
 
@@ -95,8 +95,8 @@ def _warn_of_labels(objects: list[Table], used: set[str | None]) -> None:
         found, most = tables.distinct_labels(objects, name)
         if len(found) <= FEW_LABELS and most > 1:
             warnings.warn(
-                f"Column '{name}' holds {', '.join(found.tolist())} and plays no role. If these are bands, set "
-                f"modality=Sequence(band={name!r}); else leave the column out.",
+                f"Column '{name}' holds {', '.join(found.tolist())} and is not used. If these are bands, set "
+                f"modality=Sequence(band={name!r}); otherwise remove the column.",
                 UnusedColumnWarning,
                 stacklevel=2,
             )

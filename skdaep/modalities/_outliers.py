@@ -98,7 +98,7 @@ def warn_of_sentinels(
         several = ", ".join(f"{v:g}" + f" ({n} times)" * (n > 1) for v, n in list(found.items())[:8])
         warnings.warn(
             f"{what} is {several}, first in {first}; all else lies from {rest.min():g} to {rest.max():g}. "
-            f"If that stands for no measurement, set it to NaN.",
+            f"If that is not a measurement, set it to NaN.",
             OutOfRangeWarning,
             stacklevel=2,
         )

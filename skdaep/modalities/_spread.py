@@ -17,7 +17,7 @@ def check_spread(x: np.ndarray, object_name: str) -> None:
     with np.errstate(over="ignore"):
         spread, size = np.ptp(x), np.median(np.abs(x))
     if 0 < spread < SMALLEST:
-        raise TableError(f"{object_name} varies by {spread:.1g} only, too little for a scale; choose another unit.")
+        raise TableError(f"{object_name} only varies by {spread:.1g}, too little for a scale; choose another unit.")
     if spread > 0 and size > LARGEST:
         raise TableError(f"{object_name} is as large as {size:.1g}, too large for a scale; choose another unit.")
 
@@ -31,7 +31,7 @@ def scaled_resolution(declared: float | None, finest: float | None, scale: float
         return extent if finest is None else finest
     if declared < FINEST * scale:
         raise TableError(
-            f"Sequence(resolution={declared:g}) is finer than single precision tells apart over the range of the "
-            f"locations; {FINEST * scale:.2g} is the least."
+            f"Sequence(resolution={declared:g}) is finer than single precision can resolve over the range of the "
+            f"locations; {FINEST * scale:.2g} is the smallest possible."
         )
     return min(declared / scale, extent)

@@ -101,8 +101,8 @@ class CheckpointFile:
         identity = {"seed": seed, "parameters": parameters, "data": content_digest(data)}
         if self.state is not None and (different := _differences(self.identity, identity)):
             raise ValueError(
-                f"checkpoint={str(self.path)!r} belongs to another fit: {different}. Restore that to go on with it, "
-                f"or give another path, or delete the file to begin anew."
+                f"checkpoint={str(self.path)!r} belongs to another fit: {different}. Restore that to continue, "
+                f"choose another path, or delete the file to start afresh."
             )
         self.identity = identity
 
@@ -132,8 +132,8 @@ class CheckpointFile:
             files.write(self.path, arrays, {"kind": KIND, "identity": self.identity, "state": plain})
         except OSError as error:
             warnings.warn(
-                f"checkpoint={str(self.path)!r} could not be written at step {state['iteration']}, and training goes "
-                f"on: {error}",
+                f"checkpoint={str(self.path)!r} could not be written at step {state['iteration']}; training "
+                f"continues: {error}",
                 CheckpointWarning,
                 stacklevel=2,
             )
@@ -174,7 +174,7 @@ def _enter_alone(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> N
         ) from None
     except OSError as error:
         warnings.warn(
-            f"checkpoint={str(path)!r} cannot be locked ({error}): see to it that no other fit uses it.",
+            f"checkpoint={str(path)!r} cannot be locked ({error}): make sure that no other fit uses it.",
             CheckpointWarning,
             stacklevel=2,
         )
@@ -191,7 +191,7 @@ def _as_corrupt(path: Path) -> Iterator[None]:
     except CorruptModelError as error:
         raise CorruptModelError(f"{error} {advice}") from error
     except Exception as error:
-        raise CorruptModelError(f"{path} holds no state of this training: {error}. {advice}") from error
+        raise CorruptModelError(f"{path} does not belong to this training: {error}. {advice}") from error
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], int]:
@@ -199,7 +199,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], int]:
     with _as_corrupt(path):
         _, arrays, content = files.read(path)
         if content.get("kind") != KIND:
-            raise CorruptModelError(f"{path} is no checkpoint but a file of another kind.")
+            raise CorruptModelError(f"{path} is not a checkpoint.")
         identity, state = content["identity"], _restored(content["state"], arrays)
         check(identity, dict[str, int | str | dict[str, str]], "its identity")
         if identity.keys() != {"seed", "parameters", "data"}:

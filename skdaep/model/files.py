@@ -79,7 +79,7 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
         text = file.read(length)
     header = _parsed(path, text, "header")
     if not isinstance(header, dict):
-        raise CorruptModelError(f"{path} is not a readable model file: its header is no dict.")
+        raise CorruptModelError(f"{path} is not a readable model file: its header is not a dict.")
     return header
 
 
@@ -89,7 +89,7 @@ def description(
     """Return the format and the description that a header holds, its checksum and signature verified."""
     about = header.get("__metadata__", {})
     if not isinstance(about, dict) or not all(isinstance(v, str) for v in about.values()):
-        raise CorruptModelError(f"{path} is not a readable model file: its metadata are no texts.")
+        raise CorruptModelError(f"{path} is not a readable model file: its metadata are not text.")
     if about.get("format") not in (known := [str(version) for version in READ]):
         known_ones = " and ".join(known)
         raise CorruptModelError(f"{path} has format {about.get('format')!r}; this version reads {known_ones}.")
@@ -101,7 +101,7 @@ def description(
         raise CorruptModelError(f"{path} was signed with {signed}: do not trust it.")
     content = _parsed(path, text, "description")
     if not isinstance(content, dict):
-        raise CorruptModelError(f"{path} describes no model that can be built: the description is no dict.")
+        raise CorruptModelError(f"{path} does not describe a valid model: the description is not a dict.")
     return int(about["format"]), content
 
 
@@ -122,7 +122,7 @@ def _parsed(path: str | os.PathLike[str], text: str | bytes, part: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise CorruptModelError(f"{path}: the {part} of the model is no JSON that can be read: {error}") from error
+        raise CorruptModelError(f"{path}: the {part} of the model is not readable JSON: {error}") from error
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _no_number(text: str) -> NoReturn:
 def _signature(header: dict[str, str], key: str | bytes) -> str:
     """Return the HMAC of format and description, which holds the checksums of all tensors."""
     if not isinstance(key, (str, bytes)) or not key:
-        raise TypeError(f"key is a {type(key).__name__}; a text or bytes that are not empty are needed.")
+        raise TypeError(f"key is a {type(key).__name__}; a non-empty text or bytes are needed.")
     secret = key.encode() if isinstance(key, str) else key
     return hmac.new(secret, f"{header['format']}\n{header['skdaep']}".encode(), hashlib.sha256).hexdigest()
 

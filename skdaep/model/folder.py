@@ -108,10 +108,10 @@ def name_of(i: int, field: str) -> str:
 
 def _description(path: Path) -> dict[str, Any]:
     if not path.is_dir():
-        raise CorruptStoreError(f"{path} is no folder, and so no store; make one by skdaep.pack.")
+        raise CorruptStoreError(f"{path} is not a folder; make a store with skdaep.pack.")
     if not (path / DESCRIPTION).is_file():
         hint = " It was not packed to the end: call pack again to go on." if (path / PROGRESS).is_file() else ""
-        raise CorruptStoreError(f"{path} is no store: it has no {DESCRIPTION}.{hint}")
+        raise CorruptStoreError(f"{path} is not a store: it has no {DESCRIPTION}.{hint}")
     content = _json(path / DESCRIPTION)
     if content.get("format") != FORMAT:
         raise CorruptStoreError(f"{path} has format {content.get('format')!r}; this version reads {FORMAT}.")
@@ -127,7 +127,7 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptStoreError(f"{path} cannot be read: {error!r}.") from error
     if not right:
-        raise CorruptStoreError(f"{path} is damaged: its checksum is another.")
+        raise CorruptStoreError(f"{path} is damaged: its checksum is wrong.")
     return content
 
 
@@ -157,7 +157,7 @@ def _check(path: Path, measurements: Measurements, checksums: dict[str, str], n_
         raise CorruptStoreError(f"{path} does not list its files.")
     for name in sorted(names) if verify else ():
         if sha256_of(path / name) != checksums[name]:
-            raise CorruptStoreError(f"{path / name} is damaged: its checksum is another.")
+            raise CorruptStoreError(f"{path / name} is damaged: its checksum is wrong.")
     for i, ragged in enumerate(measurements.values()):
         n_points = int(ragged.lengths.sum())
         sizes = {k: (len(v), n_points) for k, v in ragged.points.items()}
@@ -236,11 +236,11 @@ class Writer:
     def open(cls, path: Path, identity: dict[str, Any]) -> Self:
         """Return the writer of a new store, or of one that was begun."""
         if (path / DESCRIPTION).exists():
-            raise FileExistsError(f"{path} is a store already; open it by skdaep.Store({str(path)!r}), or remove it.")
+            raise FileExistsError(f"{path} is a store already; open it with skdaep.Store({str(path)!r}), or remove it.")
         path.mkdir(parents=True, exist_ok=True)
         if not (path / PROGRESS).exists():
             if any(path.iterdir()):
-                raise FileExistsError(f"{path} holds files of something else; give a folder that is empty or new.")
+                raise FileExistsError(f"{path} contains other files; use a new or empty folder.")
             writer = cls(path, identity)
             writer.note()
             return writer

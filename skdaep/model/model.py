@@ -126,7 +126,7 @@ class Model:
     def revived_head(self) -> Head:
         """Return what predicts the targets, on the model's device; freshly initialised where there is no state yet."""
         if self.targets is None:
-            raise ValueError("This model predicts nothing: it learned no labels.")
+            raise ValueError("This model cannot predict: it was trained without labels.")
         return self.targets.head(int(np.prod(self.bottleneck_shape)), self.seed, self.head).to(self.device)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -86,7 +86,7 @@ class CoverageDisplay:
         """
         require_matplotlib(f"{cls.__name__}.from_estimator")
         if n_draws is None:
-            raise ValueError("n_draws=None: coverage is a matter of draws; give their number.")
+            raise ValueError("n_draws=None: coverage needs draws; set their number.")
         check_n_draws(n_draws)
         part = ModalityView(estimator, modality, cls.__name__)
         X, own = part.objects(X, need_all=False)

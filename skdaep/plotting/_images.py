@@ -205,4 +205,4 @@ def show(ax, image: np.ndarray, low: float, high: float, **kwargs) -> None:
 def _check_few(X) -> None:
     check_list(X)
     if len(X) > MOST:
-        raise ValueError(f"X holds {len(X)} objects; at most {MOST} fit side by side. Choose some: X[:8].")
+        raise ValueError(f"X holds {len(X)} objects; at most {MOST} fit side by side. Choose a few: X[:8].")

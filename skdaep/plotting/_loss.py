@@ -104,7 +104,7 @@ class LossDisplay:
             The display.
         """
         if not self.history:
-            raise ValueError("history holds no record.")
+            raise ValueError("history is empty.")
         ((ax,),) = axes_of(type(self).__name__, ax, (1, 1), (5.2, 3.4))
         prefix = "" if self.name is None else f"{self.name}, "
         self.lines_ = {}

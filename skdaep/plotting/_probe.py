@@ -125,7 +125,7 @@ class ProbeDisplay:
             The display.
         """
         if not self.results:
-            raise ValueError("results holds no method.")
+            raise ValueError("results is empty.")
         rows = [result._asdict() for result in self.results.values()]
         fields = fields or [k for k in rows[0] if f"{k}_sd" in rows[0]]
         for field in fields:

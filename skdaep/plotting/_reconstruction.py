@@ -219,7 +219,7 @@ def check_few(X) -> None:
     """Raise ValueError if more objects are to be drawn than fit side by side, TableError if X is a single one."""
     check_list(X)
     if len(X) > MOST:
-        raise ValueError(f"X holds {len(X)} objects; at most {MOST} fit side by side. Choose some: X[:3].")
+        raise ValueError(f"X holds {len(X)} objects; at most {MOST} fit side by side. Choose a few: X[:3].")
 
 
 def _count(ax) -> int:

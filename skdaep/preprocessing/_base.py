@@ -396,8 +396,8 @@ class TableTransformer(ObjectsOut):
         """Raise if nothing tells whether the values are magnitudes."""
         if self.is_magnitude_ is None:
             raise TableError(
-                f"X[0] column '{self.columns_['value']}' may be of magnitudes or of fluxes, for neither unit nor name "
-                f"tells. Set its unit{hint}."
+                f"X[0] column '{self.columns_['value']}' may be magnitudes or fluxes; neither unit nor name tells "
+                f"which. Set its unit{hint}."
             )
 
     @property

@@ -62,9 +62,13 @@ class RestFrame(TableTransformer):
         self._is_log = self._axis != unit
         column = f"X[0] column '{name}'"
         if self.times and self._scale is not None:
-            raise TableError(f"{column} holds dates; count them from a zero point of the object first: PhaseFromPeak.")
+            raise TableError(
+                f"{column} contains dates; subtract a zero point of each object first, for example with PhaseFromPeak."
+            )
         if unit is None and not self._is_log and tables.plain(name).startswith(("log", "ln")):
-            raise TableError(f"{column} has no unit, and is a logarithm by its name: of what? Set dex(Angstrom), say.")
+            raise TableError(
+                f"{column} has no unit, but is a logarithm by its name. Set its unit, such as dex(Angstrom)."
+            )
         kinds = [u.s] if self.times else [u.m, u.Hz, u.J, 1 / u.m]
         if self._axis is not None and not any(tables.unit_named(self._axis).is_equivalent(kind) for kind in kinds):
             need = "a time" if self.times else "a wavelength, frequency or energy; for times set times=True"

@@ -188,6 +188,6 @@ def _zero_point(zero_point: float | str, unit: str | None, object_name: str) -> 
     except (u.UnitsError, TypeError, ValueError):  # the last of units unknown to astropy
         has = "no unit" if unit is None else f"unit '{unit}'"
         raise TableError(
-            f"{object_name} has {has}, which fixes no AB magnitude; use a flux per frequency (uJy) or a number "
-            "as zero_point."
+            f"{object_name} has {has}, which does not define an AB magnitude; use a flux per frequency (uJy) or a "
+            "number as zero_point."
         ) from None

@@ -185,5 +185,7 @@ def curve_of(step: TableTransformer, points: Points) -> Curve:
         )
     if not any(np.ptp(band.value) > 0 and np.ptp(band.time) > 0 for band in curve.by_band()):
         name = step.columns_["value"]
-        raise SamplingError(f"{points.object_name} column '{name}' is constant, or of one time; remove the object.")
+        raise SamplingError(
+            f"{points.object_name} column '{name}' is constant, or all points have the same time; remove the object."
+        )
     return curve

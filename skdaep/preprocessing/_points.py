@@ -68,7 +68,7 @@ class SignalToNoiseCut(TableTransformer):
         self._need_kind()
         if self.is_magnitude_ and self._dex is None:
             name, unit = self.columns_["value"], self.units_["value"]
-            raise TableError(f"X[0] column '{name}' has unit '{unit}', of unknown size; convert it to mag.")
+            raise TableError(f"X[0] column '{name}' has unit '{unit}', which is not known; convert it to mag.")
         return self.units_
 
     def points_kept(self, points):

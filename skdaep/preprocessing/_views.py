@@ -139,7 +139,7 @@ class View(TableTransformer):
     @property
     def inverse_transform(self):
         """Not there: a view does not say which light curve it is of."""
-        raise AttributeError(f"{self._name} has no inverse_transform: no light curve follows from its view.")
+        raise AttributeError(f"{self._name} has no inverse_transform: a light curve cannot be computed from its view.")
 
 
 def _with_unit(values: np.ndarray, unit: str | None, kind: type):

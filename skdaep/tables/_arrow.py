@@ -38,7 +38,7 @@ def flattened(column, name: str) -> tuple[dict, np.ndarray]:
     """
     column = storage(column)
     if not is_type_of_points(column.type):
-        raise TableError(f"Column {name!r} holds no lists, but {column.type}; its values belong into meta.")
+        raise TableError(f"Column {name!r} holds {column.type} instead of lists; name it in meta.")
     if is_list(column.type):
         values, lengths = _unlisted(column)
         if str(values.type).startswith("struct<"):  # a list of structs: a table the other way round

@@ -117,7 +117,7 @@ def _in_scale(column: Time, scale: str, object_name: str) -> Time:
         return getattr(column, scale)
     except (ScaleValueError, IndexError) as error:  # of a local time nothing is known, of UT1 only the past
         raise TableError(
-            f"{object_name} is in {column.scale}, which cannot be brought to {scale} of fit: {error}"
+            f"{object_name} is in {column.scale}, which cannot be converted to {scale} of fit: {error}"
         ) from None
 
 

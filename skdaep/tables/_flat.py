@@ -92,7 +92,9 @@ class FlatTables(Sequence):
                 parts, units = {name: [] for name in table.colnames}, own
                 marks = {name: dict(c.info.meta) for name, c in table.columns.items() if c.info.meta}
             if own != units or parts.keys() != set(table.colnames):
-                raise TableError(f"Object {i} has other columns or units than the first; these stay a list of Tables.")
+                raise TableError(
+                    f"Object {i} has other columns or units than the first; keep these objects as a list of Tables."
+                )
             for name, cells in parts.items():
                 column = table.columns[name]
                 cells.append(column.value if hasattr(column, "value") else np.ma.array(column))
@@ -302,7 +304,7 @@ class Objects(Sequence):
     def of(cls, parts: Mapping[str, FlatTables]) -> Objects:
         """Return objects that have those modalities in which they have a point."""
         if len(sizes := {name: len(part) for name, part in parts.items()}) and len(set(sizes.values())) > 1:
-            raise ValueError(f"Of each modality there must be as many objects, but there are {sizes}.")
+            raise ValueError(f"All modalities need the same number of objects, but there are {sizes}.")
         return cls(parts, {name: part.lengths > 0 for name, part in parts.items()})
 
     @classmethod

@@ -84,7 +84,7 @@ def _opened(frame, by: str):
         hint = ""
         if hasattr(frame, "group_by") and hasattr(frame, "colnames"):
             hint = f" Of an astropy Table, list(table.group_by({by!r}).groups) is one."
-        raise TableError(f"A {type(frame).__name__} is no data frame that can be read: {error}{hint}") from None
+        raise TableError(f"A {type(frame).__name__} is not a data frame that can be read: {error}{hint}") from None
     if not len(frame):
         raise TableError("The data frame is empty: it has no row.")
     return frame
@@ -95,12 +95,14 @@ def _owners(series, by: str) -> tuple[np.ndarray, np.ndarray]:
     values = array_of(series)
     known = is_known(values)
     if not known.all():
-        raise TableError(f"Row {int(np.argmin(known))} of the data frame has no {by!r}; remove it, or say whose it is.")
+        raise TableError(f"Row {int(np.argmin(known))} of the data frame has no {by!r}; remove it, or fill it in.")
     names, values = (values.names, values.codes) if isinstance(values, Labels) else (None, values)
     try:
         distinct, first, owner = np.unique(values, return_index=True, return_inverse=True)
     except TypeError:
-        raise TableError(f"Column {by!r} mixes types that have no order; make all numbers or text.") from None
+        raise TableError(
+            f"Column {by!r} mixes types that cannot be sorted; make all of them numbers or text."
+        ) from None
     place = np.argsort(np.argsort(first))
     ids = distinct[np.argsort(first)]
     return (ids if names is None else names[ids]), place[owner]
@@ -118,7 +120,7 @@ def _one_per_object(series, owner: np.ndarray, ids: np.ndarray):
     if len(other):
         a, b = (values[row[owner[other[0]]]], values[other[0]])
         raise TableError(
-            f"Object {ids[owner[other[0]]]} has several {series.name!r}: {a} and {b}. A column that differs from point "
-            f"to point is no metadata; leave it out of meta."
+            f"Object {ids[owner[other[0]]]} has several {series.name!r}: {a} and {b}. A column that differs between "
+            f"points cannot be metadata; leave it out of meta."
         )
     return masked(values[row], ~np.isin(np.arange(len(ids)), having))

@@ -84,7 +84,7 @@ def values_of_metadata(objects: Sequence[Table], object_names: Sequence[str], ke
     read = metadata_of(objects, object_names, key)
     values = {i: v for i, v in enumerate(read) if v is not None}
     if not values and any(has_metadata(obj, key) for obj in _bearers(objects)):
-        raise TableError(f"metadata {key!r} is NaN, masked or empty in all objects; take it out of the declaration.")
+        raise TableError(f"metadata {key!r} is NaN, masked or empty in all objects; remove it from the declaration.")
     if not values:
         has = listed(objects[0].meta)
         raise TableError(f"metadata {key!r} is in no object's meta ({object_names[0]} has: {has}).")

@@ -92,7 +92,7 @@ def _arrow(frame):
     try:
         table = nw.from_native(frame, eager_only=True).to_arrow()
     except (TypeError, ValueError, nw.exceptions.NarwhalsError, pa.ArrowException) as error:
-        raise TableError(f"A {type(frame).__name__} is no data frame that can be read: {error}") from None
+        raise TableError(f"A {type(frame).__name__} is not a data frame that can be read: {error}") from None
     return table
 
 

@@ -209,5 +209,5 @@ def _errors_of_spectrum(spectrum, object_name: str) -> u.Quantity:
         return error.to(spectrum.flux.unit)
     except (u.UnitsError, ValueError):
         raise TableError(
-            f"{object_name} has an uncertainty in '{unit}', which does not fit its flux in '{spectrum.flux.unit}'."
+            f"{object_name} has an uncertainty in '{unit}', which does not match its flux in '{spectrum.flux.unit}'."
         ) from None

@@ -118,7 +118,7 @@ def _check_errors(
         name, what = columns.error or columns.ivar, "an error" if columns.error else "an inverse variance"
         raise TableError(
             f"{object_names[owner]} column '{name}' is {error[bad][0]:g} at row {row}, but {what} is not negative. "
-            f"Set it to NaN where it is not known."
+            f"Set it to NaN if it is unknown."
         )
 
 

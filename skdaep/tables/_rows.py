@@ -33,7 +33,7 @@ def rows(X, name: str = "X"):
     for i, part in enumerate(parts):
         if part.shape != parts[0].shape:
             raise TableError(
-                f"{name}[{i}] has shape {part.shape}, but {name}[0] has {parts[0].shape}; rows of one array are alike. "
+                f"{name}[{i}] has shape {part.shape}, but {name}[0] has {parts[0].shape}; rows must be equally long. "
                 f"Use Tables for objects that differ in length."
             )
     return np.array(parts)
@@ -43,14 +43,14 @@ def _array(x, object_name: str) -> np.ndarray:
     try:
         return x if isinstance(x, np.ndarray) else np.asarray(x)
     except (TypeError, ValueError):
-        raise TableError(f"{object_name}, a {type(x).__name__}, is no row of numbers.") from None
+        raise TableError(f"{object_name}, a {type(x).__name__}, is not a row of numbers.") from None
 
 
 def _numbers(x: np.ndarray, object_name: str) -> np.ndarray:
     """Return an array with NaN where it is masked; TableError if it has a unit or holds anything but numbers."""
     unit = getattr(x, "unit", None) or getattr(np.ma.getdata(x), "unit", None)
     if unit is not None and unit != u.dimensionless_unscaled:
-        raise TableError(f"{object_name} has unit '{unit}', which an array does not keep; pass its .value, or Tables.")
+        raise TableError(f"{object_name} has unit '{unit}', which arrays cannot have; pass its .value, or Tables.")
     odd = [True] if x.dtype.kind in "USTMmV" and x.size else ()
     if x.dtype.kind == "O":
         odd = [_is_odd(cell) for cell in x.flat]

@@ -139,7 +139,7 @@ def train(
         if loop.iteration == 0:
             raise
         warnings.warn(
-            f"Training interrupted after {loop.iteration} of {max_iter} steps; the model reached so far is kept.",
+            f"Training interrupted after {loop.iteration} of {max_iter} steps; the current model is kept.",
             InterruptedTrainingWarning,
             stacklevel=2,
         )

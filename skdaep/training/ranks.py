@@ -94,7 +94,7 @@ class Together(Ranks):
         if odd := [i for i, other in enumerate(digests) if other != digests[0]]:
             raise RankError(
                 f"Processes 0 and {odd[0]} of {self.count} were given different X, groups or parameters; all processes "
-                f"of a fit need the same. Does the script draw objects at random, without a seed?"
+                f"of a fit need the same. Does the script choose objects at random, without a seed?"
             )
 
     @contextlib.contextmanager
@@ -104,8 +104,8 @@ class Together(Ranks):
             yield
         except RuntimeError as error:  # every backend has its own
             raise RankError(
-                f"Process {self.rank} of {self.count} waited in vain for another, which has ended or does something "
-                f"else than this fit; its own error says why. ({error})"
+                f"Process {self.rank} of {self.count} waited in vain for another one, which has ended or is busy "
+                f"with something else; see the error of that process. ({error})"
             ) from error
 
 

@@ -244,7 +244,7 @@ def test_damage_is_refused(make, objects, path, monkeypatch):
 
 def test_a_model_is_no_checkpoint(make, fresh, objects, path):
     fresh.save(path)
-    with pytest.raises(CorruptModelError, match="no checkpoint"):
+    with pytest.raises(CorruptModelError, match="not a checkpoint"):
         make(checkpoint=path).fit(objects)
 
 

@@ -134,7 +134,7 @@ def test_phase_fold_is_known_by_its_mark(kind):
 def test_folded_and_unfolded_objects_together_are_refused():
     X = [Table({"mjd": star(i)["phase"], "mag": star(i)["mag"]}, meta={"period": 2.0}) for i in range(5)]
     Z = PhaseFold().fit_transform(X)
-    with pytest.raises(TableError, match=r"X\[0\] and X\[3\] differ in whether column 'mjd' is a phase.*cycle="):
+    with pytest.raises(TableError, match=r"X\[0\] and X\[3\] disagree on whether column 'mjd' is a phase.*cycle="):
         Sequence().learn([*Z[:3], X[3]])
 
 

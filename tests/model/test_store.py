@@ -154,7 +154,7 @@ def test_what_was_interrupted_is_gone_on_with(make_light_curve, tmp_path, monkey
     store = pack(chunks, tmp_path / "store", Photometry(), n_learn=3)
     assert store.checksums == whole.checksums
     assert {p.name for p in store.path.iterdir()} == {p.name for p in whole.path.iterdir()}
-    with pytest.raises(FileExistsError, match=r"is a store already; open it by skdaep\.Store"):
+    with pytest.raises(FileExistsError, match=r"is a store already; open it with skdaep\.Store"):
         pack(chunks, tmp_path / "store", Photometry(), n_learn=3)
 
 

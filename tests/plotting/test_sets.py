@@ -164,7 +164,7 @@ def test_coverage_of_estimators(of_spectra, of_several, of_images, spectra, obje
 
 
 def test_coverage_needs_draws(of_spectra, spectra):
-    with pytest.raises(ValueError, match="coverage is a matter of draws"):
+    with pytest.raises(ValueError, match="coverage needs draws"):
         CoverageDisplay.from_estimator(of_spectra, spectra, n_draws=None)
     with pytest.raises(ValueError, match="draws are expected along a further, last axis"):
         CoverageDisplay.from_predictions(np.zeros((2, 3)), np.zeros((2, 3)))
@@ -195,7 +195,7 @@ def test_losses_of_an_estimator_without_validation(of_spectra):
 
 def test_losses_below_zero_are_on_a_linear_scale_and_none_are_refused():
     assert LossDisplay([{"iteration": 1, "loss": -1.0}]).plot().ax_.get_yscale() == "linear"
-    with pytest.raises(ValueError, match="no record"):
+    with pytest.raises(ValueError, match="history is empty"):
         LossDisplay([]).plot()
 
 
@@ -221,7 +221,7 @@ def test_bars_of_some_fields_and_of_unknown_ones():
     assert display.ax_.yaxis_inverted()  # the first on top
     with pytest.raises(ValueError, match="'speed' and 'speed_sd' are not in every result"):
         ProbeDisplay(results).plot(fields=["speed"])
-    with pytest.raises(ValueError, match="no method"):
+    with pytest.raises(ValueError, match="results is empty"):
         ProbeDisplay({}).plot()
     with pytest.raises(TypeError, match="estimators is a list; pass a dict, name of the method -> encoder"):
         ProbeDisplay.from_estimator([PCA(2)], np.zeros((4, 2)), list("abab"))

@@ -74,12 +74,17 @@ def test_no_flux_has_no_magnitude():
     ("step", "unit", "error", "match"),
     [
         (FluxToMagnitude(), None, TableError, r"X\[0\] column 'flux' has no unit, .*a number as zero_point"),
-        (FluxToMagnitude(), "erg / (s cm2 AA)", TableError, "fixes no AB magnitude"),
+        (FluxToMagnitude(), "erg / (s cm2 AA)", TableError, "does not define an AB magnitude"),
         (FluxToMagnitude("Vega"), "Jy", ValueError, r"zero_point='Vega'\): a number or 'AB'"),
         (FluxToMagnitude(np.nan), "Jy", ValueError, "a number or 'AB'"),
         (MagnitudeToFlux(), "Jy", TableError, r"X\[0\] column 'flux' has unit 'Jy', but MagnitudeToFlux needs magn"),
         (MagnitudeToFlux(), "mag(ST)", TableError, "MagnitudeToFlux needs AB magnitudes"),
-        (MagnitudeToFlux(unit="km"), "mag", TableError, "The flux has unit 'km', which fixes no AB magnitude"),
+        (
+            MagnitudeToFlux(unit="km"),
+            "mag",
+            TableError,
+            "The flux has unit 'km', which does not define an AB magnitude",
+        ),
         (MagnitudeToFlux(unit=None), "mag", TableError, "The flux has no unit"),
     ],
 )
@@ -128,5 +133,5 @@ def test_units_are_refused_after_cosmology_is_imported():
     """It enables equivalencies, with which astropy's error is another one."""
     importlib.import_module("astropy.cosmology")
     spectrum = Table({"time": [1.0], "flux": [2.0] * u.Unit("erg / (s cm2 AA)"), "flux_err": [1.0]})
-    with pytest.raises(TableError, match="fixes no AB magnitude"):
+    with pytest.raises(TableError, match="does not define an AB magnitude"):
         FluxToMagnitude().fit([spectrum])

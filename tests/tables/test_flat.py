@@ -253,7 +253,7 @@ def test_several_modalities():
         encoder.transform(together), MultimodalDAEP(declared, **TINY).fit(listed).transform(listed)
     )
     assert [list(o) for o in encoder.reconstruct(together)] == [list(o) for o in listed]
-    with pytest.raises(ValueError, match="as many objects"):
+    with pytest.raises(ValueError, match="the same number of objects"):
         Objects.of({"photometry": X, "spectrum": spectra[:3]})
     with pytest.raises(TableError, match=r"X has 'other', which is not among the modalities"):
         encoder.transform(Objects.of({"other": X}))

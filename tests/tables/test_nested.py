@@ -120,7 +120,7 @@ def test_what_is_no_frame_is_refused():
         from_nested(POINTS)
     with pytest.raises(TableError, match="is empty"):
         from_nested(pa.table({"mjd": pa.array([], pa.list_(pa.float64()))}))
-    with pytest.raises(TableError, match="no data frame that can be read"):
+    with pytest.raises(TableError, match="not a data frame that can be read"):
         from_nested(pd.DataFrame({"lc": [pd.DataFrame({"mjd": [1.0]}), 3.0]}))
 
 

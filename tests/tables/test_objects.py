@@ -192,7 +192,7 @@ def test_an_uncertainty_that_does_not_fit_the_flux_is_refused(spectra):
     fake = FakeSpectrum(spectra[0])
     fake.uncertainty.unit = u.AA
     with pytest.raises(
-        TableError, match=r"X\[0\] has an uncertainty in 'Angstrom', which does not fit its flux in 'mJy'"
+        TableError, match=r"X\[0\] has an uncertainty in 'Angstrom', which does not match its flux in 'mJy'"
     ):
         as_table(fake, "X[0]")
 
