@@ -183,7 +183,7 @@ def _enter_alone(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> N
 @contextlib.contextmanager
 def _as_corrupt(path: Path) -> Iterator[None]:
     """Within, whatever goes wrong is for what the file holds: a forged one can go wrong in any way."""
-    advice = "Give checkpoint= another path, or delete the file to begin anew."
+    advice = "Give checkpoint= another path, or delete the file to start afresh."
     try:
         yield
     except OSError:  # it cannot be read, whatever it holds

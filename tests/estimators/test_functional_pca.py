@@ -113,7 +113,7 @@ def test_held_out_objects_of_two_points(seed):
 
 
 def test_metadata_are_not_used_and_that_is_said():
-    with pytest.warns(UserWarning, match="no use of metadata .phase."):
+    with pytest.warns(UserWarning, match="does not use metadata .phase."):
         FunctionalPCA(Sequence("flux", metadata=("phase",)), n_components=2).fit(
             [Table(t, meta={"phase": 1.0 * i}) for i, t in enumerate(CURVES[:20])]
         )

@@ -164,7 +164,7 @@ def test_what_no_training_comes_to_is_named(checkpoints, change, wanted, tmp_pat
     path, go_on = checkpoints[0]
     target = edited(path, change, tmp_path / "forged.fit")
     before = target.read_bytes()
-    with pytest.raises(skdaep.CorruptModelError, match=rf"{wanted}.*delete the file to begin anew"):
+    with pytest.raises(skdaep.CorruptModelError, match=rf"{wanted}.*delete the file to start afresh"):
         go_on(target)
     assert target.read_bytes() == before
 

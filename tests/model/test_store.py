@@ -147,7 +147,7 @@ def test_what_was_interrupted_is_gone_on_with(make_light_curve, tmp_path, monkey
     if n == 3:
         with pytest.raises(ValueError, match=r"chunks\[0\] holds other objects"):
             pack([chunks[1], *chunks[1:]], tmp_path / "store", Photometry(), n_learn=3)
-        with pytest.raises(ValueError, match=r"chunks\[0\] holds 1 objects; when .* there were 2"):
+        with pytest.raises(ValueError, match=r"chunks\[0\] holds 1 objects, but 2 in the interrupted call"):
             pack([chunks[0][:1], *chunks[1:]], tmp_path / "store", Photometry(), n_learn=3)
         with pytest.raises(ValueError, match="begun with n_learn=3, not 4"):
             pack(chunks, tmp_path / "store", Photometry(), n_learn=4)
@@ -184,7 +184,7 @@ def test_no_chunks_and_folders_of_others(tmp_path):
             pack(chunks, tmp_path / "empty")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
-    with pytest.raises(FileExistsError, match="files of something else"):
+    with pytest.raises(FileExistsError, match="contains other files"):
         pack([], tmp_path / "mine")
     for n_learn in (0, True, 2.5):
         with pytest.raises(ValueError, match="n_learn"):
@@ -244,7 +244,7 @@ def test_what_does_not_go_together_is_refused(whole, tmp_path, change, message):
 
 
 def test_what_is_no_store(tmp_path):
-    with pytest.raises(CorruptStoreError, match="is no folder"):
+    with pytest.raises(CorruptStoreError, match="is not a folder"):
         Store(tmp_path / "nothing")
     with pytest.raises(CorruptStoreError, match=r"has no store\.json"):
         Store(tmp_path)

@@ -203,7 +203,7 @@ def test_found_folded_and_brought_to_one_phase():
 
 def test_a_fit_needs_to_know_which_end_is_bright():
     table = Table({"mjd": times(), "y": times()}, meta={"period": 1.0})
-    with pytest.raises(TableError, match=r"column 'y' may be of magnitudes or of fluxes"):
+    with pytest.raises(TableError, match=r"column 'y' may be magnitudes or fluxes"):
         PhaseFold(epoch="brightest", value="y").fit([table])
     assert "cycle" in PhaseFold().fit_transform([table])[0].colnames, "without a fit no values are needed"
 

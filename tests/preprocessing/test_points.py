@@ -108,10 +108,10 @@ def test_a_cut_on_inverse_variances_and_on_what_may_be_magnitudes_or_not():
     z = SignalToNoiseCut(3.0).fit_transform([x])[0]
     assert z["time"].tolist() == [0.0, 2.0], "of a point not observed the ratio is not known"
     x.rename_column("flux", "value")
-    with pytest.raises(TableError, match=r"X\[0\] column 'value' may be of magnitudes or of fluxes.*Set its unit"):
+    with pytest.raises(TableError, match=r"X\[0\] column 'value' may be magnitudes or fluxes.*Set its unit"):
         SignalToNoiseCut(3.0).fit([x])
     x["value"].unit = u.MagUnit(u.AB, u.mmag)  # which astropy writes, but does not read
-    with pytest.raises(TableError, match=r"X\[0\] column 'value' has unit 'mmag\(AB\)', of unknown size"):
+    with pytest.raises(TableError, match=r"X\[0\] column 'value' has unit 'mmag\(AB\)', which is not known"):
         SignalToNoiseCut(3.0).fit([x])
 
 

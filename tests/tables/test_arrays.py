@@ -47,7 +47,7 @@ def test_masked_cells_of_arrays_are_not_observed(make, hide):
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (np.ones((4, 5)) * u.Jy, r"X has unit 'Jy', which an array does not keep; pass its \.value, or Tables"),
+        (np.ones((4, 5)) * u.Jy, r"X has unit 'Jy', which arrays cannot have; pass its \.value, or Tables"),
         (Masked(np.ones((4, 5)) * u.Jy), "X has unit 'Jy'"),
         (np.ma.masked_array(np.ones((4, 5)) * u.Jy), "X has unit 'Jy'"),
         ([np.ones(5), np.ones(5) * u.mJy, np.ones(5)], r"X\[1\] has unit 'mJy'"),

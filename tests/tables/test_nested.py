@@ -100,7 +100,7 @@ def test_several_nested_columns_are_told_apart():
     [
         (OBJECTS, {}, r"No column holds lists \(it has: oid, z\); see from_long"),
         (OBJECTS | POINTS, dict(columns="lc"), "no column 'lc' for columns"),
-        (OBJECTS | POINTS, dict(columns="z"), "Column 'z' holds no lists, but double"),
+        (OBJECTS | POINTS, dict(columns="z"), "Column 'z' holds double instead of lists"),
         (OBJECTS | POINTS, dict(meta=("redshift",)), "no column 'redshift' for by or meta"),
         (OBJECTS | POINTS, dict(meta="z"), r"give a tuple, \('z',\)"),
         (OBJECTS | POINTS, dict(meta=("flux",)), "Column 'flux' holds lists"),
@@ -116,7 +116,7 @@ def test_what_makes_no_objects_is_refused(columns, options, message):
 
 
 def test_what_is_no_frame_is_refused():
-    with pytest.raises(TableError, match="A dict is no data frame"):
+    with pytest.raises(TableError, match="A dict is not a data frame"):
         from_nested(POINTS)
     with pytest.raises(TableError, match="is empty"):
         from_nested(pa.table({"mjd": pa.array([], pa.list_(pa.float64()))}))

@@ -137,7 +137,7 @@ def test_times_are_brought_to_the_scale_of_fit(first, scale):
 def test_a_scale_that_cannot_be_reached_is_refused():
     local = Table({"time": Time(60000 + np.arange(9.0), format="mjd", scale="local"), "flux": np.arange(9.0)})
     modality = Sequence().learn([dated("utc")])
-    with pytest.raises(TableError, match=r"X\[0\] column 'time' is in local, which cannot be brought to utc of fit"):
+    with pytest.raises(TableError, match=r"X\[0\] column 'time' is in local, which cannot be converted to utc of fit"):
         modality.read(local, "X[0]")
 
 
