@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..diffusion.process import PREDICTIONS
 from ..diffusion.samplers import SAMPLERS
@@ -122,7 +122,8 @@ alignment : {[alignments]}, default="infonce"
     The loss that makes the encodings of an object's modalities agree.
     [alignments described]
 alignment_options : dict, default=None
-    Options of that loss, with their defaults: [alignment options].
+    Options of that loss, with their defaults:
+    [alignment options].
 """
 
 LATE_MIXING = """\
@@ -150,11 +151,12 @@ n_sampling_steps : int, default=20
 
 #: the order in which parameters are described: most used, architecture, training, decoding, device
 GROUPS = (
-    "modality modalities bottleneck_length bottleneck_dim max_iter model_dim max_points",
+    "modality modalities bottleneck_length bottleneck_dim n_components max_iter model_dim max_points",
     "n_heads n_encoder_layers n_decoder_layers hidden_length encoder_hidden_length share_weights core isometric "
     "mixer_self_attention",
-    "drop_modality modality_weights batch_size solver learning_rate_init weight_decay error_weighting early_stopping "
-    "validation_fraction n_iter_no_change warm_start checkpoint checkpoint_every prediction schedule",
+    "supervised_weight hide drop_modality modality_weights batch_size solver learning_rate_init weight_decay "
+    "error_weighting early_stopping validation_fraction n_iter_no_change warm_start checkpoint checkpoint_every "
+    "prediction schedule",
     "sampler n_sampling_steps",
     "random_state device precision verbose",
 )
@@ -272,12 +274,16 @@ def documented(cls):
     return cls
 
 
-def _ordered(section: str) -> str:
-    """Return the entries of a section of parameters in the order of `GROUPS`; a class's own follow the first group."""
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return names of parameters in the order of `GROUPS`; a class's own follow the first group."""
     rank = {name: i for i, name in enumerate(" * ".join([GROUPS[0], " ".join(GROUPS[1:])]).split())}
-    entries = re.split(r"\n(?=\S)", section.strip("\n"))
-    entries.sort(key=lambda entry: rank.get(re.match(r"\w+", entry)[0], rank["*"]))
-    return "\n".join(entries) + "\n"
+    return sorted(names, key=lambda name: rank.get(name, rank["*"]))
+
+
+def _ordered(section: str) -> str:
+    """Return the entries of a section of parameters in the order of `GROUPS`."""
+    entries = {re.match(r"\w+", entry)[0]: entry for entry in re.split(r"\n(?=\S)", section.strip("\n"))}
+    return "\n".join(entries[name] for name in in_order(entries)) + "\n"
 
 
 def multimodal_docstring(cls, own: list[str]) -> str | None:

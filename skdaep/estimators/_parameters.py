@@ -16,6 +16,7 @@ from typing import Annotated, get_args, get_origin, get_type_hints
 
 from ..objectives.core import CORES
 from ._compat import Interval, StrOptions
+from ._docs import in_order
 
 POSITIVE_INT = Interval(Integral, 1, None, closed="left")
 POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -46,14 +47,14 @@ def parameters(cls: type) -> type:
 def declare(cls: type, without: tuple[str, ...]) -> None:
     """Give a class the `__init__` and the constraints that its body and its bases declare, `without` some of those.
 
-    The parameter that says what is measured comes first and may be given by position; then a class's own, then those
-    of its bases. One that is declared anew stays where it was.
+    The parameter that says what is measured comes first and may be given by position. The others are in the order in
+    which they are described (`_docs.GROUPS`).
     """
     parameters(cls)
     cls._without = (*without, *getattr(cls, "_without", ()))
     declared = [vars(base).get("_own_parameters", {}) for base in cls.__mro__]
     order = [k for i, own in enumerate(declared) for k in own if not any(k in base for base in declared[i + 1 :])]
-    found = {k: next(own[k] for own in declared if k in own) for k in order if k not in cls._without}
+    found = {k: next(own[k] for own in declared if k in own) for k in in_order(order) if k not in cls._without}
     measured = found.pop(cls._measured)
     found = {cls._measured: measured.replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD)} | found
     cls._parameter_constraints = {k: list(get_args(p.annotation)[1:]) for k, p in found.items()}

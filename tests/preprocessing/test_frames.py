@@ -305,9 +305,7 @@ def test_the_peak_of_magnitudes_in_any_unit_is_where_they_are_smallest(unit):
 
 def test_what_may_be_magnitudes_or_not_is_asked_about():
     X = [Table({"mjd": DAYS, "value": PARABOLA})]
-    with pytest.raises(
-        TableError, match=r"X\[0\] column 'value' may be magnitudes or fluxes.*brightest='minimum'"
-    ):
+    with pytest.raises(TableError, match=r"X\[0\] column 'value' may be magnitudes or fluxes.*brightest='minimum'"):
         PhaseFromPeak(None).fit(X)
     z = PhaseFromPeak(None, brightest="minimum").fit_transform(X)[0]
     assert z.meta["peak_time"] == pytest.approx(10, abs=0.3)
@@ -388,9 +386,7 @@ def test_a_logarithm_of_what_nobody_says_is_refused(name, unit, message):
 
 def test_dates_have_no_rest_frame_until_they_have_an_origin():
     x = Table({"time": Time(60000 + DAYS, format="mjd"), "mag": PARABOLA}, meta={"redshift": 0.25})
-    with pytest.raises(
-        TableError, match=r"X\[0\] column 'time' contains dates; subtract a zero point.*PhaseFromPeak"
-    ):
+    with pytest.raises(TableError, match=r"X\[0\] column 'time' contains dates; subtract a zero point.*PhaseFromPeak"):
         RestFrame(times=True).fit([x])
     z = make_pipeline(PhaseFromPeak(None), RestFrame(times=True)).fit_transform([x])[0]
     assert np.ptp(z["time"]) == pytest.approx(29 / 1.25)

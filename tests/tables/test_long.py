@@ -231,7 +231,9 @@ def test_what_makes_no_objects_is_refused(change, options, message):
 def test_what_is_no_frame_is_refused():
     with pytest.raises(TableError, match="A dict is not a data frame"):
         from_long(COLUMNS)
-    with pytest.raises(TableError, match=r"A Table is not a data frame.*list\(table\.group_by\('object_id'\)\.groups\)"):
+    with pytest.raises(
+        TableError, match=r"A Table is not a data frame.*list\(table\.group_by\('object_id'\)\.groups\)"
+    ):
         from_long(Table({"object_id": [1], "mjd": [1.0]}))
     with pytest.raises(TableError, match="is empty"):
         from_long(pd.DataFrame({"object_id": []}))

@@ -225,8 +225,6 @@ def test_the_advice_is_what_the_caller_understands(call, advice):
 
 def test_text_of_few_values_that_plays_no_role_is_named():
     table = Table({"time": T, "mag": T, "kanal": BANDS, "telescope": ["P48"] * 6})
-    with pytest.warns(
-        UnusedColumnWarning, match=r"Column 'kanal' holds a, b and is not used.*Sequence\(band='kanal'"
-    ):
+    with pytest.warns(UnusedColumnWarning, match=r"Column 'kanal' holds a, b and is not used.*Sequence\(band='kanal'"):
         assert Sequence().learn([table]).band is None
     assert Sequence(band="kanal").learn([table]).band == "kanal"
