@@ -16,20 +16,18 @@ HEAD = """\
 Labels, and two views
 =====================
 
-DESA (Kamai, Bronstein & Perets 2025) joins light curves and spectra of stars: its encoders learn from labels as well
-as without, and its DualFormer aligns both views. The page is written by ``python -m benchmarks.desa --page`` from the
-runs that are in ``benchmarks/results/desa``, where settings, seeds, times and commits stand; ``python -m
-benchmarks.desa labels stars`` makes those that are not.
+DESA (Kamai, Bronstein & Perets 2025) combines light curves and spectra of stars. Its encoders learn with and without
+labels, and its DualFormer aligns the two views. ``python -m benchmarks.desa labels stars`` does the fits, and
+``python -m benchmarks.desa --page`` writes this page. ``benchmarks/results/desa`` has settings, seeds, times and commits.
 """
 LABELS = """\
 
-What labels are worth
----------------------
+How much labels help
+--------------------
 
-SN-SPEC, `DAEPEncoder`, {steps} steps, width {width}, ``core=None``; means over seeds, which the first column counts,
-and standard deviations where there are several. Labels are of a share of the training spectra; error and linear probe
-are of the {n_test} test spectra, the head's F1 is that of `predict` on them. Fits are short: compare rows with one
-another, not with other pages.
+These are fits of `DAEPEncoder` to SN-SPEC with {steps} steps, width {width} and ``core=None``. A part of the training
+spectra has labels. Error, linear probe and the F1 of `predict` (head F1) are those of the {n_test} test spectra, as means
+and standard deviations over seeds. The fits are short, so compare rows of this table only.
 
 """
 STARS = """\
@@ -80,7 +78,8 @@ def _worth(rows: dict[str, dict]) -> str:
         f"by {row['error_mean'] / none['error_mean'] - 1:+.0%}"
         for row in others
     ]
-    text = f"At equal steps, {'; '.join(changes)}. A step with labels encodes once more."
+    text = f"At equal steps, {'; '.join(changes)}. "
+    text += "A step with labels takes longer, because it encodes the labelled objects again."
     return "\n".join(textwrap.wrap(text, 120, break_on_hyphens=False))
 
 
