@@ -18,15 +18,16 @@ Labels, and two views
 
 DESA (Kamai, Bronstein & Perets 2025) combines light curves and spectra of stars. Its encoders learn with and without
 labels, and its DualFormer aligns the two views. ``python -m benchmarks.desa labels stars`` does the fits, and
-``python -m benchmarks.desa --page`` writes this page. ``benchmarks/results/desa`` has settings, seeds, times and commits.
+``python -m benchmarks.desa --page`` writes this page. Settings, seeds, times and commits are in
+``benchmarks/results/desa``.
 """
 LABELS = """\
 
 How much labels help
 --------------------
 
-These are fits of `DAEPEncoder` to SN-SPEC with {steps} steps, width {width} and ``core=None``. A part of the training
-spectra has labels. Error, linear probe and the F1 of `predict` (head F1) are those of the {n_test} test spectra, as means
+These are fits of `DAEPEncoder` to SN-SPEC with {steps} steps, width {width} and ``core=None``. Part of the training
+spectra have labels. Error, linear probe and the F1 of `predict` (head F1) are those of the {n_test} test spectra, as means
 and standard deviations over seeds. The fits are short, so compare rows of this table only.
 
 """
