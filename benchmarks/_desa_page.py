@@ -27,18 +27,18 @@ How much labels help
 --------------------
 
 These are fits of `DAEPEncoder` to SN-SPEC with {steps} steps, width {width} and ``core=None``. Part of the training
-spectra have labels. Error, linear probe and the F1 of `predict` (head F1) are those of the {n_test} test spectra, as means
-and standard deviations over seeds. The fits are short, so compare rows of this table only.
+spectra have labels. Error, linear probe and the F1 of `predict` (head F1) are those of the {n_test} test spectra, as
+means and standard deviations over seeds. The fits are short, so compare rows of this table only.
 
 """
 STARS = """\
 
-What two views of a star know
------------------------------
+What the codes of two views contain
+-----------------------------------
 
-`stars_simulated_pairs`: simulated light curves beside real spectra (MILES). Temperature and gravity are in both views,
-[Fe/H] in the spectrum alone, age in the light curve alone; the period is in the light curve, and the spectrum hints at
-it. R^2 of a ridge regression on codes, {steps} steps, width {width}, one seed.
+The data are `stars_simulated_pairs`: real spectra (MILES) with simulated light curves. Temperature and gravity affect
+both views, [Fe/H] only the spectrum, and age only the light curve. The period is in the light curve, and the spectrum
+hints at it. The tables show R^2 of a ridge regression on the codes after {steps} steps, with width {width} and one seed.
 
 """
 YARDSTICK = (0.96, 0.95, 0.78, 0.86, 0.75)  # hand features and PCA-20, extra trees: README of the data
