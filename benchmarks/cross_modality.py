@@ -69,22 +69,22 @@ INTRODUCTION = """\
 Spectra from photometry, photometry from spectra
 ================================================
 
-This page is written by ``python -m benchmarks.cross_modality``. ``benchmarks/results/cross_modality`` has settings,
-seeds, machine and commit; ``benchmarks/_cross.py`` has the choices of the protocol.
+``python -m benchmarks.cross_modality`` writes this page. ``benchmarks/results/cross_modality`` has all settings, seeds,
+machines and commits, and ``benchmarks/_cross.py`` defines the data sets.
 
 * An object is one spectrum together with the light curve of its supernova. Rows are phases of the spectrum.
-* Errors are in dex^2 of flux or mag^2, widths in dex or mag. Brackets hold the 95 % interval of a bootstrap over
+* Errors are in dex^2 of flux or mag^2, widths in dex or mag. Brackets contain the 95 % interval of a bootstrap over
   supernovae.
-* Coverage is that of 50 draws; perfect draws would cover 0.87. Stretched draws aim at 0.90. The factor comes from
-  validation supernovae on SALT3 and REAL; GOLDSTEIN has only eight, so there spectra count.
+* Coverage is that of 50 draws; perfect draws would cover 0.87. Stretched draws aim at 0.90. The factor comes from the
+  validation supernovae of SALT3 and REAL. GOLDSTEIN has only eight of them, so it comes from their spectra.
 * SALT3 and GOLDSTEIN are simulated at 10 pc. REAL is real, and its spectra have no absolute level.
 * Draws of mmVAE (one importance sample) are mean curves without measurement noise. Draws of the contrastive method are
   the nearest training objects.
-* Training hides half of the modalities, unless a row says otherwise.
+* Training hides each modality half of the time, unless a row says otherwise.
 * On GOLDSTEIN and REAL the divergence of mmVAE was divided by the points shown in a step, at most 128 of each
   modality, as it was before commit bf76c16; on SALT3 by all points.
 
-On SALT3 daep leads at every phase in both directions.
+On SALT3, daep is best at every phase in both directions.
 """
 TITLES = {
     "mse": "mean squared error of the point estimate",

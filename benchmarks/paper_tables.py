@@ -68,18 +68,18 @@ INTRODUCTION = """\
 Results on real data
 ====================
 
-This page is written by ``python -m benchmarks.paper_tables``. ``benchmarks/results/paper_tables`` has settings, seeds,
-machine and commit. Minutes are those of one core. For each data set:
+``python -m benchmarks.paper_tables`` writes this page. ``benchmarks/results/paper_tables`` has all settings, seeds,
+machines and commits. Minutes are those of one core. There are two tables for each data set:
 
-* The first table has errors. The error of an object is its mean absolute error over its own points, in standard
+* The first table has errors. The error of an object is the mean absolute error over its own points, in standard
   deviations of all training values. *Mean* and *median* are over test objects; *in units* is the mean in the units of
-  the values. All decoders see the bottleneck alone, except under *10 % seen*, where maep's decoder also sees a tenth of
-  the object's points, as in the paper.
-* The second table has classes and costs. Accuracy and F1 are those of logistic regression trained on 30 % of the test
-  objects; the spread is the standard deviation over ten stratified splits.
-* Functional PCA has as many numbers as the networks. It is solved in closed form; its steps are iterations of
-  expectation and maximisation. ``daep`` starts from it; ``core=None`` does not, nor do the maeps here and the rows
-  below, which are daep without a core and with the changes that they name.
+  the values. Decoders only use the bottleneck. Under *10 % seen*, the decoder of maep also sees a tenth of the points,
+  as in the paper.
+* The second table has classes and costs. Accuracy and F1 are those of a logistic regression trained on 30 % of the test
+  objects, with standard deviations over ten stratified splits.
+* Functional PCA has as many numbers as the networks. Its steps are iterations of expectation maximisation. ``daep``
+  starts from it. ``core=None`` does not, and neither do the maeps here and the other rows, which are daep without a
+  core and with the changes that they name.
 """
 N_PICTURED = 4
 #: share of the points that maep's decoder is given in the column "10 % seen", as in the paper

@@ -63,13 +63,13 @@ class DualFormer(ContrastiveNeighbors, without=("alignment", "alignment_options"
 
     * The paper has no term v. Then A = 0 is a global minimum, and projections shrink.
     * In the paper, V are the eigenvectors of A. They are complex, and the real parts of conjugate pairs are equal, so f
-    loses up to half of its numbers. The loss of duality only depends on S, because :math:`z^T A z = z^T S z`, and the
-    eigenvectors of S are real and orthonormal. Here they are ordered by the size of their eigenvalues. A rotation
-    changes neither neighbours nor linear probes.
+      loses up to half of its numbers. The loss of duality only depends on S, because :math:`z^T A z = z^T S z`, and the
+      eigenvectors of S are real and orthonormal. Here they are ordered by the size of their eigenvalues. A rotation
+      changes neither neighbours nor linear probes.
     * The paper appends labels to z. Here `transform` takes no labels; see `supervised_weight`.
     * In the paper, z is the mean of tokens, one for each coordinate of encodings that were trained before and frozen.
-    Here the tokens are those of the other encoders of this package and are trained with everything else, and bottleneck
-    queries read z from them.
+      Here the tokens are those of the other encoders of this package and are trained with everything else, and
+      bottleneck queries read z from them.
 
     If both views are present, attention also brings information that is only in the second view into :math:`z_1`.
 
