@@ -39,9 +39,9 @@ What the codes of two views contain
 The data are `stars_simulated_pairs`: real spectra (MILES) with simulated light curves. Temperature and gravity affect
 both views, [Fe/H] only the spectrum, and age only the light curve. The period is in the light curve, and the spectrum
 hints at it. Encoders get the autocorrelation of the light curve, with its amplitude as metadata (:doc:`guide/views`),
-because in so few steps DualFormer learned nothing about periods from its points. The tables show R^2 of a ridge regression on the
-codes after {steps} steps, with width {width}, {batch} stars a batch and one seed. Training took {minutes:.0f} CPU
-minutes for all rows together. Fits are short, and none has converged.
+because in so few steps DualFormer learned nothing about periods from its points. The tables show R^2 of a ridge
+regression on the codes after {steps} steps, with width {width}, {batch} stars a batch and one seed. All fits together
+took {minutes:.0f} CPU minutes. They are short, and none has converged.
 
 """
 PRIVATE = ("age", "feh")  # to the light curve, to the spectrum
