@@ -93,10 +93,16 @@ def X():
     return [light_curve(i) for i in range(12)]
 
 
+@pytest.fixture(scope="session")
+def make_objects(estimator_class):
+    """Return a function that makes twelve objects of the kind that an estimator takes."""
+    return lambda: objects_for(estimator_class)
+
+
 @pytest.fixture
-def objects(estimator_class):
+def objects(make_objects):
     """Twelve objects of the kind that an estimator takes, new in every test."""
-    return objects_for(estimator_class)
+    return make_objects()
 
 
 @pytest.fixture
@@ -105,12 +111,13 @@ def y():
 
 
 def pytest_generate_tests(metafunc):
-    """Run what needs an estimator for every class, or for those a module names in ESTIMATORS.
+    """Run what needs an estimator for every class, or for those that a mark or ESTIMATORS of its module names.
 
     A fixture of the same name in the module would not do: `make` is made once, for whatever class came before.
     """
     if "estimator_class" in metafunc.fixturenames:
-        names = getattr(metafunc.module, "ESTIMATORS", skdaep.ESTIMATORS)
+        mark = metafunc.definition.get_closest_marker("of")
+        names = mark.args if mark else getattr(metafunc.module, "ESTIMATORS", skdaep.ESTIMATORS)
         metafunc.parametrize("estimator_class", names, indirect=True, scope="session")
 
 

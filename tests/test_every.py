@@ -28,6 +28,9 @@ from skdaep.model.fitting import Validation
 from skdaep.model.passes import collate
 
 ESTIMATORS = (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL)
+#: One of each kind of input, for what is the same lines in all: of Tables, of several modalities, of pairs.
+one_of_each = pytest.mark.of("DAEPEncoder", "MixtureOfExpertsVAE", "ContrastiveNeighbors")
+one_will_do = pytest.mark.of("DAEPEncoder")
 ONE_SPLIT = ShuffleSplit(1, test_size=0.4, random_state=0)
 
 
@@ -98,6 +101,7 @@ def test_other_seed_other_result(make, fresh, objects):
     assert_differ(make(random_state=1).fit_transform(objects), fresh.transform(objects))
 
 
+@one_of_each
 def test_a_random_state_instance_is_used_and_advanced(make, objects):
     rng = np.random.RandomState(0)
     one, other = make(random_state=rng).fit_transform(objects), make(random_state=rng).fit_transform(objects)
@@ -135,6 +139,7 @@ def test_warm_start_continues(make, objects):
     assert_differ(weights(make(max_iter=1, **rate).fit(objects)), before)
 
 
+@one_of_each
 def test_a_warm_start_begins_where_the_fit_before_ended(make, fitted, objects):
     short = dict(max_iter=5, early_stopping=False)
     cold = make(**short).fit(objects)
@@ -142,6 +147,7 @@ def test_a_warm_start_begins_where_the_fit_before_ended(make, fitted, objects):
     assert warm.history_[0]["loss"] < cold.history_[0]["loss"]
 
 
+@one_of_each
 def test_warm_start_after_changing_the_architecture_is_refused(fresh, objects):
     estimator = copy.deepcopy(fresh).set_params(warm_start=True)
     before = estimator.transform(objects)
@@ -153,6 +159,7 @@ def test_warm_start_after_changing_the_architecture_is_refused(fresh, objects):
     np.testing.assert_array_equal(estimator.transform(objects), before)
 
 
+@one_of_each
 def test_history_and_what_is_learned(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     estimator = make(max_iter=7).fit(objects)
@@ -168,6 +175,7 @@ def test_history_and_what_is_learned(make, objects, monkeypatch):
     assert without.best_loss_ == min(r["loss"] for r in without.history_)
 
 
+@one_of_each
 def test_early_stopping_restores_the_best_weights(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     losses, seen = iter([3.0, 1.0, 2.0, 1.5, 0.1]), []
@@ -197,6 +205,7 @@ def scripted(monkeypatch):
     return script
 
 
+@one_will_do
 def test_the_default_stops_after_a_quarter_in_vain(make, objects, scripted):
     scripted(3.0, 1.0, 2.0)
     assert make(max_iter=48).fit(objects).n_iter_ == 2 * (2 + 6)
@@ -204,12 +213,14 @@ def test_the_default_stops_after_a_quarter_in_vain(make, objects, scripted):
     assert make(max_iter=20).fit(objects).n_iter_ == 2 * (2 + 5), "five records at least"
 
 
+@one_will_do
 def test_a_fit_that_was_still_gaining_says_so(make, objects, scripted):
     scripted(3.0, 2.0, 2.0, 2.0, 1.95, 1.8)
     with pytest.warns(ConvergenceWarning, match=r"max_iter=12 .* by 10%\. Double max_iter until score"):
         make(max_iter=12).fit(objects)
 
 
+@one_will_do
 @pytest.mark.parametrize(
     ("losses", "max_iter"),
     [((3.0, 2.0, 2.0, 2.0, 1.95, 1.91), 12), ((3.0, 1.0), 4), ((3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0), 30)],
@@ -227,6 +238,7 @@ def test_validation_has_the_same_noise_every_time(fresh, objects):
     assert validation(fresh.model_.live()) == validation(fresh.model_.live())
 
 
+@one_will_do
 def test_groups_stay_on_one_side(make):
     groups = np.repeat(np.arange(10), 5)
     for seed in range(5):
@@ -238,6 +250,7 @@ def test_groups_stay_on_one_side(make):
     assert set(groups[alone.train]) & set(groups[alone.validation])
 
 
+@one_of_each
 def test_fit_passes_groups_on(make, objects, monkeypatch):
     seen = []
 
@@ -275,6 +288,7 @@ def interrupt_at(monkeypatch, estimator, call):
     monkeypatch.setattr(estimator.objective_class, "loss", interrupted)
 
 
+@one_of_each
 def test_interrupted_training_keeps_the_model(make, objects, monkeypatch):
     estimator = make(max_iter=20, early_stopping=False)
     interrupt_at(monkeypatch, estimator, 5)
@@ -285,6 +299,7 @@ def test_interrupted_training_keeps_the_model(make, objects, monkeypatch):
     assert [r["iteration"] for r in estimator.history_] == [4]
 
 
+@one_will_do
 def test_interrupted_with_a_record_behind_it_keeps_the_model(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
     estimator = make(max_iter=20, early_stopping=False)
@@ -294,6 +309,7 @@ def test_interrupted_with_a_record_behind_it_keeps_the_model(make, objects, monk
     assert [r["iteration"] for r in estimator.history_] == [2, 4]
 
 
+@one_of_each
 def test_interrupted_before_the_first_step_leaves_things_as_they_were(fresh, objects, monkeypatch):
     estimator = copy.deepcopy(fresh)
     before = estimator.transform(objects)
@@ -303,6 +319,7 @@ def test_interrupted_before_the_first_step_leaves_things_as_they_were(fresh, obj
     np.testing.assert_array_equal(estimator.transform(objects), before)
 
 
+@one_will_do
 @pytest.mark.callbacks
 def test_interrupted_in_a_callback_keeps_the_model(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
@@ -343,6 +360,7 @@ class Watcher:
         return len(self.records) == self.stop_at
 
 
+@one_of_each
 @pytest.mark.callbacks
 def test_a_callback_sees_every_record(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
@@ -357,6 +375,7 @@ def test_a_callback_sees_every_record(make, objects, monkeypatch):
     assert_differ(watcher.codes[0], watcher.codes[-1])
 
 
+@one_will_do
 @pytest.mark.callbacks
 def test_a_callback_can_stop_the_fit(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
@@ -364,6 +383,7 @@ def test_a_callback_can_stop_the_fit(make, objects, monkeypatch):
     assert estimator.n_iter_ == 4
 
 
+@one_of_each
 @pytest.mark.callbacks
 def test_the_estimator_a_callback_gets_stays_what_it_was(make, objects, monkeypatch):
     monkeypatch.setattr("skdaep.model.fitting.STEPS_PER_RECORD", 2)
@@ -375,6 +395,7 @@ def test_the_estimator_a_callback_gets_stays_what_it_was(make, objects, monkeypa
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(kept)).transform(objects), code)
 
 
+@one_will_do
 @pytest.mark.callbacks
 def test_progress_bar(make, objects, capsys):
     from sklearn.callback import ProgressBar
@@ -383,6 +404,7 @@ def test_progress_bar(make, objects, capsys):
     assert "100%" in capsys.readouterr().out
 
 
+@one_will_do
 @pytest.mark.callbacks
 def test_progress_bar_of_a_search_reaches_the_encoder(make, objects, capsys):
     from sklearn.callback import ProgressBar
@@ -394,6 +416,7 @@ def test_progress_bar_of_a_search_reaches_the_encoder(make, objects, capsys):
     assert type(make()).__name__ in capsys.readouterr().out
 
 
+@one_will_do
 def test_verbose_writes_a_line_per_record_and_silence_is_the_default(make, objects, capsys):
     make().fit(objects)
     captured = capsys.readouterr()
@@ -433,6 +456,7 @@ def test_copies_give_identical_results(fitted, objects, tmp_path):
         assert other.history_ == fitted.history_
 
 
+@one_of_each
 def test_a_copy_of_a_copy_is_a_copy(fitted, objects, tmp_path):
     other = pickle.loads(pickle.dumps(copy.deepcopy(pickle.loads(pickle.dumps(fitted)))))
     np.testing.assert_array_equal(other.transform(objects), fitted.transform(objects))
@@ -444,6 +468,7 @@ def test_pickles_hold_no_torch(fitted, objects, make):
     assert b"torch." not in pickle.dumps(make())
 
 
+@one_of_each
 def test_clone_is_unfitted_and_fits_alike(fresh, objects):
     other = clone(fresh)
     assert not hasattr(other, "modalities_")
@@ -484,6 +509,7 @@ def test_bfloat16_stays_near_float32(make, objects):
     assert np.abs(half - full).max() < 0.05 * np.abs(full).max()
 
 
+@one_of_each
 def test_parameters_of_the_networks_set_after_fit_change_nothing(fresh, objects):
     estimator = copy.deepcopy(fresh)
     before = results(estimator, objects)
@@ -494,6 +520,7 @@ def test_parameters_of_the_networks_set_after_fit_change_nothing(fresh, objects)
 # --- composition ------------------------------------------------------------------------------------
 
 
+@one_of_each
 def test_grid_search(make, objects):
     search = GridSearchCV(make(), {"bottleneck_dim": [1, 2]}, cv=ONE_SPLIT, error_score="raise").fit(objects)
     assert search.transform(objects).shape == (12, 2 * search.best_params_["bottleneck_dim"])
@@ -501,12 +528,14 @@ def test_grid_search(make, objects):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(search)).transform(objects), search.transform(objects))
 
 
+@one_of_each
 def test_cross_val_score(make, objects, y):
     pipeline = make_pipeline(make(), LogisticRegression())
     assert cross_val_score(pipeline, objects, y, cv=2, error_score="raise").shape == (2,)
     assert (cross_val_score(make(), objects, cv=ONE_SPLIT, error_score="raise") <= 0).all()
 
 
+@one_of_each
 def test_pipeline_with_a_classifier(make, objects, y):
     pipeline = make_pipeline(make(), LogisticRegression()).fit(objects, y)
     assert set(pipeline.predict(objects)) <= {"Ia", "II"}
@@ -514,11 +543,13 @@ def test_pipeline_with_a_classifier(make, objects, y):
     assert list(pipeline[:-1].get_feature_names_out()) == list(pipeline[0].get_feature_names_out())
 
 
+@one_will_do
 def test_pipeline_with_tsne(make, objects):
     embedded = make_pipeline(make(), TSNE(perplexity=5, max_iter=250, random_state=0)).fit_transform(objects)
     assert embedded.shape == (12, 2)
 
 
+@one_of_each
 def test_frozen(fitted, objects, y):
     before = weights(fitted).copy()
     pipeline = make_pipeline(FrozenEstimator(fitted), LogisticRegression()).fit(objects, y)
@@ -527,6 +558,7 @@ def test_frozen(fitted, objects, y):
     assert cross_val_score(pipeline, objects, y, cv=2, error_score="raise").shape == (2,)
 
 
+@one_of_each
 def test_bagging_of_an_object_array(make, objects, y):
     column = np.empty((12, 1), object)
     column[:, 0] = objects

@@ -70,16 +70,34 @@ def everything(make, objects, path):
     return found | {"loaded": skdaep.load(path).transform(objects)}
 
 
-@pytest.mark.parametrize("name", SURROUNDINGS)
-def test_what_surrounds_a_call_changes_nothing(make, objects, tmp_path, name):
-    expected = everything(make, objects, tmp_path / "model")
-    with SURROUNDINGS[name]():
+@pytest.fixture(scope="module")
+def expected(make, make_objects, tmp_path_factory):
+    """What every public method gives where nothing surrounds it."""
+    return everything(make, make_objects(), tmp_path_factory.mktemp("expected") / "model")
+
+
+def changes_nothing(make, objects, path, expected, *names):
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            stack.enter_context(SURROUNDINGS[name]())
         before = surroundings()
-        found = everything(make, objects, tmp_path / "model")
+        found = everything(make, objects, path)
         assert surroundings() == before
     assert found.keys() == expected.keys()
     for key, array in expected.items():
         np.testing.assert_array_equal(found[key], array, err_msg=key)
+
+
+@pytest.mark.of("DAEPEncoder")
+@pytest.mark.parametrize("name", SURROUNDINGS)
+def test_what_surrounds_a_call_changes_nothing(make, objects, tmp_path, expected, name):
+    changes_nothing(make, objects, tmp_path / "model", expected, name)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_nor_does_all_of_that_at_once(make, objects, tmp_path, expected, dtype):
+    others = SURROUNDINGS.keys() - {"float64", "float16"}
+    changes_nothing(make, objects, tmp_path / "model", expected, *sorted(others), dtype)
 
 
 def test_an_error_leaves_the_surroundings_too(make):
@@ -90,11 +108,11 @@ def test_an_error_leaves_the_surroundings_too(make):
         assert surroundings() == before
 
 
-def test_fits_in_threads_are_those_in_one(make, objects, tmp_path):
+@pytest.mark.of("DAEPEncoder", "MixtureOfExpertsVAE", "FunctionalPCA")
+def test_fits_in_threads_are_those_in_one(make, objects, tmp_path, expected):
     def fit(i):
         return everything(make, objects, tmp_path / f"model{i}")
 
-    expected = fit(0)
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(fit, range(4)):
             for key, array in expected.items():

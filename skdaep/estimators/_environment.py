@@ -19,11 +19,15 @@ def environment(device: str) -> dict[str, str | int | None]:
 
     kind = torch.device(device)
     name = torch.cuda.get_device_name(kind) if kind.type == "cuda" else platform.machine()
-    versions = {package: metadata.version(package) for package in PACKAGES}
     return {
-        **{"skdaep": skdaep.__version__, "commit": _commit(), "python": platform.python_version(), **versions},
+        **{"skdaep": skdaep.__version__, "commit": _commit(), "python": platform.python_version(), **_versions()},
         **{"system": platform.system(), "device": f"{device} ({name})", "threads": torch.get_num_threads()},
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {package: metadata.version(package) for package in PACKAGES}
 
 
 @cache

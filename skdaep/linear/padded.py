@@ -1,4 +1,4 @@
-r"""Scores of padded batches without a branch on data or a routine of LAPACK: what a graph that is exported can hold.
+r"""Scores of padded batches without a branch on data: what a graph that is exported can hold.
 
 With :math:`\phi` the loadings of scores of variance 1 at an object's points, w their weights and r what they differ by
 from the mean, :math:`(I + \phi^T w \phi / s^2)\, z = \phi^T w\, r / s^2`: the mean of `FactorAnalysis.posterior`.
@@ -24,7 +24,7 @@ def expected_scores(factors: FactorAnalysis, batch: Batch) -> Tensor:
     weight = (_weights(factors, batch) / factors.noise)[..., None].expand(-1, -1, width)  # (B, L, P)
     pull = (loadings * weight.reshape(*loadings.shape[:2], 1)).mT  # (B, K, L P)
     precision = pull @ loadings + torch.eye(len(deviation), dtype=torch.float64)
-    return _solved(precision, pull @ residual.flatten(1)[..., None]) * deviation
+    return solved(precision, (pull @ residual.flatten(1)[..., None])[..., 0]) * deviation
 
 
 def places_of(nodes: Nodes, location: Tensor, band: Tensor) -> NodePlaces:
@@ -57,10 +57,15 @@ def _weights(factors: FactorAnalysis, batch: Batch) -> Tensor:
     return torch.where(factors.typical_error.isnan(), 1.0, weight) * batch.observed
 
 
-def _solved(matrix: Tensor, right: Tensor) -> Tensor:
-    """Return x (B, K) of matrix x = right, the matrix (B, K, K) positive definite, by elimination."""
-    both, unit = torch.cat([matrix, right], 2), torch.eye(matrix.shape[1], dtype=matrix.dtype)
-    for k in range(matrix.shape[1]):
-        row = both[:, k : k + 1] / both[:, k : k + 1, k : k + 1]
-        both = both - (both[:, :, k : k + 1] - unit[:, k : k + 1]) * row
-    return both[:, :, -1]
+@torch.library.custom_op("skdaep::solved", mutates_args=(), schema="(Tensor matrix, Tensor right) -> Tensor")
+def solved(matrix: Tensor, right: Tensor) -> Tensor:
+    """Return x (B, K) of matrix x = right (B, K), the matrix (B, K, K) positive definite.
+
+    An operation of its own: graphs have no routine of LAPACK, but get a loop in its place.
+    """
+    return torch.cholesky_solve(right[..., None], torch.linalg.cholesky(matrix))[..., 0]
+
+
+@solved.register_fake
+def _(matrix: Tensor, right: Tensor) -> Tensor:
+    return torch.empty_like(right)

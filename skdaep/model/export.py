@@ -19,6 +19,7 @@ from ..nn.names import ModulesByName
 from ..objectives import Objective
 from ..storage import replacing
 from .model import Model
+from .operations import translations
 
 #: Free axes of the example that is traced: an object of so many points is long, and attention computed as for those.
 EXAMPLE = {"objects": 2, "points": 1024}
@@ -80,6 +81,7 @@ def write(path: str | os.PathLike[str], model: Model, about: dict[str, Any]) -> 
             module,
             tuple(_example(x) for x in module.inputs.values()),
             dynamo=True,
+            custom_translation_table=translations(),
             input_names=list(module.inputs),
             output_names=["z"],
             dynamic_shapes=(tuple(_free_axes(k, x) for k, x in module.inputs.items()),),

@@ -12,6 +12,11 @@ from ._units import plain
 IDS = ("objectid", "id", "oid", "objid", "sourceid", "diaobjectid", "snid", "objectname", "object", "name", "target")
 
 
+def package_of(X) -> str:
+    """Return the name of the package that the class of X comes from."""
+    return type(X).__module__.partition(".")[0]
+
+
 def names_of(X) -> list | None:
     """Return the names of the columns of a data frame, None if X is none."""
     if isinstance(X, np.ndarray):
@@ -35,7 +40,9 @@ def is_long(X) -> bool:
 
 
 def is_nested(X) -> bool:
-    """Return whether X is a data frame some of whose cells are lists: one row per object."""
+    """Return whether X is a data frame some of whose cells are lists, or awkward records: one row per object."""
+    if package_of(X) == "awkward":
+        return bool(getattr(X, "fields", ()))
     names = names_of(X) or ()
     return any(_holds_lists(X, i) for i in range(len(names)))
 
@@ -45,8 +52,14 @@ def _holds_lists(X, i: int) -> bool:
         column = X.iloc[:, i]
         first = next((cell for cell in column.iloc[:8] if cell is not None), None) if column.dtype == object else None
         return isinstance(first, (list, np.ndarray)) or str(column.dtype).startswith(("list", "struct", "nested"))
-    types = X.schema.types if hasattr(X.schema, "types") else list(X.schema.values())
-    return str(types[i]).lower().startswith(("list", "large_list", "fixed_size_list", "struct", "array"))
+    if package_of(X) == "datasets":
+        schema = X.features.arrow_schema if X.features else None
+        return schema is None or _is_list(schema.types[i])
+    return _is_list((X.schema.types if hasattr(X.schema, "types") else list(X.schema.values()))[i])
+
+
+def _is_list(kind) -> bool:
+    return str(kind).lower().startswith(("list", "large_list", "fixed_size_list", "struct", "array"))
 
 
 def refuse_frame(X, name: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 from ..exceptions import TableError
 from ._arrow import common_lengths, flattened, is_type_of_points
 from ._flat import FlatTables, masked
+from ._frames import package_of
 from ._metadata import listed
 from ._series import array_of, check_named, is_known, listed_once
 
@@ -20,8 +23,9 @@ def from_nested(frame, columns=None, *, by=None, meta=(), units=None):
 
     Parameters
     ----------
-    frame : DataFrame of pandas or polars, NestedFrame of nested-pandas, or pyarrow.Table
-        One row per object. For a Hugging Face data set pass ``dataset.with_format("arrow")[:]``.
+    frame : DataFrame of pandas or polars, NestedFrame, pyarrow.Table, awkward.Array, or datasets.Dataset
+        One row per object: of nested-pandas, of Hugging Face's datasets (one split), or an awkward array of records,
+        or of lists of records.
     columns : str or sequence of str, default=None
         Columns of lists that together hold the points. None takes all columns that hold lists.
     by : str, default=None
@@ -89,11 +93,28 @@ def _arrow(frame):
         import pyarrow as pa
     except ImportError:
         raise ImportError("from_nested needs pyarrow: pip install skdaep[data]") from None
+    read = {"awkward": _of_awkward, "datasets": _of_hugging_face}.get(package_of(frame))
     try:
-        table = nw.from_native(frame, eager_only=True).to_arrow()
+        return nw.from_native(frame, eager_only=True).to_arrow() if read is None else read(frame)
     except (TypeError, ValueError, nw.exceptions.NarwhalsError, pa.ArrowException) as error:
         raise TableError(f"A {type(frame).__name__} is not a data frame that can be read: {error}") from None
-    return table
+
+
+def _of_awkward(array):
+    """Return an awkward array, whose package is loaded, as a pyarrow.Table."""
+    return sys.modules["awkward"].to_arrow_table(array, list_to32=False, extensionarray=False)
+
+
+def _of_hugging_face(dataset):
+    """Return a data set of Hugging Face as a pyarrow.Table."""
+    if isinstance(dataset, dict):
+        raise TableError(f"A {type(dataset).__name__} has several splits; choose one of: {listed(dataset)}.")
+    if not hasattr(dataset, "num_rows"):
+        raise TableError(
+            f"An {type(dataset).__name__} is a stream; pass its batches one by one, each a pyarrow.Table: "
+            f'dataset.with_format("arrow").iter(batch_size=1000).'
+        )
+    return dataset.with_format("arrow")[:]
 
 
 def fields_of(frame, columns=None) -> list[str]:

@@ -265,3 +265,30 @@ def test_a_file_of_modalities_gives_what_transform_gives(tmp_path, make_light_cu
     alone = [x for x in ({k: v for k, v in o.items() if k == "i"} for o in X) if x]
     np.testing.assert_allclose(np.delete(z, 2, 0), encoder.transform(alone), rtol=1e-5, atol=2e-5)
     assert np.isnan(z[2]).all()
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("DAEPEncoder", {"core": "linear", "bottleneck_dim": 2}),
+        ("DAEPEncoder", {}),
+        ("MAEPEncoder", {"isometric": True}),
+        ("BetaVAEEncoder", {}),
+        ("FunctionalPCA", {"n_components": 3}),
+    ],
+)
+def test_a_file_of_one_modality_gives_what_transform_gives(name, options, tmp_path, make_light_curve):
+    kind = getattr(skdaep, name)
+    metadata = () if name in skdaep.CLOSED_FORM else ("redshift", "survey")
+    small = {k: v for k, v in (SMALL | options).items() if k in kind().get_params()}
+    X = [make_light_curve(i, 9) for i in range(12)]
+    encoder = kind(skdaep.Photometry(metadata=metadata), **small).fit(X)
+    session, about = session_of(encoder, tmp_path / "encoder.onnx")
+    for objects in (X, *([make_light_curve(99, n)] for n in (1, 2, 17, 300, 20_000))):
+        (z,) = session.run(None, feed(about["inputs"], objects))
+        np.testing.assert_allclose(z, encoder.transform(objects), rtol=1e-5, atol=2e-5)
+    arrays = feed(about["inputs"], X)
+    arrays["value"][5] = np.nan
+    (z,) = session.run(None, arrays)
+    assert np.isnan(z).all(1).nonzero()[0].tolist() == [5]

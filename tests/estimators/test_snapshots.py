@@ -38,6 +38,7 @@ class Saving:
         return False
 
 
+@pytest.mark.of("DAEPEncoder", "MixtureOfExpertsVAE")
 @pytest.mark.callbacks
 def test_a_callback_can_save_in_mid_fit(make, objects, tmp_path):
     callback = Saving(tmp_path / "model")

@@ -16,8 +16,8 @@ with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(Path(__file__).parents[2])
     from benchmarks import forged
 
-N_ROUNDS, N_PER_ROUND = 10, 42
-N_CHECKPOINTS = 80
+N_ROUNDS, N_PER_ROUND = 5, 30  # `python -m benchmarks.forged` tries thousands
+N_CHECKPOINTS = 30
 
 
 @pytest.fixture(scope="module")

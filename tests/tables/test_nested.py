@@ -21,6 +21,17 @@ POINTS = {
 OBJECTS = {"oid": [f"SN{i}" for i in range(N)], "z": [0.1, None, 0.3, 0.4, 0.5, 0.6]}
 STRUCTS = [dict(zip(POINTS, row, strict=True)) for row in zip(*POINTS.values(), strict=True)]
 TURNED = [[dict(zip(POINTS, point, strict=True)) for point in zip(*row.values(), strict=True)] for row in STRUCTS]
+ROWS = list(zip(*(OBJECTS | POINTS).values(), strict=True))
+
+
+def awkward():
+    return pytest.importorskip("awkward")
+
+
+def datasets():
+    return pytest.importorskip("datasets")
+
+
 FRAMES = {
     "pandas lists": lambda: pd.DataFrame(OBJECTS | POINTS),
     "pandas arrays": lambda: pd.DataFrame(OBJECTS | {k: [np.array(x) for x in v] for k, v in POINTS.items()}),
@@ -35,6 +46,20 @@ FRAMES = {
     "pyarrow cut": lambda: pa.table(
         {k: [v[0], *v] for k, v in (OBJECTS | {"lc": STRUCTS}).items()},
     )[1:],
+    "awkward lists": lambda: awkward().Array([dict(zip(OBJECTS | POINTS, row, strict=True)) for row in ROWS]),
+    "awkward records": lambda: awkward().zip(
+        {k: awkward().Array(v) for k, v in (OBJECTS | {"lc": TURNED}).items()}, depth_limit=1
+    ),
+    "awkward chosen": lambda: awkward().Array(
+        [dict(zip(OBJECTS | POINTS, row, strict=True)) for row in [ROWS[1], *ROWS, ROWS[0]]]
+    )[list(range(1, N + 1))],
+    "datasets lists": lambda: datasets().Dataset.from_dict(OBJECTS | POINTS),
+    "datasets structs": lambda: datasets().Dataset.from_dict(OBJECTS | {"lc": STRUCTS}),
+    "datasets chosen": lambda: (
+        datasets()
+        .Dataset.from_dict({k: [*v, *v] for k, v in (OBJECTS | {"lc": TURNED}).items()})
+        .select(range(N, 2 * N))
+    ),
 }
 each_frame = pytest.mark.parametrize("framed", FRAMES.values(), ids=FRAMES)
 
@@ -113,6 +138,25 @@ def test_several_nested_columns_are_told_apart():
 def test_what_makes_no_objects_is_refused(columns, options, message):
     with pytest.raises(TableError, match=message):
         from_nested(pa.table(columns), **options)
+
+
+def test_an_awkward_array_of_lists_of_points_needs_no_column():
+    objects, ids = from_nested(awkward().Array(TURNED))
+    assert [table["flux"].tolist() for table in objects] == POINTS["flux"]
+    assert ids.tolist() == list(range(N))
+    with pytest.raises(TableError, match="No column holds lists"):
+        from_nested(awkward().Array([1.0, 2.0]))
+
+
+def test_of_a_hugging_face_data_set_one_split_is_read_and_a_stream_batch_by_batch():
+    split = datasets().Dataset.from_dict(OBJECTS | POINTS)
+    with pytest.raises(TableError, match=r"DatasetDict has several splits; choose one of: train, test"):
+        from_nested(datasets().DatasetDict(train=split, test=split))
+    stream = split.to_iterable_dataset()
+    with pytest.raises(TableError, match=r"IterableDataset is a stream.*with_format\(\"arrow\"\)\.iter"):
+        from_nested(stream)
+    parts = [from_nested(batch)[0] for batch in stream.with_format("arrow").iter(batch_size=4)]
+    assert [table["flux"].tolist() for part in parts for table in part] == POINTS["flux"]
 
 
 def test_what_is_no_frame_is_refused():
