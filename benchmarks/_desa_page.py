@@ -98,9 +98,9 @@ Private to one view are age, in the light curve, and [Fe/H], in the spectrum. DE
 such things, and that DualFormer keeps them. These short fits, of one seed, say otherwise: R^2 of age and [Fe/H] from
 codes of both views are {VICReg} of VICReg, which aligns what an expander makes of the codes, but {DualFormer} of
 DualFormer. InfoNCE has {InfoNCE}, MoCo {MoCo}, SimSiam {SimSiam}; MultimodalDAEP, which must rebuild both views,
-{MultimodalDAEP}, the mixture of experts {mmVAE}, and an untrained encoder {untrained}. So DualFormer knows less than an
-encoder without training. Of [Fe/H] its codes of the spectrum alone know more, {dualformer_spectrum:.2f}, than those of
-both."""
+{MultimodalDAEP}, the mixture of experts {mmVAE}, and ContrastiveNeighbors before training {untrained}: more of age than
+DualFormer has after it. Of [Fe/H] the codes that DualFormer makes of the spectrum alone know more,
+{dualformer_spectrum:.2f}, than those of both."""
 SUPERVISED = """\
 Labels of all five quantities of a quarter of the stars, at weight {weight:g}, change R^2 from codes of both views, the
 mean over the five, by {changes}."""
