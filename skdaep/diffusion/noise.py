@@ -28,6 +28,8 @@ N_FEATURES = 16  # sinusoids of each g_k
 #: lags at which correlations are counted, and scales that are offered, along the axes of a location by their number
 N_LAGS = {1: 32, 2: 16}
 N_SCALES = {1: 12, 2: 8}
+#: of the variance of residuals, that white noise from elsewhere leaves to what is correlated
+LEAST_SHARE = 0.05
 N_ANCHORS = 64  # points of an object whose pairs with all others are counted
 
 
@@ -78,6 +80,7 @@ class Correlation:
         longest: tuple[float, ...],
         n_bands: int,
         cycle: float | None = None,
+        white: float = 0.0,
     ) -> Correlation:
         """Fit the weights, none negative, to the correlation of residuals at all separations.
 
@@ -91,6 +94,8 @@ class Correlation:
             Number of bands there are.
         cycle : float or None, default=None
             After how much the one axis closes.
+        white : float, default=0.0
+            What noise that is not to count, of each point alone, adds to the sum of squares of all residuals.
         """
         n_axes = len(finest)
         edges = [
@@ -116,6 +121,7 @@ class Correlation:
             variance, n_points = variance + residual @ residual, n_points + len(residual)
         if n_points == 0 or variance == 0 or not counts.any():
             return cls(n_bands=n_bands, cycle=cycle)
+        variance = max(variance - white, LEAST_SHARE * variance)
         offered = [np.geomspace(low, high, N_SCALES[n_axes]) for low, high in zip(finest, longest, strict=True)]
         scales = np.stack(np.meshgrid(*offered, indexing="ij"), -1).reshape(-1, n_axes)
         by_axis = [0.5 * (e[1:] + e[:-1]) for e in edges]
@@ -186,10 +192,15 @@ class Noise:
         Where the noise is wanted, such as a batch.
     correlation : Correlation
         How it is correlated along the location.
+    white : bool, default=True
+        Whether what is independent from point to point is part of it; without it the variance is less than 1.
     """
 
-    def __init__(self, streams: list[np.random.Generator], query: NoisePlaces, correlation: Correlation):
+    def __init__(
+        self, streams: list[np.random.Generator], query: NoisePlaces, correlation: Correlation, white: bool = True
+    ):
         self.streams, self.query, self.correlation = streams, query, correlation
+        self.share = correlation.white**0.5 if white else 0.0
         # One number per point, from streams of their own: a draw is the same function wherever it is wanted.
         self.white = [apart(stream) for stream in streams]
         self.lengths = query.observed.sum(1).tolist()
@@ -199,7 +210,7 @@ class Noise:
         white = np.zeros(tuple(self.query.value.shape), np.float32)
         for row, stream, n in zip(white, self.white, self.lengths, strict=True):
             row[:n] = stream.standard_normal(row[:n].shape, dtype=np.float32)
-        noise = torch.from_numpy(white).to(self.query.value.device) * self.correlation.white**0.5
+        noise = torch.from_numpy(white).to(self.query.value.device) * self.share
         if not self.correlation.scales:
             return noise
         functions = [self._features(stream) for stream in self.streams]

@@ -222,6 +222,10 @@ class BaseEncoder(
         return self.model_.correlation
 
     @property
+    def noise_scatter_(self) -> dict:
+        return self.model_.scatter
+
+    @property
     def device_(self) -> str:
         return self.model_.device
 
@@ -320,7 +324,16 @@ class BaseEncoder(
 
     # --- decoding -----------------------------------------------------------------------------------
 
-    def _decoded(self, name: str, Z: np.ndarray, templates: list | None, n_draws: int | None, output: str, drawn=False):
+    def _decoded(
+        self,
+        name: str,
+        Z: np.ndarray,
+        templates: list | None,
+        n_draws: int | None,
+        output: str,
+        noise=True,
+        drawn=False,
+    ):
         """Decode each row of Z at the points of `templates`, or on the learned grid.
 
         Returns Tables or arrays, as `output` asks for; one draw of the measurements if `drawn`.
@@ -332,7 +345,10 @@ class BaseEncoder(
         else:
             object_names = [self._name_in_errors("at", i, name) for i in range(len(templates))]
         places = [modality.typical_metadata(r) for r in modality.read_all(templates, object_names, values=False)]
-        values = model.draw(name, Z, places) if drawn else model.decode(name, Z, places, n_draws=n_draws)
+        if drawn:
+            values = model.draw(name, Z, places)
+        else:
+            values = model.decode(name, Z, places, n_draws=n_draws, measured=noise)
         n = 1 if len(places) == len(Z) else len(Z)
         return self._written(modality, values, places * n, templates * n, output)
 
@@ -354,7 +370,9 @@ class BaseEncoder(
             )
         return Z
 
-    def _check_draws(self, n_draws, of_codes: bool = False) -> None:
+    def _check_draws(self, n_draws, noise, of_codes: bool = False, modality: str | None = None) -> None:
+        if not isinstance(noise, (bool, np.bool_)):
+            raise ValueError(f"noise={noise!r}: True or False is needed.")
         if n_draws is None:
             return
         if isinstance(n_draws, bool) or not (isinstance(n_draws, Integral) and n_draws >= 1):
@@ -362,8 +380,19 @@ class BaseEncoder(
         draws = self.objective_class.draws
         if not draws:
             raise ValueError(f"{type(self).__name__} has no draws; use n_draws=None.")
-        if of_codes and draws == "posterior" and not self.objective_class.measures:
+        if of_codes and draws == "posterior" and not (self.objective_class.measures and noise):
             raise ValueError("Draws come from the posterior, which Z does not contain; use reconstruct(X, n_draws=).")
+        if noise or draws == "posterior":
+            return
+        free = self.model_.live().free_correlation if draws == "noise" else ()
+        for name in self.model_.modalities if modality is None else [modality]:
+            if name not in free:
+                raise ValueError(
+                    "noise=False: with hidden tokens the noise of draws cannot be separated; use noise=True, or fit with "
+                    "hidden_length=None."
+                    if draws == "noise"
+                    else f"noise=False: {type(self).__name__} returns measurements of other objects; use noise=True."
+                )
 
     # --- new objects --------------------------------------------------------------------------------
 

@@ -40,8 +40,11 @@ class DAEPEncoder(DenoisingParameters, UnimodalEncoder):
 
     The single-stage decoder denoises each point independently, so draws are as correlated along the location as their
     noise. This noise has the correlation of the residuals of the validation objects (`noise_correlation_`), and a draw
-    is a function that can be decoded anywhere. With hidden tokens the noise is white, and the tokens correlate the
-    points.
+    is a function that can be decoded anywhere. Its distance from the point estimate is
+    :math:`a\,s\,e^{\tau \xi} g + c\,e\,\eta`, with s the decoder's own spread, g this noise, e the error of the point,
+    and :math:`\xi` of each draw and :math:`\eta` of each point normal; a, c and :math:`\tau` come from the residuals of
+    the validation objects (`noise_scatter_`). ``noise=False`` omits the last term and the white part of g. With hidden
+    tokens the noise is white, and the tokens correlate the points.
 
     With ``core="linear"`` [4]_ :math:`z = R\,(s / u + \gamma\,e(x))` and :math:`f = \mu + \sum_k u_k (R^T z)_k \phi_k +
     \ldots`, with s the expected scores of functional PCA, :math:`u_k = \sqrt{\sigma_k \sigma_1}` of their standard

@@ -182,6 +182,9 @@ device_ : str
 noise_correlation_ : dict
     Correlation of the noise of draws along the location, by modality. Empty if draws need no noise or there are
     hidden tokens.
+noise_scatter_ : dict
+    How far draws lie from the point estimate, by modality: factors on the spread of the decoder and on the errors of
+    points, and how much the level of objects varies. 1, 0 and 0 where there are hidden tokens.
 classes_ : ndarray
     Classes in the order of `predict_proba`; only after a fit to classes.
 quantiles_ : ndarray

@@ -321,7 +321,7 @@ def _finished(estimator: BaseEncoder, model: Model, measurements: Measurements, 
         if getattr(estimator, "isometric", False):  # not where nothing is decoded, or distances mean that already
             inspected = np.random.default_rng(model.seed).permutation(parts.train)[:LOOKED_AT]
             model = model.isometric(records_of(measurements, inspected))
-        return model.with_correlation(records_of(measurements, held_out[:LOOKED_AT]))
+        return model.with_noise(records_of(measurements, held_out[:LOOKED_AT]))
     except DivergenceError as error:
         raise DivergenceError(held_out[error.names].tolist()) from None
     except KeyboardInterrupt:

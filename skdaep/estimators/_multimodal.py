@@ -116,7 +116,7 @@ class MultimodalEncoder(BaseEncoder):
     # --- decoding -----------------------------------------------------------------------------------
 
     @undisturbed()
-    def inverse_transform(self, Z, *, modality=None, at=None, n_draws=None, output="tables"):
+    def inverse_transform(self, Z, *, modality=None, at=None, n_draws=None, noise=True, output="tables"):
         """Decode bottlenecks to measurements of one modality, or of all.
 
         Parameters
@@ -130,6 +130,8 @@ class MultimodalEncoder(BaseEncoder):
             the grid learned in fit.
         n_draws : int, default=None
             Number of draws, along an additional last axis. None returns the point estimate.
+        noise : bool, default=True
+            Whether draws are of measurements, with their noise, or of the object without it: see :ref:`draws`.
         output : {"tables", "arrays"}, default="tables"
             Whether to return Tables (or images), or only arrays of values.
 
@@ -140,18 +142,18 @@ class MultimodalEncoder(BaseEncoder):
         """
         Z = self._checked_codes(Z)
         check_output(output)
-        self._check_draws(n_draws, of_codes=True)
-        return self._decoded_all(Z, modality, at, f"Z has {len(Z)} rows", n_draws, output)
+        self._check_draws(n_draws, noise, True, modality)
+        return self._decoded_all(Z, modality, at, f"Z has {len(Z)} rows", n_draws, output, noise)
 
-    def _decoded_all(self, Z, modality, at, of: str, n_draws, output, drawn: bool = False):
+    def _decoded_all(self, Z, modality, at, of: str, n_draws, output, noise: bool = True, drawn: bool = False):
         names, templates = self._check_modality(modality), self._templates(at, modality, len(Z), of)
         if templates is not None and any(o is None for o in templates):
             raise ValueError(f"at holds None, but {of}; one object for each is needed.")
-        decoded = {k: self._decoded(k, Z, templates, n_draws, output, drawn) for k in names}
+        decoded = {k: self._decoded(k, Z, templates, n_draws, output, noise, drawn) for k in names}
         return decoded[modality] if modality else _dicts(decoded)
 
     @undisturbed()
-    def reconstruct(self, X, *, modality=None, at=None, n_draws=None, output="tables"):
+    def reconstruct(self, X, *, modality=None, at=None, n_draws=None, noise=True, output="tables"):
         """Encode objects from the modalities that they have, and decode one modality or all that they have.
 
         Parameters
@@ -166,6 +168,8 @@ class MultimodalEncoder(BaseEncoder):
             the grid learned in fit if it lacks the modality.
         n_draws : int, default=None
             Number of draws, along an additional last axis. None returns the point estimate.
+        noise : bool, default=True
+            Whether draws are of measurements, with their noise, or of the object without it: see :ref:`draws`.
         output : {"tables", "arrays"}, default="tables"
             Whether to return Tables (or images), or only arrays of values.
 
@@ -176,32 +180,32 @@ class MultimodalEncoder(BaseEncoder):
         """
         model = self._ready()
         check_output(output)
-        self._check_draws(n_draws)
+        self._check_draws(n_draws, noise, modality=modality)
         refuse_store(X)
         names, rebuilt = self._check_modality(modality), []
         _check_list_of_dicts(X, "X")
         templates = None if at is None else self._templates(at, modality, len(X), f"X holds {len(X)}")
         for start, objects, records in self._chunks(model, X):
             if modality is None:
-                rebuilt.append(self._rebuilt_own(model, objects, records, names, n_draws, output))
+                rebuilt.append(self._rebuilt_own(model, objects, records, names, n_draws, noise, output))
             else:
                 at = [None] * len(objects) if templates is None else templates[start : start + len(objects)]
-                rebuilt.append(self._rebuilt(model, objects, records, modality, at, n_draws, output, start))
+                rebuilt.append(self._rebuilt(model, objects, records, modality, at, n_draws, noise, output, start))
         return concatenated(rebuilt)
 
-    def _rebuilt_own(self, model: Model, objects, records, names: list[str], n_draws, output) -> list[dict]:
+    def _rebuilt_own(self, model: Model, objects, records, names: list[str], n_draws, noise, output) -> list[dict]:
         """Decode objects in each of the modalities `names` that they have."""
         rebuilt: list[dict] = [{} for _ in objects]
         for name in names:
             having = [i for i, o in enumerate(objects) if name in o]
             if having:
                 part = ([x[i] for i in having] for x in (objects, records))
-                values = self._rebuilt(model, *part, name, [None] * len(having), n_draws, output)
+                values = self._rebuilt(model, *part, name, [None] * len(having), n_draws, noise, output)
                 for i, value in zip(having, values, strict=True):
                     rebuilt[i][name] = value
         return rebuilt
 
-    def _rebuilt(self, model: Model, objects, records, name: str, at: list, n_draws, output, start: int = 0):
+    def _rebuilt(self, model: Model, objects, records, name: str, at: list, n_draws, noise, output, start: int = 0):
         """Decode objects in a modality at the objects of `at`; where that is None, at their own, or on the grid."""
         kind, templates, places = model.modalities[name], [], []
         for i, (obj, record, other) in enumerate(zip(objects, records, at, strict=True)):
@@ -211,7 +215,7 @@ class MultimodalEncoder(BaseEncoder):
             else:
                 templates.append(kind.grid() if other is None else other)
                 places.append(kind.typical_metadata(kind.read(templates[-1], f"at[{start + i}]", values=False)))
-        values = model.reconstruct(records, name, places, n_draws)
+        values = model.reconstruct(records, name, places, n_draws, measured=noise)
         return self._written(kind, values, places, templates, output)
 
     @available_if(BaseEncoder._makes_new_objects)

@@ -79,7 +79,7 @@ class UnimodalEncoder(BaseEncoder):
         return at
 
     @undisturbed()
-    def inverse_transform(self, Z, *, at=None, n_draws=None, output="tables"):
+    def inverse_transform(self, Z, *, at=None, n_draws=None, noise=True, output="tables"):
         """Decode bottlenecks to measurements.
 
         Parameters
@@ -92,6 +92,8 @@ class UnimodalEncoder(BaseEncoder):
             None decodes on a grid learned in fit.
         n_draws : int, default=None
             Number of draws, which form an additional last axis. None returns the point estimate.
+        noise : bool, default=True
+            Whether draws are of measurements, with their noise, or of the object without it: see :ref:`draws`.
         output : {"tables", "arrays"}, default="tables"
             Whether to return Tables, or only arrays of their values, which is much faster.
 
@@ -102,11 +104,11 @@ class UnimodalEncoder(BaseEncoder):
         """
         Z = self._checked_codes(Z)
         check_output(output)
-        self._check_draws(n_draws, of_codes=True)
-        return self._decoded(NAME, Z, self._templates(at, len(Z), f"Z has {len(Z)} rows"), n_draws, output)
+        self._check_draws(n_draws, noise, of_codes=True)
+        return self._decoded(NAME, Z, self._templates(at, len(Z), f"Z has {len(Z)} rows"), n_draws, output, noise)
 
     @undisturbed()
-    def reconstruct(self, X, *, n_draws=None, output="tables"):
+    def reconstruct(self, X, *, n_draws=None, noise=True, output="tables"):
         """Encode objects and decode them at their own locations, including rows without a measurement.
 
         Parameters
@@ -114,6 +116,8 @@ class UnimodalEncoder(BaseEncoder):
         X : list of Table, or array of shape (n_objects, n_points)
             Objects of the same kind as in fit.
         n_draws : int, default=None
+            As in `inverse_transform`.
+        noise : bool, default=True
             As in `inverse_transform`.
         output : {"tables", "arrays"}, default="tables"
             As in `inverse_transform`.
@@ -123,16 +127,16 @@ class UnimodalEncoder(BaseEncoder):
         X : list of Table, list of ndarray, or ndarray of shape (n_objects, n_points[, n_draws])
             As in `inverse_transform`.
         """
-        return self._reconstructed(X, n_draws, output)
+        return self._reconstructed(X, n_draws, output, noise=noise)
 
-    def _reconstructed(self, X, n_draws, output, context: float = 0.0):
+    def _reconstructed(self, X, n_draws, output, context: float = 0.0, noise: bool = True):
         model = self._ready()
         check_output(output)
-        self._check_draws(n_draws)
+        self._check_draws(n_draws, noise)
         refuse_store(X)
         rebuilt = []
         for _, objects, records in self._chunks(model, X):
-            values = model.reconstruct(records, NAME, n_draws=n_draws, context=context)
+            values = model.reconstruct(records, NAME, n_draws=n_draws, context=context, measured=noise)
             templates, own = objects.parts[NAME], [r[NAME] for r in records]
             rebuilt.append(self._written(model.modalities[NAME], values, own, templates, output))
         return concatenated(rebuilt)

@@ -1,9 +1,12 @@
-"""How the noise of draws goes together along the location, learned from what the point estimate leaves over."""
+"""How far draws lie from the point estimate, and how their noise goes together along the location.
+
+Both are learned from what the point estimate of objects leaves over.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..diffusion.noise import Correlation
+from ..diffusion.scatter import Scatter
 from ..exceptions import DivergenceError
 from ..modalities import Modality, Record
 from ..nn.batch import POINTS, Batch
@@ -19,23 +23,35 @@ from ..training import token_batches
 from .passes import TOKENS_PER_PASS, collate, take, tokens_per_pass, total_lengths
 
 #: objects from which it is learned, fewer where each costs many evaluations
-N_OBJECTS, N_OBJECTS_COSTLY = 128, 16
+N_OBJECTS, N_OBJECTS_COSTLY = 512, 16
 #: fields of a record that hold an entry for each point
 PER_POINT = (*POINTS, "observed")
 
 
-@torch.inference_mode()
-def learn_correlation(
-    module: Objective, modalities: dict[str, Modality], records: Sequence[dict[str, Record]], device: torch.device
-) -> dict[str, Correlation]:
-    """Return the correlation by modality; white where points are denoised with regard to others, or stand on a grid.
+class Residuals(NamedTuple):
+    """The points of an object, and what the point estimate leaves over of them."""
 
-    Of an object of more points than a forward pass has on a CPU, 32,768, its first ones count, which are neighbours.
+    location: NDArray[Any]
+    band: NDArray[Any]
+    residual: NDArray[Any]
+    spread: NDArray[Any] | None  # as the decoder says it
+    error: NDArray[Any]
+
+
+@torch.inference_mode()
+def learn_noise(
+    module: Objective, modalities: dict[str, Modality], records: Sequence[dict[str, Record]], device: torch.device
+) -> tuple[dict[str, Correlation], dict[str, Scatter]]:
+    """Return correlation and scatter by modality.
+
+    The noise is white, and the scatter what the decoder says, where points are denoised with regard to others, or
+    stand on a grid. Of an object of more points than a forward pass has on a CPU, 32,768, its first ones count, which
+    are neighbours.
     DivergenceError, with places among the records, where the point estimate is not finite.
     """
     records = records[: N_OBJECTS_COSTLY if module.n_point_draws else N_OBJECTS]
     records = [{name: _first_points(record) for name, record in obj.items()} for obj in records]
-    residuals: dict[str, list[Any]] = {name: [] for name in modalities}
+    residuals: dict[str, list[Residuals]] = {name: [] for name in modalities}
     if module.free_correlation:
         measurements = collate(modalities, records, device)
         for rows in token_batches(total_lengths(measurements), tokens_per_pass(device), None):
@@ -43,12 +59,21 @@ def learn_correlation(
             z = module.encode(batches).mean
             for name in module.free_correlation:
                 residuals[name] += _residuals(module, name, z, batches[name], rows)
-    return {
-        name: Correlation.of(residuals[name], *modality.separations())
-        if residuals[name] and modality.geometry.separations
-        else Correlation()
-        for name, modality in modalities.items()
-    }
+    laws = {name: _law(modality, residuals[name]) for name, modality in modalities.items()}
+    return {k: correlation for k, (correlation, _) in laws.items()}, {k: scatter for k, (_, scatter) in laws.items()}
+
+
+def _law(modality: Modality, residuals: list[Residuals]) -> tuple[Correlation, Scatter]:
+    if not residuals or not modality.geometry.separations:
+        return Correlation(), Scatter()
+    location, band, residual, spread, error = zip(*residuals, strict=True)
+    if spread[0] is None:
+        return Correlation.of(zip(location, band, residual, strict=True), *modality.separations()), Scatter()
+    scatter = Scatter.of(residual, spread, error, modality.typical_error())
+    # The errors, which are of each point alone, take no part in what goes together.
+    known = [r / s for r, s in zip(residual, spread, strict=True)]
+    measured = sum(float(((scatter.errors(e) / s) ** 2).sum()) for e, s in zip(error, spread, strict=True))
+    return Correlation.of(zip(location, band, known, strict=True), *modality.separations(), white=measured), scatter
 
 
 def _first_points(record: Record) -> Record:
@@ -58,19 +83,19 @@ def _first_points(record: Record) -> Record:
     return record.replace(rows=None, **{name: getattr(record, name)[first] for name in PER_POINT})
 
 
-def _residuals(
-    module: Objective, name: str, z: Tensor, batch: Batch, names: NDArray[np.intp]
-) -> list[tuple[NDArray[Any], ...]]:
-    """Return location, band and residual about the point estimate of the points of each object; `names` are theirs."""
+def _residuals(module: Objective, name: str, z: Tensor, batch: Batch, names: NDArray[np.intp]) -> list[Residuals]:
+    """Return what the point estimate leaves over of the points of each object; `names` are theirs."""
     rows = batch.present.nonzero()[:, 0]
     if not len(rows):
         return []
-    batch = batch.rows(rows)
+    z, batch = z[rows], batch.rows(rows)
     # Where the point estimate is a mean of draws, the draw from no noise at all stands for it.
     noise = (lambda: torch.zeros_like(batch.value)) if module.n_point_draws else None
-    residual = (batch.value - module.decode(name, z[rows], batch, noise=noise)).float()
+    residual, spread = batch.value - module.decode(name, z, batch, noise=noise), module.spread(name, z, batch)
     finite = residual.isfinite().flatten(1).all(1)
     if not finite.all():
         raise DivergenceError(names[rows[~finite].cpu().numpy()].tolist())
-    columns = [x.cpu().numpy() for x in (batch.location, batch.band, residual, batch.observed)]
-    return [(x[seen], band[seen], r[seen]) for x, band, r, seen in zip(*columns, strict=True)]
+    columns = [batch.location, batch.band, residual, residual if spread is None else spread, batch.error]
+    arrays = [(x.float() if x.is_floating_point() else x).cpu().numpy() for x in (*columns, batch.observed)]
+    objects = (Residuals(*(x[seen] for x in own)) for *own, seen in zip(*arrays, strict=True))
+    return [o._replace(spread=None) if spread is None else o for o in objects]

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from ..diffusion.noise import Correlation
+from ..diffusion.scatter import Scatter
 from ..modalities import Modality, Objects, Record
 from ..objectives import OBJECTIVES, Objective, Supervised
 from ..registry import register
 from ..training import Checkpoint, autocast, resolve_precision, seeded
 from . import isometry, passes, prior
-from .correlation import learn_correlation
+from .correlation import learn_noise
 from .draws import Source, content_key, posterior_draws, subsample_observed
 from .state import from_json, of_another_name, to_json
 from .targets import Head, Targets
@@ -59,6 +60,8 @@ class Model:
         State of the objective; without any it is freshly initialised.
     correlation : dict of Correlation, default={}
         Name -> how the noise of draws is correlated along the location; white where there is no entry.
+    scatter : dict of Scatter, default={}
+        Name -> how far draws lie from the point estimate; as far as the decoder says where there is no entry.
     prior : dict of ndarray or None, default=None
         State of the prior of the bottleneck, if one was learned.
     isometry : dict of ndarray or None, default=None
@@ -84,6 +87,7 @@ class Model:
     precision: str = "auto"
     targets: Targets | None = None
     head: Arrays | None = field(default=None, repr=False)
+    scatter: dict[str, Scatter] = field(default_factory=dict)
 
     #: fields that an estimator's parameters of these names set, at any time
     settings: ClassVar[tuple[str, ...]] = ("device", "precision")
@@ -166,11 +170,11 @@ class Model:
         """Return a model that runs on another device."""
         return self.using(device=str(device))
 
-    def with_correlation(self, records: Records) -> Self:
-        """Return a model whose noise is correlated as what the point estimate of objects leaves over."""
+    def with_noise(self, records: Records) -> Self:
+        """Return a model whose draws lie as far from the point estimate, and go together, as objects do."""
         with self.running():
-            learned = learn_correlation(self.live(), self.modalities, records, torch.device(self.device))
-        return self._sharing(correlation=learned)
+            correlation, scatter = learn_noise(self.live(), self.modalities, records, torch.device(self.device))
+        return self._sharing(correlation=correlation, scatter=scatter)
 
     def isometric(self, records: Records) -> Self:
         """Return a model of the same answers whose codes of objects are as far apart as what they decode to."""
@@ -281,6 +285,7 @@ class Model:
         keys: Sequence[int] | None = None,
         n_draws: int | None = None,
         context: float = 0.0,
+        measured: bool = True,
     ) -> list[NDArray[Any]]:
         """Return scaled values of a modality (n_points, ...), or draws (n_points, ..., n_draws), for each row of Z.
 
@@ -298,6 +303,8 @@ class Model:
             None: the point estimate.
         context : float
             Share of the points of `places` that the decoder sees beside z.
+        measured : bool
+            Whether draws have the noise of measurements.
         """
         keys = self.code_keys(name, Z, places) if keys is None else keys
         index = _index(len(Z), places)
@@ -308,9 +315,10 @@ class Model:
             shown = [subsample_observed(r, context, source) for r, source in zip(places, sources, strict=True)]
             seen = modality.collate(shown).to(self.device)
         z = isometry.inward(self.isometry, np.reshape(Z, (len(Z), *self.bottleneck_shape)))
-        correlation = self.correlation.get(name, Correlation())
+        laws = self.correlation.get(name, Correlation()), self.scatter.get(name, Scatter())
+        wanted = passes.Draws(n_draws, *laws, measured)
         with self.running():
-            return passes.decode(self.live(), name, ragged, index, z, sources, n_draws, correlation, seen)
+            return passes.decode(self.live(), name, ragged, index, z, sources, wanted, seen)
 
     def code_keys(self, name: str, Z: NDArray[Any], places: Sequence[Record]) -> list[int]:
         """Return the content keys of codes, which depend on them and the metadata of the places."""
@@ -330,17 +338,18 @@ class Model:
         places: Sequence[Record] | None = None,
         n_draws: int | None = None,
         context: float = 0.0,
+        measured: bool = True,
     ) -> list[NDArray[Any]]:
         """Encode objects and decode them in a modality, at their own locations or at other places, as `decode` does."""
         places = [r[name] for r in records] if places is None else places
         keys = [content_key(r) for r in records]
         if n_draws is None or self.draws != "posterior":
-            return self.decode(name, self.encode(records).mean, places, keys, n_draws, context)
+            return self.decode(name, self.encode(records).mean, places, keys, n_draws, context, measured)
         z = self.posterior_draws(records, [(self.seed, key) for key in keys], n_draws)  # (n, draws, K, D)
         repeated = [place for place in places for _ in range(n_draws)]
         draw_keys = [key + (draw << 128) for key in keys for draw in range(n_draws)]  # its measurements are others
         flat = z.reshape(-1, *z.shape[2:])
-        if self.objective.measures:
+        if self.objective.measures and measured:
             values = [v[..., 0] for v in self.decode(name, flat, repeated, draw_keys, n_draws=1)]
         else:
             values = self.decode(name, flat, repeated, draw_keys)

@@ -68,6 +68,7 @@ class NeighborModel(Model):
         keys: Sequence[int] | None = None,
         n_draws: int | None = None,
         context: float = 0.0,
+        measured: bool = True,
     ) -> list[NDArray[Any]]:
         """Return scaled values of the nearest objects of fit for each row of Z; n_draws of them, in order."""
         remembered, directions = self._remembered()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..diffusion.noise import Correlation, Noise
+from ..diffusion.noise import Correlation, Noise, apart
+from ..diffusion.scatter import Scatter
 from ..modalities import Modality, Record
 from ..nn.batch import Batch, Ragged
 from ..objectives import Objective
@@ -104,6 +105,15 @@ def take(measurements: dict[str, Ragged], rows: NDArray[Any]) -> dict[str, Batch
     return {k: ragged.take(torch.from_numpy(rows).to(ragged.lengths.device)) for k, ragged in measurements.items()}
 
 
+class Draws(NamedTuple):
+    """How many draws there are to be, and how they lie about the point estimate."""
+
+    number: int | None = None  # None: the point estimate
+    correlation: Correlation = Correlation()
+    scatter: Scatter = Scatter()
+    measured: bool = True  # with what differs from point to point: noise of the measuring
+
+
 @torch.inference_mode()
 def decode(
     module: Objective,
@@ -112,8 +122,7 @@ def decode(
     index: NDArray[Any],
     Z: NDArray[Any],
     sources: Sequence[Source],
-    n_draws: int | None,
-    correlation: Correlation,
+    wanted: Draws,
     context: Ragged | None = None,
 ) -> list[NDArray[Any]]:
     """Return values (n_points, ...), or draws (n_points, ..., n_draws), for each row of Z.
@@ -123,18 +132,41 @@ def decode(
     """
     device = ragged.lengths.device
     lengths = ragged.lengths.cpu().numpy()[index]
-    draws = n_draws or module.n_point_draws  # 0: the point estimate needs no noise
+    draws = wanted.number or module.n_point_draws  # 0: the point estimate needs no noise
     values: list[Any] = [None] * len(Z)
     for rows in token_batches(lengths, tokens_per_pass(device) / max(draws, 1), None):
         objects = torch.from_numpy(index[rows]).to(device)
         query, z, noise = ragged.take(objects), torch.from_numpy(Z[rows]).to(device), None
         seen = None if context is None else context.take(objects)
+        centre = module.decode(name, z, query) if wanted.number and wanted.scatter.is_known else None
         if draws:
             query, z = query.repeat(draws), z.repeat_interleave(draws, 0)
             streams = [stream(sources[i], draw) for i in rows for draw in range(draws)]
-            noise = Noise(streams, query, correlation)
-        out = module.decode(name, z, query, noise=noise, context=seen).float().cpu().numpy()
-        out = np.moveaxis(out.reshape(len(rows), max(draws, 1), *out.shape[1:]), 1, -1)  # (B, L, ..., draws)
-        for i, x in zip(rows, out if n_draws else out.mean(-1), strict=True):
+            noise = Noise(streams, query, wanted.correlation, wanted.measured)
+        out = module.decode(name, z, query, noise=noise, context=seen)
+        if centre is not None:
+            own = [_own_stream(sources[i], draw) for i in rows for draw in range(draws)]
+            out = _scattered(out, centre.repeat_interleave(draws, 0), query, own, wanted)
+        arrays = out.float().cpu().numpy()
+        arrays = np.moveaxis(arrays.reshape(len(rows), max(draws, 1), *arrays.shape[1:]), 1, -1)  # (B, L, ..., draws)
+        for i, x in zip(rows, arrays if wanted.number else arrays.mean(-1), strict=True):
             values[i] = x[: lengths[i]]
     return values
+
+
+def _own_stream(source: Source, draw: int) -> np.random.Generator:
+    """Return random numbers that `Noise` does not use."""
+    return apart(apart(stream(source, draw)))
+
+
+def _scattered(out: Tensor, centre: Tensor, query: Batch, own: list[np.random.Generator], wanted: Draws) -> Tensor:
+    """Return draws (B, L) that lie from their centre as the law of the scatter says."""
+    scatter, (n, length) = wanted.scatter, out.shape
+    level = scatter.spread * np.exp(scatter.level * np.array([[g.standard_normal()] for g in own]))
+    out = centre + torch.from_numpy(level).to(centre) * (out - centre)
+    if not wanted.measured:
+        return out
+    measuring = np.zeros((n, length))
+    for row, g, points in zip(measuring, own, query.lengths.tolist(), strict=True):
+        row[:points] = g.standard_normal(points)
+    return out + torch.from_numpy(measuring * scatter.errors(query.error.cpu().numpy())).to(out)

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..diffusion.noise import Correlation
+from ..diffusion.scatter import Scatter
 from ..modalities import STORABLE, storable
 from .hints import check
 
 storable(Correlation)
+storable(Scatter)
 
 #: of what a file says: how deep it may be nested, bytes of an array that is no tensor, the largest whole number
 DEEPEST, MOST_BYTES, LARGEST = 50, 2**26, 2**64

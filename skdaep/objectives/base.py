@@ -247,6 +247,10 @@ class Objective(nn.Module):
         """
         raise NotImplementedError
 
+    def spread(self, name: str, z: Tensor, query: Batch) -> Tensor | None:
+        """Return how far draws of each value lie from the point estimate (B, L); None if that is not known."""
+        return None
+
     def drop_modalities(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
         """Hide modalities of objects at random; of those that an object has at least one is kept."""
         if len(batches) == 1 or self.drop_modality == 0:

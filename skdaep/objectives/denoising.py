@@ -162,8 +162,15 @@ class Denoising(Cored):
     def network(
         self, name: str, x_t: Tensor, t: Tensor, queries: Tensor, condition: Condition, observed: Tensor
     ) -> Tensor:
-        """Return the network's output (B, L) at times t (B,), and what is known without it."""
-        alpha, sigma = self.levels(t, x_t)
+        """Return the network's output (B, L) at times t (B,)."""
+        out, spread = self.answer(name, x_t, t, queries, condition, observed)
+        return out if spread is None else posterior_mean(x_t, out, spread, *self.levels(t, x_t))
+
+    def answer(
+        self, name: str, x_t: Tensor, t: Tensor, queries: Tensor, condition: Condition, observed: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return what the network says, with what is known without it, and the spread of x_0 about it, if any."""
+        alpha, _ = self.levels(t, x_t)
         tokenizer = self.autoencoder.decoder_tokenizers[name]
         tokens = tokenizer.add_values(queries, x_t * input_scale(self.prediction, alpha))
         context, present, known = condition
@@ -171,9 +178,7 @@ class Denoising(Cored):
         present = torch.cat([present.new_ones(len(t), 1), present], 1)
         tokens = self.autoencoder.decode_tokens(name, tokens, context, present, observed)
         out = self.autoencoder.heads[name](tokens) + known
-        if name not in self.spreads:
-            return out
-        return posterior_mean(x_t, out, self.spreads[name](tokens), alpha, sigma)
+        return out, self.spreads[name](tokens) if name in self.spreads else None
 
     def levels(self, t: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return alpha and sigma (B, 1, ...) at times t (B,), to go with values `x` (B, L, ...)."""
@@ -201,3 +206,12 @@ class Denoising(Cored):
         if noise is None:
             return denoise(torch.zeros_like(query.value), torch.ones((), device=z.device))
         return sample(denoise, self.schedule, noise, self.n_sampling_steps, self.sampler, self.start)
+
+    def spread(self, name: str, z: Tensor, query: Batch) -> Tensor | None:
+        """Return how far draws lie from the conditional mean."""
+        if name not in self.spreads or name not in self.free_correlation:
+            return None
+        queries, nothing = self.autoencoder.decoder_tokenizers[name].queries(query), torch.zeros_like(query.value)
+        start = torch.ones(len(z), device=z.device)
+        spread = self.answer(name, nothing, start, queries, self.condition(name, z, query), query.observed)[1]
+        return None if spread is None else spread.expand_as(nothing)

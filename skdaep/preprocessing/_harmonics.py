@@ -21,6 +21,11 @@ FEWEST = 3 * PER_NUMBER
 LEAST_ERROR = 0.1
 #: share of the weight added to the diagonal of normal equations, so that a harmonic does not run away in a gap
 RIDGE = 1e-4
+#: By how much the criterion must prefer twice a period. "Very strong" evidence (Kass & Raftery 1995) is 10, but what
+#: stars change from cycle to cycle is no noise, and exceeds that.
+EVIDENCE = 20.0
+#: harmonics of a fit whose first two tell an eclipse, and their phase difference, in radians, up to which they do
+N_SHAPE, SYMMETRIC = 4, 0.6
 #: phases at which a fit is looked at for its extremes
 N_PHASES = 1000
 
@@ -72,10 +77,11 @@ class Found(NamedTuple):
 # --- the search -------------------------------------------------------------------------------------
 
 
-def find_period(curve: Curve, lowest: float, highest: float, n_harmonics: int) -> Found:
+def find_period(curve: Curve, lowest: float, highest: float, n_harmonics: int, eclipses: int = 0) -> Found:
     """Return the period between two frequencies whose harmonic series explains most for its numbers (BIC).
 
-    Candidates are the peaks of the periodogram and of its sums over harmonics, their halves and doubles.
+    Candidates are the peaks of the periodogram and of its sums over harmonics, their halves and doubles. `eclipses` is
+    1 or -1 where values above or below the others may be those of eclipses, 0 where none are looked for.
     """
     span = np.ptp(curve.time)
     step = 1 / (OVERSAMPLING * span)
@@ -92,8 +98,15 @@ def find_period(curve: Curve, lowest: float, highest: float, n_harmonics: int) -
     # Two unequal eclipses are told from two equal ones by as sharp a series of twice the period alone.
     if best / 2 >= lowest:
         half, more, less = _best(curve, np.array([best / 2]), 2 * n_harmonics)
-        if less < criterion:
-            best, order, n_harmonics = half, more, 2 * n_harmonics
+        if less < criterion - EVIDENCE:
+            best, order, n_harmonics, criterion = half, more, 2 * n_harmonics, less
+    if 2 * best <= highest:
+        twice, fewer, higher = _best(curve, np.array([2 * best]), n_harmonics)
+        if higher < criterion + EVIDENCE:
+            best, order = twice, fewer
+    if eclipses and best / 2 >= lowest and _is_eclipse(curve, best, eclipses):
+        best, order, _ = _best(curve, np.array([best / 2]), 2 * n_harmonics)
+        n_harmonics = 2 * n_harmonics
     chi2, numbers = chi_squared(curve, np.array([best]), n_harmonics)
     total, constant = chi2[0, 0], len(curve.by_band())
     power = 1 - chi2[0, order] / total
@@ -101,6 +114,19 @@ def find_period(curve: Curve, lowest: float, highest: float, n_harmonics: int) -
     alone = beta.sf(power, *shape)  # of one frequency and order, in normal noise
     trials = (2 + n_harmonics) * span * (highest - lowest)  # a count that simulated noise agrees with
     return Found(1 / best, float(power), float(-np.expm1(trials * np.log1p(-min(alone, 1 - 1e-16)))))
+
+
+def _is_eclipse(curve: Curve, frequency: float, sign: int) -> bool:
+    """Return whether a cycle is one symmetric dip, sharper than its crest: half the orbit of a binary.
+
+    A pulsating star rises faster than it fades, so that its second harmonic lags behind. Where two harmonics say less
+    than the first, and have one phase at the dip, it is neither that nor a cycle that holds two dips already.
+    """
+    curve = _levelled(curve)
+    most = int(np.clip((len(curve.time) / PER_NUMBER - 1) / 2, 2, N_SHAPE))
+    (series,), _ = _solve(curve, np.array([frequency]), most)
+    first, second = sign * (series[1:5:2] - 1j * series[2:5:2])
+    return bool(abs(second) < abs(first) and abs(np.angle(second * np.conj(first) ** 2)) < SYMMETRIC)
 
 
 def periodogram(curve: Curve, frequency: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ class _Levelled(TableTransformer):
     """Subtract a level and divide by a scale, of each band or of all, of each object or of all.
 
     A subclass says which by `_by_band` and `_of_object`, how they are found by `_statistic`, and the keys in meta that
-    hold those of an object by `_stems`.
+    hold those of an object by `_stems`; what else its statistic says stands in meta alone.
     """
 
     @property
@@ -43,16 +43,15 @@ class _Levelled(TableTransformer):
             statistics = self.statistics_
         else:
             names = {group: self._names(group) for group in self._groups(points)}
-            statistics = {group: tuple(map(points.recall, pair)) for group, pair in names.items()}
+            statistics = {group: tuple(map(points.recall, own[:2])) for group, own in names.items()}
             points = points.forget(*chain(*names.values()))
         level, scale = self._of_points(points, statistics)
         # Transposed, so that a column of draws has its points last too.
         return replace(points, value=(points.value.T * scale + level).T, error=(points.error.T * scale).T)
 
-    def _names(self, group: str) -> tuple[str, str]:
-        """Return the keys in meta of level and scale."""
-        level, scale = self._stems
-        return (f"{level}_{group}", f"{scale}_{group}") if group else (level, scale)
+    def _names(self, group: str) -> tuple[str, ...]:
+        """Return the keys in meta of level and scale, and of what else there is."""
+        return tuple(f"{stem}_{group}" if group else stem for stem in self._stems)
 
     def _group(self, points: Points) -> np.ndarray:
         """Return the group of each point, one of all where bands do not count."""
@@ -68,12 +67,10 @@ class _Levelled(TableTransformer):
             whose = points.object_name if self._of_object else "Fit"
             raise TableError(f"{whose} saw no value{which}, but {points.object_name} has such points; remove them.")
         none = (np.nan, np.nan)
-        return np.array([statistics.get(group, none) for group in self._group(points).tolist()]).T
+        return np.array([statistics.get(group, none)[:2] for group in self._group(points).tolist()]).T
 
-    def _statistics(
-        self, value: np.ndarray, group: np.ndarray, groups: Iterable[str]
-    ) -> dict[str, tuple[float, float]]:
-        """Return level and scale of the observed values of each group that has any."""
+    def _statistics(self, value: np.ndarray, group: np.ndarray, groups: Iterable[str]) -> dict[str, tuple[float, ...]]:
+        """Return level and scale, and what else there is, of the observed values of each group that has any."""
         values = {g: value[np.isfinite(value) & (group == g)] for g in sorted(groups)}
         return {g: self._statistic(v) for g, v in values.items() if len(v)}
 
@@ -154,14 +151,16 @@ class Standardize(_Levelled):
 
     :math:`v \to (v - m) / a` and :math:`\sigma \to \sigma / a`, where m is the median of the object's observed values
     in a band and a half the distance between their 5th and 95th percentiles (1 if they do not vary). Both go into the
-    meta, in the unit of fit, for the inverse, for `MetaFeatures` and for an encoder's ``metadata``. The result has no
-    unit. A point without a band, where others have one, becomes "not observed".
+    meta, in the unit of fit, for the inverse, for `MetaFeatures` and for an encoder's ``metadata``. Beside them stands
+    the skewness of these percentiles, :math:`(q_{95} + q_5 - 2 m) / (q_{95} - q_5)`, from -1 to 1: magnitudes of stars
+    that eclipse now and then have one near 1. The result has no unit. A point without a band, where others have one,
+    becomes "not observed".
 
     Parameters
     ----------
     per_band : bool, default=True
         Whether every band of an object has its own level and amplitude.
-    level, amplitude : str, default="level", "amplitude"
+    level, amplitude, skewness : str, default="level", "amplitude", "skewness"
         Keys in meta, followed by ``_`` and the band if there are bands.
     value, band, error : str or None, default=None
         Columns. None finds them by their usual names; a table without bands has a single one.
@@ -182,33 +181,45 @@ class Standardize(_Levelled):
     >>> X = [Table({"time": [1.0, 2.0, 3.0], "mag": [18.0, 20.0, 22.0]})]
     >>> Z = Standardize().fit_transform(X)
     >>> Z[0]["mag"].round(2).tolist(), {key: round(number, 2) for key, number in Z[0].meta.items()}
-    ([-1.11, 0.0, 1.11], {'level': 20.0, 'amplitude': 1.8})
+    ([-1.11, 0.0, 1.11], {'level': 20.0, 'amplitude': 1.8, 'skewness': 0.0})
     """
 
     _of_object = True
 
-    def __init__(self, *, per_band=True, level="level", amplitude="amplitude", value=None, band=None, error=None):
+    def __init__(
+        self,
+        *,
+        per_band=True,
+        level="level",
+        amplitude="amplitude",
+        skewness="skewness",
+        value=None,
+        band=None,
+        error=None,
+    ):
         self.per_band = per_band
         self.level = level
         self.amplitude = amplitude
+        self.skewness = skewness
         self.value = value
         self.band = band
         self.error = error
 
     def check_parameters(self):
-        if self.level == self.amplitude:
-            raise ValueError(f"Standardize(level={self.level!r}, amplitude={self.amplitude!r}): two keys are needed.")
+        if len(set(self._stems)) < 3:
+            keys = ", ".join(f"{name}={getattr(self, name)!r}" for name in ("level", "amplitude", "skewness"))
+            raise ValueError(f"Standardize({keys}): three keys are needed.")
 
     @property
     def _by_band(self) -> bool:
         return self.per_band and "band" in self.columns_
 
     @property
-    def _stems(self) -> tuple[str, str]:
-        return self.level, self.amplitude
+    def _stems(self) -> tuple[str, ...]:
+        return self.level, self.amplitude, self.skewness
 
     def _statistic(self, value):
-        return _median_and_amplitude(value)
+        return _percentiles(value)
 
 
 def _mean_and_spread(value: np.ndarray) -> tuple[float, float]:
@@ -221,9 +232,11 @@ def _mean_and_spread(value: np.ndarray) -> tuple[float, float]:
     return float(unit * value.mean()), scale if varies else 1.0
 
 
-def _median_and_amplitude(value: np.ndarray) -> tuple[float, float]:
-    """Return median and half the range of the middle nine tenths; 1 where they are alike."""
+def _percentiles(value: np.ndarray) -> tuple[float, float, float]:
+    """Return median, half the range of the middle nine tenths and its skewness; 1 and 0 where they are alike."""
     low, level, high = np.quantile(value, [0.05, 0.5, 0.95])
     amplitude = high / 2 - low / 2
-    varies = amplitude > max(1e-12 * np.abs(value).max(), np.finfo(float).tiny)
-    return float(level), float(amplitude) if varies else 1.0
+    if not amplitude > max(1e-12 * np.abs(value).max(), np.finfo(float).tiny):
+        return float(level), 1.0, 0.0
+    skewness = (high / 2 - level / 2) / amplitude - (level / 2 - low / 2) / amplitude
+    return float(level), float(amplitude), float(np.clip(skewness, -1, 1))

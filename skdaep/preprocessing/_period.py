@@ -44,6 +44,9 @@ class FindPeriod(TableTransformer):
     n_harmonics : int, default=6
         Largest number of harmonics (twice as many when a period is doubled). Fewer are used if a band has less than
         three points per fitted number.
+    eclipses : bool, default=True
+        Whether to take a cycle with one symmetric dip, sharper than its crest, for half the orbit of a binary, and
+        double the period. It has no effect if neither name nor unit says whether the values are magnitudes or fluxes.
     key : str, default="period"
         Key in meta of the period. The other keys are ``log_<key>``, ``<key>_power`` and ``<key>_fap``.
     n_jobs : int or None, default=None
@@ -67,9 +70,14 @@ class FindPeriod(TableTransformer):
     scatter is added to all errors in quadrature, because harmonics never fit perfectly.
 
     *Aliases.* With observations at night only, frequencies that differ by a whole number of cycles per day fit nearly
-    as well; the harmonics decide, if they can. *Half and double.* If two minima are equally deep, half the period fits
-    as well with fewer parameters, so contact binaries get half of their orbital period. On real stars, most errors are
-    of these two kinds (:doc:`/guide/variable_stars`).
+    as well; the harmonics decide, if they can.
+
+    *Half and double.* Of a period and its double, the shorter is preferred unless the criterion of the double is
+    better by more than 20. If two minima are equally deep, no fit distinguishes the period from its half; the shape
+    does (`eclipses`). Pulsating stars rise faster than they fade. If instead the second harmonic is weaker than the
+    first and within 0.6 radians of it at minimum light, the dip is symmetric, and the period is doubled. Cepheids of
+    about ten days and some spotted stars may look like that: set it to False if there are no binaries. How often
+    periods of real stars are right, :doc:`/guide/variable_stars` tells.
 
     The false-alarm probability is that of a single series in normal noise, from the beta distribution, for :math:`(2 +
     K)\, T\, \Delta f` independent trials with K harmonics; simulated noise agrees within a factor of two. It assumes
@@ -101,6 +109,7 @@ class FindPeriod(TableTransformer):
         max_period=None,
         *,
         n_harmonics=6,
+        eclipses=True,
         key="period",
         n_jobs=None,
         location=None,
@@ -111,6 +120,7 @@ class FindPeriod(TableTransformer):
         self.min_period = min_period
         self.max_period = max_period
         self.n_harmonics = n_harmonics
+        self.eclipses = eclipses
         self.key = key
         self.n_jobs = n_jobs
         self.location = location
@@ -132,7 +142,9 @@ class FindPeriod(TableTransformer):
 
     def forward_all(self, points):
         searches = [(curve_of(self, p), *self._frequencies(p)) for p in points]
-        found = Parallel(self.n_jobs)(delayed(find_period)(*search, self.n_harmonics) for search in searches)
+        faint = {True: 1, False: -1, None: 0}[self.is_magnitude_]
+        how = self.n_harmonics, faint if self.eclipses else 0
+        found = Parallel(self.n_jobs)(delayed(find_period)(*search, *how) for search in searches)
         return [
             p.remember(**dict(zip(self._keys, (f.period, np.log10(f.period), f.power, f.false_alarm), strict=True)))
             for p, f in zip(points, found, strict=True)

@@ -29,7 +29,7 @@ def test_interrupted_after_training_the_model_is_kept(make, X, monkeypatch):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skdaep.model.model.learn_correlation", interrupt)
+    monkeypatch.setattr("skdaep.model.model.learn_noise", interrupt)
     with pytest.warns(InterruptedTrainingWarning, match="white noise"):
         encoder = make().fit(X)
     np.testing.assert_array_equal(encoder.transform(X), whole.transform(X))

@@ -48,7 +48,7 @@ def test_the_period_of_a_sawtooth_is_found(period):
     assert meta["period_fap"] < 1e-20
 
 
-def test_two_unequal_minima_are_one_period_and_equal_ones_half_of_it():
+def test_two_minima_are_one_period_if_they_differ_or_look_like_eclipses():
     def binary(second):
         return lambda x: (
             15
@@ -57,7 +57,19 @@ def test_two_unequal_minima_are_one_period_and_equal_ones_half_of_it():
         )
 
     assert found(star(1.37, binary(0.2), n=200))["period"] == pytest.approx(1.37, rel=2e-3)
-    assert found(star(1.37, binary(0.6), n=200))["period"] == pytest.approx(1.37 / 2, rel=2e-3)
+    equal = star(1.37, binary(0.6), n=200)
+    assert found(equal)["period"] == pytest.approx(1.37, rel=2e-3), "symmetric dips are eclipses"
+    assert found(equal, eclipses=False)["period"] == pytest.approx(1.37 / 2, rel=2e-3)
+    flux = Table({"mjd": equal["mjd"], "flux": 10 ** (-0.4 * (equal["mag"] - 15))})
+    assert found(flux)["period"] == pytest.approx(1.37, rel=2e-3), "in fluxes dips go down"
+    upside_down = Table({"mjd": equal["mjd"], "flux": equal["mag"]})
+    assert found(upside_down)["period"] == pytest.approx(1.37 / 2, rel=2e-3), "peaks are no eclipses"
+
+
+def test_cycles_that_differ_do_not_make_twice_the_period():
+    """A star whose amplitude changes slowly is fitted better by any longer series, but hardly."""
+    table = star(0.5712, lambda x: 15 + 0.6 * (x % 1) * (1 + 0.3 * np.sin(x / 5)), noise=0.05, n=150)
+    assert found(table)["period"] == pytest.approx(0.5712, rel=2e-3)
 
 
 def test_bands_of_different_level_and_amplitude_count_together():
@@ -220,6 +232,8 @@ def test_standardized_values_have_median_0_and_amplitude_1():
         assert np.quantile(value, [0.05, 0.5, 0.95])[1] == pytest.approx(0, abs=1e-12)
         assert np.ptp(np.quantile(value, [0.05, 0.95])) == pytest.approx(2)
         assert z.meta[f"level_{b}"] == pytest.approx(np.median(own))
+        low, level, high = np.quantile(own, [0.05, 0.5, 0.95])
+        assert z.meta[f"skewness_{b}"] == pytest.approx((high + low - 2 * level) / (high - low))
         assert z.meta[f"amplitude_{b}"] == pytest.approx(np.ptp(np.quantile(own, [0.05, 0.95])) / 2)
     assert z["mag_err"][1] == pytest.approx(table["mag_err"][1] / z.meta["amplitude_g"])
 
@@ -235,11 +249,11 @@ def test_a_few_wild_points_move_neither_level_nor_amplitude():
 
 def test_a_constant_band_has_amplitude_1():
     z = Standardize().fit_transform([Table({"time": [1.0, 2.0, 3.0], "mag": [15.0, 15.0, 15.0]})])[0]
-    assert (z["mag"].tolist(), z.meta) == ([0, 0, 0], {"level": 15.0, "amplitude": 1.0})
+    assert (z["mag"].tolist(), z.meta) == ([0, 0, 0], {"level": 15.0, "amplitude": 1.0, "skewness": 0.0})
 
 
 def test_two_keys_are_needed():
-    with pytest.raises(ValueError, match=r"two keys are needed"):
+    with pytest.raises(ValueError, match=r"three keys are needed"):
         Standardize(level="a", amplitude="a").fit([star(0.5)])
 
 

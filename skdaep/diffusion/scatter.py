@@ -1,0 +1,105 @@
+r"""How far measurements lie from the point estimate, for draws that hold as many of them as they say.
+
+The loss of a denoiser asks for the spread s that suits its means best. How much of the scatter is that of measuring,
+and that objects differ in it, it leaves open. What the point estimate leaves over of held-out objects tells both:
+
+.. math:: x - m = a\,s\,e^{\tau \xi}\,g + c\,e\,\eta,
+
+with g the noise of `Correlation`, e the error that a point came with, and :math:`\xi` of each object and
+:math:`\eta` of each point normal. The first term is what the object does and z does not say, the second what measuring
+adds. They are found by maximum likelihood, every object counting once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+#: points of an object, and about how many of all, that tell the law; and those that are too few to tell it
+LEAST_PER_OBJECT, MOST_PER_OBJECT, MOST, FEWEST = 8, 64, 8192, 30
+#: of a and c, and of tau: beyond them the residuals are no noise about a point estimate
+LARGEST, WIDEST = 30.0, 2.0
+#: a, c and tau from which they are looked for
+STARTS = ((0.8, 0.5, 0.3), (0.2, 0.5, 1.3))
+#: nodes of the integral over the levels of objects
+LEVELS, SHARES = np.polynomial.hermite_e.hermegauss(9)
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Factors on the spread and on the errors of points, and how much the level of objects varies.
+
+    Parameters
+    ----------
+    spread : float, default=1.0
+        The factor a on the spread that the decoder says.
+    error : float, default=0.0
+        The factor c on the errors.
+    level : float, default=0.0
+        Standard deviation tau of the logarithm of an object's level.
+    typical_error : float, default=0.0
+        Stands for an unknown error.
+    """
+
+    spread: float = 1.0
+    error: float = 0.0
+    level: float = 0.0
+    typical_error: float = 0.0
+
+    def __post_init__(self) -> None:
+        sizes = (self.spread, self.error, self.level, self.typical_error)
+        if not all(math.isfinite(x) and x >= 0 for x in sizes):
+            raise ValueError(f"{self} is no scatter")
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it says anything that the decoder does not."""
+        return self != Scatter(typical_error=self.typical_error)
+
+    def errors(self, error: NDArray[Any]) -> NDArray[Any]:
+        """Return the standard deviation of what measuring adds to points of given errors, not finite where unknown."""
+        return self.error * np.where(np.isfinite(error), error, self.typical_error)
+
+    @classmethod
+    def of(
+        cls,
+        residual: Sequence[NDArray[Any]],
+        spread: Sequence[NDArray[Any]],
+        error: Sequence[NDArray[Any]],
+        typical_error: float | None = None,
+    ) -> Scatter:
+        """Fit the law to residuals, spreads and errors of the points of each object; without any errors c is 0."""
+        most = int(np.clip(MOST / len(residual), LEAST_PER_OBJECT, MOST_PER_OBJECT))
+        some = [np.unique(np.linspace(0, len(r) - 1, most).astype(int)) for r in residual]
+        share = np.concatenate([np.full(len(rows), 1 / len(rows)) for rows in some])
+        r, s, e = (
+            np.concatenate([x[rows] for x, rows in zip(columns, some, strict=True)]).astype(float)
+            for columns in (residual, spread, error)
+        )
+        if len(r) < FEWEST or not r.any():
+            return cls(typical_error=typical_error or 0.0)
+        e = np.where(np.isfinite(e), e, typical_error or 0.0)
+        share /= share.sum()
+        size = math.sqrt(share @ (r / s) ** 2)  # a, if nothing else is at work
+        has_errors = bool(e.any())
+
+        def cost(x: NDArray[Any]) -> float:
+            a, c, tau = np.exp(x)
+            variance = (a * size * s[:, None] * np.exp(tau * LEVELS)) ** 2 + (c * e[:, None] if has_errors else 0) ** 2
+            law = (SHARES * np.exp(-0.5 * r[:, None] ** 2 / variance) / np.sqrt(variance)).sum(1)
+            return float(-share @ np.log(np.maximum(law, np.finfo(float).tiny)))
+
+        # Few objects far out, or most of them a little: the likelihood may have a maximum at either.
+        bounds = [(math.log(1e-2), math.log(LARGEST))] * 2 + [(math.log(1e-2), math.log(WIDEST))]
+        found = (
+            minimize(cost, np.log(start), method="Nelder-Mead", bounds=bounds, options={"maxfev": 250})
+            for start in STARTS
+        )
+        a, c, tau = np.exp(min(found, key=lambda result: result.fun).x).tolist()
+        return cls(a * size, c if has_errors else 0.0, tau, typical_error or 0.0)

@@ -1,0 +1,102 @@
+"""Draws are as wide as the measurements scatter, where that differs from point to point, and from object to object."""
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from skdaep import BetaVAEEncoder, DAEPEncoder, FunctionalPCA
+from skdaep.metrics import coverage
+
+ERRORS = (0.05, 0.5)
+
+
+def objects(n, seed):
+    """Return sinusoids, measured at night by one of two telescopes; their true curves are in meta."""
+    rng = np.random.default_rng(seed)
+    out = []
+    for _ in range(n):
+        time = np.sort(rng.uniform(0, 1, 40))
+        curve = rng.normal() * np.sin(2 * np.pi * time) + rng.normal() * np.cos(2 * np.pi * time)
+        error = rng.choice(ERRORS, len(time))
+        mag = curve + error * rng.normal(size=len(time))
+        out.append(Table({"time": time, "mag": mag, "mag_err": error}, meta={"curve": curve}))
+    return out
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    settings = {"bottleneck_length": 1, "bottleneck_dim": 2, "model_dim": 16, "max_iter": 10, "random_state": 0}
+    return DAEPEncoder(**settings).fit(objects(600, 0))
+
+
+def test_intervals_hold_their_share_whatever_the_error(fitted):
+    X = objects(100, 1)
+    draws = fitted.reconstruct(X, n_draws=200)
+    for error in ERRORS:
+        own = [np.asarray(x["mag_err"]) == error for x in X]
+        for level in (0.68, 0.9):
+            parts = (
+                [x[rows] for x, rows in zip(X, own, strict=True)],
+                [d[rows] for d, rows in zip(draws, own, strict=True)],
+            )
+            inside = coverage(*parts, level=level).coverage.mean()
+            assert inside == pytest.approx(level * 199 / 201, abs=0.03), (error, level)
+
+
+def test_draws_are_wider_where_errors_are_larger(fitted):
+    (x,) = objects(1, 2)
+    spread = fitted.reconstruct([x], n_draws=200)[0]["mag"].std(axis=1)
+    ratio = spread[x["mag_err"] == 0.5].mean() / spread[x["mag_err"] == 0.05].mean()
+    assert ratio > 4
+
+
+def test_draws_of_the_object_have_no_noise_of_the_measuring(fitted):
+    X = objects(20, 3)
+    of_object = fitted.reconstruct(X, n_draws=50, noise=False)
+    of_measurements = fitted.reconstruct(X, n_draws=50)
+    for x, a, b in zip(X, of_object, of_measurements, strict=True):
+        assert a["mag"].std(axis=1).max() < 0.2
+        assert b["mag"].std(axis=1)[np.asarray(x["mag_err"]) == 0.5].min() > 0.3
+
+
+def test_where_no_error_is_known_it_is_the_typical_one(fitted):
+    grid = Table({"time": np.linspace(0, 1, 50)})
+    Z = fitted.transform(objects(1, 4))
+    spread = fitted.inverse_transform(Z, at=grid, n_draws=200)[0]["mag"].std(axis=1)
+    assert 0.05 < np.median(spread) < 0.6
+
+
+def test_a_draw_is_one_function_in_any_company(fitted):
+    X = objects(6, 5)
+    together = fitted.reconstruct(X, n_draws=3)
+    alone = fitted.reconstruct(X[4:5], n_draws=3)
+    np.testing.assert_allclose(alone[0]["mag"], together[4]["mag"], atol=1e-4)
+
+
+def test_the_law_is_kept_in_files(fitted, tmp_path):
+    import skdaep
+
+    fitted.save(tmp_path / "model")
+    again, X = skdaep.load(tmp_path / "model"), objects(2, 6)
+    assert again.model_.scatter == fitted.model_.scatter
+    np.testing.assert_array_equal(again.reconstruct(X, n_draws=2)[0]["mag"], fitted.reconstruct(X, n_draws=2)[0]["mag"])
+
+
+def test_functional_pca_draws_both():
+    X = objects(60, 7)
+    pca = FunctionalPCA(n_components=2, random_state=0).fit(X)
+    wide, narrow = (pca.reconstruct(X[:5], n_draws=50, noise=noise) for noise in (True, False))
+    assert all(2 * b["mag"].std(axis=1).mean() < a["mag"].std(axis=1).mean() for a, b in zip(wide, narrow, strict=True))
+    with pytest.raises(ValueError, match="posterior"):
+        pca.inverse_transform(pca.transform(X[:1]), n_draws=2, noise=False)
+
+
+def test_noise_that_cannot_be_told_apart_is_said():
+    X, small = objects(20, 8), {"model_dim": 16, "max_iter": 2, "random_state": 0}
+    tied = DAEPEncoder(hidden_length=4, core=None, **small).fit(X)
+    with pytest.raises(ValueError, match="noise=False"):
+        tied.reconstruct(X[:1], n_draws=2, noise=False)
+    with pytest.raises(ValueError, match="True or False"):
+        tied.reconstruct(X[:1], n_draws=2, noise="no")
+    mean_curves = BetaVAEEncoder(**small).fit(X)
+    assert np.shape(mean_curves.reconstruct(X[:1], n_draws=2, noise=False)[0]["mag"]) == (40, 2)
