@@ -104,7 +104,9 @@ def run(name: str, options) -> None:
         seconds[label] = time.process_time() - start
     sets["meta"] = MetaFeatures(found.keys, fill="median").fit(found.train).transform(found.test)
     sets |= by_hand(found)
-    rows = {label: probed(features, found.raw.labels("test")) for label, features in combined(sets).items()}
+    sets, labels = combined(sets), found.raw.labels("test")
+    scores = joblib.Parallel(N_JOBS)(joblib.delayed(probed)(features, labels) for features in sets.values())
+    rows = dict(zip(sets, scores, strict=True))
     result = {
         "protocol": name,
         "data_sha256": found.raw.sha256,
