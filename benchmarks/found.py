@@ -222,7 +222,7 @@ def supernovae(options) -> Found:
         [Table(t, meta=known.meta) for t, known in zip(part, step.transform(part), strict=True)]
         for part in (data.train, data.test)
     )
-    return Found(data, train, test, Sequence(location="time", **names), of_bands("griz"), {"max_iter": 300})
+    return Found(data, train, test, Sequence(location="time", **names), of_bands("griz"), {"max_iter": 100})
 
 
 def of_bands(bands: str) -> tuple[str, ...]:
@@ -231,7 +231,7 @@ def of_bands(bands: str) -> tuple[str, ...]:
 
 
 PROTOCOLS: dict[str, Callable] = {
-    "CRTS-FOUND": partial(folded, _protocols.crts, LEVELS, "faintest", bottleneck_length=2, max_iter=300),
+    "CRTS-FOUND": partial(folded, _protocols.crts, LEVELS, "faintest", bottleneck_length=2, max_iter=100),
     "S82-FOUND": partial(
         *(folded, _protocols.s82, of_bands("ugriz"), "brightest"), bottleneck_length=2, bottleneck_dim=2, max_iter=300
     ),
