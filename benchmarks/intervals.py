@@ -1,9 +1,9 @@
 """Whether draws are as wide as measurements scatter: ``python -m benchmarks.intervals``, no conformal correction.
 
 Short fits of the default encoder (closed form and 200 steps) to variable stars folded by the catalogue's period, to
-simulated supernovae, and to supernovae of ZTF. Of test objects that the encoder has seen: the share of their points
-inside the central intervals of draws, of each object first, and that of the points whose errors are below and above
-the median of their object. Of as many perfect draws the intervals would hold what stands under "perfect".
+simulated supernovae, and to supernovae of ZTF. Of test objects, at their own points: the share of points inside the
+central intervals of draws, averaged over objects, also of those points alone whose errors are below or above the
+median of the object. Of as many perfect draws the intervals would hold what stands under "perfect".
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from . import _protocols, _report
 
 PROTOCOLS = {"CRTS-FOLDED": {}, "SPCC": {}, "ZTF-LC": {"bottleneck_length": 2, "bottleneck_dim": 2}}
 LEVELS = (0.68, 0.9)
-N_TRAIN, N_TEST, N_DRAWS, N_STEPS = 2000, 150, 100, 200
+N_TRAIN, N_TEST, N_DRAWS, N_STEPS = 2000, 120, 100, 200
 COLUMNS = {
     "level": "level",
     "perfect": "perfect",

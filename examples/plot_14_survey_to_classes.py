@@ -60,8 +60,8 @@ Z = steps.fit_transform(X)
 print({key: round(value, 3) for key, value in Z[0].meta.items()})
 
 # %%
-# Here the true periods are known. Contact binaries have two minima of nearly equal depth per orbit. No fit distinguishes
-# the period from its half then; that the minima are symmetric tells ``FindPeriod`` that they are eclipses.
+# Here the true periods are known. Contact binaries have two minima of nearly equal depth per orbit, and no fit
+# distinguishes the period from its half. Symmetric minima tell ``FindPeriod`` that they are eclipses.
 ratio = np.array([z.meta["period"] for z in Z]) / truth.parameters["period"]
 for label in np.unique(y):
     own = ratio[y == label]

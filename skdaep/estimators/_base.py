@@ -388,8 +388,8 @@ class BaseEncoder(
         for name in self.model_.modalities if modality is None else [modality]:
             if name not in free:
                 raise ValueError(
-                    "noise=False: with hidden tokens the noise of draws cannot be separated; use noise=True, or fit with "
-                    "hidden_length=None."
+                    "noise=False: with hidden tokens the noise of draws cannot be separated; use noise=True, or fit "
+                    "with hidden_length=None."
                     if draws == "noise"
                     else f"noise=False: {type(self).__name__} returns measurements of other objects; use noise=True."
                 )
