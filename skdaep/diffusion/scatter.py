@@ -76,10 +76,10 @@ class Scatter:
     ) -> Scatter:
         """Fit the law to residuals, spreads and errors of the points of each object; without any errors c is 0."""
         most = int(np.clip(MOST / len(residual), LEAST_PER_OBJECT, MOST_PER_OBJECT))
-        some = [np.unique(np.linspace(0, len(r) - 1, most).astype(int)) for r in residual]
-        share = np.concatenate([np.full(len(rows), 1 / len(rows)) for rows in some])
+        chosen = [np.unique(np.linspace(0, len(r) - 1, most).astype(int)) for r in residual]
+        share = np.concatenate([np.full(len(rows), 1 / len(rows)) for rows in chosen])
         r, s, e = (
-            np.concatenate([x[rows] for x, rows in zip(columns, some, strict=True)]).astype(float)
+            np.concatenate([x[rows] for x, rows in zip(columns, chosen, strict=True)]).astype(float)
             for columns in (residual, spread, error)
         )
         if len(r) < FEWEST or not r.any():
