@@ -251,7 +251,7 @@ def test_objects_of_few_points_are_named(view, X):
             view.transform(given)
         assert info.value.objects == [2, 4]
         assert pickle.loads(pickle.dumps(info.value)).objects == [2, 4]
-    with pytest.raises(SamplingError, match=r"X\[0\] column 'flux' is constant, or of one time"):
+    with pytest.raises(SamplingError, match=r"X\[0\] column 'flux' is constant, or all points have the same time"):
         view.transform([flat])
     with pytest.raises(SamplingError, match="No object of X has 9 points in a band"):
         clone(view).fit([x[:5] for x in X])
