@@ -31,7 +31,7 @@ COLUMNS = {
     "CPU minutes": "minutes",
     "commit": "commit",
 }
-WARM_UP_STEPS = 100  # two records: the second fifty steps, with what validation takes, are what all later ones are like
+STEPS_PER_RECORD = 50  # at least, and an epoch: the second of two is what all later ones are like
 
 
 def main(arguments=None) -> None:
@@ -84,7 +84,8 @@ def fit(name: str, method: str, minutes: float, objects, data, seed: int) -> tup
     else:
         estimator = DAEPEncoder(paper_tables.declaration(data), random_state=seed, **settings | own)
         clock = _Clock()
-        estimator.set_params(max_iter=WARM_UP_STEPS).set_callbacks(clock).fit(objects)
+        per_record = max(STEPS_PER_RECORD, -(-len(objects) // estimator.batch_size))
+        estimator.set_params(max_iter=2 * per_record).set_callbacks(clock).fit(objects)
         steps = (60 * minutes - clock.start) / clock.step
         estimator.set_params(max_iter=max(1, round(steps))).set_callbacks()
     start = time.process_time()
@@ -93,7 +94,7 @@ def fit(name: str, method: str, minutes: float, objects, data, seed: int) -> tup
 
 
 class _Clock:
-    """Callback: the CPU seconds before the first step and those of a step, of a fit of `WARM_UP_STEPS`."""
+    """Callback: the CPU seconds before the first step and those of a step, of a fit of two records."""
 
     def setup(self, estimator, context):
         self.begin, self.marks = time.process_time(), []
