@@ -19,9 +19,15 @@ from skdaep.metrics import linear_probe
 
 from . import _protocols, _report, paper_settings, paper_tables
 
-DEFAULT = ("SN-SPEC", "LONG", "SpeX")
+DEFAULT = ("SN-SPEC", "LONG", "SpeX", "IMAGE", "SPCC", "CRTS-FOLDED", "S82-FOLDED")
 #: name -> power of sigma by which scores are divided, and whether they are rotated
-SCALES = {"s": (0.0, False), "s / sigma^(1/2), R": (0.5, True), "s, R (isometric)": (0.0, True)}
+SCALES = {
+    "s": (0.0, False),
+    "s / sigma^(3/4), R": (0.75, True),
+    "s / sigma^(1/2), R": (0.5, True),
+    "s / sigma^(1/4), R": (0.25, True),
+    "s, R (isometric)": (0.0, True),
+}
 COLUMNS = {"linear probe": "f1", "5 neighbours": "neighbors", "silhouette": "silhouette"}
 N_SPLITS, N_OF_SILHOUETTE = 30, 1500
 

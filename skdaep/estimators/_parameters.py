@@ -14,7 +14,7 @@ import inspect
 from numbers import Integral, Real
 from typing import Annotated, get_args, get_origin, get_type_hints
 
-from ..objectives.core import CORES
+from ..objectives.cores import CORES
 from ._compat import Interval, StrOptions
 from ._docs import in_order
 

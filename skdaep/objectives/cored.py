@@ -12,7 +12,7 @@ from torch import Tensor
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch, Ragged
 from .base import Bottleneck, Objective, encode_separately
-from .core import CORES, core_name
+from .cores import CORES, core_name
 
 
 class Cored(Objective):

@@ -25,8 +25,8 @@ from ..nn.names import ModulesByName
 from ..nn.positions import NumberEmbedding
 from .alignments import ALIGNMENTS
 from .base import NextNoise
-from .core import silence
 from .cored import Cored
+from .cores.base import silence
 
 
 class Spread(nn.Module):

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..linear import FactorAnalysis, FlatPoints, Posterior, expected_scores, fit, root_of
 from ..nn.batch import Batch, Ragged
 from .base import Bottleneck, Experts, NextNoise, Objective
-from .core import expected_factors, number_of_bands
+from .cores.expansion import expected_factors, number_of_bands
 
 
 class FunctionalPCA(Objective):

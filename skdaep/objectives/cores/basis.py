@@ -1,0 +1,86 @@
+r"""A basis to start from: codes are free, and decoders need not learn the shapes that curves have.
+
+With s_m the scores of the points of modality m (`skdaep.linear`), :math:`\psi_{mj}` its factors, whose scores have the
+standard deviation :math:`\sigma_{mj}`, and c the metadata,
+
+.. math:: z = e(x, s), \qquad
+    x_{0m} = \mu_m + \sum_j \sigma_{mj}\,g_{mj}(z, c)\,\psi_{mj} + f_m(x_t, t, z, c)
+
+where g and f start at zero. What that is worth ``python -m benchmarks.cores`` tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...nn.autoencoder import Autoencoder
+from ...nn.batch import Batch, Ragged
+from ...nn.names import ModulesByName, key_of
+from .base import NoCore, number_of_entries, silence
+from .expansion import Expansion, along, deviations, exactly, expected_factors, factors_of, points_of
+
+
+class BasisCore(NoCore):
+    """Mean and basis of functional PCA of each modality: scores are one more token, the code makes coefficients.
+
+    The code itself is free, so that it may hold what several modalities share, and depend on metadata.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder
+        Its heads start at zero.
+    """
+
+    def __init__(self, autoencoder: Autoencoder):
+        super().__init__(autoencoder)
+        self.names, n, width = autoencoder.decoded, number_of_entries(autoencoder), autoencoder.model_dim
+        self.expansions = ModulesByName({name: Expansion(n, width, width) for name in self.names})
+        for name in self.names:
+            silence(autoencoder.heads[name])
+
+    def learn(
+        self,
+        modalities: dict[str, Any],
+        measurements: Mapping[str, Ragged],
+        held_out: Mapping[str, Ragged] | None,
+        weighed: Collection[str],
+        seed: int,
+    ) -> dict[str, float]:
+        """Fit the factors of each modality; of an object as such nothing is known before the first step."""
+        for name, modality in modalities.items():
+            validation = None if held_out is None else held_out[name]
+            self.expansions[name].learn(modality, measurements[name], validation, name in weighed, seed)
+        return {}
+
+    def expected(self, modalities: dict[str, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return tensors like those of the factors of each modality."""
+        expected: dict[str, Tensor] = {}
+        for name, modality in modalities.items():
+            start = f"expansions.{key_of(name)}.basis."
+            expected |= expected_factors(modality, self.expansions[name].n_factors, state, start)
+        return expected
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Make the factors of a state."""
+        for name in self.names:
+            expansion = self.expansions[name]
+            expansion.basis = factors_of(state, f"expansions.{key_of(name)}.basis.", expansion.n_factors)
+
+    def encode(
+        self, autoencoder: Autoencoder, batches: dict[str, Batch], generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return what the encoder makes of points and of the scores of each modality."""
+        tokens = {name: self.expansions[name].tokens(points_of(batch), generator) for name, batch in batches.items()}
+        return autoencoder.encode(batches, tokens)
+
+    def curve(self, autoencoder: Autoencoder, name: str, z: Tensor, query: Batch) -> Tensor:
+        """Return the mean, and the basis times what a network makes of the code and the metadata."""
+        expansion, (context, present) = self.expansions[name], autoencoder.decoder_tokenizers[name].context(query)
+        told = torch.cat([z.flatten(1), (context * present[..., None]).sum(1)], 1)
+        coefficients = expansion.coefficients(told) * deviations(expansion.basis)
+        with exactly(z):
+            return along(expansion.basis, expansion.basis.curves(coefficients), query)

@@ -1,0 +1,159 @@
+"""The factors of a modality, and how networks read and write their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...linear import FactorAnalysis, FlatPoints, draw, expected_scores, fit
+from ...nn.batch import Batch, Ragged
+from .base import silence
+
+#: The larger basis has four factors for each entry of the code, but at most so many more: its time grows as their
+#: square, and what comes after is close to noise in all sets that it was tried on.
+MORE_FACTORS = 32
+#: Steps of expectation and maximisation for the larger basis, which need not be the likeliest one.
+STEPS = 10
+#: Width of the network that gives its coefficients.
+WIDTH = 128
+#: Least standard deviation of a score, as a share of that of the values: beyond the rank of the data scores are 0.
+LEAST = 1e-3
+
+
+class Expansion(nn.Module):
+    """The factors of a modality, the token that its scores become, and the network that gives coefficients.
+
+    Parameters
+    ----------
+    n_entries, n_further : int
+        Numbers that coefficients are made of: entries of the code, of which the number of factors follows, and others.
+    width : int
+        Of the token.
+    """
+
+    basis: FactorAnalysis
+
+    def __init__(self, n_entries: int, n_further: int, width: int):
+        super().__init__()
+        self.n_entries, self.n_factors = n_entries, min(4 * n_entries, n_entries + MORE_FACTORS)
+        self.token = nn.Sequential(nn.Linear(self.n_factors, width), nn.GELU(), nn.Linear(width, width))
+        self.coefficients = nn.Sequential(
+            nn.Linear(n_entries + n_further, WIDTH), nn.GELU(), nn.Linear(WIDTH, self.n_factors)
+        )
+        silence(self.coefficients)
+
+    def learn(
+        self, modality: Any, measured: Ragged, held_out: Ragged | None, weigh_errors: bool, seed: int
+    ) -> FactorAnalysis:
+        """Fit as many factors as the code has entries, which are returned, and the larger basis as smooth as those."""
+        options: dict[str, Any] = {
+            "n_bands": number_of_bands(modality, "A core", "core=None"),
+            "validation": None if held_out is None else FlatPoints.of(held_out),
+            "weigh_errors": weigh_errors,
+        }
+        points = FlatPoints.of(measured)
+        entries, history = fit(points, self.n_entries, **options, generator=torch.Generator().manual_seed(seed))
+        again = torch.Generator().manual_seed(seed)
+        options |= {"smoothness": _smoothness(history), "max_iter": STEPS, "generator": again}
+        self.basis, _ = fit(points, self.n_factors, **options)
+        return entries
+
+    def tokens(self, points: FlatPoints | Batch, generator: torch.Generator | None) -> Tensor:
+        """Return the token (B, 1, W) of the scores of points."""
+        return self.token(scores(self.basis, points, generator) / deviations(self.basis))[:, None]
+
+
+def has_curves(modality: Any) -> bool:
+    """Return whether objects are functions on a line, or images of one size."""
+    return not modality.geometry.separations or modality.geometry.n_axes == 1
+
+
+def number_of_bands(modality: Any, what: str, instead: str) -> int:
+    """Return how many mean curves objects of a modality have; ValueError if `what` cannot take it."""
+    geometry = modality.geometry
+    if not has_curves(modality):
+        raise ValueError(
+            f"{what} takes points on a line or images of one size, not points of a {geometry.name} "
+            f"with {geometry.n_axes} axes; use {instead}."
+        )
+    return modality.separations().n_bands if geometry.separations else 1
+
+
+def expected_factors(modality: Any, n_components: int, state: dict[str, Tensor], start: str) -> dict[str, Tensor]:
+    """Return tensors like those of a factor model, its names beginning so; the state tells the nodes on a line."""
+    line = modality.geometry.separations
+    with torch.device("meta"):
+        *_, last = modality.head(1).parameters()
+    expected = FactorAnalysis.expected_state(
+        n_nodes=len(state[f"{start}nodes.location"]) if line else modality.n_points(None),
+        n_values=last.numel(),
+        n_components=n_components,
+        n_bands=modality.separations().n_bands if line else 1,
+    )
+    return {f"{start}{name}": tensor for name, tensor in expected.items()}
+
+
+def factors_of(state: dict[str, Tensor], start: str, n_components: int) -> FactorAnalysis:
+    """Return the factor model of that part of a state whose names begin so; ValueError if it is of another size."""
+    factors = FactorAnalysis.of_state({k.removeprefix(start): v for k, v in state.items() if k.startswith(start)})
+    if factors.n_components != n_components:
+        raise ValueError(f"A core of {factors.n_components} scores is not one of {n_components}.")
+    return factors
+
+
+def points_of(batch: Batch) -> FlatPoints | Batch:
+    """Return the points of a batch end to end; a graph that is exported keeps them padded."""
+    return batch if torch.compiler.is_compiling() else FlatPoints.of(batch)
+
+
+def level_of(factors: FactorAnalysis) -> float:
+    """Return how far values of unknown error lie from what factors say."""
+    unknown = torch.tensor(torch.nan, device=factors.noise.device)
+    return float(factors.noise_of(unknown).sqrt())
+
+
+def along(factors: FactorAnalysis, curves: Tensor, query: Batch) -> Tensor:
+    """Return curves at the nodes (B, L, P) at the points of a batch."""
+    return factors.at(curves, locations_of(query), query.band).view(query.value.shape)
+
+
+@contextmanager
+def exactly(x: Tensor) -> Iterator[None]:
+    """Compute in full precision, whatever that of the networks: digits of scores are digits of the curves."""
+    with torch.autocast(x.device.type, enabled=False):
+        yield
+
+
+def scores(factors: FactorAnalysis, points: FlatPoints | Batch, generator: torch.Generator | None) -> Tensor:
+    """Return the expectation of scores (B, n), with a generator a draw from their posterior."""
+    with torch.no_grad(), exactly(points.value):
+        if isinstance(points, Batch):
+            return expected_scores(factors, points).float()
+        posterior = factors.posterior(points)
+        if generator is None:
+            return posterior.mean.float()
+        noise = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
+        return draw(posterior, noise).float()
+
+
+def locations_of(query: Batch) -> Tensor:
+    """Return locations (B, L[, 2]), padding where an object's first point is: at 0 an image may have no patch."""
+    observed = query.observed.view(*query.observed.shape, *[1] * (query.location.ndim - 2))
+    return torch.where(observed, query.location, query.location[:, :1])
+
+
+def deviations(factors: FactorAnalysis) -> Tensor:
+    """Return the standard deviations of scores (n,)."""
+    return factors.variance.sqrt().clamp(min=LEAST).float()
+
+
+def _smoothness(history: list[dict[str, Any]]) -> float:
+    """Return the smoothness that a fit chose: that of its best step or, the last ones being for all, of the last."""
+    best = history[-1]
+    if "validation_error" in best:
+        best = min(history, key=lambda step: step["validation_error"])
+    return float(best["smoothness"])

@@ -1,0 +1,100 @@
+r"""A closed-form core: training starts where functional PCA ends, and adds what is not linear.
+
+With s the scores of the points given (`skdaep.linear`), e the Perceiver, and R a rotation,
+
+.. math:: z = R\,(s / u + \gamma\,e(x)), \qquad
+    x_0 = \mu + \sum_k u_k (R^T z)_k \phi_k + \sum_j \sigma_j\,g_j(z)\,\psi_j + f(x_t, t, z)
+
+where :math:`\gamma`, g and f start at zero: then z are the scores and :math:`x_0` what `FunctionalPCA` of equal size
+makes of them. In training scores are drawn from their posterior (Tipping & Bishop 1999, given the points of the step),
+so that no object is known by more digits than its points bear out.
+
+With :math:`\sigma_k` the standard deviation of a score, :math:`u_k = \sqrt{\sigma_k \sigma_1}`: the unit is half way
+between scores as they are, which nearly all say what the first two say, and scores of unit variance, most of which
+are close to noise. R shares their variance among all entries, so that standardising them undoes nothing. What that
+is worth to probes and neighbours ``python -m benchmarks.code_scales`` tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...linear import FactorAnalysis
+from ...nn.autoencoder import Autoencoder
+from ...nn.batch import Batch, Ragged
+from .base import NoCore, number_of_entries, silence
+from .expansion import Expansion, along, deviations, exactly, expected_factors, factors_of, level_of, points_of, scores
+
+
+class LinearCore(NoCore):
+    """Scores of functional PCA and its basis, of the only modality.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder
+        Its head starts at zero.
+    """
+
+    solved = True
+    rotation: Tensor
+    entries: FactorAnalysis
+
+    def __init__(self, autoencoder: Autoencoder):
+        super().__init__(autoencoder)
+        (self.name,) = autoencoder.decoded
+        self.n_entries = n = number_of_entries(autoencoder)
+        self.register_buffer("rotation", torch.linalg.qr(torch.randn(n, n)).Q)
+        self.gate = nn.Parameter(torch.zeros(n))
+        self.expansion = Expansion(n, 0, autoencoder.model_dim)
+        silence(autoencoder.heads[self.name])
+
+    def learn(
+        self,
+        modalities: dict[str, Any],
+        measurements: Mapping[str, Ragged],
+        held_out: Mapping[str, Ragged] | None,
+        weighed: Collection[str],
+        seed: int,
+    ) -> dict[str, float]:
+        """Fit the factors of the code, and the larger basis as smooth as those."""
+        modality, measured = modalities[self.name], measurements[self.name]
+        validation = None if held_out is None else held_out[self.name]
+        self.entries = self.expansion.learn(modality, measured, validation, self.name in weighed, seed)
+        return {self.name: level_of(self.entries)}
+
+    def expected(self, modalities: dict[str, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return tensors like those of both factor models."""
+        modality = modalities[self.name]
+        entries = expected_factors(modality, self.n_entries, state, "entries.")
+        return entries | expected_factors(modality, self.expansion.n_factors, state, "expansion.basis.")
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Make the factors of a state."""
+        self.entries = factors_of(state, "entries.", self.n_entries)
+        self.expansion.basis = factors_of(state, "expansion.basis.", self.expansion.n_factors)
+
+    def encode(
+        self, autoencoder: Autoencoder, batches: dict[str, Batch], generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return scores plus the gated correction by the Perceiver, which sees the scores as one more token."""
+        points = points_of(batches[self.name])
+        learned = autoencoder.encode(batches, {self.name: self.expansion.tokens(points, generator)})
+        z = scores(self.entries, points, generator) / self._unit() + self.gate * learned.flatten(1)
+        with exactly(z):
+            return (z @ self.rotation.T).view(learned.shape)
+
+    def curve(self, autoencoder: Autoencoder, name: str, z: Tensor, query: Batch) -> Tensor:
+        """Return the mean, the basis times the code, and the larger basis times what a network makes of the code."""
+        larger = self.expansion.basis
+        coefficients = self.expansion.coefficients(z.flatten(1)) * deviations(larger)
+        with exactly(z):
+            own = z.flatten(1) @ self.rotation * self._unit()
+            return along(self.entries, self.entries.curves(own) + larger.deviations(coefficients), query)
+
+    def _unit(self) -> Tensor:
+        sigma = deviations(self.entries)
+        return (sigma * sigma[0]).sqrt()
