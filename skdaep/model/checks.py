@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: more than these no model needs, and no tensor tells: layers that share weights, evaluations of a draw, and length
 #: scales of noise that go into a circle
 MOST_LAYERS, MOST_STEPS, MOST_TURNS = 1_000, 10_000, 1_000_000
+#: at least, of a layer that shares its weights with no other
+TENSORS_PER_LAYER = 2
 #: points at which a trial runs
 N_TRIED = 8
 
@@ -53,7 +55,7 @@ def _check_networks(model: Model) -> None:
     """Hold the arguments of the networks to their types, and to what the tensors can hold."""
     hints, networks = get_type_hints(Autoencoder.__init__), model.shapes()
     most = sum(array.size for array in model.weights.values())
-    layers = MOST_LAYERS if networks.get("share_weights") else min(MOST_LAYERS, most)
+    layers = min(MOST_LAYERS, most if networks.get("share_weights") else len(model.weights) // TENSORS_PER_LAYER)
     for name, value in networks.items():
         check_hint(value, hints[name], f"networks[{name!r}]")
         limit = layers if name.endswith("_layers") else most

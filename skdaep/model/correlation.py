@@ -96,6 +96,7 @@ def _residuals(module: Objective, name: str, z: Tensor, batch: Batch, names: NDA
     if not finite.all():
         raise DivergenceError(names[rows[~finite].cpu().numpy()].tolist())
     columns = [batch.location, batch.band, residual, residual if spread is None else spread, batch.error]
-    arrays = [(x.float() if x.is_floating_point() else x).cpu().numpy() for x in (*columns, batch.observed)]
+    # In float64 the square of what is finite in float32 is finite too.
+    arrays = [(x.double() if x.is_floating_point() else x).cpu().numpy() for x in (*columns, batch.observed)]
     objects = (Residuals(*(x[seen] for x in own)) for *own, seen in zip(*arrays, strict=True))
     return [o._replace(spread=None) if spread is None else o for o in objects]

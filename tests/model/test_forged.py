@@ -88,6 +88,7 @@ def correlation(content):
         (lambda c, a: networks(c).update(model_dim=4096), "networks|weights"),
         (lambda c, a: networks(c).update(model_dim=10**9), "the tensors hold"),
         (lambda c, a: networks(c).update(n_encoder_layers=10**5), "the tensors hold"),
+        (lambda c, a: networks(c).update(n_encoder_layers=300), "the tensors hold"),  # of a few dozen tensors
         (lambda c, a: networks(c).update(n_encoder_layers=10**9, share_weights=True), "the tensors hold"),
         (lambda c, a: networks(c).update(n_heads=3), "3 heads"),
         (lambda c, a: networks(c).update(encoder_hidden_length=10**8), "the tensors hold"),
@@ -169,16 +170,24 @@ def test_what_no_training_comes_to_is_named(checkpoints, change, wanted, tmp_pat
     assert target.read_bytes() == before
 
 
-def test_weights_that_predict_no_numbers_are_no_fit(checkpoints, tmp_path):
-    """Where nothing is held out, no loss after the last step would tell."""
+def large(checkpoints, part, number, tmp_path):
+    """Go on with a fit that holds nothing out, so that no loss after the last step tells of weights so large."""
     path, go_on = checkpoints[2]
 
     def change(content, arrays):
-        names = [k for k in arrays if k.startswith("/average/") and "decoder_tokenizers" in k]
-        arrays.update({k: np.full_like(arrays[k], 3e38) for k in names})
+        names = [k for k in arrays if k.startswith("/average/") and part in k]
+        arrays.update({k: np.full_like(arrays[k], number) for k in names})
 
+    go_on(edited(path, change, tmp_path / "forged.fit"))
+
+
+def test_weights_that_predict_no_numbers_are_no_fit(checkpoints, tmp_path):
     with pytest.raises(skdaep.DivergenceError, match=r"not finite for X\[\d+\], X"):
-        go_on(edited(path, change, tmp_path / "forged.fit"))
+        large(checkpoints, "decoder_tokenizers", 3e38, tmp_path)
+
+
+def test_predictions_whose_squares_are_beyond_single_precision_are_numbers(checkpoints, tmp_path):
+    large(checkpoints, "heads", 1e19, tmp_path)
 
 
 @pytest.mark.parametrize(
