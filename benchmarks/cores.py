@@ -39,14 +39,18 @@ def main(arguments=None) -> None:
                 if (key := f"{told}, {steps} steps") not in rows[name]:
                     rows[name][key] = fit(core, steps, options.seed) | {"commit": _report.commit()}
                     tables = [
-                        _report.table(rows["SALT3"], MULTIMODAL_COLUMNS, "SALT3, MultimodalDAEP, mean squared error"),
+                        _report.table(
+                            rows["SALT3"],
+                            MULTIMODAL_COLUMNS,
+                            "SALT3, MultimodalDAEP, root mean squared error (mag, dex)",
+                        ),
                         _report.table(rows["SN-SPEC"], VAE_COLUMNS, "SN-SPEC, BetaVAEEncoder"),
                     ]
                     _report.write("cores", {"seed": options.seed, "rows": rows}, "\n\n".join(tables))
 
 
 def of_salt3(core: str | None, steps: int, seed: int) -> dict[str, float]:
-    """Return the mean squared errors of each modality decoded from either alone."""
+    """Return the root mean squared errors of each modality decoded from either alone."""
     data = _cross.salt3().limited(N_SUPERNOVAE)
     sizes = {"bottleneck_length": 4, "bottleneck_dim": 4, "max_iter": steps, "random_state": seed}
     encoder = skdaep.MultimodalDAEP(data.modalities, core=core, **sizes)
@@ -57,7 +61,7 @@ def of_salt3(core: str | None, steps: int, seed: int) -> dict[str, float]:
         seen = [{given: x[given]} for x in scored]
         found = encoder.reconstruct(seen, modality=asked, at=[x[asked] for x in scored], output="arrays")
         truth = [np.asarray(x[asked][VALUES[asked]], float) for x in scored]
-        return float(np.mean([((a - b) ** 2).mean() for a, b in zip(found, truth, strict=True)]))
+        return float(np.mean([((a - b) ** 2).mean() for a, b in zip(found, truth, strict=True)]) ** 0.5)
 
     errors = {f"{given} {asked}": error(given, asked) for given in VALUES for asked in VALUES}
     return errors | {"minutes": minutes, "settings": _report.settings(encoder), "n_iter": encoder.n_iter_}

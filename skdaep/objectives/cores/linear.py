@@ -6,8 +6,8 @@ With s the scores of the points given (`skdaep.linear`), e the Perceiver, and R 
     x_0 = \mu + \sum_k u_k (R^T z)_k \phi_k + \sum_j \sigma_j\,g_j(z)\,\psi_j + f(x_t, t, z)
 
 where :math:`\gamma`, g and f start at zero: then z are the scores and :math:`x_0` what `FunctionalPCA` of equal size
-makes of them. In training scores are drawn from their posterior (Tipping & Bishop 1999, given the points of the step),
-so that no object is known by more digits than its points bear out.
+makes of them. Training sees the expected scores of the random points of a step, so that no object is known by more
+digits than its points bear out.
 
 With :math:`\sigma_k` the standard deviation of a score, :math:`u_k = \sqrt{\sigma_k \sigma_1}`: the unit is half way
 between scores as they are, which nearly all say what the first two say, and scores of unit variance, most of which
@@ -80,10 +80,14 @@ class LinearCore(NoCore):
     def encode(
         self, autoencoder: Autoencoder, batches: dict[str, Batch], generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return scores plus the gated correction by the Perceiver, which sees the scores as one more token."""
+        """Return scores plus the gated correction by the Perceiver, which sees the scores as one more token.
+
+        Scores are expectations in training too. The best answer to drawn ones is shrunk towards the mean, which their
+        expectations are already: what was learned for the ones would be wrong for the others.
+        """
         points = points_of(batches[self.name])
-        learned = autoencoder.encode(batches, {self.name: self.expansion.tokens(points, generator)})
-        z = scores(self.entries, points, generator) / self._unit() + self.gate * learned.flatten(1)
+        learned = autoencoder.encode(batches, {self.name: self.expansion.tokens(points, None)})
+        z = scores(self.entries, points, None) / self._unit() + self.gate * learned.flatten(1)
         with exactly(z):
             return (z @ self.rotation.T).view(learned.shape)
 
