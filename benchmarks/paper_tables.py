@@ -64,6 +64,17 @@ BUDGETS = [
     "probe are as in the tables above, of the same test objects. Rows of fewer training objects are of the first ones.",
     "",
 ]
+#: the tables of ``benchmarks.cores``
+CORES = [
+    "What a basis to start from is worth",
+    "-----------------------------------",
+    "",
+    "Made by ``python -m benchmarks.cores``, on validation objects: `MultimodalDAEP` on 600 simulated supernovae, and",
+    '`BetaVAEEncoder` on SN-SPEC, with and without ``core="basis"`` after equal steps.',
+    "",
+    ".. include:: ../benchmarks/results/cores.txt",
+    "",
+]
 INTRODUCTION = """\
 Results on real data
 ====================
@@ -225,7 +236,7 @@ def document() -> str:
             lines += [name, "-" * len(name), "", textwrap.fill(f"{ABOUT[name]} {n}", 110), "", tables(result), ""]
             lines += [textwrap.fill(reading, 110), ""] if reading else []
     lines += BUDGETS + [f".. include:: ../benchmarks/results/budgets/{n}.txt\n" for n in budgeted()]
-    return "\n".join([*lines, *found.section()])
+    return "\n".join([*lines, *CORES, *found.section()])
 
 
 def budgeted() -> list[str]:
