@@ -110,7 +110,7 @@ def correlation(content):
         (lambda c, a: c["fitted"]["dict"].update(x={"array": ["a"], "dtype": "U500000000"}), "notes x"),
         (lambda c, a: c["fitted"]["dict"].update(x={"array": ["a" * 10**5, *[""] * 10**4], "dtype": "U"}), "too large"),
         (lambda c, a: c["fitted"]["dict"].update(x={"array": [1], "dtype": "V8"}), "V8"),
-        (lambda c, a: c["fitted"]["dict"].update(x={"array": [1], "dtype": "f4,("}), "describes no model"),
+        (lambda c, a: c["fitted"]["dict"].update(x={"array": [1], "dtype": "f4,("}), "does not describe a valid model"),
         (
             lambda c, a: a.update({k: np.full_like(v, np.nan) for k, v in a.items() if v.dtype.kind == "f"}),
             "not finite",
