@@ -16,8 +16,8 @@ with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(Path(__file__).parents[2])
     from benchmarks import forged
 
-N_ROUNDS, N_PER_ROUND = 5, 30  # `python -m benchmarks.forged` tries thousands
-N_CHECKPOINTS = 30
+N_ROUNDS, N_PER_ROUND = 8, 50  # `python -m benchmarks.forged` tries thousands
+N_CHECKPOINTS = 100
 
 
 @pytest.fixture(scope="module")
