@@ -100,7 +100,8 @@ codes of both views are {VICReg} of VICReg, which aligns what an expander makes 
 DualFormer. InfoNCE has {InfoNCE}, MoCo {MoCo}, SimSiam {SimSiam}; MultimodalDAEP, which must rebuild both views,
 {MultimodalDAEP}, the mixture of experts {mmVAE}, and ContrastiveNeighbors before training {untrained}: more of age than
 DualFormer has after it. Of [Fe/H] the codes that DualFormer makes of the spectrum alone know more,
-{dualformer_spectrum:.2f}, than those of both."""
+{dualformer_spectrum:.2f}, than those of both. Without its variance term, as in the paper, its codes of both have
+{no_variance}."""
 SUPERVISED = """\
 Labels of all five quantities of a quarter of the stars, at weight {weight:g}, change R^2 from codes of both views, the
 mean over the five, by {changes}."""
@@ -120,7 +121,8 @@ def _told(named: dict[str, dict]) -> list[str]:
     labelled = {run["method"]: run for run in named.values() if run["weight"]}
     changes = [f"{mean(run) - mean(named[name]):+.2f} to {mean(run):.2f} ({name})" for name, run in labelled.items()]
     weights = {run["weight"] for run in labelled.values()}
-    texts = [VERDICT.format(**numbers, dualformer_spectrum=spectrum)]
+    paper = private(named["DualFormer, no variance term"])
+    texts = [VERDICT.format(**numbers, dualformer_spectrum=spectrum, no_variance=paper)]
     texts += [SUPERVISED.format(changes=", ".join(changes), weight=weight) for weight in weights]
     return ["\n".join(textwrap.wrap(text, 120, break_on_hyphens=False)) + "\n\n" for text in texts]
 
