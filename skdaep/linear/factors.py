@@ -95,6 +95,8 @@ class FactorAnalysis(nn.Module):
     def of_state(cls, state: dict[str, Tensor]) -> FactorAnalysis:
         """Return the model whose `state_dict` was kept."""
         nodes = Nodes(state["nodes.location"], state["nodes.counts"], bool(state["nodes.plane"]))
+        if not all((own.diff() > 0).all() for own in nodes.location.split(nodes.counts.tolist())):
+            raise ValueError("nodes are not in order")
         error = float(state["typical_error"])
         mean, basis, variance = (state[k] for k in ("mean", "basis", "variance"))
         if not state["noise"] > 0 or (variance < 0).any() or error < 0:

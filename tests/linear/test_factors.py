@@ -280,6 +280,13 @@ def test_state_is_plain_tensors_that_rebuild_the_model():
         assert torch.equal(a, b)
 
 
+def test_nodes_out_of_order_are_refused():
+    state = fit(irregular(), K, n_bands=2)[0].state_dict()
+    turned = state | {"nodes.location": state["nodes.location"].flip(0)}
+    with pytest.raises(ValueError, match="not in order"):
+        FactorAnalysis.of_state(turned)
+
+
 def test_fit_leaves_the_global_generator_and_points_as_they_were():
     points = irregular()
     before, values = torch.random.get_rng_state(), points.value.clone()
