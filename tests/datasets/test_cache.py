@@ -108,7 +108,7 @@ def test_a_copy_that_changed_is_refused_and_left_alone(remote):
 
 def test_without_a_published_checksum_the_first_copy_is_the_measure(remote, archive, home):
     remote = remote._replace(sha256=None, size=None)
-    with pytest.warns(UnverifiedDownloadWarning, match=rf"spectra\.bin: what came, with sha256 {SHA256}"):
+    with pytest.warns(UnverifiedDownloadWarning, match=rf"spectra\.bin. The downloaded file, with sha256 {SHA256}"):
         path = local_copy(remote)
     assert (home / "survey" / "spectra.bin.sha256").read_text() == f"{SHA256}  spectra.bin\n"
     path.write_bytes(b"other")

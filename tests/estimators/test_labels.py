@@ -94,7 +94,7 @@ def test_numbers_of_one_target(regressor):
 def test_classes(classifier):
     p = classifier.predict_proba(X)
     assert list(classifier.classes_) == ["II", "Ia", "Ibc"]
-    np.testing.assert_allclose(p.sum(1), 1)
+    np.testing.assert_allclose(p.sum(1), 1, rtol=1e-6)
     np.testing.assert_array_equal(classifier.predict(X), classifier.classes_[p.argmax(1)])
     assert not hasattr(classifier, "predict_quantiles")
 
