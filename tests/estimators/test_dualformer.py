@@ -83,8 +83,8 @@ def test_two_views_are_needed():
 @pytest.mark.parametrize(
     ("alignment", "options", "message"),
     [
-        ("infonce", {"momentum": 0.9}, "no option of 'infonce'"),
-        ("moco", {"momentun": 0.9}, r"no option of 'moco' \(queue_size, momentum, temperature\)"),
+        ("infonce", {"momentum": 0.9}, "not an option of 'infonce'"),
+        ("moco", {"momentun": 0.9}, r"not an option of 'moco' \(queue_size, momentum, temperature\)"),
         ("moco", {"queue_size": 1.5}, "a positive int"),
         ("vicreg", {"variance_weight": -1.0}, "at least 0"),
         ("dual", {"projection": 2}, "text"),
