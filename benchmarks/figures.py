@@ -233,8 +233,8 @@ PAGES = {
         "are {speed_points|slopes|encode:.2f}, {speed_points|slopes|train:.2f} and {speed_points|slopes|draw:.2f}",
         *map(_row_of_reading, ("Table", "Table with units, errors, masks and meta", "QTable with units and errors")),
         "a million light curves needs {speed_objects|rows|1000000|peak:.0f} MiB beside its input",
-        "The codes take {speed_objects|rows|1000000|codes:.0f} MiB. After 100 fits the process has grown by "
-        "{speed_fits|rows|100|process:.2f} MiB",
+        "The codes take {speed_objects|rows|1000000|codes:.0f} MiB. After 100 fits "
+        "{speed_fits|rows|100|in use:.3f} MiB more are in use",
     ],
     "doc/guide/bottleneck.rst": [
         *(_row_of_guide(f"PCA, {n}", f"PCA {n}") for n in (4, 8, 16, 32)),

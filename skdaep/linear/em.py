@@ -13,9 +13,11 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from scipy.linalg import solveh_banded
 from torch import Tensor
@@ -29,6 +31,8 @@ from .start import completed, principal_components
 LEAST_NOISE = 1e-6
 #: Steps for each smoothness that is tried, each ten times that before; and how much worse than it is the last.
 N_TRIED, WORSE = 5, 1.005
+#: What the diagonal of a system gets beside, in units of the rounding of its entries: the first that suffices.
+RIDGES = (10.0, 1e3, 1e5)
 #: Every so many objects one is held out where there are no others to choose by.
 HELD_OUT = 10
 
@@ -236,9 +240,8 @@ class EM:
             beside = (evidence.next[:, :-1].T @ second).double()
         own_blocks, beside_blocks = symmetric(own, k), None if beside is None else symmetric(beside, k)
         # Where few objects are seen the rounding of long sums can exceed the least eigenvalue.
-        rounding = 10 * torch.finfo(evidence.value.dtype).eps * own_blocks.diagonal(dim1=1, dim2=2).mean()
-        own_blocks.diagonal(dim1=1, dim2=2).add_(rounding)
-        theta = solve(own_blocks, beside_blocks, pull, ridge * self.roughness)
+        rounding = torch.finfo(evidence.value.dtype).eps * own_blocks.diagonal(dim1=1, dim2=2).mean()
+        theta = steady(own_blocks, beside_blocks, pull, ridge * self.roughness, rounding)
         products = outer_products(theta, beside is not None)
         residual = evidence.square.sum() - 2 * (theta * pull).sum()
         for x, y in zip((own, beside), products, strict=True):
@@ -296,6 +299,15 @@ def _moments(posterior: Posterior, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     second = scores[:, i] * scores[:, j]
     second[:, i > 0] += posterior.covariance[:, i[i > 0] - 1, j[i > 0] - 1]
     return scores.to(dtype), second.to(dtype)
+
+
+def steady(own: Tensor, beside: Tensor | None, pull: Tensor, rough: Tensor, rounding: Tensor) -> Tensor:
+    """Return the solution of `solve` with the least of `RIDGES` on the diagonal that makes it positive definite."""
+    ridge = rounding * torch.eye(own.shape[1], dtype=own.dtype)
+    for size in RIDGES[:-1]:
+        with suppress(np.linalg.LinAlgError):
+            return solve(own + size * ridge, beside, pull, rough)
+    return solve(own + RIDGES[-1] * ridge, beside, pull, rough)
 
 
 def solve(own: Tensor, beside: Tensor | None, pull: Tensor, rough: Tensor) -> Tensor:

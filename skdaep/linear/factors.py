@@ -201,7 +201,11 @@ def expectation(theta: Tensor, noise: float, evidence: Evidence) -> Posterior:
     gram = symmetric(gram.double() / noise, k1)  # (N, 1 + K, 1 + K)
     projected = (evidence.value.flatten(1) @ theta.flatten(0, 1)).double() / noise  # (N, 1 + K)
     precision = gram[:, 1:, 1:] + torch.eye(k1 - 1, dtype=torch.float64, device=gram.device)
-    root = torch.linalg.cholesky(precision)
+    root, failed = torch.linalg.cholesky_ex(precision)
+    if (failed != 0).any():  # where noise is so small that rounding of the long sums exceeds the least eigenvalue, 1
+        rounding = 10 * torch.finfo(theta.dtype).eps * precision.diagonal(dim1=1, dim2=2).mean(1)
+        precision.diagonal(dim1=1, dim2=2).add_((rounding * (failed != 0))[:, None])
+        root = torch.linalg.cholesky(precision)
     covariance = torch.cholesky_inverse(root)
     pull = projected[:, 1:] - gram[:, 0, 1:]
     mean = (covariance @ pull[..., None])[..., 0]

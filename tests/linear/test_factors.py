@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
 from skdaep.linear import FactorAnalysis, FlatPoints, draw, fit
-from skdaep.linear.em import EM
+from skdaep.linear.em import EM, solve, steady
 from skdaep.linear.nodes import Nodes
 
 K = 3
@@ -294,3 +294,12 @@ def test_fit_leaves_the_global_generator_and_points_as_they_were():
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(points.value, values)
     assert torch.equal(first.basis, second.basis)
+
+
+def test_rounding_that_makes_a_system_indefinite_is_outweighed():
+    own = torch.tensor([1.0, -1e-6], dtype=torch.float64).diag_embed().expand(4, 2, 2)
+    system = own, torch.zeros(3, 2, 2, dtype=torch.float64), torch.ones(4, 1, 2, dtype=torch.float64)
+    smooth, rounding = torch.zeros(4, 3, dtype=torch.float64), torch.tensor(1e-8, dtype=torch.float64)
+    with pytest.raises(np.linalg.LinAlgError):
+        solve(*system, smooth)
+    np.testing.assert_allclose(steady(*system, smooth, rounding)[:, 0], [[1 / (1 + 1e-5), 1 / 9e-6]] * 4)

@@ -150,7 +150,7 @@ def test_more_processes_than_devices_are_refused(monkeypatch):
 
 def test_a_process_alone_sends_nothing():
     alone = Ranks()
-    assert (alone.rank, alone.count, alone.first(3), alone.each(3), alone.any(True, False)) == (
+    assert (alone.rank, alone.count, alone.first(3), alone.gather(3), alone.any(True, False)) == (
         0,
         1,
         3,
