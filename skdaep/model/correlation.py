@@ -47,16 +47,18 @@ def learn_noise(
     The noise is white, and the scatter what the decoder says, where points are denoised with regard to others, or
     stand on a grid. Of an object of more points than a forward pass has on a CPU, 32,768, its first ones count, which
     are neighbours.
+    Where training hides stretches, the encoder sees objects as it did there: what it has not seen scatters more.
     DivergenceError, with places among the records, where the point estimate is not finite.
     """
     records = records[: N_OBJECTS_COSTLY if module.n_point_draws else N_OBJECTS]
     records = [{name: _first_points(record) for name, record in obj.items()} for obj in records]
     residuals: dict[str, list[Residuals]] = {name: [] for name in modalities}
+    generator = torch.Generator(device).manual_seed(0)
     if module.free_correlation:
         measurements = collate(modalities, records, device)
         for rows in token_batches(total_lengths(measurements), tokens_per_pass(device), None):
             batches = take(measurements, rows)
-            z = module.encode(batches).mean
+            z = module.encode(module.shown(batches, generator) if module.hide else batches).mean
             for name in module.free_correlation:
                 residuals[name] += _residuals(module, name, z, batches[name], rows)
     laws = {name: _law(modality, residuals[name]) for name, modality in modalities.items()}
