@@ -22,7 +22,7 @@ import torch
 from scipy.linalg import solveh_banded
 from torch import Tensor
 
-from .factors import FactorAnalysis, Posterior, expectation, outer_products, symmetric, weights_of_points
+from .factors import RIDGES, FactorAnalysis, Posterior, expectation, outer_products, symmetric, weights_of_points
 from .nodes import Evidence, Nodes
 from .points import FlatPoints
 from .start import completed, principal_components
@@ -31,8 +31,6 @@ from .start import completed, principal_components
 LEAST_NOISE = 1e-6
 #: Steps for each smoothness that is tried, each ten times that before; and how much worse than it is the last.
 N_TRIED, WORSE = 5, 1.005
-#: What the diagonal of a system gets beside, in units of the rounding of its entries: the first that suffices.
-RIDGES = (10.0, 1e3, 1e5)
 #: Every so many objects one is held out where there are no others to choose by.
 HELD_OUT = 10
 

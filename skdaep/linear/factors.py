@@ -20,6 +20,8 @@ from .points import FlatPoints
 
 #: Of a point of infinite error: nothing, but with a logarithm.
 LEAST_WEIGHT = 1e-30
+#: What the diagonal of a system gets beside, in units of the rounding of its entries: the first that suffices.
+RIDGES = (10.0, 1e3, 1e5)
 
 
 class Posterior(NamedTuple):
@@ -176,7 +178,8 @@ def draw(posterior: Posterior, noise: Tensor) -> Tensor:
     scale = posterior.covariance.diagonal(dim1=1, dim2=2).sqrt()
     correlation = posterior.covariance / (scale[:, :, None] * scale[:, None]).clamp(min=torch.finfo(scale.dtype).tiny)
     correlation.diagonal(dim1=1, dim2=2).add_(1e-9)
-    root = torch.linalg.cholesky(correlation)
+    root, failed = torch.linalg.cholesky_ex(correlation)
+    root = root.masked_fill((failed != 0)[:, None, None], torch.nan)
     return posterior.mean + scale * (root @ noise[..., None].to(root.dtype))[..., 0]
 
 
@@ -201,11 +204,7 @@ def expectation(theta: Tensor, noise: float, evidence: Evidence) -> Posterior:
     gram = symmetric(gram.double() / noise, k1)  # (N, 1 + K, 1 + K)
     projected = (evidence.value.flatten(1) @ theta.flatten(0, 1)).double() / noise  # (N, 1 + K)
     precision = gram[:, 1:, 1:] + torch.eye(k1 - 1, dtype=torch.float64, device=gram.device)
-    root, failed = torch.linalg.cholesky_ex(precision)
-    if (failed != 0).any():  # where noise is so small that rounding of the long sums exceeds the least eigenvalue, 1
-        rounding = 10 * torch.finfo(theta.dtype).eps * precision.diagonal(dim1=1, dim2=2).mean(1)
-        precision.diagonal(dim1=1, dim2=2).add_((rounding * (failed != 0))[:, None])
-        root = torch.linalg.cholesky(precision)
+    root = root_of_precision(precision, torch.finfo(theta.dtype).eps)
     covariance = torch.cholesky_inverse(root)
     pull = projected[:, 1:] - gram[:, 0, 1:]
     mean = (covariance @ pull[..., None])[..., 0]
@@ -213,6 +212,22 @@ def expectation(theta: Tensor, noise: float, evidence: Evidence) -> Posterior:
     residual = evidence.square / noise - 2 * projected[:, 0] + gram[:, 0, 0] - (pull * mean).sum(1)
     constant = evidence.n_values * math.log(2 * math.pi * noise) - evidence.log_weight
     return Posterior(mean, covariance, -0.5 * (constant + residual + log_determinant))
+
+
+def root_of_precision(precision: Tensor, eps: float) -> Tensor:
+    """Return the Cholesky root (N, K, K); NaN of a matrix that is none.
+
+    Where noise is small the rounding of long sums can exceed the least eigenvalue, 1: then the diagonal gets the first
+    of `RIDGES` that suffices, in units of that rounding.
+    """
+    root, failed = torch.linalg.cholesky_ex(precision)
+    rounding = eps * precision.diagonal(dim1=1, dim2=2).mean(1)
+    for size in RIDGES:
+        if not (failed != 0).any():
+            break
+        ridge = (size * rounding * (failed != 0))[:, None, None] * torch.eye(precision.shape[1], device=root.device)
+        root, failed = torch.linalg.cholesky_ex(precision + ridge)
+    return root.masked_fill((failed != 0)[:, None, None], torch.nan)
 
 
 def outer_products(theta: Tensor, beside: bool = True) -> tuple[Tensor, Tensor | None]:

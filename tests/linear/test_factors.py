@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 
 from skdaep.linear import FactorAnalysis, FlatPoints, draw, fit
 from skdaep.linear.em import EM, solve, steady
+from skdaep.linear.factors import root_of_precision
 from skdaep.linear.nodes import Nodes
 
 K = 3
@@ -303,3 +304,13 @@ def test_rounding_that_makes_a_system_indefinite_is_outweighed():
     with pytest.raises(np.linalg.LinAlgError):
         solve(*system, smooth)
     np.testing.assert_allclose(steady(*system, smooth, rounding)[:, 0], [[1 / (1 + 1e-5), 1 / 9e-6]] * 4)
+
+
+def test_the_root_of_a_precision_bears_rounding_and_is_nan_where_there_is_none():
+    exact = torch.tensor([[2.0, 1.0], [1.0, 2.0]], dtype=torch.float64)
+    rounded = torch.tensor([[1e8, 1e8 + 1], [1e8 + 1, 1e8]], dtype=torch.float64)  # of 1e8 in float32, plus 1
+    none = torch.full((2, 2), torch.nan, dtype=torch.float64)
+    root = root_of_precision(torch.stack([exact, rounded, none]), eps=1.2e-7)
+    torch.testing.assert_close(root[0], torch.linalg.cholesky(exact))
+    torch.testing.assert_close(root[1] @ root[1].T, rounded, rtol=1e-5, atol=0)
+    assert root[2].diagonal().isnan().any()
