@@ -221,12 +221,16 @@ def root_of_precision(precision: Tensor, eps: float) -> Tensor:
     of `RIDGES` that suffices, in units of that rounding.
     """
     root, failed = torch.linalg.cholesky_ex(precision)
-    rounding = eps * precision.diagonal(dim1=1, dim2=2).mean(1)
+    rounding = (
+        eps
+        * precision.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+        * torch.eye(precision.shape[1], device=precision.device)
+    )
     for size in RIDGES:
-        if not (failed != 0).any():
+        bad = failed != 0
+        if not bad.any():
             break
-        ridge = (size * rounding * (failed != 0))[:, None, None] * torch.eye(precision.shape[1], device=root.device)
-        root, failed = torch.linalg.cholesky_ex(precision + ridge)
+        root[bad], failed[bad] = torch.linalg.cholesky_ex(precision[bad] + size * rounding[bad])
     return root.masked_fill((failed != 0)[:, None, None], torch.nan)
 
 
