@@ -70,7 +70,9 @@ class View(TableTransformer):
         if given is None:
             given = self._default_places(*self._typical(points))
         elif isinstance(given, u.Quantity):
-            given = tables.convert(given.value.astype(float), str(given.unit), self._unit_of_places(), told)
+            given = tables.convert(
+                given.value.astype(float), str(given.unit), self._unit_of_places(), told, light=False
+            )
         setattr(self, f"{self._places[0]}_", np.array(given, float))
 
     def _typical(self, points: list[Points]) -> tuple[float, int]:

@@ -62,8 +62,10 @@ def unit_of_ivar(unit: str | None) -> str | None:
     return unit if unit is None else (unit_named(unit_of_error(unit)) ** -2).to_string()
 
 
-def convert(values, given: str | None, wanted: str | None, object_name: str, whose: str = "fit"):
+def convert(values, given: str | None, wanted: str | None, object_name: str, whose: str = "fit", light: bool = True):
     """Return numbers in another unit; those without one are in it already, which is that of fit or of an object.
+
+    With `light`, wavelengths become frequencies or energies; without, 1 / d is no wavelength.
 
     Raises
     ------
@@ -75,7 +77,7 @@ def convert(values, given: str | None, wanted: str | None, object_name: str, who
     if wanted is None:
         raise TableError(f"{object_name} has unit '{given}', but {whose} had none. Remove it, or add it there.")
     try:
-        return unit_named(given).to(unit_named(wanted), values, equivalencies=u.spectral())
+        return unit_named(given).to(unit_named(wanted), values, equivalencies=u.spectral() if light else [])
     except (ValueError, u.UnitsError):  # that of units unknown to astropy, and of functions of units
         raise TableError(
             f"{object_name} has unit '{given}', which cannot be converted to '{wanted}' of {whose}."

@@ -102,6 +102,12 @@ def test_frequencies_of_fit():
     np.testing.assert_array_equal(other["frequency"], step.frequencies_)
 
 
+@pytest.mark.parametrize("unit", ["km", "eV"])
+def test_frequencies_are_not_those_of_light(X, unit):
+    with pytest.raises(TableError, match=f"has unit '{unit}', which cannot be converted to '1 / d' of fit"):
+        PowerSpectrum(frequencies=np.linspace(0.1, 1, 5) * u.Unit(unit)).fit(X)
+
+
 def test_units_of_frequencies(X):
     micro = PowerSpectrum([10, 20] * u.uHz).fit(X)
     np.testing.assert_allclose(micro.frequencies_, [0.864, 1.728])
