@@ -76,6 +76,7 @@ class FactorAnalysis(nn.Module):
         self.register_buffer("noise", torch.tensor(noise, dtype=torch.float64))
         error = torch.nan if typical_error is None else typical_error
         self.register_buffer("typical_error", torch.tensor(error, dtype=torch.float64))
+        self.register_load_state_dict_post_hook(_check)
 
     @classmethod
     def canonical(
@@ -95,15 +96,13 @@ class FactorAnalysis(nn.Module):
 
     @classmethod
     def of_state(cls, state: dict[str, Tensor]) -> FactorAnalysis:
-        """Return the model whose `state_dict` was kept."""
+        """Return the model whose `state_dict` was kept; ValueError if it is none."""
         nodes = Nodes(state["nodes.location"], state["nodes.counts"], bool(state["nodes.plane"]))
-        if not all((own.diff() > 0).all() for own in nodes.location.split(nodes.counts.tolist())):
-            raise ValueError("nodes are not in order")
         error = float(state["typical_error"])
-        mean, basis, variance = (state[k] for k in ("mean", "basis", "variance"))
-        if not state["noise"] > 0 or (variance < 0).any() or error < 0:
-            raise ValueError("variances of noise or scores are not positive")
-        return cls(nodes, mean, basis, variance, float(state["noise"]), None if math.isnan(error) else error)
+        numbers = (state[k] for k in ("mean", "basis", "variance"))
+        factors = cls(nodes, *numbers, float(state["noise"]), None if math.isnan(error) else error)
+        _check(factors)
+        return factors
 
     @staticmethod
     def expected_state(n_nodes: int, n_values: int, n_components: int, n_bands: int) -> dict[str, Tensor]:
@@ -162,6 +161,15 @@ class FactorAnalysis(nn.Module):
 
     def _error(self) -> float | None:
         return None if self.typical_error.isnan() else float(self.typical_error)
+
+
+def _check(factors: FactorAnalysis, _: object = None) -> None:
+    """Raise ValueError if numbers that were read make no such model; a hook of `load_state_dict`."""
+    nodes = factors.nodes
+    if not all((own.diff() > 0).all() for own in nodes.location.split(nodes.counts.tolist())):
+        raise ValueError("nodes are not in order")
+    if not factors.noise > 0 or (factors.variance < 0).any() or factors.typical_error < 0:
+        raise ValueError("variances of noise or scores are not positive")
 
 
 def root_of(covariance: Tensor) -> Tensor:

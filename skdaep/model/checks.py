@@ -48,6 +48,9 @@ def check(model: Model) -> None:
     _check_head(model)
     for name, correlation in model.correlation.items():
         _check_correlation(correlation, model.modalities[name])
+    for name, scatter in model.scatter.items():
+        if scatter.is_known and not model.modalities[name].geometry.separations:
+            raise ValueError(f"{scatter}, where the decoder says no spread")
     model.check_own()
 
 
@@ -55,7 +58,7 @@ def _check_networks(model: Model) -> None:
     """Hold the arguments of the networks to their types, and to what the tensors can hold."""
     hints, networks = get_type_hints(Autoencoder.__init__), model.shapes()
     most = sum(array.size for array in model.weights.values())
-    layers = min(MOST_LAYERS, most if networks.get("share_weights") else len(model.weights) // TENSORS_PER_LAYER)
+    layers = min(MOST_LAYERS, most) if networks.get("share_weights") else _most_layers(model)
     for name, value in networks.items():
         check_hint(value, hints[name], f"networks[{name!r}]")
         limit = layers if name.endswith("_layers") else most
@@ -64,6 +67,11 @@ def _check_networks(model: Model) -> None:
                 raise ValueError(f"networks[{name!r}] is {value!r}, but the tensors hold {most} numbers")
     if "n_heads" in networks and networks["model_dim"] % networks["n_heads"]:
         raise ValueError(f"{networks['n_heads']} heads of {networks['model_dim']} numbers")
+
+
+def _most_layers(model: Model) -> int:
+    """Return how many layers the tensors can be of, no two of which share them."""
+    return min(MOST_LAYERS, len(model.weights) // TENSORS_PER_LAYER)
 
 
 def _check_options(model: Model) -> None:
@@ -76,7 +84,8 @@ def _check_options(model: Model) -> None:
             hints |= get_type_hints(vars(base)["__init__"])
     for name, value in model.options.items():
         check_hint(value, hints.get(name, Any), f"options[{name!r}]")
-        if isinstance(value, int) and not 0 <= value <= (MOST_STEPS if name == "n_sampling_steps" else 2**31):
+        most = MOST_STEPS if name == "n_sampling_steps" else _most_layers(model) if name.endswith("_layers") else 2**31
+        if isinstance(value, int) and not 0 <= value <= most:
             raise ValueError(f"options[{name!r}] is {value}")
 
 

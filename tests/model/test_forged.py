@@ -127,6 +127,25 @@ def test_what_cannot_be_is_named(honest, change, wanted, tmp_path):
     assert time.perf_counter() - start < forged.MOST_SECONDS
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "wanted"),
+    [
+        ("DualFormer", lambda c, a: c["model"]["options"]["dict"].update(n_dual_layers=4000), "n_dual_layers"),
+        (
+            "FunctionalPCA",
+            lambda c, a: c["model"].update(
+                scatter={"dict": {k: {"Scatter": {"spread": 2.0}} for k in c["model"]["modalities"]["dict"]}}
+            ),
+            "says no spread",
+        ),
+    ],
+)
+def test_what_cannot_be_of_other_models_is_named(honest, name, change, wanted, tmp_path):
+    path = [path for path, _ in honest if path.name.endswith(f"-{name}.safetensors")][-1]
+    with pytest.raises(skdaep.CorruptModelError, match=wanted):
+        skdaep.load(edited(path, change, tmp_path / "forged"))
+
+
 def state(content):
     """Return the parts of a checkpoint's state by name; lists and dicts in it can be changed."""
     return {pair[0]: pair for pair in content["state"]["dict"]}
@@ -168,6 +187,19 @@ def test_what_no_training_comes_to_is_named(checkpoints, change, wanted, tmp_pat
     with pytest.raises(skdaep.CorruptModelError, match=rf"{wanted}.*delete the file to start afresh"):
         go_on(target)
     assert target.read_bytes() == before
+
+
+@pytest.mark.parametrize("part", ["objective", "average"])
+def test_a_core_that_no_training_comes_to_is_named(checkpoints, part, tmp_path):
+    path, go_on = checkpoints[1]
+
+    def change(content, arrays):
+        names = [k for k in arrays if k.startswith(f"/{part}/") and k.endswith("entries.nodes.location")]
+        assert names
+        arrays.update({k: -arrays[k] for k in names})
+
+    with pytest.raises(skdaep.CorruptModelError, match="nodes are not in order"):
+        go_on(edited(path, change, tmp_path / "forged.fit"))
 
 
 def large(checkpoints, part, number, tmp_path):
