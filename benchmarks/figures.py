@@ -97,7 +97,7 @@ def _after_minutes(words: str, protocol: str, n_train: int, *keys: str) -> str:
     path, known = f"budgets/{protocol}", _results(f"budgets/{protocol}")["rows"]
     methods = ("functional PCA", "daep, 1 min", "daep, 5 min", "daep, core=None, 1 min")
     rows = [f"{n_train} {method}" for method in methods]
-    figures = [f"{{{path}|rows|{row}|{key}:.3f}}" if row in known else "-" for row in rows for key in keys]
+    figures = [" / ".join(f"{{{path}|rows|{row}|{key}:.3f}}" for key in keys) if row in known else "-" for row in rows]
     return " ".join([words, *figures])
 
 
@@ -121,8 +121,8 @@ _SALT3 = "cross_modality/SALT3|rows|%s|spectrum|all"
 PAGES = {
     "README.rst": [
         "SN-SPEC: {sn_spectra|n_objects|0:,} for training, {sn_spectra|n_objects|2:,} for testing",
-        "training took {sn_spectra|times|n_iter:,} gradient steps in {sn_spectra|times|training_seconds:.0f/60} min",
-        "it took {sn_spectra_augmented|times|n_iter:,} in {sn_spectra_augmented|times|training_seconds:.0f/60} min",
+        "Training for {sn_spectra|times|n_iter:,} gradient steps took {sn_spectra|times|training_seconds:.0f/60} min",
+        "{sn_spectra_augmented|times|n_iter:,} steps took {sn_spectra_augmented|times|training_seconds:.0f/60} min",
         _row_of_readme("``DAEPEncoder`` 4 x 4", "sn_spectra", _DAEP),
         _row_of_readme("``DAEPEncoder`` 4 x 4, ``augment``", "sn_spectra_augmented", _DAEP, best_f1="**"),
         "``FunctionalPCA``, 16 components "
@@ -132,8 +132,8 @@ PAGES = {
         _row_of_readme("PCA, 16 components", "sn_spectra", "PCA 16"),
         _row_of_readme("PCA, 32 components", "sn_spectra", "PCA 32", best_error="**"),
         "mean spectrum {sn_spectra|test|mean object|error_mean:.3f}",
-        "({sn_spectra|draws|coherence|correlation at 10-20|draw:.2f} and "
-        "{sn_spectra|draws|coherence|correlation at 10-20|data:.2f} at 10 to 20 A), and their scatter is "
+        "at separations of 10 to 20 A the correlation is {sn_spectra|draws|coherence|correlation at 10-20|draw:.2f} in "
+        "draws and {sn_spectra|draws|coherence|correlation at 10-20|data:.2f} in residuals. The scatter of draws is "
         "{sn_spectra|draws|coherence|ratio of standard deviations:.2f} times that of the data. With copies the "
         "correlations are {sn_spectra_augmented|draws|coherence|correlation at 10-20|draw:.2f} and "
         "{sn_spectra_augmented|draws|coherence|correlation at 10-20|data:.2f}, and the scatter is "
@@ -148,7 +148,7 @@ PAGES = {
         f"``DAEPEncoder(core=None)`` 2 x 2 {_ZTF % 'daep, core=None'}",
         f"``MAEPEncoder``, 30 % hidden {_ZTF % 'maep 30 %'}",
         f"``MAEPEncoder``, 75 % hidden {_ZTF % 'maep 75 %'}",
-        "template shifted to the object's level by band "
+        "mean light curve at each object's own level "
         "{ztf_lightcurves|test|mean shape at own level in each band|mag_mean:.3f}",
         f"``BetaVAEEncoder`` {_ZTF % 'beta-VAE'}",
         _after_minutes("supernova spectra, 16", "SN-SPEC", 3275, "error_mean", "f1"),
@@ -162,7 +162,7 @@ PAGES = {
         "{cross_modality/SALT3|fits|daep|n_iter:,} steps). The mean squared error is "
         f"{{{_SALT3 % 'daep'}|mse|0:.5f}} dex^2; that of the multimodal VAE is {{{_SALT3 % 'mmVAE'}|mse|0:.5f}}, and "
         f"that of the mean spectrum at the same phase {{{_SALT3 % 'training mean at that phase'}|mse|0:.3f}}. The "
-        f"central 90 % of the draws contain {{{_SALT3 % 'daep'}|coverage|0:.2f}} of the points, and "
+        f"central 90 % interval of the draws contains {{{_SALT3 % 'daep'}|coverage|0:.2f}} of the measured points, and "
         f"{{{_SALT3 % 'daep'}|coverage_corrected|0:.3f}} ({{{_SALT3 % 'daep'}|coverage_corrected|1:.3f}} to "
         f"{{{_SALT3 % 'daep'}|coverage_corrected|2:.3f}}) after",
     ],
@@ -218,7 +218,7 @@ PAGES = {
         "{CRTS-FOLDED|daep, core=None|error_mean:.3f} on CRTS-FOLDED, and "
         "{LONG|daep, single stage, 128 wide, 1000 steps|error_mean:.3f} instead of "
         "{LONG|daep, single stage, 1000 steps|error_mean:.3f} on LONG",
-        "a million light curves took {speed_objects|rows|1000000|peak:.0f} MiB beside the input, less than the codes "
+        "a million light curves took {speed_objects|rows|1000000|peak:.0f} MiB in addition to the input, less than the codes "
         "themselves ({speed_objects|rows|1000000|codes:.0f} MiB)",
     ],
     "benchmarks/PERFORMANCE.md": [
@@ -240,11 +240,11 @@ PAGES = {
         *(_row_of_guide(f"PCA, {n}", f"PCA {n}") for n in (4, 8, 16, 32)),
         _row_of_guide("`DAEPEncoder`, 16", _DAEP),
         _scales_of_codes(),
-        f"2 x 2 numbers leave {_ZTF % 'daep, core=None'} mag",
+        f"with 2 x 2 numbers the error is {_ZTF % 'daep, core=None'} mag",
         "the spectra above took {sn_spectra|times|n_iter:,}.",
         "each of the {sn_spectra|n_objects|0:,} supernova spectra, and {sn_spectra_augmented|times|n_iter:,} steps "
-        "instead of {sn_spectra|times|n_iter:,}, lower the error from "
-        f"{_error('sn_spectra', _DAEP)} to {_error('sn_spectra_augmented', _DAEP)} and raise the F1 of the probe from "
+        "instead of {sn_spectra|times|n_iter:,}, the error falls from "
+        f"{_error('sn_spectra', _DAEP)} to {_error('sn_spectra_augmented', _DAEP)} and the F1 of the probe rises from "
         f"{_probe('sn_spectra', _DAEP, 'f1')} to {_probe('sn_spectra_augmented', _DAEP, 'f1')}",
     ],
     "doc/guide/missing_modalities.rst": [
@@ -275,8 +275,8 @@ PAGES = {
     "doc/guide/reconstruction.rst": [
         "was {sn_spectra|draws|coherence|ratio of standard deviations:.2f} times that of the data after "
         "{sn_spectra|times|n_iter:,} steps",
-        "an area under the curve of {generated|rows|diffusion prior|spectra:.2f} (chance would be 0.5), although from "
-        "the bottlenecks alone only with {generated|rows|diffusion prior|z:.2f}",
+        "an area under the ROC curve of {generated|rows|diffusion prior|spectra:.2f} (chance would be 0.5). Given only "
+        "the bottlenecks, it reaches {generated|rows|diffusion prior|z:.2f}",
     ],
     "doc/guide/what_daep_is.rst": [
         "trained on {sn_spectra|n_objects|0:,} supernova spectra and tested on {sn_spectra|n_objects|2:,}",
