@@ -31,7 +31,8 @@ def pack(chunks, path, modality=None, *, n_learn=20_000) -> Store:
     all bands and labels: new ones are refused later, unless the modality has ``unknown="ignore"``. Other units are
     converted.
 
-    Training uses every object. `FunctionalPCA`, and the core of `DAEPEncoder`, are solved from at most 20,000 of them.
+    Training uses every object. `FunctionalPCA`, and the core of `DAEPEncoder`, are solved from at most 20,000 of them
+    and 4 million points.
 
     The store only becomes valid when it is complete. If a call is interrupted, repeat it with the same chunks: it skips
     those that are done.

@@ -22,9 +22,10 @@ import torch
 from scipy.linalg import solveh_banded
 from torch import Tensor
 
-from .factors import RIDGES, FactorAnalysis, Posterior, expectation, outer_products, symmetric, weights_of_points
+from .factors import RIDGES, FactorAnalysis, outer_products, symmetric, weights_of_points
 from .nodes import Evidence, Nodes
 from .points import FlatPoints
+from .scores import Sums, posteriors, triangles, twice
 from .start import completed, principal_components
 
 #: Least noise, as a share of the mean square of the values: what float32 can tell.
@@ -62,7 +63,7 @@ def fit(
 ) -> tuple[FactorAnalysis, list[dict[str, Any]]]:
     r"""Return the model of points and the history of its fit.
 
-    Time and memory grow as objects x nodes x K^2 and as points.
+    Time grows as objects x nodes x K^2 and as points, memory as objects x nodes and as points.
 
     Parameters
     ----------
@@ -196,12 +197,19 @@ class EM:
     def step(self, state: State, penalty: float) -> tuple[State, float, float]:
         """Return the next state, and log-likelihood and log-posterior, up to a constant, of this one."""
         evidence = self.evidence(state.noise)
-        posterior = expectation(state.theta, state.noise, evidence)
-        log_likelihood = float(posterior.log_likelihood.sum())
-        theta, residual = self._maximise(evidence, posterior, penalty * state.noise)
         weight = weights_of_points(self.points.error, state.noise, self.typical_error)
+        sums, log_likelihood, kept = None, 0.0, []
+        for part, posterior in posteriors(state.theta, state.noise, evidence):
+            own = Sums.of(part, posterior)
+            sums = own if sums is None else sums.plus(own)
+            log_likelihood += float(posterior.log_likelihood.sum())
+            if weight is not None:
+                kept.append(triangles(posterior, state.theta.dtype))
+        assert sums is not None  # there are objects
+        theta, residual = self._maximise(evidence, sums, penalty * state.noise)
         if weight is not None:
-            residual = self._residual_beside_errors(theta, state.noise, posterior, weight)
+            scores, covariance = (torch.cat(parts) for parts in zip(*kept, strict=True))
+            residual = self._residual_beside_errors(theta, state.noise, scores, covariance, weight)
         noise = max(residual / self.n_values, self.least_noise)
         return State(theta, noise), log_likelihood, log_likelihood - 0.5 * penalty * self._rough(state.theta)
 
@@ -229,13 +237,9 @@ class EM:
             total = total + 2 * R[:-d, d] @ (theta[:-d] * theta[d:]).sum((1, 2))
         return float(total)
 
-    def _maximise(self, evidence: Evidence, posterior: Posterior, ridge: float) -> tuple[Tensor, float]:
+    def _maximise(self, evidence: Evidence, sums: Sums, ridge: float) -> tuple[Tensor, float]:
         """Return the best theta given scores, and the expected sum of squared residuals."""
-        scores, second, k = *_moments(posterior, evidence.value.dtype), posterior.mean.shape[1] + 1
-        own, beside = (evidence.own.T @ second).double(), None
-        pull = (evidence.value.flatten(1).T @ scores).double().unflatten(0, evidence.value.shape[1:])  # (L, P, 1 + K)
-        if evidence.next is not None:
-            beside = (evidence.next[:, :-1].T @ second).double()
+        (own, beside, pull), k = sums, sums.pull.shape[2]
         own_blocks, beside_blocks = symmetric(own, k), None if beside is None else symmetric(beside, k)
         # Where few objects are seen the rounding of long sums can exceed the least eigenvalue.
         rounding = torch.finfo(evidence.value.dtype).eps * own_blocks.diagonal(dim1=1, dim2=2).mean()
@@ -244,18 +248,18 @@ class EM:
         residual = evidence.square.sum() - 2 * (theta * pull).sum()
         for x, y in zip((own, beside), products, strict=True):
             if x is not None and y is not None:
-                residual = residual + (x * y @ _twice(k)).sum()
+                residual = residual + (x * y @ twice(k)).sum()
         return theta.to(evidence.value.dtype), float(residual)
 
-    def _residual_beside_errors(self, theta: Tensor, noise: float, posterior: Posterior, weight: Tensor) -> float:
+    def _residual_beside_errors(
+        self, theta: Tensor, noise: float, scores: Tensor, covariance: Tensor, weight: Tensor
+    ) -> float:
         """Return the expected sum of squares of that part of the residuals that is not measurement error."""
-        scores, _ = _moments(posterior, theta.dtype)
         curves = torch.einsum("nk,lpk->nlp", scores, theta)
         owner, (node, share) = self.points.owner, self.places
         squared = ((self.points.value - self.nodes.at(curves, self.places, owner)).double() ** 2).sum(1)
         k, t, after = theta.shape[2] - 1, share.to(theta.dtype), (node + 1).clamp(max=len(self.nodes) - 1)
-        i, j = torch.triu_indices(k, k)
-        covariance = (posterior.covariance[:, i, j] * _twice(k)).to(theta.dtype)
+        covariance = covariance * twice(k).to(theta.dtype)
         own, beside = outer_products(theta[..., 1:], bool(share.any()))
         variance = covariance @ own.T
         squared += (1 - t) ** 2 * variance[owner, node] + t**2 * variance[owner, after]
@@ -276,27 +280,12 @@ class Halves:
 
     def error(self, state: State) -> float:
         """Return the mean over objects of the mean absolute error at hidden points."""
-        posterior = expectation(state.theta, state.noise, self.given.evidence(state.noise))
-        scores, _ = _moments(posterior, state.theta.dtype)
+        parts = posteriors(state.theta, state.noise, self.given.evidence(state.noise))
+        scores = torch.cat([triangles(posterior, state.theta.dtype)[0] for _, posterior in parts])
         curves = torch.einsum("nk,lpk->nlp", scores, state.theta)
         error = (self.hidden.value - self.nodes.at(curves, self.places, self.hidden.owner)).abs().mean(1)
         sums = error.new_zeros(len(self.counts)).index_add_(0, self.hidden.owner, error)
         return float((sums / self.counts)[self.counts > 0].mean())
-
-
-def _twice(k: int) -> Tensor:
-    """Return how often each entry of an upper triangle (T,) stands in the whole matrix."""
-    i, j = torch.triu_indices(k, k)
-    return torch.where(i == j, 1.0, 2.0).double()
-
-
-def _moments(posterior: Posterior, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Return the expectation of [1, a] (N, 1 + K) and of its outer product, as upper triangles (N, T)."""
-    scores = torch.cat([torch.ones_like(posterior.mean[:, :1]), posterior.mean], 1)
-    i, j = torch.triu_indices(scores.shape[1], scores.shape[1])
-    second = scores[:, i] * scores[:, j]
-    second[:, i > 0] += posterior.covariance[:, i[i > 0] - 1, j[i > 0] - 1]
-    return scores.to(dtype), second.to(dtype)
 
 
 def steady(own: Tensor, beside: Tensor | None, pull: Tensor, rough: Tensor, rounding: Tensor) -> Tensor:

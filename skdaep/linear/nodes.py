@@ -42,6 +42,11 @@ class Evidence(NamedTuple):
     n_values: Tensor  # (N,) numbers measured, float64
     log_weight: Tensor  # (N,) sum of their log w, float64
 
+    def parts(self, n: int) -> Iterator[Evidence]:
+        """Yield the evidence of n objects at a time."""
+        for start in range(0, len(self.own), n):
+            yield Evidence._make(None if x is None else x[start : start + n] for x in self)
+
 
 class Nodes(nn.Module):
     """Sorted locations per band: those of the common grid if there is one, else quantiles of the points.

@@ -33,8 +33,9 @@ from .passes import TOKENS_PER_PASS
 
 #: a record of training is an epoch, but at least so many steps
 STEPS_PER_RECORD = 50
-#: objects in files from which, at most, what needs no steps is solved: the core of an encoder, functional PCA
-MOST_SOLVED = 20_000
+#: objects in files, and points of theirs, from which, at most, what needs no steps is solved: the core of an encoder,
+#: functional PCA
+MOST_SOLVED, MOST_POINTS_SOLVED = 20_000, 2**22
 #: Records without a better validation loss after which training stops: a share of those of a whole fit, at least so
 #: many. At the full learning rate long fits go on after as much as a tenth of their steps.
 PATIENCE, LEAST_PATIENCE = 0.25, 5
@@ -172,8 +173,10 @@ def _seed_of(seed: int, ranks: Ranks) -> int:
 
 def solved_from(measurements: Measurements, index: NDArray[Any]) -> Subset:
     """Return those of some objects from which what needs no steps is solved; its points are all held at once."""
-    mapped = any(ragged.mapped for ragged in measurements.values())
-    return Subset(measurements, index[:: math.ceil(len(index) / MOST_SOLVED)] if mapped else index)
+    if not any(ragged.mapped for ragged in measurements.values()):
+        return Subset(measurements, index)
+    n_points = _lengths(measurements, None)[index].sum()
+    return Subset(measurements, index[:: math.ceil(max(len(index) / MOST_SOLVED, n_points / MOST_POINTS_SOLVED, 1))])
 
 
 def home_of(measurements: Measurements) -> torch.device:

@@ -1,12 +1,14 @@
 """Probabilistic PCA of incomplete functions against scikit-learn, closed forms and its own promises."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
-from skdaep.linear import FactorAnalysis, FlatPoints, draw, fit
+from skdaep.linear import FactorAnalysis, FlatPoints, draw, fit, scores
 from skdaep.linear.em import EM, solve, steady
 from skdaep.linear.factors import root_of_precision
 from skdaep.linear.nodes import Nodes
@@ -314,3 +316,20 @@ def test_the_root_of_a_precision_bears_rounding_and_is_nan_where_there_is_none()
     torch.testing.assert_close(root[0], torch.linalg.cholesky(exact))
     torch.testing.assert_close(root[1] @ root[1].T, rounded, rtol=1e-5, atol=0)
     assert root[2].diagonal().isnan().any()
+
+
+@pytest.mark.parametrize("weigh_errors", [False, True])
+def test_a_few_objects_at_a_time_give_the_fit_of_all_at_once(weigh_errors, monkeypatch):
+    points = irregular()
+    error = 0.1 + torch.rand(len(points), generator=torch.Generator().manual_seed(3))
+    points = replace(points, error=error.to(points.value))
+    options = dict(n_bands=2, weigh_errors=weigh_errors)
+    whole, history = fit(points, K, **options)
+    seen, expectation = [], scores.expectation
+    monkeypatch.setattr(scores, "AT_ONCE", 7 * (1 + K) ** 2)
+    monkeypatch.setattr(scores, "expectation", lambda *a: seen.append(len(a[2].own)) or expectation(*a))
+    parts, again = fit(points, K, **options)
+    assert max(seen) == 7
+    assert len(again) == len(history)
+    torch.testing.assert_close(parts.basis, whole.basis, rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(parts.noise, whole.noise)

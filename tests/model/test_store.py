@@ -261,6 +261,9 @@ def test_of_files_what_needs_no_steps_is_solved_from_a_part(make_light_curve, tm
     assert few.best_loss_ != own.best_loss_
     part = fitting.solved_from(store.measurements, np.arange(12))
     assert len(part["sequence"]) == 4
+    most = int(store.measurements["sequence"].lengths.sum()) // 5
+    monkeypatch.setattr(fitting, "MOST_POINTS_SOLVED", most)
+    assert len(fitting.solved_from(store.measurements, np.arange(12))["sequence"]) == 2
     assert (
         len(fitting.solved_from({"sequence": store.measurements["sequence"].to("cpu")}, np.arange(12))["sequence"])
         == 12
