@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_consistent_length
 
 from .. import tables
 from ..exceptions import TableError
-from ..modalities import warn_of_sentinels
 from ..model import Model, Split
 from ..model.targets import Targets
 from ..objectives import QUANTILES
@@ -64,7 +63,7 @@ def _check_numbers(column: np.ndarray, object_name: str) -> None:
             f"{object_name} holds no label of {len(column)} objects; leave it out, or set supervised_weight=0."
         )
     # A single one would set mean and scale, by which targets are standardised.
-    warn_of_sentinels(known, owner, object_name, [f"object {i}" for i in range(len(column))], least=1)
+    tables.warn_of_sentinels(known, owner, object_name, [f"object {i}" for i in range(len(column))], least=1)
     distinct = np.unique(known)
     if len(distinct) <= min(FEW, len(known) / 2) and (distinct == distinct.round()).all():
         warnings.warn(

@@ -76,7 +76,7 @@ class FactorAnalysis(nn.Module):
         self.register_buffer("noise", torch.tensor(noise, dtype=torch.float64))
         error = torch.nan if typical_error is None else typical_error
         self.register_buffer("typical_error", torch.tensor(error, dtype=torch.float64))
-        self.register_load_state_dict_post_hook(_check)
+        self.register_load_state_dict_post_hook(_check)  # type: ignore[no-untyped-call]
 
     @classmethod
     def canonical(
@@ -99,8 +99,8 @@ class FactorAnalysis(nn.Module):
         """Return the model whose `state_dict` was kept; ValueError if it is none."""
         nodes = Nodes(state["nodes.location"], state["nodes.counts"], bool(state["nodes.plane"]))
         error = float(state["typical_error"])
-        numbers = (state[k] for k in ("mean", "basis", "variance"))
-        factors = cls(nodes, *numbers, float(state["noise"]), None if math.isnan(error) else error)
+        mean, basis, variance = (state[k] for k in ("mean", "basis", "variance"))
+        factors = cls(nodes, mean, basis, variance, float(state["noise"]), None if math.isnan(error) else error)
         _check(factors)
         return factors
 

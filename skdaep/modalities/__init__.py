@@ -4,7 +4,7 @@ from ..tables import Objects
 from ._base import Modality, Tokenizer
 from ._image import Image
 from ._inlet import Inlet, Input
-from ._outliers import warn_of_sentinels, warned_once
+from ._range import warned_once
 from ._presets import Photometry, Spectrum
 from ._record import LINE, PLANE, STORABLE, Geometry, Record, Separations, storable
 from ._sequence import Sequence
@@ -28,6 +28,5 @@ __all__ = [
     "Spectrum",
     "Tokenizer",
     "storable",
-    "warn_of_sentinels",
     "warned_once",
 ]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from astropy.time import TIME_SCALES
 
-from ._outliers import wild
+from ..tables import wild
 from ._record import storable
 
 #: Standard deviations from the mean of fit beyond which a number is refused: the step of float32 is a sixteenth of one

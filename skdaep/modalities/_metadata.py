@@ -11,7 +11,6 @@ from astropy.table import Table
 from .. import tables
 from ..exceptions import TableError
 from ._learned import EXTREME, Learned, Scaling, spoiler
-from ._outliers import warn_of_sentinels
 from ._spread import check_spread
 
 
@@ -36,7 +35,7 @@ def learn_metadata(objects: list[Table], object_names: list[str], keys: tuple[st
             check_spread(own, f"metadata {key!r}")
             if (i := spoiler(own, having)) is not None:
                 raise TableError(f"{object_names[having[i]]} metadata {key!r} is {own[i]:g}, {EXTREME}.")
-            warn_of_sentinels(own, having, f"Metadata {key!r}", object_names)
+            tables.warn_of_sentinels(own, having, f"Metadata {key!r}", object_names)
             numbers[key], typical[key] = Scaling.of(own), float(np.median(own))
         else:
             counts = Counter(values.values())

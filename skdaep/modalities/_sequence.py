@@ -20,7 +20,7 @@ from ._find import find_columns, find_cycle
 from ._inlet import Inlet, SequenceInlet
 from ._learned import EXTREME, Learned, Scaling, circle, line, spoiler
 from ._metadata import learn_metadata, read_metadata, typical_meta
-from ._outliers import range_of, warn_of_sentinels, warn_out_of_range
+from ._range import warn_out_of_range
 from ._reading import canonical_order, read_together, remedy
 from ._record import LINE, Record, Separations
 from ._spread import check_spread, scaled_resolution
@@ -136,8 +136,7 @@ class Sequence(Modality):
             if (i := spoiler(numbers, owner)) is not None:
                 new._refuse_extreme(role, raw, np.flatnonzero(raw["seen"])[i], object_names)
             if not arrays:
-                what = f"Column '{getattr(new, role)}'"
-                warn_of_sentinels(numbers, owner, what, object_names, everywhere=role == "value")
+                tables.warn_of_sentinels_in(objects[0], getattr(new, role), role, numbers, owner, object_names)
         scaling = Scaling.of(location, np.median(location))
         n_points = float(np.median(np.bincount(owner)))  # no object is without a point
         bands = tuple(np.unique(band).tolist())
@@ -160,7 +159,7 @@ class Sequence(Modality):
             error=float(np.median(errors)) / value_scaling.scale if len(errors) else None,
             n_points=n_points,
             arrays=arrays,
-            ranges={"value": range_of(value)} | ({} if new.cycle else {"location": range_of(location)}),
+            ranges={"value": tables.range_of(value)} | ({} if new.cycle else {"location": tables.range_of(location)}),
             time_scale=None if arrays else tables.time_scale(objects[0][new.location]),
         )
         return replace(new, learned=learned)

@@ -6,7 +6,7 @@ it does to one object in `forward` and `backward`; nothing else is needed for a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 
 import numpy as np
@@ -116,6 +116,8 @@ class TableTransformer(ObjectsOut):
     remedy = ""
     #: whether what becomes of a point depends on no other point and no metadata: `FlatTables` are then done at once
     pointwise = False
+
+    _warned: Set[str] = frozenset()  # columns of whose sentinels `fit` warned
 
     def check_parameters(self) -> None:
         """Raise an error if a parameter is invalid; called first in `fit`."""
@@ -272,7 +274,9 @@ class TableTransformer(ObjectsOut):
         self._scale = None if location is None else tables.time_scale(objects[0][location])
         self.is_magnitude_ = self._says_magnitude(objects[0])
         self.units_out_ = self.units_after()
-        self.learn(self._all_points(objects))
+        points = self._all_points(objects)
+        self._warned = self._warn_of_sentinels(objects, points)
+        self.learn(points)
         return self
 
     def transform(self, X):
@@ -303,7 +307,10 @@ class TableTransformer(ObjectsOut):
         return [self._cut(*self._after(*pair)) for pair in zip(before, self.forward_all(before), strict=True)]
 
     def _after(self, old: Points, new: Points) -> tuple[Table, Points]:
-        return self._write(old, new, self.units_out_, self.is_magnitude_after(), self.cycle_after()), new
+        table = self._write(old, new, self.units_out_, self.is_magnitude_after(), self.cycle_after())
+        for name in self._warned & set(table.colnames):  # once is enough: what comes next need not say it again
+            table[name].info.meta = (table[name].info.meta or {}) | {tables.WARNED: True}
+        return table, new
 
     # --- FlatTables ---------------------------------------------------------------------------------
 
@@ -360,6 +367,19 @@ class TableTransformer(ObjectsOut):
         return hasattr(self, "units_out_")
 
     # --- reading ------------------------------------------------------------------------------------
+
+    def _warn_of_sentinels(self, objects: Sequence[Table], points: list[Points]) -> set[str]:
+        """Warn of values and locations that are none, which no one may recognise after the step; return the columns."""
+        lengths = objects.lengths if len(points) < len(objects) else [len(p.table) for p in points]
+        owner, warned = np.repeat(np.arange(len(objects)), lengths), set()
+        for role in ("value", "location"):
+            if (name := self.columns_.get(role)) is None:
+                continue
+            x = np.concatenate([getattr(p, role) for p in points])
+            seen, names = np.isfinite(x), [f"X[{i}]" for i in range(len(objects))]
+            if seen.any() and tables.warn_of_sentinels_in(objects[0], name, role, x[seen], owner[seen], names):
+                warned.add(name)
+        return warned
 
     def _objects(self, X) -> Sequence[Table]:
         if tables.is_numeric(X):

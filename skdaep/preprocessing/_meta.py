@@ -81,6 +81,8 @@ class MetaFeatures(TransformerMixin, BaseEstimator):
                 continue
             self.units_[key] = tables.unit_of_metadata(objects[next(iter(values))], key)
             numbers = [self._number(objects[i], object_names[i], key) for i in values]
+            having = np.array(list(values))
+            tables.warn_of_sentinels(np.array(numbers), having, f"Metadata {key!r}", object_names)
             self.fill_[key] = float(np.median(numbers) if self.fill == "median" else self.fill)
         return self
 

@@ -33,6 +33,7 @@ from ._metadata import (
 )
 from ._nested import fields_of, from_nested
 from ._objects import as_objects, as_table, check_collection, check_not_empty, is_numeric, is_tabular, iterate_objects
+from ._outliers import WARNED, range_of, warn_of_sentinels, warn_of_sentinels_in, wild
 from ._points import read_draws, read_errors, read_points
 from ._roles import ALIASES, ASK, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS, Columns, candidates, find_column
 from ._rows import rows
@@ -63,6 +64,7 @@ __all__ = [
     "INVERSE_VARIANCES",
     "MAGNITUDE",
     "SURVEYS",
+    "WARNED",
     "Columns",
     "FlatTables",
     "LabelColumns",
@@ -112,6 +114,7 @@ __all__ = [
     "read_draws",
     "read_errors",
     "read_labels",
+    "range_of",
     "read_points",
     "rows",
     "says_time",
@@ -124,6 +127,9 @@ __all__ = [
     "unit_of_ivar",
     "unit_of_metadata",
     "values_of_metadata",
+    "warn_of_sentinels",
+    "warn_of_sentinels_in",
+    "wild",
     "write",
     "write_labels",
 ]

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
-from skdaep import DAEPEncoder, Spectrum, TableError, preprocessing
+from skdaep import DAEPEncoder, FunctionalPCA, Spectrum, TableError, preprocessing
+from skdaep.exceptions import OutOfRangeWarning
+from skdaep.tables import FlatTables
 
 validate = pytest.importorskip("numpydoc.validate").validate
 
@@ -589,3 +592,59 @@ def test_datasets_work_as_they_are():
         back = pipe.inverse_transform(pipe.fit_transform(X))
         assert [t.colnames for t in back] == [t.colnames for t in X]
         assert all(t.meta == x.meta for t, x in zip(back, X, strict=True))
+
+
+# --- sentinels --------------------------------------------------------------------------------------
+
+
+def with_sentinels(make, number=-999.0, n=12):
+    """Return objects two points of each of which are none."""
+    X = [make(i) for i in range(n)]
+    for table in X:
+        name = next(name for name in ("flux", "mag") if name in table.colnames)
+        table[name][[3, 11]] = number
+    return X, name
+
+
+def sentinels_warned_of(function, *args):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        function(*args)
+    return [str(w.message) for w in caught if issubclass(w.category, OutOfRangeWarning)]
+
+
+@pytest.mark.parametrize("kind", [list, FlatTables.of])
+def test_sentinels_are_warned_of_by_whatever_reads_values(step, make, kind):
+    X, name = with_sentinels(make, 1e5)
+    if name not in clone(step).fit([make(0)]).columns_.values():
+        pytest.skip("reads no values")
+    (told,) = sentinels_warned_of(step.fit, kind(X))
+    assert told.startswith(f"Column '{name}' is 100000 (24 times), first in X[0]; all else lies from ")
+
+
+@pytest.mark.parametrize("kind", [list, FlatTables.of])
+def test_sentinels_are_warned_of_once_in_a_pipeline(kind):
+    X, _ = with_sentinels(magnitude_curve, 99.0)
+    pipe = make_pipeline(
+        preprocessing.ZScore(), preprocessing.Standardize(), preprocessing.PhaseFold(), FunctionalPCA(n_components=2)
+    )
+    assert len(sentinels_warned_of(pipe.fit, kind(X))) == 1
+    before = [table.copy() for table in X]
+    for one, other in zip(X, before, strict=True):
+        assert_same(one, other)
+
+
+def test_sentinels_behind_a_view_are_warned_of():
+    X, _ = with_sentinels(magnitude_curve, 99.0)
+    for table in X:
+        table.remove_column("band")
+    views = preprocessing.Views({"power": preprocessing.PowerSpectrum()})
+    assert len(sentinels_warned_of(views.fit, X)) == 1
+
+
+def test_sentinels_in_metadata_are_warned_of():
+    X = [flux_curve(i) for i in range(12)]
+    for table in X[4:6]:
+        table.meta["redshift"] = -999.0
+    (told,) = sentinels_warned_of(preprocessing.MetaFeatures(("redshift",)).fit, X)
+    assert told.startswith("Metadata 'redshift' is -999 (2 times), first in X[4]")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
-from collections.abc import Iterator
-from contextvars import ContextVar
 
 import numpy as np
+from astropy.table import Table
 
 from ..exceptions import OutOfRangeWarning
 
@@ -20,11 +18,8 @@ FEW, FEW_THAT_RECUR = 0.01, 0.5
 ENOUGH = 2**20
 #: distinct numbers that have quartiles of their own
 MANY = 20
-#: An object is out of range if all its values, or locations, are so far beyond those of fit, as a share of what these
-#: span. What lies next to them is ordinary extrapolation: a fainter object, the days after.
-MARGIN = 0.25
-#: columns that objects read some at a time were warned of already; None outside `warned_once`
-SAID: ContextVar[set[str | None] | None] = ContextVar("said", default=None)
+#: in the meta of a column, once a step has warned of the sentinels in it
+WARNED = "warned of sentinels"
 
 
 def far(x: np.ndarray) -> np.ndarray:
@@ -63,19 +58,6 @@ def wild(x: np.ndarray) -> np.ndarray:
     return apart if (apart & ~again).sum() <= few else again
 
 
-@contextlib.contextmanager
-def warned_once(said: set[str | None]) -> Iterator[None]:
-    """Within, `warn_out_of_range` warns of a column only if it is not among those `said`, which it adds.
-
-    For objects that are read some at a time: one warning for all.
-    """
-    token = SAID.set(said)
-    try:
-        yield
-    finally:
-        SAID.reset(token)
-
-
 def range_of(x: np.ndarray) -> tuple[float, float]:
     """Return the ends of what numbers span, but for wild ones."""
     usual = x[~wild(x)]
@@ -84,10 +66,11 @@ def range_of(x: np.ndarray) -> tuple[float, float]:
 
 def warn_of_sentinels(
     x: np.ndarray, owner: np.ndarray, what: str, object_names: list[str], everywhere: bool = True, least: int = 2
-) -> None:
-    """Warn of numbers that recur far outside all others; with ``everywhere=False`` not of those that all objects have.
+) -> bool:
+    """Warn of numbers that recur far outside all others, and return whether there are any.
 
-    What all objects have may well be a place on a common grid. With ``least=1`` they need not recur.
+    With ``everywhere=False`` not of those that all objects have, which may well be a place on a common grid. With
+    ``least=1`` they need not recur.
     """
     found = recurring(x[far(x)], least)
     if not everywhere:
@@ -102,34 +85,16 @@ def warn_of_sentinels(
             OutOfRangeWarning,
             stacklevel=2,
         )
+    return bool(found)
 
 
-def warn_out_of_range(
-    points: dict[str, np.ndarray],
-    ranges: dict[str, tuple[float, float]],
-    columns: dict[str, str | None],
-    object_names: list[str],
-) -> None:
-    """Warn, once, of objects whose values, or locations, are all far from any that fit saw.
+def warn_of_sentinels_in(
+    first: Table, name: str, role: str, x: np.ndarray, owner: np.ndarray, object_names: list[str]
+) -> bool:
+    """Warn of sentinels in a column of values or locations, and return whether there are any.
 
-    `points` has the numbers of a role and the `owner` of each, `ranges` what they spanned in fit.
+    Silent if the column of the first object bears the mark that a step has warned of them.
     """
-    odd: dict[int, str] = {}
-    for role, (low, high) in ranges.items():
-        margin, numbers, owner = MARGIN * (high - low), points[role], points["owner"]
-        outside = (numbers < low - margin) | (numbers > high + margin)
-        if low == high or not outside.any():  # one number spans no range
-            continue
-        inside = ~outside & np.isfinite(numbers)
-        for i in np.setdiff1d(owner[outside], owner[inside]):
-            first, last = (end(numbers[owner == i]) for end in (np.nanmin, np.nanmax))
-            column = "" if columns[role] is None else f" column '{columns[role]}'"
-            odd.setdefault(i, f"{column} runs from {first:g} to {last:g}, in fit from {low:g} to {high:g}")
-    said = SAID.get()
-    if odd and not (said is not None and columns["value"] in said):
-        if said is not None:
-            said.add(columns["value"])
-        i = min(odd)
-        more = f" So do {len(odd) - 1} more of {len(object_names)} objects." if len(odd) > 1 else ""
-        hint = "Is it in another unit, frame or system?"
-        warnings.warn(f"{object_names[i]}{odd[i]}. {hint}{more}", OutOfRangeWarning, stacklevel=2)
+    if (first[name].info.meta or {}).get(WARNED):
+        return True
+    return warn_of_sentinels(x, owner, f"Column '{name}'", object_names, everywhere=role == "value")

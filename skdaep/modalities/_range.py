@@ -1,0 +1,62 @@
+"""Objects out of the range that fit saw, and what is said of them."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+import numpy as np
+
+from ..exceptions import OutOfRangeWarning
+
+#: An object is out of range if all its values, or locations, are so far beyond those of fit, as a share of what these
+#: span. What lies next to them is ordinary extrapolation: a fainter object, the days after.
+MARGIN = 0.25
+#: columns that objects read some at a time were warned of already; None outside `warned_once`
+SAID: ContextVar[set[str | None] | None] = ContextVar("said", default=None)
+
+
+@contextlib.contextmanager
+def warned_once(said: set[str | None]) -> Iterator[None]:
+    """Within, `warn_out_of_range` warns of a column only if it is not among those `said`, which it adds.
+
+    For objects that are read some at a time: one warning for all.
+    """
+    token = SAID.set(said)
+    try:
+        yield
+    finally:
+        SAID.reset(token)
+
+
+def warn_out_of_range(
+    points: dict[str, np.ndarray],
+    ranges: dict[str, tuple[float, float]],
+    columns: dict[str, str | None],
+    object_names: list[str],
+) -> None:
+    """Warn, once, of objects whose values, or locations, are all far from any that fit saw.
+
+    `points` has the numbers of a role and the `owner` of each, `ranges` what they spanned in fit.
+    """
+    odd: dict[int, str] = {}
+    for role, (low, high) in ranges.items():
+        margin, numbers, owner = MARGIN * (high - low), points[role], points["owner"]
+        outside = (numbers < low - margin) | (numbers > high + margin)
+        if low == high or not outside.any():  # one number spans no range
+            continue
+        inside = ~outside & np.isfinite(numbers)
+        for i in np.setdiff1d(owner[outside], owner[inside]):
+            first, last = (end(numbers[owner == i]) for end in (np.nanmin, np.nanmax))
+            column = "" if columns[role] is None else f" column '{columns[role]}'"
+            odd.setdefault(i, f"{column} runs from {first:g} to {last:g}, in fit from {low:g} to {high:g}")
+    said = SAID.get()
+    if odd and not (said is not None and columns["value"] in said):
+        if said is not None:
+            said.add(columns["value"])
+        i = min(odd)
+        more = f" So do {len(odd) - 1} more of {len(object_names)} objects." if len(odd) > 1 else ""
+        hint = "Is it in another unit, frame or system?"
+        warnings.warn(f"{object_names[i]}{odd[i]}. {hint}{more}", OutOfRangeWarning, stacklevel=2)
