@@ -218,8 +218,8 @@ PAGES = {
         "{CRTS-FOLDED|daep, core=None|error_mean:.3f} on CRTS-FOLDED, and "
         "{LONG|daep, single stage, 128 wide, 1000 steps|error_mean:.3f} instead of "
         "{LONG|daep, single stage, 1000 steps|error_mean:.3f} on LONG",
-        "a million light curves took {speed_objects|rows|1000000|peak:.0f} MiB in addition to the input, less than the codes "
-        "themselves ({speed_objects|rows|1000000|codes:.0f} MiB)",
+        "a million light curves took {speed_objects|rows|1000000|peak:.0f} MiB in addition to the input, less than the "
+        "codes themselves ({speed_objects|rows|1000000|codes:.0f} MiB)",
     ],
     "benchmarks/PERFORMANCE.md": [
         _row_of_rates("64 x 220", "train"),

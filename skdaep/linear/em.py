@@ -198,17 +198,17 @@ class EM:
         """Return the next state, and log-likelihood and log-posterior, up to a constant, of this one."""
         evidence = self.evidence(state.noise)
         weight = weights_of_points(self.points.error, state.noise, self.typical_error)
-        sums, log_likelihood, kept = None, 0.0, []
+        sums, log_likelihood, moments = None, 0.0, []
         for part, posterior in posteriors(state.theta, state.noise, evidence):
             own = Sums.of(part, posterior)
             sums = own if sums is None else sums.plus(own)
             log_likelihood += float(posterior.log_likelihood.sum())
             if weight is not None:
-                kept.append(triangles(posterior, state.theta.dtype))
+                moments.append(triangles(posterior, state.theta.dtype))
         assert sums is not None  # there are objects
         theta, residual = self._maximise(evidence, sums, penalty * state.noise)
         if weight is not None:
-            scores, covariance = (torch.cat(parts) for parts in zip(*kept, strict=True))
+            scores, covariance = (torch.cat(parts) for parts in zip(*moments, strict=True))
             residual = self._residual_beside_errors(theta, state.noise, scores, covariance, weight)
         noise = max(residual / self.n_values, self.least_noise)
         return State(theta, noise), log_likelihood, log_likelihood - 0.5 * penalty * self._rough(state.theta)

@@ -4,8 +4,8 @@ from ..tables import Objects
 from ._base import Modality, Tokenizer
 from ._image import Image
 from ._inlet import Inlet, Input
-from ._range import warned_once
 from ._presets import Photometry, Spectrum
+from ._range import warned_once
 from ._record import LINE, PLANE, STORABLE, Geometry, Record, Separations, storable
 from ._sequence import Sequence
 from ._series import SpectralSeries
