@@ -54,7 +54,7 @@ supervised_weight : float, default=0.0
     and reconstructions are meaningless.
 max_iter : int, default=1000
     Number of gradient steps. The learning rate falls to zero over these steps, so every loss curve flattens at the end.
-    If the validation loss still fell by more than 5 % in the last third, there is a ConvergenceWarning. Double
+    If the validation loss still fell by more than 5 % in the last third, a ConvergenceWarning says so. Double
     `max_iter` until `score` on held-out objects stops improving.
 batch_size : int, default=64
     Objects per batch. Batches of long objects hold fewer, batches of short ones more.
@@ -113,8 +113,8 @@ verbose : bool or int, default=False
 MODALITIES = """\
 modalities : dict
     Name -> `Photometry`, `Spectrum`, `Sequence` or `Image`. X is a list of dicts with these names. If an object lacks a
-    modality, set it to None or leave it out, in `fit` too. Each modality of an object is one Table. For several epochs
-    make several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
+    modality, set it to None or leave it out, in `fit` too. Each modality of an object is one Table. To use several
+    epochs, make several objects, each with its epoch in ``meta``, and keep them together with ``fit(groups=)``.
 """
 
 ALIGNMENT = """\
@@ -130,7 +130,7 @@ LATE_MIXING = """\
 drop_modality : float, default=0.2
     Probability that training hides a modality of an object from the encoder. At least one stays visible.
 modality_weights : dict, default=None
-    Name -> weight of its loss (default 1). The loss of an object is the weighted mean over the modalities it has.
+    Name -> weight of its loss (default 1). The loss of an object is the weighted mean over its modalities.
 mixer_self_attention : bool, default=False
     Whether the hidden tokens of all modalities attend to one another before they are read into the bottleneck.
 """
@@ -172,7 +172,7 @@ history_ : list of dict
     seconds. With a `core`, the first record is that of the start and has no loss, and validation_loss is the mean
     absolute error of the point estimate.
 n_iter_ : int
-    Number of gradient steps taken.
+    Number of gradient steps taken (of iterations, in `FunctionalPCA`).
 environment_ : dict
     Versions of skdaep, torch, numpy, scikit-learn, astropy and Python; commit, device and threads of the fit.
 best_loss_ : float
@@ -183,8 +183,8 @@ noise_correlation_ : dict
     Correlation of the noise of draws along the location, by modality. Empty if draws need no noise or there are
     hidden tokens.
 noise_scatter_ : dict
-    How far draws lie from the point estimate, by modality: factors on the spread of the decoder and on the errors of
-    points, and how much the level of objects varies. 1, 0 and 0 where there are hidden tokens.
+    How far draws lie from the point estimate, by modality: a factor for the spread of the decoder, a factor for the
+    errors of points, and how much the level of objects varies. With hidden tokens these are 1, 0 and 0.
 classes_ : ndarray
     Classes in the order of `predict_proba`; only after a fit to classes.
 quantiles_ : ndarray

@@ -40,6 +40,12 @@ class FunctionalPCA(UnimodalEncoder, without=TRAINED):
         Iterations stop when the log-likelihood per value grows by less than this.
     max_iter : int, default=100
         Largest number of iterations of expectation and maximisation.
+    error_weighting : bool, default=False
+        Whether to use the measurement errors: the noise of a point then has the variance s^2 + e_i^2, where e_i is its
+        error. A point without an error is treated as if it had the median error. Either all Tables must have an error
+        column, or none.
+    early_stopping : bool, default=True
+        Whether to hold out objects, on which `smoothness` and the best iteration are chosen.
     [shared parameters]
 
     Attributes

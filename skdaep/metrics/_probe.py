@@ -27,11 +27,6 @@ class ProbeResult(NamedTuple):
     f1, f1_sd : float
         Macro F1.
 
-    Raises
-    ------
-    TableError
-        If `Z` holds objects.
-
     Examples
     --------
     >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Modalities: the translator between tables, arrays, batches and tokens. OPEN: one file per geometry."""
+"""Modalities translate between tables, arrays, batches and tokens. OPEN: one file per geometry."""
 
 from ..tables import Objects
 from ._base import Modality, Tokenizer

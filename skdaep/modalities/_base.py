@@ -18,10 +18,10 @@ from ._record import Geometry, Record, Separations, storable
 
 
 class Tokenizer(Protocol):
-    """What a modality's tokenizer (an `nn.Module`) can do; W is model_dim."""
+    """The methods that a modality's tokenizer (an `nn.Module`) must have; W is model_dim."""
 
     def queries(self, batch: Batch) -> Tensor:
-        """Return locations without values, (B, L, W)."""
+        """Return tokens (B, L, W) of locations without values."""
 
     def add_values(self, queries: Tensor, value: Tensor) -> Tensor:
         """Return tokens of points (B, L, W) from their queries and values (B, L)."""
@@ -53,7 +53,7 @@ class Modality(abc.ABC):
 
     @property
     def dtype(self) -> type:
-        """Type of the arrays that values are returned in, where an array was given."""
+        """Type of the arrays in which values are returned if X is an array."""
         return np.float32
 
     def __init_subclass__(cls, **options: Any):
@@ -62,7 +62,7 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def objects(self, X, name: str) -> Iterator:
-        """Yield the objects of X, refusing what cannot be an object; `name` names X in errors."""
+        """Yield the objects of X, or raise an error if one is not an object; `name` is the name of X in errors."""
 
     @abc.abstractmethod
     def one(self, obj, object_name: str) -> Any:
@@ -74,13 +74,13 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def learn(self, objects: list, object_names: list[str] | None = None) -> Modality:
-        """Return a copy completed with what `objects` contain: columns, units, bands, scaling, default grid.
+        """Return a copy that has learned columns, units, bands, scaling and the default grid from `objects`.
 
-        `object_names` has their names for errors; None means ``X[i]``.
+        `object_names` are their names in errors; None means ``X[i]``.
         """
 
     def check_errors(self, objects: list, object_names: list[str]) -> None:  # noqa: B027
-        """Refuse objects without errors if others have them; called if the fit weights by errors."""
+        """Raise an error if only some objects have errors; called if the fit weights points by their errors."""
 
     @property
     def columns(self) -> Columns | None:
@@ -129,12 +129,12 @@ class Modality(abc.ABC):
         )
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return a batch of training objects with random changes that preserve their nature, such as mirroring."""
+        """Return a batch of training objects with random changes that preserve what they are, such as mirroring."""
         return batch
 
     @abc.abstractmethod
     def unscale(self, values: NDArray[Any], record: Record) -> NDArray[Any]:
-        """Return decoded values in the units of fit and the order of the object's rows, NaN where none was decoded."""
+        """Return decoded values in the units of fit, in the order of the object's rows, NaN where none was decoded."""
 
     @abc.abstractmethod
     def write(self, values: NDArray[Any], template: Any) -> Any:
@@ -142,19 +142,19 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def values_at(self, record: Record, target: Record) -> NDArray[Any]:
-        """Return a record's scaled values at the locations of another record, NaN where unknown."""
+        """Return the scaled values of a record at the locations of another record, NaN where unknown."""
 
     @abc.abstractmethod
     def typical_metadata(self, record: Record) -> Record:
-        """Return a record in which the training median or commonest label replaces absent metadata."""
+        """Return a record in which the training median or the most common label replaces absent metadata."""
 
     @abc.abstractmethod
     def grid(self) -> Any:
-        """Return the object without values at which `inverse_transform` decodes by default."""
+        """Return the object, without values, whose locations `inverse_transform` uses by default."""
 
     @property
     def n_bands(self) -> int:
-        """Number of bands seen in fit, 1 where there are none."""
+        """Number of bands seen in fit; 1 if there are none."""
         return self.separations().n_bands if self.geometry.separations else 1
 
     def typical_error(self) -> float | None:
@@ -166,12 +166,12 @@ class Modality(abc.ABC):
         raise NotImplementedError(f"{type(self).__name__}: points of a {self.geometry.name} have no separations.")
 
     def inlet(self) -> Inlet:
-        """Return a module from arrays of measurements to a batch, for an encoder that is exported.
+        """Return a module that turns arrays of measurements into a batch, for exported encoders.
 
         Raises
         ------
         NotImplementedError
-            If there is no module that reads as the modality does.
+            If the modality has no such module.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot be exported: it has no inlet() that reads as it does.")
 
@@ -181,4 +181,4 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def head(self, model_dim: int) -> Any:
-        """Return a new module from output tokens (B, L, W) to values (B, L)."""
+        """Return a new module that turns output tokens (B, L, W) into values (B, L)."""

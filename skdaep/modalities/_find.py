@@ -1,4 +1,4 @@
-"""The columns of a sequence: those declared, and those found in the Tables of fit."""
+"""Find the columns of a sequence: those that are declared, and those with usual names in the Tables of fit."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ FEW_LABELS = 12
 
 
 def find_columns(declared: Any, objects: list[Table], object_names: list[str]) -> dict[str, str | None]:
-    """Return the columns by role: value and location of the first Table, the others of all, in whatever order.
+    """Return the columns by role: value and location from the first Table, the others from all Tables.
 
-    `declared` has a column or None by role, and `prefer`.
+    `declared` has a column or None for each role, and `prefer`.
     """
     firsts: dict[tuple[str, ...], int] = {}
     for i in tables.distinct_layouts(objects):
@@ -39,7 +39,7 @@ def find_columns(declared: Any, objects: list[Table], object_names: list[str]) -
 
 
 def find_cycle(location: str, objects: list[Table], object_names: list[str]) -> float | None:
-    """Return after how much locations are the same again, as the meta of their columns says; None if none does."""
+    """Return the period of the locations that the meta of their columns states; None if there is none."""
     having = {object_names[i]: t for i in tables.distinct_layouts(objects) if location in (t := objects[i]).columns}
     marks = {place: (t.columns[location].info.meta or {}).get(tables.CYCLE) for place, t in having.items()}
     first = marks[object_names[0]]
@@ -52,7 +52,7 @@ def find_cycle(location: str, objects: list[Table], object_names: list[str]) -> 
 
 
 def _find_optional(declared: Any, role: str, objects: dict[str, Table], value: str | None) -> str | None:
-    """Return the column that plays a role in those objects, by their names in errors, that have one for it."""
+    """Return the column for a role in the objects (name in errors -> Table) that have one."""
     name = getattr(declared, role)
     if name is not None:
         object_name, table = next(
@@ -72,7 +72,7 @@ def _find_optional(declared: Any, role: str, objects: dict[str, Table], value: s
 
 
 def _check_distinct(names: dict[str, str | None], object_name: str) -> None:
-    """Refuse a column in two roles, and two columns of errors."""
+    """Raise an error if a column has two roles, or if there are two columns of errors."""
     roles: dict[str, str] = {}
     for role, name in names.items():
         if name is not None and roles.setdefault(name, role) != role:
@@ -86,7 +86,7 @@ def _check_distinct(names: dict[str, str | None], object_name: str) -> None:
 
 
 def _warn_of_labels(objects: list[Table], used: set[str | None]) -> None:
-    """Warn of columns of text that play no role and look like bands: few labels, of which an object has several."""
+    """Warn of unused text columns that look like bands: few labels, several of them in one object."""
     first = objects[0]
     for name in first.colnames:
         columns = [t.columns[name] for i in tables.distinct_layouts(objects) if name in (t := objects[i]).columns]

@@ -83,7 +83,7 @@ class Image(Modality):
         yield from (self.one(image, f"{name}[{i}]") for i, image in enumerate(X))
 
     def one(self, obj, object_name: str) -> np.ndarray:
-        """Return a float64 array (H, W) or (H, W, C), NaN where masked; a Quantity where there is a unit."""
+        """Return a float64 array (H, W) or (H, W, C), NaN where masked; a Quantity if there is a unit."""
         return _pixels(obj, object_name)
 
     def is_one(self, X) -> bool:
@@ -91,7 +91,7 @@ class Image(Modality):
         return hasattr(X, "uncertainty") or getattr(X, "ndim", None) == len(self._user_shape)
 
     def learn(self, objects: list, object_names: list[str] | None = None) -> Image:
-        """Return a copy completed with size and scaling of the images."""
+        """Return a copy that has learned the size and the scaling of the images."""
         if not (isinstance(self.patch_size, Integral) and self.patch_size >= 1):
             raise ValueError(f"Image(patch_size={self.patch_size!r}): a positive int is needed.")
         object_names = object_names or [f"X[{i}]" for i in range(len(objects))]
@@ -164,7 +164,7 @@ class Image(Modality):
         return values
 
     def values_at(self, record: Record, target: Record) -> np.ndarray:
-        """Return the patches (L, P) of the same places; NaN for those that the record lacks."""
+        """Return the patches (L, P) at the same places; NaN for those that the record lacks."""
         values = np.full((len(target), record.value.shape[1]), np.nan, record.value.dtype)
         same = (target.location[:, None] == record.location).all(-1)  # (L, L')
         at, own = np.nonzero(same & record.observed)
@@ -193,14 +193,14 @@ class Image(Modality):
         return image.reshape(rows, p, columns, p, -1).swapaxes(1, 2).reshape(rows * columns, -1)
 
     def _places(self) -> np.ndarray:
-        """Return the centres (L, 2) of the patches, row and column, within -1 to 1; a mirrored image has them too."""
+        """Return the centres (L, 2) of the patches, row and column, between -1 and 1. A mirrored image has the same."""
         centres = [(2 * np.arange(n) + 1) / n - 1 for n in self._n_patches]
         return np.stack(np.meshgrid(*centres, indexing="ij"), -1).reshape(-1, 2).astype(np.float32)
 
     # --- networks -----------------------------------------------------------------------------------
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Mirror objects at random: places change sign and the pixels of a patch their order."""
+        """Mirror objects at random: places change sign, and the pixels of a patch change their order."""
         if not self.flips:
             return batch
         p = self.patch_size
@@ -212,7 +212,7 @@ class Image(Modality):
         return batch.replace(value=value.flatten(2), location=location)
 
     def inlet(self) -> Inlet:
-        """Return a module from images to a batch."""
+        """Return a module that turns images into a batch."""
         return ImageInlet(self) if type(self).read is Image.read else Modality.inlet(self)
 
     def tokenizer(self, model_dim: int) -> ImageTokenizer:
@@ -220,15 +220,15 @@ class Image(Modality):
         return ImageTokenizer(model_dim, self.patch_size, self.learned.shape[2], max(self._n_patches))
 
     def head(self, model_dim: int) -> nn.Module:
-        """Return a new head: output tokens (B, L, W) to patches (B, L, P)."""
+        """Return a new head that turns output tokens (B, L, W) into patches (B, L, P)."""
         return nn.Sequential(nn.LayerNorm(model_dim), nn.Linear(model_dim, self.patch_size**2 * self.learned.shape[2]))
 
 
 class ImageTokenizer(nn.Module):
-    r"""Patches to tokens of width W = model_dim: :math:`\mathrm{CNN}(v) + \mathrm{MLP}(\phi(y), \phi(x))`.
+    r"""Turn patches into tokens of width W = model_dim: :math:`\mathrm{CNN}(v) + \mathrm{MLP}(\phi(y), \phi(x))`.
 
-    The features of row and column stand side by side, so that (i, j) and (j, i) differ; the CNN is confined to a
-    patch, so that no patch learns of another before the attention does (daep, appendix A.3).
+    The features of row and column are concatenated, so that (i, j) and (j, i) differ. The CNN sees one patch at a time,
+    so only attention combines patches (daep, appendix A.3).
     """
 
     def __init__(self, model_dim: int, patch_size: int, n_channels: int, n_patches: int):
@@ -252,7 +252,7 @@ class ImageTokenizer(nn.Module):
         return queries + self.cnn(pixels).view(queries.shape)
 
     def context(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return no metadata tokens (B, 0, W), and which of them are present (B, 0)."""
+        """Return an empty set of metadata tokens (B, 0, W), and which of them are present (B, 0)."""
         width = self.place[-1].out_features
         return batch.value.new_zeros(*batch.observed[:, :0].shape, width), batch.observed[:, :0]
 

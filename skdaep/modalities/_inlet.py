@@ -1,7 +1,7 @@
-"""What stands before the tokenizer of an encoder that is exported: measurements as they come to a `Batch`, in torch.
+"""The first part of an exported encoder: it turns measurements into a `Batch` for the tokenizer, in torch.
 
-A modality reads Tables in numpy, object by object; a graph has arrays of several objects, padded to one length. The
-arithmetic is the same, in float64, and so is what is refused: the graph cannot raise, so it marks the object.
+A modality reads Tables in numpy. A graph gets arrays of several objects, padded to one length. The arithmetic is the
+same, in float64. An object that the modality would refuse is marked, because a graph cannot raise errors.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Input(NamedTuple):
     dtype : torch.dtype
         float64, int64 or bool.
     axes : tuple of str or int
-        Names of axes of any length, lengths of others.
+        For each axis its name if it may have any length, otherwise its length.
     about : dict
-        What who feeds it must know, as JSON has it: column, unit, labels.
+        What a user of the graph must know, as JSON: column, unit, labels.
     """
 
     dtype: torch.dtype
@@ -42,7 +42,7 @@ class Input(NamedTuple):
 
 
 class Inlet(nn.Module):
-    """Arrays of measurements by the name of an input to a batch, and which objects (B,) `transform` would refuse.
+    """Turn arrays, by name of the input, into a batch, and say which objects (B,) `transform` would refuse.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Inlet(nn.Module):
 
 
 class SequenceInlet(Inlet):
-    """Values at locations in the units of fit, with bands and metadata as indices of labels."""
+    """Inputs of a sequence: values and locations in the units of fit, bands and metadata as indices of labels."""
 
     def __init__(self, modality: Sequence):
         super().__init__()
@@ -105,7 +105,7 @@ class SequenceInlet(Inlet):
         return batch, refused.any(1) | strange
 
     def _bands(self, band: Tensor | None, reference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return indices of bands (B, L), which are known, and which make `transform` refuse the object."""
+        """Return band indices (B, L), which of them are known, and which would make `transform` refuse the object."""
         every, none = torch.ones_like(reference, dtype=torch.bool), torch.zeros_like(reference, dtype=torch.bool)
         if band is None:
             return torch.zeros_like(reference, dtype=torch.int64), every, none
@@ -117,7 +117,7 @@ class SequenceInlet(Inlet):
         return self.modality.unknown == "error"
 
     def _metadata(self, given: dict[str, Tensor], reference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scaled numbers (B, M), labels (B, C), and which objects `transform` refuses for them."""
+        """Return scaled numbers (B, M), labels (B, C), and which objects `transform` would refuse because of these."""
         learned = self.modality.learned
         numbers = [scaling.forward(given[f"metadata.{key}"]) for key, scaling in learned.numbers.items()]
         labels = [given[f"metadata.{key}"] for key in learned.labels]
@@ -134,7 +134,7 @@ class SequenceInlet(Inlet):
 
 
 class SeriesInlet(SequenceInlet):
-    """A sequence whose points have an epoch, too."""
+    """Inputs of a sequence whose points also have an epoch."""
 
     def __init__(self, modality: SpectralSeries):
         super().__init__(modality)
@@ -152,7 +152,7 @@ class SeriesInlet(SequenceInlet):
 
 
 class ImageInlet(Inlet):
-    """Images in the unit of fit."""
+    """Inputs of images, in the unit of fit."""
 
     def __init__(self, modality: Image):
         super().__init__()
@@ -183,10 +183,10 @@ class ImageInlet(Inlet):
 
 
 def _extreme(scaled: Tensor) -> Tensor:
-    """Return which scaled numbers a modality refuses; NaN it does not."""
+    """Return which scaled numbers a modality refuses. NaN is not refused."""
     return scaled.abs() > LIMIT
 
 
 def _columns(columns: list[Tensor], reference: Tensor) -> Tensor:
-    """Return columns (B,) side by side, (B, 0) if there are none."""
+    """Return columns (B,) as one array; (B, 0) if there are none."""
     return torch.stack(columns, 1) if columns else reference[:, :0]

@@ -24,8 +24,8 @@ EXTREME = "more than a million standard deviations from the rest of fit; set it 
 class Scaling:
     """``scaled = (x - origin) / scale``, computed in float64.
 
-    Numbers that are `wild` do not count: a few of them must not set the scale of all others. Without any, which is the
-    rule, origin and scale are mean and standard deviation of all.
+    `wild` numbers are left out, so that a few of them do not set the scale of all others. Usually there are none, and
+    origin and scale are the mean and the standard deviation of all numbers.
     """
 
     origin: float
@@ -36,7 +36,7 @@ class Scaling:
 
     @classmethod
     def of(cls, x: np.ndarray, origin: float | None = None) -> Scaling:
-        """Learn mean (or a given origin) and standard deviation; a constant gets scale 1, or what rounding needs."""
+        """Learn the mean (or take an origin) and the standard deviation; a constant gets 1, or what rounding needs."""
         if (apart := wild(x)).any():
             x = x[~apart]
         origin = float(np.mean(x)) if origin is None else float(origin)
@@ -59,7 +59,7 @@ class Scaling:
 
     @property
     def dtype(self) -> type:
-        """Type of array that holds what `back` gives: float32 unless it would overflow, vanish or lose the spread."""
+        """Type of the arrays that `back` returns: float32 unless they would overflow, vanish or lose the spread."""
         return np.float32 if 1e-30 < self.scale < 1e30 and abs(self.origin) < 1e4 * self.scale else np.float64
 
 
@@ -96,17 +96,17 @@ class Learned:
 
 
 def demand_positive(learned, *names: str) -> None:
-    """Raise ValueError if a field of what was learned is no positive, finite number."""
+    """Raise ValueError if a learned field is not a positive, finite number."""
     for name in names:
         if not 0 < getattr(learned, name) < np.inf:
             raise ValueError(f"{type(learned).__name__}({name}={getattr(learned, name)!r}): must be positive")
 
 
 def spoiler(x: np.ndarray, owner: np.ndarray) -> int | None:
-    """Return the index of a number that leaves the others no scale, None if there is none.
+    """Return the index of a number so large that the others have no scale; None if there is none.
 
-    It is the one farthest out, if their standard deviation overflows, or if it is too far for the scale of all that are
-    not wild or of those of all other objects.
+    This is the number farthest out, if the standard deviation overflows, or if that number is too far out for the scale
+    of all numbers that are not wild, or for that of all other objects.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         i = int(np.argmax(np.abs(x - np.median(x))))
@@ -118,13 +118,14 @@ def spoiler(x: np.ndarray, owner: np.ndarray) -> int | None:
 
 
 def finest(location: np.ndarray, *groups: np.ndarray) -> float | None:
-    """Return the finest spacing worth resolving of neighbouring points that are alike in all groups, None without any.
+    """Return the finest spacing, worth resolving, of neighbouring points of the same groups; None if there is none.
 
-    A tenth of the spacings are finer. But where points come in clusters, as exposures of one night do over years, these
-    say nothing of how finely an object is sampled: it is no less than a tenth of the mean spacing in a typical group.
+    A tenth of the spacings are finer. But if points come in clusters, such as exposures of single nights over years,
+    these spacings do not show how finely an object is sampled. So the result is at least a tenth of the mean spacing in
+    a typical group.
 
-    Groups are arrays over all points, such as their objects and bands: points of two bands taken within minutes say
-    nothing either. Spacings below float32's own step are left out.
+    Groups are arrays over all points, such as their objects and bands: spacings between points of different bands do
+    not count either. Spacings below the resolution of float32 are left out.
     """
     order = np.lexsort((location, *groups))
     equal = np.logical_and.reduce([group[order][1:] == group[order][:-1] for group in groups])
@@ -138,7 +139,7 @@ def finest(location: np.ndarray, *groups: np.ndarray) -> float | None:
 
 
 class Axis(NamedTuple):
-    """How locations lie: finest spacing, None if there is none, and extent, scaled; a grid by band, in units of fit."""
+    """Finest spacing (None if there is none) and extent of scaled locations; a grid for each band, in units of fit."""
 
     finest: float | None
     extent: float
@@ -146,9 +147,10 @@ class Axis(NamedTuple):
 
 
 def line(location: np.ndarray, band: np.ndarray, owner: np.ndarray, scaling: Scaling, n_points: float) -> Axis:
-    """Return the axis of locations on a line, of all points of objects that have `n_points`.
+    """Return the axis of locations on a line, from all points of objects with `n_points` each.
 
-    The grid has as many equally spaced locations as an object has points, over 98 % of those measured.
+    The grid has as many equally spaced locations as a typical object has points, over the central 98 % of the
+    locations.
     """
     scaled, bands = scaling.forward(location), np.unique(band)
     n = max(2, round(n_points / len(bands)))
@@ -158,10 +160,10 @@ def line(location: np.ndarray, band: np.ndarray, owner: np.ndarray, scaling: Sca
 
 
 def circle(cycle: float, bands: tuple[str, ...], scaling: Scaling, n_points: float) -> Axis:
-    """Return the axis of locations on a circle, once around which the grid goes.
+    """Return the axis of locations on a circle. The grid goes around it once.
 
-    Irregular phases have no finest spacing worth resolving, for they come ever closer with their number: the mean
-    spacing of an object's points stands for all.
+    The more points there are, the closer irregular phases come to each other. So the mean spacing of an object's points
+    is used as the finest spacing.
     """
     per_band = n_points / len(bands)
     n, around = max(2, round(per_band)), cycle / scaling.scale

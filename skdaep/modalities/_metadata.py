@@ -1,4 +1,4 @@
-"""Metadata of objects: which keys are numbers and which labels, learned in fit, and what an object has of them."""
+"""Metadata of objects: learn in fit which keys are numbers and which are labels, and read those of an object."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def learn_metadata(objects: list[Table], object_names: list[str], keys: tuple[st
 
 
 def _check_labels(counts: Counter, key: str) -> None:
-    """Refuse labels that tell most objects from all others: the decoder would learn them by heart."""
+    """Refuse labels that differ for most objects, because the decoder would learn the objects by heart."""
     alone, n = sum(count == 1 for count in counts.values()), sum(counts.values())
     if n >= 4 and alone > n / 2:
         raise TableError(
@@ -59,7 +59,7 @@ def _check_labels(counts: Counter, key: str) -> None:
 def read_metadata(
     objects: list, object_names: list[str], learned: Learned, unknown: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return scaled numbers (n_objects, M), NaN where absent, and indices of labels (n_objects, C), -1 there."""
+    """Return scaled numbers (n_objects, M), NaN if absent, and indices of labels (n_objects, C), -1 if absent."""
     numbers = np.full((len(objects), len(learned.numbers)), np.nan, np.float32)
     labels = np.full((len(objects), len(learned.labels)), -1, np.int64)
     for j, (key, scaling) in enumerate(learned.numbers.items()):
@@ -81,6 +81,6 @@ def read_metadata(
 
 
 def typical_meta(learned: Learned) -> dict[str, Any]:
-    """Return the median or commonest label of each key, as they stand in a table's meta."""
+    """Return the median or the most common label of each key, as written into a table's meta."""
     units = {key: unit for key, unit in learned.number_units.items() if unit is not None}
     return {k: v * tables.unit_named(units[k]) if k in units else v for k, v in learned.typical.items()}

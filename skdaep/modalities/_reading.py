@@ -1,4 +1,4 @@
-"""Many objects read at once: which of them is bad, and the canonical order of their points."""
+"""Read many objects at once, find the one that is bad, and put points into a canonical order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..exceptions import TableError
 
 
 def read_together(read: Callable, objects: Sequence, object_names: Sequence[str]):
-    """Return ``read(objects, where)``; where some are bad, raise the error of the first of them read alone."""
+    """Return ``read(objects, where)``. If some objects are bad, raise the error of the first one, read alone."""
     with suppress(TableError):
         return read(objects, object_names)
     for obj, place in zip(objects, object_names, strict=True):
@@ -20,16 +20,16 @@ def read_together(read: Callable, objects: Sequence, object_names: Sequence[str]
 
 
 def remedy(object_name: str) -> str:
-    """Return what to do with an object, or with the modality of one that is called so, without a measurement."""
+    """Return advice, for an error message, about an object, or a modality of one, without a measurement."""
     of_several = object_name.endswith(("']", '"]'))  # X[3]['spectrum']
     return "leave that modality out or set it to None" if of_several else "remove the object"
 
 
 def canonical_order(owner: np.ndarray, *keys: np.ndarray) -> np.ndarray:
-    """Return the order of points by owner, then by each key, as `numpy.lexsort` does; `owner` is in order already.
+    """Return the order of points by owner, then by each key, like `numpy.lexsort`; `owner` is already sorted.
 
-    A key is sorted within what the keys before it leave tied, so that objects stay where they are: numpy.lexsort,
-    which sorts all points of all objects by the last key first, takes several times as long. No key may hold NaN.
+    Each key only sorts points that are tied in the keys before it. numpy.lexsort, which first sorts all points of all
+    objects by the last key, takes several times as long. No key may hold NaN.
     """
     order, tied = np.arange(len(owner)), owner
     both = np.empty(len(owner), np.complex128)  # sorted by the real part, then by the imaginary part

@@ -1,4 +1,4 @@
-"""What a modality makes of an object, and where its points lie."""
+"""Records, which modalities make from objects, and the geometry of their points."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Record:
     Parameters
     ----------
     value : ndarray of float32, shape (n,) or (n, P)
-        Scaled measurements, NaN if there is none. P numbers if a point has several, such as the pixels of a patch.
+        Scaled measurements, NaN if there is none. (n, P) if a point has P numbers, such as the pixels of a patch.
     location : ndarray of float32, shape (n,) or (n, A)
         Scaled locations.
     band : ndarray of int64, shape (n,)
-        Index of each point's band among those of fit; 0 where there are no bands.
+        Index of each point's band among those of fit; 0 if there are no bands.
     error : ndarray of float32, shape (n,)
         One-sigma errors in the scale of the values, NaN where unknown.
     observed : ndarray of bool, shape (n,)
@@ -34,9 +34,9 @@ class Record:
     labels : ndarray of int64, shape (C,)
         Index of each metadata label among those of fit, -1 where absent.
     rows : ndarray of int, shape (n,), or None
-        Row of the user's object that each point came from; None where no object is to be written from it.
+        Row of the user's object that each point came from; None if no object will be written.
     n_rows : int or None
-        Rows of the user's object.
+        Number of rows of the user's object.
     """
 
     value: NDArray[Any]
@@ -53,14 +53,14 @@ class Record:
         return len(self.observed)
 
     def replace(self, **changes: Any) -> Record:
-        """Return a copy with some fields exchanged."""
+        """Return a copy with some fields replaced."""
         return replace(self, **changes)
 
     @classmethod
     def cut(cls, points: dict[str, NDArray[Any]], lengths: NDArray[Any], objects: dict[str, Any]) -> list[Record]:
-        """Cut arrays of the points of all objects, which have `lengths` of them, into a record for each object.
+        """Cut arrays with the points of all objects, of the given `lengths`, into one record per object.
 
-        The columns of `objects` hold an entry for each object.
+        The arrays in `objects` have one entry per object.
         """
         ends = lengths.cumsum().tolist()
         columns, entries = list(points.items()), list(objects.items())

@@ -1,6 +1,6 @@
-"""Sequences: a measured value at a continuous location, perhaps in a band, with metadata of the object.
+"""Sequences: values measured at continuous locations, perhaps in bands, with metadata of the object.
 
-Spectra, light curves and radial velocities are all this one geometry; they differ in declared column names.
+Spectra, light curves and radial velocities all have this geometry. They only differ in the names of their columns.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Sequence(Modality):
     # --- learning -----------------------------------------------------------------------------------
 
     def learn(self, objects: list, object_names: list[str] | None = None) -> Sequence:
-        """Return a copy completed with columns, units, bands, scaling, metadata and default grid of `objects`."""
+        """Return a copy that has learned columns, units, bands, scaling, metadata and default grid from `objects`."""
         self._check()
         object_names = object_names or [f"X[{i}]" for i in range(len(objects))]
         arrays = isinstance(objects[0], np.ndarray)
@@ -182,7 +182,7 @@ class Sequence(Modality):
 
     @property
     def columns(self) -> tables.Columns | None:
-        """The columns by role, those found once `learn` has looked; None of rows of an array."""
+        """Columns by role, including those that `learn` has found; None for arrays."""
         return None if self.learned is not None and self.learned.arrays else self._roles
 
     @property
@@ -191,7 +191,7 @@ class Sequence(Modality):
 
     @property
     def is_over_time(self) -> bool:
-        """Whether locations are times and no phases, as the unit says or else the name."""
+        """Whether locations are times and not phases, judging by their unit or else their name."""
         return (
             self.columns is not None
             and self.cycle is None
@@ -200,17 +200,17 @@ class Sequence(Modality):
 
     @property
     def place_columns(self) -> tuple[str, ...]:
-        """The columns that say where a value was measured."""
+        """The columns that state where a value was measured."""
         return tuple(c for c in (self.location, self.band) if c is not None)
 
     def _units_of(self, table: Table) -> dict[str, str | None]:
-        """Return units by column: of errors that of their values, of logarithms of wavelength that of wavelength."""
+        """Return units by column. Errors have the unit of their values, logarithms of wavelength that of wavelength."""
         value, location = tables.unit_of(table, self.value), tables.unit_of(table, self.location)
         units = {self.value: value, self.location: tables.linear_unit(self.location, location)}
         return units if self.error is None else units | {self.error: tables.unit_of_error(value)}
 
     def check_errors(self, objects: list, object_names: list[str]) -> None:
-        """Refuse an object without the column of errors, or of inverse variances, that others have."""
+        """Raise an error if an object lacks the column of errors, or of inverse variances, that others have."""
         role = "ivar" if self.error is None else "error"
         for i in tables.distinct_layouts(objects) if getattr(self, role) is not None else ():
             tables.find_column(objects[i], role, getattr(self, role), object_names[i])
@@ -222,11 +222,11 @@ class Sequence(Modality):
         return len(obj)
 
     def read(self, obj, object_name: str, values: bool = True) -> Record:
-        """Return one object as scaled arrays in a canonical order of its rows."""
+        """Return one object as scaled arrays, with its points in a canonical order."""
         return self.read_all([obj], [object_name], values)[0]
 
     def read_all(self, objects: list, object_names: list[str], values: bool = True) -> list[Record]:
-        """Return what `read` does of each object, its arrays cut from those of all points."""
+        """Return the record of each object, like `read`, but read all points at once."""
         return read_together(partial(self._read, values=values), objects, object_names) if objects else []
 
     def _read(self, objects: list, object_names: list[str], values: bool) -> list[Record]:
@@ -272,7 +272,7 @@ class Sequence(Modality):
         raise TableError(f"{owner}{column} is {raw[role][i]:g} at {place}, {EXTREME}.")
 
     def _band_index(self, raw: dict[str, np.ndarray], object_names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the index of each point's band among those seen in fit, and whether it is one of them."""
+        """Return the index of each point's band among those seen in fit, and whether the band was seen."""
         bands = np.asarray(self.learned.bands)
 
         def index_of(labels: np.ndarray) -> np.ndarray:
@@ -291,10 +291,10 @@ class Sequence(Modality):
     def _raw(
         self, objects: list, object_names: list[str], units: dict, values: bool = True, whose: str = "fit"
     ) -> dict[str, np.ndarray]:
-        """Return the columns of objects end to end, in `units`, which are those of fit or of an object.
+        """Return the columns of all objects, concatenated, in `units`, which are those of fit or of an object.
 
-        Beside them stand `owner` and `row`, the object and its row that a point is from, and `seen`: where a value was
-        measured.
+        The result also has the object and the row of each point, `owner` and `row`, and whether its value was measured,
+        `seen`.
         """
         owner, row = tables.owner_and_row(tables.n_points(objects))
         raw = {"owner": owner, "row": row, "band": np.full(len(owner), "")}
@@ -321,7 +321,7 @@ class Sequence(Modality):
         return raw
 
     def _why_none(self) -> str:
-        """Return what else than the values may make all points of an object unobserved."""
+        """Return which columns, besides the values, may make all points of an object unobserved."""
         marks = [f"'{name}' is {bad}" for name, bad in ((self.ivar, "0"), (self.quality, "not 0")) if name is not None]
         return f" (points where {' or '.join(marks)} are not observed)" if marks else ""
 
@@ -333,7 +333,7 @@ class Sequence(Modality):
                 tables.find_column(table, role, name, object_name)
 
     def values_at(self, record: Record, target: Record) -> np.ndarray:
-        """Return values (n_points,) linear between those seen in the same band and constant beyond; NaN without any."""
+        """Return values (n_points,) interpolated within their band, constant beyond its ends; NaN without any."""
         values = np.full(len(target), np.nan, np.float32)
         for band in np.unique(target.band):
             own, there = record.observed & (record.band == band), target.band == band
@@ -343,7 +343,7 @@ class Sequence(Modality):
         return values
 
     def typical_metadata(self, record: Record) -> Record:
-        """Fill absent metadata of a record with the training median or the commonest label."""
+        """Replace absent metadata of a record by the training median or the most common label."""
         learned = self.learned
         numbers = [s.forward(learned.typical[key]) for key, s in learned.numbers.items()]
         return record.replace(
@@ -358,13 +358,13 @@ class Sequence(Modality):
         return self.learned.value.dtype
 
     def unscale(self, values: np.ndarray, record: Record) -> np.ndarray:
-        """Return values (n_points[, n_draws]) in the units of fit and the order of the object's rows."""
+        """Return values (n_points[, n_draws]) in the units of fit and in the order of the object's rows."""
         full = np.full((record.n_rows, *values.shape[1:]), np.nan)
         full[record.rows] = self.learned.value.back(values.astype(np.float64))
         return full
 
     def write(self, values: np.ndarray, template):
-        """Return a Table with the locations, bands and meta of `template` and `values` as its measurements."""
+        """Return a Table with `values`, and with the locations, bands and meta of `template`."""
         if isinstance(template, np.ndarray):
             return values
         units, places = self.learned.units, self.place_columns
@@ -372,7 +372,7 @@ class Sequence(Modality):
         return tables.write(template, columns, self.value, units[self.value])
 
     def grid(self):
-        """Return the default grid: a row of columns, or a Table without values and with typical metadata."""
+        """Return the default grid: a row of an array, or a Table with typical metadata but no values."""
         learned = self.learned
         if learned.arrays:
             return np.full(len(learned.grid[0][1]), np.nan)
@@ -397,7 +397,7 @@ class Sequence(Modality):
         return None if self.cycle is None else self.cycle / self.learned.location.scale
 
     def inlet(self) -> Inlet:
-        """Return a module from arrays of columns to a batch."""
+        """Return a module that turns arrays of columns into a batch."""
         return SequenceInlet(self) if type(self).read_all is Sequence.read_all else Modality.inlet(self)
 
     def tokenizer(self, model_dim: int) -> SequenceTokenizer:
@@ -414,7 +414,7 @@ class Sequence(Modality):
         )
 
     def head(self, model_dim: int) -> SequenceHead:
-        """Return a new head: output tokens to values."""
+        """Return a new head that turns output tokens into values."""
         return SequenceHead(model_dim)
 
 
@@ -423,5 +423,5 @@ def _has_band(raw: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _without(seen: np.ndarray, owner: np.ndarray, n_objects: int) -> np.ndarray:
-    """Return the indices of objects none of whose points is seen."""
+    """Return the indices of objects without a single observed point."""
     return np.flatnonzero(np.bincount(owner[seen], minlength=n_objects) == 0)

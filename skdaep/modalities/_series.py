@@ -1,4 +1,4 @@
-"""Spectral series: values at places with two continuous axes, wavelength and time, in one Table."""
+"""Spectral series: values on two continuous axes, wavelength and time, in one Table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ N_EPOCHS = 5
 @storable
 @dataclass(frozen=True)
 class LearnedEpochs:
-    """What `SpectralSeries.learn` found of the second axis; the fields are those of the first in `Learned`."""
+    """What `SpectralSeries.learn` found about the second axis. The fields are those of the first axis in `Learned`."""
 
     unit: str | None
     scaling: Scaling
@@ -99,11 +99,11 @@ class SpectralSeries(Sequence):
 
     @property
     def place_columns(self) -> tuple[str, ...]:
-        """The columns that say where a value was measured."""
+        """The columns that state where a value was measured."""
         return (*super().place_columns, self.epoch)
 
     def learn(self, objects: list, object_names: list[str] | None = None) -> SpectralSeries:
-        """Return a copy completed with what `Sequence.learn` finds, and with the epochs."""
+        """Return a copy that has learned what `Sequence.learn` learns, and the epochs."""
         object_names = object_names or [f"X[{i}]" for i in range(len(objects))]
         new = super().learn(objects, object_names)
         if new.cycle is not None:
@@ -136,7 +136,7 @@ class SpectralSeries(Sequence):
     # --- reading and writing ------------------------------------------------------------------------
 
     def read_all(self, objects: list, object_names: list[str], values: bool = True) -> list[Record]:
-        """Return what `Sequence.read_all` does, with locations (n, 2); a row without an epoch is no point."""
+        """Return records like `Sequence.read_all`, with locations (n, 2). Rows without an epoch are left out."""
         records = super().read_all(objects, object_names, values)
         epochs = self._epochs_of(objects, self.epochs.unit, object_names) if records else []
         return [self._placed(*parts, values) for parts in zip(records, epochs, object_names, strict=True)]
@@ -156,7 +156,7 @@ class SpectralSeries(Sequence):
         return record.replace(location=location, **{k: getattr(record, k)[chosen] for k in names})
 
     def values_at(self, record: Record, target: Record) -> np.ndarray:
-        """Return the value of the nearest point of the same band, in scaled locations; NaN without any."""
+        """Return the value of the nearest point in the same band, in scaled locations; NaN without any."""
         values = np.full(len(target), np.nan, np.float32)
         for band in np.unique(target.band):
             own, there = record.observed & (record.band == band), target.band == band
@@ -182,7 +182,7 @@ class SpectralSeries(Sequence):
         return Separations((*finest, epochs.resolution), (*longest, epochs.extent), n_bands)
 
     def inlet(self) -> Inlet:
-        """Return a module from arrays of columns to a batch."""
+        """Return a module that turns arrays of columns into a batch."""
         return SeriesInlet(self) if type(self).read_all is SpectralSeries.read_all else Modality.inlet(self)
 
     def tokenizer(self, model_dim: int) -> SeriesTokenizer:
@@ -191,7 +191,7 @@ class SpectralSeries(Sequence):
 
 
 class SeriesTokenizer(nn.Module):
-    """The tokens of a sequence, to which an embedding of the epoch is added."""
+    """Turn points into the tokens of a sequence, and add an embedding of the epoch."""
 
     def __init__(self, spectrum: SequenceTokenizer, model_dim: int, extent: float, resolution: float):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What can be told apart: spreads that double, and scales that single precision resolves."""
+"""Check which spreads and scales single and double precision can resolve."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FINEST = 1e-7
 
 
 def check_spread(x: np.ndarray, object_name: str) -> None:
-    """Refuse numbers that differ, but by so little that they have no scale, or of which most are too large for one."""
+    """Raise an error if numbers differ by too little to have a scale, or if most are too large for one."""
     with np.errstate(over="ignore"):
         spread, size = np.ptp(x), np.median(np.abs(x))
     if 0 < spread < SMALLEST:
@@ -23,9 +23,9 @@ def check_spread(x: np.ndarray, object_name: str) -> None:
 
 
 def scaled_resolution(declared: float | None, finest: float | None, scale: float, extent: float) -> float:
-    """Return the finest scale to be resolved, in scaled locations: that declared, or the finest spacing.
+    """Return the finest scale to resolve, in scaled locations: the declared one, or the finest spacing.
 
-    Nothing is coarser than the extent.
+    It is at most the extent.
     """
     if declared is None:
         return extent if finest is None else finest

@@ -1,4 +1,4 @@
-"""Tokens of a sequence: value + sinusoidal location + band; metadata as tokens of their own (daep, section 3)."""
+"""Tokens of a sequence: value, sinusoidal location and band; metadata become separate tokens (daep, section 3)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ..nn.positions import NumberEmbedding, frequency_range
 
 
 class SequenceTokenizer(nn.Module):
-    r"""Points and metadata to tokens of width W = model_dim.
+    r"""Turn points and metadata into tokens of width W = model_dim.
 
-    A point's token is :math:`P\,[\,w v + c,\ \mathrm{MLP}(\phi(x)) + b_k\,]`: the value v projected linearly, the
-    location x through sinusoids and an MLP, the band k as a learned embedding, both halves concatenated and
-    projected by P. Linear maps that follow one another are multiplied first, which is the same function: a point then
-    costs one W x W product instead of three.
+    A point's token is :math:`P\,[\,w v + c,\ \mathrm{MLP}(\phi(x)) + b_k\,]`: the value v is projected linearly, the
+    location x passes through sinusoids and an MLP, and the band k has a learned embedding. Both halves are concatenated
+    and projected by P. Consecutive linear maps are multiplied first, so that a point costs one W x W product instead of
+    three.
 
     Parameters
     ----------
     extent, resolution : float
         Range and finest spacing of scaled locations, see `frequency_range`.
     cycle : float or None, default=None
-        After how much scaled locations are the same again, see `Sinusoids`.
+        Period of scaled locations, see `Sinusoids`.
     """
 
     def __init__(self, model_dim, n_bands, n_numbers, n_labels, extent, resolution, cycle=None):
@@ -62,7 +62,7 @@ class SequenceTokenizer(nn.Module):
 
 
 class SequenceHead(nn.Module):
-    """Output tokens (B, L, W) to one value per location (B, L)."""
+    """Turn output tokens (B, L, W) into one value per location (B, L)."""
 
     def __init__(self, model_dim: int):
         super().__init__()

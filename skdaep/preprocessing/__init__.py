@@ -1,11 +1,11 @@
-"""Steps from Tables to Tables, most with a way back, for a scikit-learn pipeline in front of an encoder.
+"""Steps that transform Tables in a scikit-learn pipeline, before an encoder. Most can be inverted.
 
-A step takes a list of Tables and returns new ones; columns keep their names, and what the way back needs of an object
-is left in its ``meta``, which an encoder copies into what it decodes. So, with `pipe` ending in an encoder,
-``pipe[:-1].inverse_transform(pipe[-1].reconstruct(pipe[:-1].transform(X)))`` is in the units and frame of X
-(times folded by a period come back within one period: the number of the cycle is not encoded).
+A step takes a list of Tables and returns new ones. Columns keep their names. Numbers that the inverse needs are stored
+in the ``meta`` of each object, which encoders copy to the objects that they decode. So if `pipe` ends in an encoder,
+``pipe[:-1].inverse_transform(pipe[-1].reconstruct(pipe[:-1].transform(X)))`` is in the units and frame of X. (Folded
+times come back within a single period, because the number of the cycle is not encoded.)
 
-Open: a new step is a subclass of `TableTransformer`, in a file of its own family (doc/extend/step.rst).
+Open: to add a step, write a subclass of `TableTransformer` in a file of related steps (doc/extend/step.rst).
 """
 
 from ._augment import augment

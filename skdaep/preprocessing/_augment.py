@@ -1,4 +1,4 @@
-"""More training objects from those there are."""
+"""Enlarge a training set with copies of its objects."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def augment(
 
 
 class _Perturbed(TableTransformer):
-    """One copy of each object; a step only in order to read and write as steps do."""
+    """Make one copy of each object. It is a step so that it reads and writes Tables as steps do."""
 
     def __init__(self, rng, needs_error, noise, drop, stretch, contrast, tilt, value, location, error):
         self.rng = rng

@@ -1,7 +1,7 @@
-"""What all steps share: reading an object as arrays, writing it back, and scikit-learn's manners.
+"""What all steps share: they read objects as arrays, write them back, and behave like scikit-learn transformers.
 
-A step has one parameter per role of column that it reads (``value``, ``location``, ``band``, ``error``) and says what
-it does to one object in `forward` and `backward`; nothing else is needed for a new one.
+A step has one parameter for each role of column that it reads (``value``, ``location``, ``band``, ``error``), and
+defines what happens to one object in `forward` and `backward`. A new step needs nothing else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ AT_ONCE = 1000
 
 
 class ObjectsOut(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """A transformer whose output is objects, not columns of numbers."""
+    """A transformer that returns objects instead of columns of numbers."""
 
     def __init_subclass__(cls, **kwargs):
         # scikit-learn would otherwise wrap every subclass's transform to make DataFrames of Tables.
@@ -244,7 +244,7 @@ class TableTransformer(ObjectsOut):
 
     @property
     def _name(self) -> str:
-        """What errors call the step."""
+        """Name of the step in error messages."""
         return type(self).__name__
 
     # --- what scikit-learn calls --------------------------------------------------------------------
@@ -321,7 +321,7 @@ class TableTransformer(ObjectsOut):
         return [self._read(o, f"X[{i}]", self.units_) for i, o in enumerate(objects)]
 
     def _read_whole(self, objects: FlatTables) -> Points:
-        """Return the points of all objects as those of one."""
+        """Return the points of all objects as if they were one object."""
         if (objects.lengths == 0).any():
             raise TableError("an object is empty")
         names = [name for name in self.columns_.values() if name in objects.columns]
@@ -388,16 +388,16 @@ class TableTransformer(ObjectsOut):
 
     @property
     def _ask(self) -> str:
-        """How the step lets itself be told of a column, for errors."""
+        """How to name a column of this step, for error messages."""
         return f"{self._name}({{}})"
 
     def _find(self, table: Table) -> tables.Columns:
-        """Return the columns of the roles that the step has parameters for, and what says that a value is none."""
+        """Return the columns of the step's roles, and those that mark values as not observed."""
         names = {role: getattr(self, role) for role in self.roles_read()}
         return tables.Columns.find(table, "X[0]", names, ("value", "location", *self.required_roles()), self._ask)
 
     def _units_of(self, table: Table) -> dict[str, str | None]:
-        """Return the units by role; errors are read in the unit of the values they belong to."""
+        """Return the units by role. Errors are read in the unit of their values."""
         found = {role: tables.unit_of(table, self.columns_[role]) for role in NUMBERS if role in self.columns_}
         error = self.columns_.get("error") or self.columns_.get("ivar")
         if error is not None and tables.unit_of(table, error) is not None:
@@ -405,7 +405,7 @@ class TableTransformer(ObjectsOut):
         return dict.fromkeys(NUMBERS) | found
 
     def _says_magnitude(self, table: Table) -> bool | None:
-        """Return whether the values are magnitudes, by mark, unit or name; None where nothing tells."""
+        """Return whether the values are magnitudes, judging by mark, unit or name; None if these are inconclusive."""
         if "value" not in self.columns_:
             return None
         name = self.columns_["value"]
@@ -413,7 +413,7 @@ class TableTransformer(ObjectsOut):
         return tables.is_magnitude(name, self.units_["value"], mark)
 
     def _need_kind(self, hint: str = "") -> None:
-        """Raise if nothing tells whether the values are magnitudes."""
+        """Raise an error if it is unknown whether the values are magnitudes."""
         if self.is_magnitude_ is None:
             raise TableError(
                 f"X[0] column '{self.columns_['value']}' may be magnitudes or fluxes; neither unit nor name tells "
@@ -422,7 +422,7 @@ class TableTransformer(ObjectsOut):
 
     @property
     def _dex(self) -> float | None:
-        """How many dex one step in the values is, -0.4 of magnitudes; None of linear ones."""
+        """How many dex a difference of 1 in the values is: -0.4 for magnitudes; None for linear values."""
         return -0.4 if self.is_magnitude_ and not self.units_["value"] else tables.dex_of(self.units_["value"])
 
     def _read(self, table: Table, object_name: str, units: dict, decoded: bool = False) -> Points:
@@ -446,7 +446,7 @@ class TableTransformer(ObjectsOut):
         )
 
     def _check_columns(self, table: Table, object_name: str, decoded: bool) -> None:
-        """Raise if a column is missing that the step cannot do without; what was decoded has no errors."""
+        """Raise an error if a column that the step needs is missing. Decoded objects have no errors."""
         error = "ivar" if "error" not in self.columns_ else "error"
         needed = {"value", "location", *(() if decoded else self.required_roles())}
         needed = {error if role == "error" else role for role in needed}
@@ -460,8 +460,8 @@ class TableTransformer(ObjectsOut):
     ) -> Table:
         """Return a new Table in which the columns that the step changed are replaced.
 
-        Where neither unit nor name of the values says rightly whether they are magnitudes, a mark in the meta of their
-        column does.
+        If neither the unit nor the name of the values shows correctly whether they are magnitudes, the meta of their
+        column is marked.
         """
         kind = QTable if isinstance(old.table, QTable) else Table
         columns = {name: old.table[name] for name in old.table.colnames}
@@ -482,7 +482,7 @@ class TableTransformer(ObjectsOut):
         return kind(columns, meta=new.meta, copy=True)
 
     def _cut(self, table: Table, points: Points) -> Table:
-        """Remove the points that the step does not keep; one that is observed must be left."""
+        """Remove the points that the step does not keep. At least one observed point must remain."""
         retained = self.points_kept(points)
         if not self._seen(points, retained).any():
             raise TableError(
@@ -496,7 +496,7 @@ def _unit_of_role(units: dict[str, str | None], role: str) -> str | None:
 
 
 def _column(values: np.ndarray, unit: str | None, original, kind: type):
-    """Return a column like another one, masked if that was; a Quantity in a QTable."""
+    """Return a column of the same kind as another one: masked if that is masked, a Quantity in a QTable."""
     # A Time always has a mask, but says whether it is one.
     masked = getattr(original, "masked", hasattr(original, "mask"))
     if kind is QTable and unit is not None:

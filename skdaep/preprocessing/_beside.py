@@ -1,4 +1,4 @@
-"""Light curves beside their other views, as objects of several modalities."""
+"""Light curves and other views of them, as objects with several modalities."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ._base import ObjectsOut
 
 
 class Views(ObjectsOut):
-    """Stand other views of a light curve beside it, as modalities of one object.
+    """Add other views of a light curve to it, as further modalities of the same object.
 
-    Objects become dicts, as the encoders of several modalities take them: ``{"light_curve": Table, "power": Table}``.
-    Objects that are dicts already keep their other modalities.
+    Objects become dicts, as encoders of several modalities expect: ``{"light_curve": Table, "power": Table}``. Objects
+    that are already dicts keep their other modalities.
 
     Parameters
     ----------
     views : dict
-        Name of each view -> the step, or pipeline of steps, that makes it of light curves, such as `PowerSpectrum`;
-        "passthrough" is the light curve itself once more.
+        Name of each view -> the step, or pipeline of steps, that computes it from light curves, such as
+        `PowerSpectrum`. "passthrough" repeats the light curve itself.
     of : str, default="light_curve"
-        Name of the light curves, in the dicts returned and in those given.
+        Name of the light curve in the dicts that are returned and, if X holds dicts, in those that are passed.
     impossible : {"error", "missing"}, default="error"
-        What to do where an object has too few points for a view: raise an error, or leave the view out of that object.
+        What to do if an object has too few points for a view: raise an error, or leave out the view.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class Views(ObjectsOut):
             raise ValueError(f"Views(impossible={self.impossible!r}): choose 'error' or 'missing'.")
 
     def _read(self, X) -> tuple[np.ndarray, Sequence[Table], Objects | list[dict]]:
-        """Return which objects have a light curve, these, and all objects: `Objects` if flat, else new dicts."""
+        """Return which objects have a light curve, the light curves, and all objects, as `Objects` or new dicts."""
         if isinstance(X, FlatTables):
             X = Objects({self.of: X})
         if isinstance(X, Objects):
@@ -155,7 +155,7 @@ class Views(ObjectsOut):
                 raise TableError(f"{object_name} has {name!r} already; give the view another name.")
 
     def _made(self, name: str, make, curves: Sequence[Table]) -> tuple[np.ndarray, Sequence[Table]]:
-        """Return which light curves have a view, and what is made of them."""
+        """Return which light curves have a view, and the views."""
         rows = np.arange(len(curves))
         while len(rows):
             try:
@@ -181,7 +181,7 @@ def _at(curves: Sequence[Table], rows: np.ndarray) -> Sequence[Table]:
 
 
 def _dicts(X) -> list[dict] | None:
-    """Return objects of several modalities as new dicts, None if X holds none."""
+    """Return objects of several modalities as new dicts; None if X does not hold dicts."""
     if isinstance(X, (dict, Table)) or tables.is_numeric(X) or getattr(getattr(X, "dtype", None), "names", None):
         return None
     tables.check_collection(X, "X", "a list of Tables or of dicts")

@@ -1,4 +1,4 @@
-"""Phases of a period."""
+"""Fold times by a period."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class PhaseFold(TableTransformer):
         return 1.0
 
     def _number(self, points: Points, name: str) -> float:
-        """Return a parameter that is a number, or the key of one in meta."""
+        """Return the number that a parameter gives, directly or as a key in meta."""
         given = getattr(self, name)
         if isinstance(given, str) and isinstance(time := tables.raw_metadata(points.table, given), Time):
             given = time
@@ -119,7 +119,7 @@ class PhaseFold(TableTransformer):
         return points.number(given, unit_of_locations(self), f" Set it, or name its key with PhaseFold({name}=...).")
 
     def _location_of(self, time: Time, points: Points) -> float:
-        """Return where a time is on the axis of the locations."""
+        """Return the location of a Time on the axis of the object."""
         name = self.columns_["location"]
         called = name.lower()
         if self._scale is not None:

@@ -1,4 +1,4 @@
-"""Where and when an object was measured, in a frame of its own: rest frame, phase from peak."""
+"""Locations in the object's own frame: rest frame, phase from peak."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ class PhaseFromPeak(TableTransformer):
 
 
 def _peak_time(time: np.ndarray, brightness: np.ndarray, error: np.ndarray, window: float) -> float:
-    """Return when a Gaussian process through the points is highest, within the range observed."""
+    """Return the time at which a Gaussian process through the points is highest, within the observed range."""
     steady = (np.abs(time[:, None] - time) < window / 3).sum(1) > 2
     surely = brightness - 2 * np.where(np.isfinite(error), error, 0.0)
     origin = time[np.argmax(np.where(steady | ~steady.any(), surely, -np.inf))]

@@ -1,4 +1,4 @@
-"""Harmonic fits to unevenly spaced points: the period that explains them best, and where in it they are extreme."""
+"""Harmonic fits to unevenly spaced points: the best period, and the phases of maximum and minimum."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ N_PHASES = 1000
 
 
 class Curve(NamedTuple):
-    """Observed points of one object; weights are relative, and differ between bands as the errors do."""
+    """Observed points of one object. Weights are relative, and differ between bands as the errors do."""
 
     time: np.ndarray
     value: np.ndarray
@@ -40,7 +40,7 @@ class Curve(NamedTuple):
 
     @classmethod
     def of(cls, time, value, error, band) -> Curve:
-        """Make one of observed points, leaving out bands of few; where an error is not known, the band's median is."""
+        """Make a curve from observed points, without bands of few points; unknown errors become the band's median."""
         groups = [rows for b in np.unique(band) if len(rows := np.flatnonzero(band == b)) >= FEWEST]
         weight = np.zeros(len(time))
         for rows in groups:
@@ -54,7 +54,7 @@ class Curve(NamedTuple):
 
 
 def _errors(value: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """Return errors that are all known, and none so small that its point alone would decide."""
+    """Return errors without unknown ones, and limit small errors so that no single point dominates a fit."""
     known = np.isfinite(error) & (error > 0)
     spread = robust_spread(value)
     typical = np.median(error[known]) if known.any() else spread or 1.0
@@ -62,12 +62,12 @@ def _errors(value: np.ndarray, error: np.ndarray) -> np.ndarray:
 
 
 def robust_spread(value: np.ndarray) -> float:
-    """Return the standard deviation of a normal law with the same median absolute deviation; 0 of equal values."""
+    """Return the standard deviation of a normal distribution with the same median absolute deviation."""
     return float(1.4826 * np.median(np.abs(value - np.median(value))))
 
 
 class Found(NamedTuple):
-    """A period, the share of the variance that its harmonics explain, and the probability of so much in noise."""
+    """A period, the share of the variance that its harmonics explain, and its false-alarm probability."""
 
     period: float
     power: float
@@ -78,10 +78,10 @@ class Found(NamedTuple):
 
 
 def find_period(curve: Curve, lowest: float, highest: float, n_harmonics: int, eclipses: int = 0) -> Found:
-    """Return the period between two frequencies whose harmonic series explains most for its numbers (BIC).
+    """Return the period in a range of frequencies whose harmonic fit has the lowest BIC.
 
     Candidates are the peaks of the periodogram and of its sums over harmonics, their halves and doubles. `eclipses` is
-    1 or -1 where values above or below the others may be those of eclipses, 0 where none are looked for.
+    1 if values are larger during eclipses (magnitudes), -1 if they are smaller, and 0 to look for no eclipses.
     """
     span = np.ptp(curve.time)
     step = 1 / (OVERSAMPLING * span)
@@ -117,10 +117,10 @@ def find_period(curve: Curve, lowest: float, highest: float, n_harmonics: int, e
 
 
 def _is_eclipse(curve: Curve, frequency: float, sign: int) -> bool:
-    """Return whether a cycle is one symmetric dip, sharper than its crest: half the orbit of a binary.
+    """Return whether a cycle has one symmetric dip that is sharper than its crest, as in half the orbit of a binary.
 
-    A pulsating star rises faster than it fades, so that its second harmonic lags behind. Where two harmonics say less
-    than the first, and have one phase at the dip, it is neither that nor a cycle that holds two dips already.
+    A pulsating star rises faster than it fades, so its second harmonic lags behind. If the second harmonic is weaker
+    than the first and both have the same phase at the dip, the star neither pulsates nor has two dips in this cycle.
     """
     curve = _levelled(curve)
     most = int(np.clip((len(curve.time) / PER_NUMBER - 1) / 2, 2, N_SHAPE))
@@ -130,7 +130,7 @@ def _is_eclipse(curve: Curve, frequency: float, sign: int) -> bool:
 
 
 def periodogram(curve: Curve, frequency: np.ndarray) -> np.ndarray:
-    """Return the share of chi squared that a sinusoid of each frequency explains, of its own in each band."""
+    """Return the share of chi squared that sinusoids explain at each frequency, one sinusoid per band."""
     explained, total = np.zeros(len(frequency)), 0.0
     method, options = _method()
     for time, value, weight, _ in curve.by_band():
@@ -142,7 +142,7 @@ def periodogram(curve: Curve, frequency: np.ndarray) -> np.ndarray:
 
 
 def _method() -> tuple[str, dict]:
-    """Return the quickest method there is of astropy's periodogram, and its options."""
+    """Return the fastest available method for astropy's periodogram, and its options."""
     if find_spec("nifty_ls"):
         import nifty_ls  # noqa: F401  (tells astropy of its method)
 
@@ -170,7 +170,7 @@ def _peaks(x: np.ndarray, n: int) -> np.ndarray:
 
 
 def _best(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[float, int, float]:
-    """Return frequency, number of harmonics and value of the least Bayesian information criterion."""
+    """Return the frequency and number of harmonics with the lowest Bayesian information criterion, and its value."""
     chi2, numbers = chi_squared(curve, frequency, n_harmonics)
     n = len(curve.time)
     criterion = n * np.log(np.maximum(chi2, 1e-12 * chi2[0, 0])) + np.log(n) * numbers
@@ -185,9 +185,9 @@ def _best(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[float,
 
 
 def chi_squared(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return chi squared (n_frequencies, n_harmonics + 1) of series with 0, 1, ... harmonics, and their numbers fitted.
+    """Return chi squared (n_frequencies, n_harmonics + 1) of fits with 0, 1, ... harmonics, and their parameter counts.
 
-    Every band has a series of its own, of fewer harmonics where it has few points.
+    Each band has its own harmonics, and fewer of them if it has few points.
     """
     chi2, numbers = np.zeros((len(frequency), n_harmonics + 1)), np.zeros(n_harmonics + 1)
     for band in curve.by_band():
@@ -202,7 +202,7 @@ def chi_squared(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[
 
 
 def _solve(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of a series at each frequency, and by how much each lowers chi squared beyond those before."""
+    """Return the coefficients at each frequency, and by how much each lowers chi squared further."""
     design = _design(np.multiply.outer(frequency, curve.time), n_harmonics)  # (F, n, P)
     weighted = design * curve.weight[:, None]
     ridge = RIDGE * curve.weight.sum() * np.eye(design.shape[2])
@@ -212,7 +212,7 @@ def _solve(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[np.nd
 
 
 def _design(turns: np.ndarray, n_harmonics: int) -> np.ndarray:
-    """Return 1, and cosine and sine of 1, 2, ... times an angle in turns, along a last axis."""
+    """Return 1, and the cosines and sines of 1, 2, ... times an angle in turns, along the last axis."""
     design, once = np.ones((*turns.shape, 1 + 2 * n_harmonics)), np.exp(2j * np.pi * turns)
     power = np.ones_like(once)
     for k in range(n_harmonics):  # e to the i k angle, without another sine
@@ -222,9 +222,9 @@ def _design(turns: np.ndarray, n_harmonics: int) -> np.ndarray:
 
 
 def extreme_phase(curve: Curve, period: float, n_harmonics: int, largest: bool) -> float:
-    """Return the phase, of time 0, where the series that all bands share is largest, or least.
+    """Return the phase, relative to time 0, at which harmonics fitted to all bands are largest or smallest.
 
-    Each band is brought to one level and amplitude; the number of harmonics is that of the least criterion.
+    All bands are scaled to the same level and amplitude. The number of harmonics minimises the criterion.
     """
     curve = _levelled(curve)
     frequency = np.array([1 / period])

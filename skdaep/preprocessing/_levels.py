@@ -1,4 +1,4 @@
-"""Level and scale taken out of the measured value: those of all training objects, or of each."""
+"""Remove level and scale from the measured values: those of all training objects, or of each object."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ._values import DIMENSIONLESS
 
 
 class _Levelled(TableTransformer):
-    """Subtract a level and divide by a scale, of each band or of all, of each object or of all.
+    """Subtract a level and divide by a scale, for each band or all bands, for each object or all objects.
 
-    A subclass says which by `_by_band` and `_of_object`, how they are found by `_statistic`, and the keys in meta that
-    hold those of an object by `_stems`; what else its statistic says stands in meta alone.
+    A subclass chooses with `_by_band` and `_of_object`. `_statistic` computes level and scale, and `_stems` names the
+    keys in meta that hold those of an object. Anything else that the statistic returns is only stored in meta.
     """
 
     @property
@@ -50,18 +50,18 @@ class _Levelled(TableTransformer):
         return replace(points, value=(points.value.T * scale + level).T, error=(points.error.T * scale).T)
 
     def _names(self, group: str) -> tuple[str, ...]:
-        """Return the keys in meta of level and scale, and of what else there is."""
+        """Return the keys in meta of level, scale and any further statistics."""
         return tuple(f"{stem}_{group}" if group else stem for stem in self._stems)
 
     def _group(self, points: Points) -> np.ndarray:
-        """Return the group of each point, one of all where bands do not count."""
+        """Return the group of each point: its band, or a single group if bands do not matter."""
         return points.band if self._by_band else np.full(len(points.band), "")
 
     def _groups(self, points: Points) -> set[str]:
         return set(self._group(points).tolist()) - ({""} if self._by_band else set())
 
     def _of_points(self, points: Points, statistics: dict) -> tuple[np.ndarray, np.ndarray]:
-        """Return level and scale of each point's group."""
+        """Return the level and the scale of each point's group."""
         for group in self._groups(points) - set(statistics):
             which = f" in band {group!r}" if group else ""
             whose = points.object_name if self._of_object else "Fit"
@@ -70,7 +70,7 @@ class _Levelled(TableTransformer):
         return np.array([statistics.get(group, none)[:2] for group in self._group(points).tolist()]).T
 
     def _statistics(self, value: np.ndarray, group: np.ndarray, groups: Iterable[str]) -> dict[str, tuple[float, ...]]:
-        """Return level and scale, and what else there is, of the observed values of each group that has any."""
+        """Return level, scale and any further statistics of each group with observed values."""
         values = {g: value[np.isfinite(value) & (group == g)] for g in sorted(groups)}
         return {g: self._statistic(v) for g, v in values.items() if len(v)}
 
@@ -150,11 +150,11 @@ class Standardize(_Levelled):
     r"""Subtract the median of each object and divide by its amplitude, band by band, so that only its shape remains.
 
     :math:`v \to (v - m) / a` and :math:`\sigma \to \sigma / a`, where m is the median of the object's observed values
-    in a band and a half the distance between their 5th and 95th percentiles (1 if they do not vary). Both go into the
-    meta, in the unit of fit, for the inverse, for `MetaFeatures` and for an encoder's ``metadata``. Beside them stands
-    the skewness of these percentiles, :math:`(q_{95} + q_5 - 2 m) / (q_{95} - q_5)`, from -1 to 1: magnitudes of stars
-    that eclipse now and then have one near 1. The result has no unit. A point without a band, where others have one,
-    becomes "not observed".
+    in a band and a is half the distance between their 5th and 95th percentiles (1 if they do not vary). Both are stored
+    in the meta, in the unit of fit, for the inverse, for `MetaFeatures` and for an encoder's ``metadata``. The meta
+    also gets the skewness of these percentiles, :math:`(q_{95} + q_5 - 2 m) / (q_{95} - q_5)`, between -1 and 1. It is
+    near 1 for magnitudes of stars with short eclipses. The result has no unit. If other points have a band, a point
+    without one becomes "not observed".
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ class Standardize(_Levelled):
 
 
 def _mean_and_spread(value: np.ndarray) -> tuple[float, float]:
-    """Return mean and standard deviation, 1 where all that varies is the last bits."""
+    """Return mean and standard deviation, or 1 if values differ only by rounding."""
     unit = np.ldexp(1.0, int(np.frexp(np.abs(value).max())[1]) - 1)  # a power of two: no digit is lost
     value = value / unit  # so that no square overflows or vanishes
     spread = value.std()
@@ -233,7 +233,7 @@ def _mean_and_spread(value: np.ndarray) -> tuple[float, float]:
 
 
 def _percentiles(value: np.ndarray) -> tuple[float, float, float]:
-    """Return median, half the range of the middle nine tenths and its skewness; 1 and 0 where they are alike."""
+    """Return the median, half the range of the middle nine tenths, and its skewness; 1 and 0 if values do not vary."""
     low, level, high = np.quantile(value, [0.05, 0.5, 0.95])
     amplitude = high / 2 - low / 2
     if not amplitude > max(1e-12 * np.abs(value).max(), np.finfo(float).tiny):

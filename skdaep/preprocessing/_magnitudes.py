@@ -1,4 +1,4 @@
-"""Fluxes and magnitudes, either way."""
+"""Convert fluxes to magnitudes, and magnitudes to fluxes."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class MagnitudeToFlux(TableTransformer):
         return self._times(_to_magnitude(points, self._zero_point()), 1 / self._magnitudes())
 
     def _magnitudes(self) -> float:
-        """Return how many magnitudes the unit of fit is: 0.001 for mmag."""
+        """Return the unit of fit in magnitudes: 0.001 for mmag."""
         return 1.0 if self._dex is None else self._dex / -0.4
 
     @staticmethod

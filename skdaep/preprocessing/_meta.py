@@ -1,4 +1,4 @@
-"""What is known of an object beside its points, as columns of numbers."""
+"""Metadata of objects as columns of numbers."""
 
 from __future__ import annotations
 

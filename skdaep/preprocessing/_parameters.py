@@ -1,4 +1,4 @@
-"""Parameters of steps that may have a unit."""
+"""Parameters of steps that may be Quantities."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def unit_of_locations(step: TableTransformer) -> str | None:
 
 
 def in_unit_of_locations(step: TableTransformer, given, name: str) -> float:
-    """Return a parameter as a number in the unit of the locations of fit, in which it is if it has none."""
+    """Return a parameter as a number in the unit of the locations of fit, which is assumed if it has no unit."""
     if not isinstance(given, u.Quantity):
         return float(given)
     shown = f"{type(step).__name__}({name}=...)"

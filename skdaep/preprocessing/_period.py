@@ -72,12 +72,12 @@ class FindPeriod(TableTransformer):
     *Aliases.* With observations at night only, frequencies that differ by a whole number of cycles per day fit nearly
     as well; the harmonics decide, if they can.
 
-    *Half and double.* Of a period and its double, the shorter is preferred unless the criterion of the double is
-    better by more than 20. If two minima are equally deep, no fit distinguishes the period from its half; the shape
-    does (`eclipses`). Pulsating stars rise faster than they fade. If instead the second harmonic is weaker than the
-    first and within 0.6 radians of it at minimum light, the dip is symmetric, and the period is doubled. Cepheids of
-    about ten days and some spotted stars may look like that: set it to False if there are no binaries. How often
-    periods of real stars are right, :doc:`/guide/variable_stars` tells.
+    *Half and double.* Of a period and its double, the shorter is preferred unless the criterion of the double is better
+    by more than 20. If two minima are equally deep, no fit distinguishes the period from its half; the shape does
+    (`eclipses`). Pulsating stars rise faster than they fade. If instead the second harmonic is weaker than the first
+    and within 0.6 radians of it at minimum light, the dip is symmetric, and the period is doubled. Cepheids of about
+    ten days and some spotted stars may look like that: set it to False if there are no binaries.
+    :doc:`/guide/variable_stars` says how often periods of real stars are right.
 
     The false-alarm probability is that of a single series in normal noise, from the beta distribution, for :math:`(2 +
     K)\, T\, \Delta f` independent trials with K harmonics; simulated noise agrees within a factor of two. It assumes
@@ -158,7 +158,7 @@ class FindPeriod(TableTransformer):
         return self.key, f"log_{self.key}", f"{self.key}_power", f"{self.key}_fap"
 
     def _frequencies(self, points: Points) -> tuple[float, float]:
-        """Return the lowest and highest frequency for an object."""
+        """Return the lowest and highest frequency to search for an object."""
         days = u.Quantity(SHORTEST, u.d)
         default = SHORTEST if unit_of_locations(self) is None else days
         shortest = in_unit_of_locations(self, default if self.min_period is None else self.min_period, "min_period")

@@ -1,4 +1,4 @@
-"""Which points to trust: a cut on signal-to-noise, and a median filter. Neither has a way back."""
+"""Remove noise: a cut on signal-to-noise, and a median filter. Neither can be inverted."""
 
 from __future__ import annotations
 

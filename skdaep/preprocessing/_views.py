@@ -24,9 +24,9 @@ from ._period import curve_of, is_observed
 
 
 class View(TableTransformer):
-    """A step that makes another Table of a light curve: other values at other locations, the same for all objects.
+    """A step that computes another Table from a light curve, with the same locations for all objects.
 
-    There is no way back.
+    It cannot be inverted.
     """
 
     #: columns of the locations and of the values
@@ -49,11 +49,11 @@ class View(TableTransformer):
 
     @abstractmethod
     def _default_places(self, span: float, n: int) -> np.ndarray:
-        """Return the places for objects of a typical time span and number of points in a band."""
+        """Return default places for objects with a typical time span and number of points in a band."""
 
     @abstractmethod
     def _values(self, curves: list[Curve], places: np.ndarray) -> np.ndarray:
-        """Return the values of some bands together, NaN where there is none."""
+        """Return the values computed from the given bands together, NaN where there are none."""
 
     def check_parameters(self):
         if (given := getattr(self, self._places[0])) is None:
@@ -86,7 +86,7 @@ class View(TableTransformer):
         return float(np.median(np.array(spans)[enough])), int(np.median(np.array(counts)[enough]))
 
     def transform(self, X):
-        """Return a Table of each object's view; their meta is that of the objects.
+        """Return a Table with the view of each object; each Table keeps the meta of its object.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class View(TableTransformer):
         return made
 
     def _made(self, objects: Sequence[Table], refused: dict[int, SamplingError]) -> Iterator[Table]:
-        """Yield the view of each object that has one, and put the others into `refused`."""
+        """Yield the view of each object, and put objects without one into `refused`."""
         for i, table in enumerate(objects):
             points = self._read(table, f"X[{i}]", self.units_)
             try:
@@ -135,12 +135,12 @@ class View(TableTransformer):
         return kind(columns | {self._names[1]: np.concatenate(values)}, meta=points.meta)
 
     def _locations(self, places: np.ndarray) -> np.ndarray:
-        """Return where the values are."""
+        """Return the column of locations."""
         return places
 
     @property
     def inverse_transform(self):
-        """Not there: a view does not say which light curve it is of."""
+        """Raise an AttributeError: a light curve cannot be computed from its view."""
         raise AttributeError(f"{self._name} has no inverse_transform: a light curve cannot be computed from its view.")
 
 
@@ -149,27 +149,27 @@ def _with_unit(values: np.ndarray, unit: str | None, kind: type):
 
 
 class PowerSpectrum(View):
-    r"""Make the power spectrum of each light curve, on the same frequencies for all.
+    r"""Compute the power spectrum of each light curve, at the same frequencies for all.
 
-    It is the Lomb-Scargle periodogram, which needs no regular sampling, normalised to the share of the variance that a
-    sinusoid of that frequency explains, 0 to 1,
+    This is the Lomb-Scargle periodogram, which works for irregular times. It is normalised to the share of the variance
+    that a sinusoid of that frequency explains, from 0 to 1,
 
     .. math:: P(f) = 1 - \chi^2(f) / \chi^2_0.
 
-    The Tables returned have the columns ``frequency`` and ``power``: declare them as ``Sequence("power",
-    location="frequency")``. Level, amplitude and phase of the light curve are not in them.
+    The returned Tables have the columns ``frequency`` and ``power``: declare them as
+    ``Sequence("power", location="frequency")``. They do not contain the level, amplitude and phase of the light curve.
 
     Parameters
     ----------
     frequencies : array, Quantity or None, default=None
-        Frequencies, without a unit in cycles per unit of the locations of fit. None: multiples of half the inverse of
-        the median time span of the objects of fit, up to half the inverse of their mean spacing. Short periods of
-        sparse points are beyond these.
+        Frequencies. Numbers without a unit are in cycles per unit of the locations of fit. None uses multiples of 1 /
+        (2 T) up to 1 / (2 d), where T is the median time span and d the mean spacing in the objects of fit. This does
+        not reach periods that are short compared with the spacing.
     per_band : bool, default=True
-        Whether each band has a power spectrum of its own, in a column of bands; False joins them by their
-        :math:`\chi^2`. Bands of fewer than nine points are left out.
+        Whether to compute a separate power spectrum for each band, with a column of bands. False combines the bands by
+        their :math:`\chi^2`. Bands with fewer than nine points are left out.
     location, value, band, error : str or None, default=None
-        Columns. None: found by their usual names; a table without bands has one.
+        Columns. None finds them by their usual names; a table without bands has a single one.
 
     Attributes
     ----------
@@ -180,13 +180,13 @@ class PowerSpectrum(View):
 
     See Also
     --------
-    Views : Light curves beside their power spectra, for encoders of several modalities.
-    FindPeriod : The period of a harmonic series.
+    Views : Combine light curves with their power spectra, for encoders of several modalities.
+    FindPeriod : Find the period of each object.
 
     Notes
     -----
-    Points are weighted by their errors as in `FindPeriod`: an error that is not known counts as the band's median, and
-    a tenth of the scatter is added in quadrature.
+    Points are weighted by their errors as in `FindPeriod`: unknown errors are replaced by the median of the band, and a
+    tenth of the scatter is added in quadrature.
 
     Examples
     --------
@@ -230,29 +230,30 @@ class PowerSpectrum(View):
 
 
 class Autocorrelation(View):
-    r"""Make the autocorrelation of each light curve, in the same bins of time lag for all.
+    r"""Compute the autocorrelation of each light curve, in the same bins of time lag for all.
 
-    Of each pair of points the product of their values counts in the bin of their distance in time, which needs no
-    regular sampling [1]_:
+    Each pair of points contributes the product of its values to the bin of its time lag, which works for irregular
+    times [1]_:
 
     .. math:: r_k = \frac{1}{n_k} \sum_{t_j - t_i \in \text{bin } k} \frac{(v_i - \bar v)(v_j - \bar v)}{s^2},
 
-    with mean :math:`\bar v` and standard deviation s of the light curve in that band. The Tables returned have the
-    columns ``lag``, the middle of the bin, and ``autocorrelation``: declare them as ``Sequence("autocorrelation",
-    location="lag")``. A bin of fewer than `min_pairs` pairs has NaN, which counts as not observed.
+    with mean :math:`\bar v` and standard deviation s of the light curve in that band. The returned Tables have the
+    columns ``lag``, the middle of the bin, and ``autocorrelation``: declare them as
+    ``Sequence("autocorrelation", location="lag")``. Bins with fewer than `min_pairs` pairs are NaN, which means not
+    observed.
 
     Parameters
     ----------
     bins : array, Quantity or None, default=None
-        Edges of the bins, without a unit in the unit of the locations of fit. None: bins about multiples of the mean
-        spacing of points, the median of the objects of fit, up to half of their time span.
+        Edges of the bins. Numbers without a unit are in the unit of the locations of fit. None centres bins on
+        multiples of the mean spacing of points (the median over the objects of fit), up to half of the time span.
     min_pairs : int, default=10
-        Fewest pairs of a bin.
+        Smallest number of pairs in a bin.
     per_band : bool, default=True
-        Whether each band has an autocorrelation of its own, in a column of bands; False counts the pairs of all bands
-        together, each of two points of one band. Bands of fewer than nine points are left out.
+        Whether to compute a separate autocorrelation for each band, with a column of bands. False adds up the pairs of
+        all bands; both points of a pair are always in the same band. Bands with fewer than nine points are left out.
     location, value, band, error : str or None, default=None
-        Columns. None: found by their usual names; a table without bands has one.
+        Columns. None finds them by their usual names; a table without bands has a single one.
 
     Attributes
     ----------
@@ -263,12 +264,12 @@ class Autocorrelation(View):
 
     See Also
     --------
-    Views : Light curves beside their autocorrelation, for encoders of several modalities.
+    Views : Combine light curves with their autocorrelation, for encoders of several modalities.
 
     Notes
     -----
-    Noise adds to :math:`s^2`, and makes all correlations smaller by the same factor. The time taken goes with the
-    number of pairs no further apart than the last edge: bin long, regular series first.
+    Noise increases :math:`s^2`, and so lowers all correlations by the same factor. The run time is proportional to the
+    number of pairs within the last edge: bin long, regular light curves first.
 
     References
     ----------
@@ -318,7 +319,7 @@ class Autocorrelation(View):
 
 
 def _products(curve: Curve, edges: np.ndarray) -> np.ndarray:
-    """Return the sum of products of standardised values, and the number of pairs, by lag (2, n_bins)."""
+    """Return the sum of products of standardised values and the number of pairs in each bin of lag (2, n_bins)."""
     found = np.zeros((2, len(edges) - 1))
     if not curve.value.std() > 0:
         return found

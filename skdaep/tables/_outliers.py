@@ -1,4 +1,4 @@
-"""Numbers that are far from all others: what they must not set, and what is said of them."""
+"""Find numbers that are far from all others, keep them out of the scaling, and warn of them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ WARNED = "warned of sentinels"
 
 
 def far(x: np.ndarray) -> np.ndarray:
-    """Return which numbers are far from the quartiles and past a gap.
+    """Return which numbers are far from the quartiles and beyond a gap.
 
-    The quartiles are those of the distinct numbers, so that a sentinel counts once, however often it recurs; of too few
-    to have any, those of all.
+    The quartiles are those of the distinct numbers, so that a sentinel counts once, however often it recurs. If there
+    are too few distinct numbers, the quartiles are those of all numbers.
     """
     thinned = x[:: 1 + len(x) // ENOUGH]
     distinct = np.unique(thinned)
@@ -49,7 +49,7 @@ def recurring(x: np.ndarray, least: int = 2) -> dict[float, int]:
 
 
 def wild(x: np.ndarray) -> np.ndarray:
-    """Return which numbers are `far` and few, or recur: not enough of them to be a part of what was measured."""
+    """Return which numbers are `far` and either few or recurring, so that they are hardly part of the measurements."""
     apart = far(x)
     few = max(1, FEW * len(x))
     if apart.sum() <= few:
@@ -59,7 +59,7 @@ def wild(x: np.ndarray) -> np.ndarray:
 
 
 def range_of(x: np.ndarray) -> tuple[float, float]:
-    """Return the ends of what numbers span, but for wild ones."""
+    """Return the smallest and the largest number, without wild ones."""
     usual = x[~wild(x)]
     return float(usual.min()), float(usual.max())
 
