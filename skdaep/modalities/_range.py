@@ -20,9 +20,9 @@ SAID: ContextVar[set[str | None] | None] = ContextVar("said", default=None)
 
 @contextlib.contextmanager
 def warned_once(said: set[str | None]) -> Iterator[None]:
-    """Within, `warn_out_of_range` warns of a column only if it is not among those `said`, which it adds.
+    """In this context `warn_out_of_range` only warns of columns that are not yet in `said`, and adds them.
 
-    For objects that are read some at a time: one warning for all.
+    So objects that are read in several parts cause a single warning.
     """
     token = SAID.set(said)
     try:
@@ -37,9 +37,9 @@ def warn_out_of_range(
     columns: dict[str, str | None],
     object_names: list[str],
 ) -> None:
-    """Warn, once, of objects whose values, or locations, are all far from any that fit saw.
+    """Warn, once, of objects all of whose values, or locations, are far from those seen in fit.
 
-    `points` has the numbers of a role and the `owner` of each, `ranges` what they spanned in fit.
+    `points` has the numbers of each role and the `owner` of each point; `ranges` are those of fit.
     """
     odd: dict[int, str] = {}
     for role, (low, high) in ranges.items():

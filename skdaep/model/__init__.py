@@ -1,9 +1,10 @@
-"""The fitted model: what an estimator holds, a file keeps and a worker process is sent. Closed.
+"""The fitted model, which estimators hold, files store, and worker processes receive. Closed.
 
-``model`` has the model itself, made of its parts: ``passes`` runs the networks over many objects, ``draws`` says where
-randomness comes from, ``correlation`` and ``prior`` are learned after training, ``neighbors`` answers from objects of
-fit, ``measurements`` and ``folder`` hold what was read, ``memory`` tells whether a fit has room, ``fitting`` trains,
-``checkpoint`` keeps the state of that, ``state`` and ``files`` keep models. No scikit-learn, no astropy.
+``model`` defines the model itself. ``passes`` runs its networks over many objects, and ``draws`` provides random
+numbers. ``correlation`` and ``prior`` are learned after training. ``neighbors`` answers with training objects.
+``measurements`` and ``folder`` hold what was read, and ``memory`` checks whether a fit has enough of it. ``fitting``
+trains, and ``checkpoint`` stores the state of training. ``state`` and ``files`` store models. This room uses neither
+scikit-learn nor astropy.
 """
 
 from .checkpoint import CheckpointFile, CheckpointOfFirst, content_digest

@@ -1,4 +1,4 @@
-"""The state of a training in a file, from which the same training goes on after its process has ended."""
+"""Store the state of training in a file, from which the same training can continue in another process."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ class CheckpointFile:
     Parameters
     ----------
     path : str or Path
-        The file. What it holds, if it is there, is what training goes on from.
+        The file. If it exists, training continues from its state.
     every : float
-        Seconds between two states; 0: one after every step.
+        Seconds between two states; 0 writes one after every step.
 
     Attributes
     ----------
     state : dict or None
-        What to go on from.
+        The state from which to continue.
     n_records : int
-        Number of records of training in that, the one of the start not counted.
+        Number of records of training in this state, without the record of the start.
     done : bool
-        Whether training has come to its end.
+        Whether training is complete.
 
     Raises
     ------
     CorruptModelError
-        If the file is damaged or holds something else.
+        If the file is damaged or is not a checkpoint.
     """
 
     def __init__(self, path: str | os.PathLike[str], every: float):
@@ -63,14 +63,14 @@ class CheckpointFile:
     @classmethod
     @contextlib.contextmanager
     def held(cls, path: str | os.PathLike[str], every: float) -> Iterator[Self]:
-        """Yield the checkpoint, which nobody else can hold meanwhile; remove the file if training comes to its end.
+        """Yield the checkpoint, with exclusive access to it; remove the file once training is complete.
 
         Raises
         ------
         OSError
-            If no file can be written there: better now than after a minute.
+            If no file can be written there. It is better to know at once than after a minute.
         BlockingIOError
-            If another training holds it.
+            If another training uses it.
         """
         regular(path)
         folder = Path(path).parent
@@ -87,16 +87,16 @@ class CheckpointFile:
 
     @property
     def seed(self) -> int | None:
-        """Seed of the training to go on with."""
+        """Seed of the training to continue."""
         return self.identity.get("seed")
 
     def claim(self, seed: int, parameters: dict[str, str], *data: Any) -> None:
-        """Say what is to be trained, on what data; from now on files say so.
+        """Declare what is trained on which data. Later states contain this identity.
 
         Raises
         ------
         ValueError
-            If the file is that of another training: what differs is named.
+            If the file belongs to another training; the message names the differences.
         """
         identity = {"seed": seed, "parameters": parameters, "data": content_digest(data)}
         if self.state is not None and (different := _differences(self.identity, identity)):
@@ -107,12 +107,12 @@ class CheckpointFile:
         self.identity = identity
 
     def resume(self, restore: Callable[[dict[str, Any]], None]) -> bool:
-        """Hand the state to go on from, if there is one, to what takes it over; return whether there was.
+        """Restore the state, if there is one, by calling the given function; return whether there was one.
 
         Raises
         ------
         CorruptModelError
-            If it cannot be taken over.
+            If the state cannot be restored.
         """
         if self.state is None:
             return False
@@ -121,11 +121,11 @@ class CheckpointFile:
         return True
 
     def due(self) -> bool:
-        """Return whether it is time to write the state again."""
+        """Return whether it is time to write another state."""
         return time.monotonic() - self.last >= self.every
 
     def write(self, state: dict[str, Any]) -> None:
-        """Write a state; a disk that is full ends no training: it goes on, and the last file stays."""
+        """Write a state. If this fails, for example on a full disk, training continues and the old file stays."""
         arrays: dict[str, NDArray[Any]] = {}
         plain = _plain(state, "", arrays)
         try:
@@ -141,14 +141,14 @@ class CheckpointFile:
 
 
 class CheckpointOfFirst(CheckpointFile):
-    """The checkpoint of another process than the first one, which alone reads and writes the file.
+    """The checkpoint as seen by all processes but the first, which alone reads and writes the file.
 
     Parameters
     ----------
     path : str or Path
         The file, for errors.
     identity, state, n_records
-        What the first process found in it.
+        What the first process found in the file.
     """
 
     def __init__(
@@ -157,15 +157,15 @@ class CheckpointOfFirst(CheckpointFile):
         self.path, self.done, self.identity, self.state, self.n_records = Path(path), False, identity, state, n_records
 
     def due(self) -> bool:
-        """Return False: the first process tells when."""
+        """Return False, because the first process decides when to write."""
         return False
 
     def write(self, state: dict[str, Any]) -> None:
-        """Leave it to the first process."""
+        """Do nothing, because the first process writes."""
 
 
 def _enter_alone(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> None:
-    """Take the path for the time of the stack; warn where the file system has no locks."""
+    """Lock the path until the stack is closed; warn if the file system has no locks."""
     try:
         stack.enter_context(locked(path))
     except LockedError as error:
@@ -182,7 +182,7 @@ def _enter_alone(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> N
 
 @contextlib.contextmanager
 def _as_corrupt(path: Path) -> Iterator[None]:
-    """Within, whatever goes wrong is for what the file holds: a forged one can go wrong in any way."""
+    """In this context every error is blamed on the file, because a forged file can fail in any way."""
     advice = "Give checkpoint= another path, or delete the file to start afresh."
     try:
         yield
@@ -195,7 +195,7 @@ def _as_corrupt(path: Path) -> Iterator[None]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], int]:
-    """Return identity, state and the number of records of training in it, that of the start not counted."""
+    """Return the identity, the state, and its number of records of training, without that of the start."""
     with _as_corrupt(path):
         _, arrays, content = files.read(path)
         if content.get("kind") != KIND:
@@ -212,7 +212,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], int]:
 
 
 def _differences(was: dict[str, Any], now: dict[str, Any]) -> str:
-    """Say in what two identities differ; nothing if they are the same."""
+    """Return a description of how two identities differ; empty if they are equal."""
     before, after = was["parameters"], now["parameters"]
     names = [k for k in {**before, **after} if before.get(k) != after.get(k)]
     found = [f"{k} was {before.get(k, 'absent')} and is {after.get(k, 'absent')}" for k in names]
@@ -227,7 +227,7 @@ def _differences(was: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _plain(x: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:
-    """Return x as JSON has it; its tensors go into `arrays` under the way that leads to them."""
+    """Return x in a form that JSON can hold, and put its tensors into `arrays`, each under its path."""
     if isinstance(x, torch.Tensor):
         arrays[name] = x.detach().cpu().numpy()
         return {"tensor": name}
@@ -242,7 +242,7 @@ def _plain(x: Any, name: str, arrays: dict[str, NDArray[Any]]) -> Any:
 
 
 def _restored(x: Any, arrays: dict[str, NDArray[Any]]) -> Any:
-    """Return what `_plain` was given; each array is taken once, so that all of it is as large as they are."""
+    """Return what `_plain` was given. Each array is used once, so the result is no larger than the arrays."""
     if isinstance(x, list):
         return [_restored(v, arrays) for v in x]
     if not isinstance(x, dict):

@@ -1,6 +1,7 @@
-"""Whether a model that was read is one: its numbers against its tensors, before anything of their size is made.
+"""Check a model from a file: compare its numbers with its tensors before memory is allocated for them.
 
-`check` looks at descriptions and shapes, at no cost; `trial` then runs the model at the first places of its own grid.
+`check` compares descriptions and shapes, which costs nothing. `trial` then runs the model at the first points of its
+own grid.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ N_TRIED = 8
 
 
 def check(model: Model) -> None:
-    """Raise ValueError, TypeError or KeyError if the parts of a model do not go together."""
+    """Raise ValueError, TypeError or KeyError if the parts of a model are inconsistent."""
     check_hint(model, type(model), "the model")
     if not model.modalities or not 0 <= model.seed < 2**63:
         raise ValueError(f"{len(model.modalities)} modalities, seed {model.seed}")
@@ -55,7 +56,7 @@ def check(model: Model) -> None:
 
 
 def _check_networks(model: Model) -> None:
-    """Hold the arguments of the networks to their types, and to what the tensors can hold."""
+    """Check the arguments of the networks against their types and against the tensors."""
     hints, networks = get_type_hints(Autoencoder.__init__), model.shapes()
     most = sum(array.size for array in model.weights.values())
     layers = min(MOST_LAYERS, most) if networks.get("share_weights") else _most_layers(model)
@@ -70,12 +71,12 @@ def _check_networks(model: Model) -> None:
 
 
 def _most_layers(model: Model) -> int:
-    """Return how many layers the tensors can be of, no two of which share them."""
+    """Return the largest number of layers that the tensors can belong to, if no two layers share tensors."""
     return min(MOST_LAYERS, len(model.weights) // TENSORS_PER_LAYER)
 
 
 def _check_options(model: Model) -> None:
-    """Hold the arguments of the objective to their types."""
+    """Check the types of the objective's arguments."""
     if unknown := model.options.keys() ^ model.objective.options() & model.options.keys():
         raise ValueError(f"options {sorted(unknown)} are unknown")
     hints: dict[str, Any] = {}
@@ -90,7 +91,7 @@ def _check_options(model: Model) -> None:
 
 
 def _check_state(arrays: Arrays, expected: dict[str, torch.Tensor], part: str) -> None:
-    """Hold arrays to the names, shapes and types of tensors, and to finite numbers."""
+    """Check that arrays have the names, shapes and types of the given tensors, and finite numbers."""
     if arrays.keys() != expected.keys():
         odd = sorted(arrays.keys() ^ expected.keys())
         raise ValueError(f"{part}: {odd[0]!r} and {len(odd) - 1} others are missing or unknown")
@@ -106,7 +107,7 @@ def _check_state(arrays: Arrays, expected: dict[str, torch.Tensor], part: str) -
 
 
 def _check_isometry(isometry: Arrays, size: int) -> None:
-    """Hold the map of codes and its inverse to their shapes, and to being inverse to each other."""
+    """Check the shapes of the map of codes and its inverse, and that they are inverse to each other."""
     with torch.device("meta"):
         expected = dict.fromkeys(("forward", "back"), torch.empty(size, size, dtype=torch.float64))
     _check_state(isometry, expected, "isometry")
@@ -133,7 +134,7 @@ def _check_correlation(correlation: Correlation, modality: Modality) -> None:
 
 
 def trial(model: Model) -> None:
-    """Run a model at a few places of each modality; raise whatever it raises, ValueError if it gives no numbers."""
+    """Run a model at a few points of each modality; raise its errors, or ValueError if results are not finite."""
     model, shown, queries = model.reduced(), {}, {}
     for name, modality in model.modalities.items():
         grid = modality.grid()

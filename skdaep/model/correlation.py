@@ -1,6 +1,6 @@
-"""How far draws lie from the point estimate, and how their noise goes together along the location.
+"""How far draws lie from the point estimate, and how their noise is correlated along the location.
 
-Both are learned from what the point estimate of objects leaves over.
+Both are learned from the residuals of the point estimate.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PER_POINT = (*POINTS, "observed")
 
 
 class Residuals(NamedTuple):
-    """The points of an object, and what the point estimate leaves over of them."""
+    """The points of an object, and the residuals of the point estimate."""
 
     location: NDArray[Any]
     band: NDArray[Any]
@@ -42,13 +42,12 @@ class Residuals(NamedTuple):
 def learn_noise(
     module: Objective, modalities: dict[str, Modality], records: Sequence[dict[str, Record]], device: torch.device
 ) -> tuple[dict[str, Correlation], dict[str, Scatter]]:
-    """Return correlation and scatter by modality.
+    """Return the correlation and the scatter of each modality.
 
-    The noise is white, and the scatter what the decoder says, where points are denoised with regard to others, or
-    stand on a grid. Of an object of more points than a forward pass has on a CPU, 32,768, its first ones count, which
-    are neighbours.
-    Where training hides stretches, the encoder sees objects as it did there: what it has not seen scatters more.
-    DivergenceError, with places among the records, where the point estimate is not finite.
+    If points are denoised together, or lie on a grid, the noise is white, and the scatter is that of the decoder. Of an
+    object with more points than a forward pass on a CPU holds, 32,768, only the first ones count, which are neighbours.
+    If training hides stretches, the encoder sees objects as in training, because points that it has not seen scatter
+    more. If the point estimate is not finite, a DivergenceError gives the indices of the records.
     """
     records = records[: N_OBJECTS_COSTLY if module.n_point_draws else N_OBJECTS]
     records = [{name: _first_points(record) for name, record in obj.items()} for obj in records]
@@ -86,7 +85,7 @@ def _first_points(record: Record) -> Record:
 
 
 def _residuals(module: Objective, name: str, z: Tensor, batch: Batch, names: NDArray[np.intp]) -> list[Residuals]:
-    """Return what the point estimate leaves over of the points of each object; `names` are theirs."""
+    """Return the residuals of the point estimate of each object; `names` are the indices of the objects."""
     rows = batch.present.nonzero()[:, 0]
     if not len(rows):
         return []

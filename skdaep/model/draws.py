@@ -1,4 +1,4 @@
-"""Where the randomness of draws comes from: (seed, draw, content of the object), and nothing else."""
+"""Random numbers of draws, which only depend on the seed, the number of the draw and the content of the object."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Source = tuple[int, int]
 
 
 def content_key(records: dict[str, Record], z: NDArray[Any] | None = None) -> int:
-    """Return a number that identifies what was passed for an object, whatever its place in the call.
+    """Return a number that identifies the content of an object, wherever it stands in X.
 
-    `records` holds its modalities by name, whose points are in canonical order already. With `z` the object is a code,
-    whose draws are functions of location: where it is decoded does not count. z counts to three decimals, since its
-    last bits vary with the batch it was encoded in.
+    `records` has its modalities by name, with points in canonical order. If `z` is given, the object is a code. Its
+    draws are functions of location, so the key does not depend on where it is decoded. z is rounded to three decimals,
+    because its last bits vary with the batch in which it was encoded.
     """
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(records):
@@ -36,7 +36,7 @@ def content_key(records: dict[str, Record], z: NDArray[Any] | None = None) -> in
 
 
 def stream(source: Source, draw: int) -> np.random.Generator:
-    """Return the random numbers of one draw of an object."""
+    """Return the source of random numbers for one draw of an object."""
     seed, key = source
     return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, draw, key))))
 
@@ -74,7 +74,7 @@ def random_experts(present: NDArray[Any], sources: Sequence[Source], n_draws: in
 
 
 def subsample_observed(record: Record, share: float, source: Source) -> Record:
-    """Return a record of which only a share of the observed points, drawn at random, is left; at least one."""
+    """Return a record with a random share of the observed points, at least one."""
     places = np.flatnonzero(record.observed)
     n = max(1, round(share * len(places)))
     observed = np.zeros_like(record.observed)

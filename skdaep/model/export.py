@@ -27,9 +27,9 @@ NEEDED = ("onnx", "onnxscript")
 
 
 class ExportedEncoder(nn.Module):
-    """Arrays of measurements to codes (B, K D); NaN for objects that `transform` would refuse.
+    """Turn arrays of measurements into codes (B, K D), NaN for objects that `transform` would refuse.
 
-    Of several modalities, inputs are called ``name.input``, and ``name.present`` (B,) tells who has one.
+    With several modalities, inputs are called ``name.input``, and ``name.present`` (B,) states which objects have one.
     """
 
     isometry: Tensor | None
@@ -64,14 +64,14 @@ class ExportedEncoder(nn.Module):
 
 
 def encoding(model: Model) -> ExportedEncoder:
-    """Return what is exported of a model, on the CPU."""
+    """Return the part of a model that is exported, on the CPU."""
     isometry = None if model.isometry is None else torch.from_numpy(model.isometry["forward"])
     inlets = {name: modality.inlet() for name, modality in model.modalities.items()}
     return ExportedEncoder(model.to("cpu").revived(), inlets, isometry).eval()
 
 
 def write(path: str | os.PathLike[str], model: Model, about: dict[str, Any]) -> None:
-    """Write a model's encoder as an ONNX graph; `about` is what else stands in its metadata, as JSON has it."""
+    """Write a model's encoder as an ONNX graph; `about` is added to its metadata as JSON."""
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise ImportError(f"export_onnx needs {' and '.join(missing)}: pip install skdaep[onnx]")
     module = encoding(model)
@@ -100,7 +100,7 @@ def _example(x: Input) -> Tensor:
 
 
 def _free_axes(name: str, x: Input) -> dict[int, str]:
-    """Return the names of axes of any length; modalities have numbers of points of their own."""
+    """Return the names of axes that may have any length. Each modality has its own number of points."""
     prefix = name.rpartition(".")[0]
     called = {"objects": "objects", "points": f"{prefix}.points".lstrip(".")}
     return {i: called[axis] for i, axis in enumerate(x.axes) if axis in called}
@@ -108,7 +108,7 @@ def _free_axes(name: str, x: Input) -> dict[int, str]:
 
 @contextlib.contextmanager
 def _silently() -> Iterator[None]:
-    """Within, the exporter keeps to itself what it thinks of its own packages."""
+    """In this context the exporter does not print warnings about its own packages."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings(action="ignore"):

@@ -1,4 +1,4 @@
-"""Files of safetensors and JSON with checksums; nothing in them is ever executed."""
+"""Files in safetensors format with JSON and checksums. Nothing in them is ever executed."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def write(
     content: dict[str, Any],
     key: str | bytes | None = None,
 ) -> None:
-    """Write arrays and a description of them, made of what JSON has, whole or not at all; with a key signed.
+    """Write arrays and a description that JSON can hold, completely or not at all; with a key, sign them.
 
-    The file takes the place of one that is there when it is complete.
+    An existing file is only replaced when the new one is complete.
     """
     arrays = {k: np.asarray(v, order="C") for k, v in arrays.items()}  # safetensors writes memory as it lies
     text = json.dumps(content | {"sha256": {k: _sha256(v) for k, v in arrays.items()}}, allow_nan=False)
@@ -48,7 +48,7 @@ def write(
 def read(
     path: str | os.PathLike[str], key: str | bytes | None = None
 ) -> tuple[int, dict[str, NDArray[Any]], dict[str, Any]]:
-    """Return format, arrays and description of a file, all checksums verified, and the signature if a key is given.
+    """Return format, arrays and description of a file, after verifying all checksums and, with a key, the signature.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def read(
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the header of a safetensors file, which says of every tensor where it lies, and of the file what it is."""
+    """Return the header of a safetensors file, with the place of every tensor and the description of the file."""
     if regular(path) is None:
         Path(path).open("rb")  # for the error that Python has for it
     with open(path, "rb") as file:
@@ -86,7 +86,7 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
 def description(
     path: str | os.PathLike[str], header: dict[str, Any], key: str | bytes | None = None
 ) -> tuple[int, dict[str, Any]]:
-    """Return the format and the description that a header holds, its checksum and signature verified."""
+    """Return format and description from a header, after verifying its checksum and signature."""
     about = header.get("__metadata__", {})
     if not isinstance(about, dict) or not all(isinstance(v, str) for v in about.values()):
         raise CorruptModelError(f"{path} is not a readable model file: its metadata are not text.")
@@ -118,7 +118,7 @@ def _arrays(path: str | os.PathLike[str], header: dict[str, Any]) -> dict[str, N
 
 
 def _parsed(path: str | os.PathLike[str], text: str | bytes, part: str) -> Any:
-    """Return JSON as it is meant: every name once, and numbers that are numbers."""
+    """Parse JSON strictly: repeated names and infinite numbers are errors."""
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
@@ -138,7 +138,7 @@ def _no_number(text: str) -> NoReturn:
 
 
 def _signature(header: dict[str, str], key: str | bytes) -> str:
-    """Return the HMAC of format and description, which holds the checksums of all tensors."""
+    """Return the HMAC of format and description, which contains the checksums of all tensors."""
     if not isinstance(key, (str, bytes)) or not key:
         raise TypeError(f"key is a {type(key).__name__}; a non-empty text or bytes are needed.")
     secret = key.encode() if isinstance(key, str) else key

@@ -1,4 +1,4 @@
-"""From measurements to a trained model: batches, validation at fixed noise."""
+"""Train a model on measurements, with batches and validation at fixed noise."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Trained = Objective | Supervised
 
 @dataclass(frozen=True)
 class Split:
-    """Indices of the objects trained on, and of those held out for validation."""
+    """Indices of the training objects and of those held out for validation."""
 
     train: NDArray[Any]
     validation: NDArray[Any]
@@ -54,7 +54,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Training:
-    """How a model is trained; the fields are parameters of every estimator."""
+    """Settings of training. The fields are parameters of every estimator."""
 
     max_iter: int
     batch_size: int
@@ -67,18 +67,18 @@ class Training:
     supervised_weight: float = 0.0
 
     def steps_per_record(self, n_objects: int, n_ranks: int = 1) -> int:
-        """Return the steps between two records when so many processes train on so many objects."""
+        """Return the number of steps between two records, for given numbers of processes and objects."""
         return int(min(max(STEPS_PER_RECORD, math.ceil(n_objects / self.batch_size / n_ranks)), self.max_iter))
 
     def n_records(self, n_objects: int, n_ranks: int = 1) -> int:
-        """Return the number of records if nothing stops training."""
+        """Return the number of records of a fit that does not stop early."""
         return math.ceil(self.max_iter / self.steps_per_record(n_objects, n_ranks))
 
     def patience(self, n_objects: int, n_ranks: int = 1, starts_solved: bool = False) -> int:
-        """Return the number of records without a better validation loss after which training stops.
+        """Return after how many records without a better validation loss training stops.
 
-        A fit that starts solved goes on to its end: at the full learning rate it is worse than its start, which it
-        betters as the rate falls.
+        A fit that starts from a closed-form solution never stops early: at the full learning rate it is worse than its
+        start, and only improves on it as the rate falls.
         """
         if self.n_iter_no_change != "auto":
             return int(self.n_iter_no_change)
@@ -97,29 +97,29 @@ def train_model(
     groups: NDArray[Any] | None = None,
     ranks: Ranks | None = None,
 ) -> tuple[Model, list[dict[str, Any]]]:
-    """Return a trained model and the records of its training, which starts from the weights of `model`.
+    """Train a model, starting from its weights. Return the trained model and the records of training.
 
     Parameters
     ----------
     model : Model
-        What to train.
+        The model to train.
     measurements : dict of Ragged
-        The points of objects, by modality. They are moved to the model's device, unless they are mapped: then batches
-        of them are.
+        The points of objects, by modality. They are moved to the model's device, or batch by batch if they are
+        memory-mapped.
     split : Split
-        Which of them are trained on, and which are held out.
+        Which objects are for training and which are held out.
     training : Training
         How.
     on_epoch_end : callable
         Called with each record and the module with averaged weights; True stops training.
     checkpoint : Checkpoint or None
-        Where the state of training is kept, and may come from.
+        Where the state of training is stored, and from which training may continue.
     labels : ndarray of float32, shape (n_objects, n_targets), or None
-        What the head of `model` is to predict, standardised, NaN where unknown.
+        Standardised labels that the head of `model` learns to predict, NaN where unknown.
     groups : ndarray of int, shape (n_objects,), or None
-        Which objects are of one thing; None: each for itself.
+        Group of each object; None means that every object is its own group.
     ranks : Ranks or None
-        The processes that train the model, which take the batches in turn.
+        The processes that train the model and take batches in turn.
     """
     ranks = ranks or Ranks()
     device = torch.device(model.device)
@@ -162,17 +162,17 @@ def train_model(
 def with_labels(
     batches: dict[str, Batch], labels: torch.Tensor | None, names: NDArray[Any]
 ) -> dict[str, Batch] | Labelled:
-    """Return batches of the objects of `names` as their loss takes them: with labels, if those are learned."""
+    """Return batches of the given objects in the form that the loss expects, with labels if there are any."""
     return batches if labels is None else Labelled(batches, labels[torch.from_numpy(names).to(labels.device)])
 
 
 def _seed_of(seed: int, ranks: Ranks) -> int:
-    """Return a seed that no other process has; the first has the seed itself."""
+    """Return a different seed for each process; the first uses the seed itself."""
     return seed + (ranks.rank << 32)
 
 
 def solved_from(measurements: Measurements, index: NDArray[Any]) -> Subset:
-    """Return those of some objects from which what needs no steps is solved; its points are all held at once."""
+    """Return the objects from which the closed form is solved. All their points are in memory at once."""
     if not any(ragged.mapped for ragged in measurements.values()):
         return Subset(measurements, index)
     n_points = _lengths(measurements, None)[index].sum()
@@ -180,23 +180,23 @@ def solved_from(measurements: Measurements, index: NDArray[Any]) -> Subset:
 
 
 def home_of(measurements: Measurements) -> torch.device:
-    """Return the device that measurements are on."""
+    """Return the device on which measurements are stored."""
     return next(iter(measurements.values())).lengths.device
 
 
 def _lengths(measurements: Measurements, max_points: int | None) -> NDArray[Any]:
-    """Return how many points each object shows in a step, of all its modalities together."""
+    """Return the number of points that each object shows in a step, over all its modalities."""
     lengths = [ragged.lengths.cpu().numpy() for ragged in measurements.values()]
     return np.sum([n if max_points is None else n.clip(max=max_points) for n in lengths], axis=0)
 
 
 def _budget(lengths: NDArray[Any], batch_size: int) -> float:
-    """Tokens in a batch: batch_size objects of median length, padding included."""
+    """Number of tokens in a batch: batch_size objects of median length, padding included."""
     return batch_size * float(np.median(lengths))
 
 
 def solve_model(model: Model, measurements: Measurements, split: Split) -> tuple[Model, list[dict[str, Any]]]:
-    """Return a model whose objective is solved in closed form, and the records of that."""
+    """Return a model whose objective was solved in closed form, and the records of its iterations."""
     objective, options = model.objective, model.options
     shown = solved_from(measurements, split.train)
     others = solved_from(measurements, split.validation) if len(split.validation) else None
@@ -205,9 +205,9 @@ def solve_model(model: Model, measurements: Measurements, split: Split) -> tuple
 
 
 class Batches:
-    """Endless epochs of training batches, each a new shuffle and new random subsets of points.
+    """Endless epochs of training batches. Each epoch has a new order of objects and new random subsets of points.
 
-    Those of `names` are trained on. Several processes, which all shuffle in the same way, take the batches in turn.
+    `names` are the indices of the training objects. Several processes shuffle in the same way and take batches in turn.
     """
 
     def __init__(
@@ -256,11 +256,11 @@ class Batches:
         return self.epoch[self.n_given - 1]
 
     def state(self) -> dict[str, Any]:
-        """Return what the batches to come depend on."""
+        """Return the state that determines all further batches."""
         return {"rng": self.shuffled_from, "n_given": self.n_given, "generator": self.generator.get_state()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on as from a state; ValueError, TypeError or KeyError if it is none of these batches."""
+        """Continue from a state; raise ValueError, TypeError or KeyError if it does not belong to these batches."""
         restore_rng(self.rng, state["rng"])
         self._begin_epoch()
         check_whole(state["n_given"], 0, len(self.epoch), "n_given")
@@ -274,10 +274,10 @@ class Batches:
 
 
 class Validation:
-    """The loss of held-out objects on the same points, at the same times and with the same noise every time.
+    """The loss of held-out objects, always for the same points, diffusion times and noise.
 
-    An object shows at most as many points as a forward pass has on a CPU, 32,768, even if `max_points` is None. They
-    are taken from the measurements anew each time, so that they take no memory of their own.
+    An object shows at most as many points as a forward pass on a CPU holds, 32,768, even if `max_points` is None. The
+    points are read from the measurements each time, so they need no additional memory.
     """
 
     def __init__(
@@ -296,7 +296,7 @@ class Validation:
         self.rows = list(token_batches(lengths, 4 * _budget(lengths, training.batch_size), None))
 
     def batches(self) -> Iterator[dict[str, Batch] | Labelled]:
-        """Yield the batches, which are the same every time."""
+        """Yield the batches, always the same ones."""
         home = home_of(self.measurements)
         generator = generator_of(self.seed, home)
         for rows in self.rows:

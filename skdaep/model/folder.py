@@ -1,7 +1,7 @@
-"""A store in a folder: arrays as ``.npy`` files that are mapped into memory, and JSON that says what they are.
+"""Stores of objects in folders: memory-mapped ``.npy`` files, and JSON that describes them.
 
-The JSON is written last, so that a folder with one is complete. Until then ``packing.json`` says how much of the files
-is whole: whoever goes on from there cuts off the rest.
+The JSON is written last, so a folder that has it is complete. Until then ``packing.json`` states how much of each file
+is valid. When packing continues, the rest is cut off.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Store:
 
 
 def name_of(i: int, field: str) -> str:
-    """Return the name of the file of a field of the i-th modality."""
+    """Return the file name for a field of the i-th modality."""
     return f"{i}.{field}.npy"
 
 
@@ -119,7 +119,7 @@ def _description(path: Path) -> dict[str, Any]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """Return a file that bears its own checksum."""
+    """Return the content of a JSON file, after verifying its checksum."""
     try:
         text = json.loads(path.read_text())
         content = json.loads(text["content"])
@@ -151,7 +151,7 @@ def _mapped(path: Path, i: int) -> Ragged:
 
 
 def _check(path: Path, measurements: Measurements, checksums: dict[str, str], n_objects: Any, verify: bool) -> None:
-    """Raise CorruptStoreError if files do not go together or are not what was written."""
+    """Raise CorruptStoreError if files are inconsistent or differ from what was written."""
     names = {name_of(i, k) for i in range(len(measurements)) for k in (*POINTS, *OBJECTS, "lengths")}
     if not measurements or checksums.keys() != names:
         raise CorruptStoreError(f"{path} does not list its files.")
@@ -171,7 +171,7 @@ def _check(path: Path, measurements: Measurements, checksums: dict[str, str], n_
 
 
 class Growing:
-    """A ``.npy`` file that arrays are added to, one after the other."""
+    """A ``.npy`` file to which arrays are appended."""
 
     def __init__(self, path: Path, first: NDArray[Any], n: int = 0):
         self.dtype, self.rest, self.n = first.dtype, first.shape[1:], n
@@ -182,7 +182,7 @@ class Growing:
         self.file.seek(0, os.SEEK_END)
 
     def _write_header(self) -> None:
-        """Write the header, which numpy makes of one length whatever the number of entries."""
+        """Write the header, whose length does not depend on the number of entries."""
         self.file.seek(0)
         header = {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.n, *self.rest)}
         npy.write_array_header_1_0(self.file, header)
@@ -193,12 +193,12 @@ class Growing:
         self.n += len(array)
 
     def sync(self) -> None:
-        """Bring all to the disk."""
+        """Flush everything to disk."""
         self.file.flush()
         os.fsync(self.file.fileno())
 
     def end(self) -> None:
-        """Let the header say how many entries there are."""
+        """Write the number of entries into the header."""
         self._write_header()
         if self.file.tell() != self.start:
             raise OSError(f"The header of {self.file.name} has outgrown its place.")
@@ -211,14 +211,14 @@ KEPT = ("done", "first", "lengths", "learned", "without_errors")
 
 @dataclass
 class Writer:
-    """What is added to a store that is not complete yet.
+    """Add objects to a store that is not yet complete.
 
     Parameters
     ----------
     path : Path
-        The folder, which is made.
+        The folder, which is created.
     identity : dict
-        What is packed; whoever goes on with another one is refused.
+        Description of what is packed. Packing only continues with the same description.
     """
 
     path: Path
@@ -234,7 +234,7 @@ class Writer:
 
     @classmethod
     def open(cls, path: Path, identity: dict[str, Any]) -> Self:
-        """Return the writer of a new store, or of one that was begun."""
+        """Return a writer for a new or an unfinished store."""
         if (path / DESCRIPTION).exists():
             raise FileExistsError(f"{path} is a store already; open it with skdaep.Store({str(path)!r}), or remove it.")
         path.mkdir(parents=True, exist_ok=True)
@@ -254,7 +254,7 @@ class Writer:
         return cls(path, identity, **{k: content[k] for k in KEPT})
 
     def note(self) -> None:
-        """Write down how far packing has come."""
+        """Record how far packing has come."""
         for file in self.files.values():
             file.sync()
         self.lengths = {name: file.n for name, file in self.files.items()} or self.lengths
@@ -263,7 +263,7 @@ class Writer:
         self.last = time.monotonic()
 
     def open_files(self, measurements: Measurements) -> None:
-        """Open the files of these fields where they were left."""
+        """Open the files of these fields at the last valid entry."""
         for name, array in _arrays(measurements):
             if name not in self.files:
                 self.files[name] = Growing(self.path / name, array, self.lengths.get(name, 0))
@@ -275,18 +275,18 @@ class Writer:
             self.files[name].add(array)
 
     def noted(self, n_objects: int) -> None:
-        """Note the end of a chunk, if it is time to."""
+        """Record the end of a chunk if it is time to do so."""
         self.done.append(n_objects)
         if time.monotonic() - self.last >= EVERY:
             self.note()
 
     def close(self) -> None:
-        """Close the files as they are."""
+        """Close the files without completing them."""
         for file in self.files.values():
             file.file.close()
 
     def complete(self, modalities: dict[str, Modality], declared: dict[str, Modality], n_objects: int) -> None:
-        """End the files and say what they are."""
+        """Complete the files and write the description."""
         for file in self.files.values():
             file.end()
         content = {"format": FORMAT, "modalities": to_json(modalities), "declared": to_json(declared)}

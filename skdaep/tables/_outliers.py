@@ -69,8 +69,8 @@ def warn_of_sentinels(
 ) -> bool:
     """Warn of numbers that recur far outside all others, and return whether there are any.
 
-    With ``everywhere=False`` not of those that all objects have, which may well be a place on a common grid. With
-    ``least=1`` they need not recur.
+    With ``everywhere=False`` numbers that all objects have do not count, because they may be a place on a common grid.
+    With ``least=1`` numbers need not recur.
     """
     found = recurring(x[far(x)], least)
     if not everywhere:
@@ -93,7 +93,7 @@ def warn_of_sentinels_in(
 ) -> bool:
     """Warn of sentinels in a column of values or locations, and return whether there are any.
 
-    Silent if the column of the first object bears the mark that a step has warned of them.
+    There is no second warning if the column of the first object is marked as already warned of by a step.
     """
     if (first[name].info.meta or {}).get(WARNED):
         return True
