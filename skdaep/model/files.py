@@ -118,7 +118,7 @@ def _arrays(path: str | os.PathLike[str], header: dict[str, Any]) -> dict[str, N
 
 
 def _parsed(path: str | os.PathLike[str], text: str | bytes, part: str) -> Any:
-    """Parse JSON strictly: repeated names and infinite numbers are errors."""
+    """Parse JSON strictly: repeated names, NaN and infinite numbers are errors."""
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Values against the type hints of dataclasses and functions, for what was read and not made here."""
+"""Check values from files against the type hints of dataclasses and functions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import numpy as np
 
 
 def check(value: Any, hint: Any, path: str) -> None:
-    """Raise TypeError if a value is not what a type hint says; of a dataclass its fields are checked, too.
+    """Raise TypeError if a value does not match a type hint. The fields of a dataclass are checked too.
 
-    A whole number is a float, a list a tuple; a float is finite. What a hint says of functions and the like is not
-    looked at.
+    Integers count as floats and lists as tuples. Floats must be finite. Hints for functions and the like are ignored.
     """
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
@@ -47,7 +46,7 @@ def check(value: Any, hint: Any, path: str) -> None:
 
 @cache
 def hints_of(cls: Any) -> dict[str, Any]:
-    """Return the type hints of the fields of a dataclass; none where they name what only a type checker knows."""
+    """Return the type hints of the fields of a dataclass; none if they use names that only a type checker knows."""
     try:
         hints = get_type_hints(cls)
     except NameError:

@@ -1,11 +1,11 @@
-r"""Codes whose distances mean something: |z - z'| is the root mean square distance of what they decode to.
+r"""Rescale codes so that |z - z'| is the root mean square difference of the decoded values.
 
-With J the derivative of an object's n decoded values, in scaled units, by the entries of its code,
+With J the derivative of an object's n decoded values, in scaled units, with respect to the entries of its code,
 
 .. math:: M = \langle J^T J / n \rangle, \qquad z \to z M^{1/2} R,
 
-R a fixed rotation: so no entry is the one that varies most, or hardly at all, and what standardises entries undoes
-nothing. The map and its inverse stand between the networks and whoever sees a code; what codes decode to stays.
+where R is a fixed rotation. Because of R all entries vary about equally, so standardising them later does not undo the
+map. The map and its inverse are applied between the networks and the user. Decoded values do not change.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LEAST = 1e-4
 
 
 def learn(model: Model, records: Records) -> dict[str, Array]:
-    """Return the map and its inverse, of a model without one; modalities count by their weights in the loss."""
+    """Return the map and its inverse for a model that has none. Modalities count by their weights in the loss."""
     rng = np.random.default_rng([model.seed, 5])
     given = model.options.get("modality_weights") or {}
     weights = {name: given.get(name, 1.0) for name in model.modalities if any(name in record for record in records)}
@@ -51,7 +51,7 @@ def _metric_of(model: Model, name: str, records: Records, rng: np.random.Generat
 
 
 def metric(Z: Array, decode: Callable[[Array], Sequence[Array]]) -> Array:
-    """Return M (D, D), by central differences about codes (n, D); `decode` gives the values of each object."""
+    """Return M (D, D), by central differences around codes (n, D); `decode` returns the values of each object."""
     Z = Z.astype(np.float64)
     steps = STEP * Z.std(0).clip(min=LEAST_SPREAD * max(Z.std(), LEAST_SPREAD))
     derivatives = [_difference(Z, step, decode) for step in np.diag(steps)]  # D times n arrays
@@ -65,7 +65,7 @@ def _difference(Z: Array, step: Array, decode: Callable[[Array], Sequence[Array]
 
 
 def map_of(M: Array) -> dict[str, Array]:
-    """Return M^(1/2) R, the map to isometric codes, and its inverse; where nothing depends on codes they stay."""
+    """Return M^(1/2) R, the map to isometric codes, and its inverse. Directions without effect are not scaled."""
     values, vectors = np.linalg.eigh(M)
     if not values.max() > 0:
         values = np.ones(len(M))
@@ -75,17 +75,17 @@ def map_of(M: Array) -> dict[str, Array]:
 
 
 def outward(maps: dict[str, Array] | None, z: Array) -> Array:
-    """Return codes (..., K, D) of networks as they are seen."""
+    """Return codes (..., K, D) as users see them, given those of the networks."""
     return z if maps is None else _mapped(z, maps["forward"])
 
 
 def inward(maps: dict[str, Array] | None, z: Array) -> Array:
-    """Return codes (..., K, D) that were seen as networks have them."""
+    """Return codes (..., K, D) of the networks, given those that users see."""
     return z if maps is None else _mapped(z, maps["back"])
 
 
 def spread(maps: dict[str, Array] | None, scale: Array | None) -> Array | None:
-    """Return the standard deviations (..., K, D) of codes that are seen, those of the networks being independent."""
+    """Return standard deviations (..., K, D) of codes as users see them, if those of the networks are independent."""
     return scale if maps is None or scale is None else np.sqrt(_mapped(scale**2, maps["forward"] ** 2))
 
 

@@ -1,4 +1,4 @@
-"""The measurements of many objects, one flat `Ragged` for each modality, from which training takes its batches."""
+"""Measurements of many objects, one flat `Ragged` per modality, from which training takes its batches."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Measurements = dict[str, Ragged]
 
 
 def joined(parts: Iterable[Measurements], n_points: Mapping[str, int], n_objects: int) -> Measurements:
-    """Join the measurements of all objects, which come in parts; `n_points` is how many points there are at most.
+    """Join measurements that arrive in parts; `n_points` is an upper limit to the number of points.
 
-    Room for all is made once, so that no more than one part is held beside it.
+    Memory for all of them is allocated once, so that at most one part needs additional memory.
     """
     filled: dict[str, Filling] = {}
     for part in parts:
@@ -30,7 +30,7 @@ def joined(parts: Iterable[Measurements], n_points: Mapping[str, int], n_objects
 
 
 class Filling:
-    """Arrays with room for so many points and objects, which are filled part by part."""
+    """Arrays of fixed size that are filled part by part."""
 
     def __init__(self, first: Ragged, n_points: int, n_objects: int):
         self.points = {k: np.empty((n_points, *v.shape[1:]), v.numpy().dtype) for k, v in first.points.items()}
@@ -49,19 +49,19 @@ class Filling:
         self.n_points, self.n_objects = self.n_points + n_points, self.n_objects + n_objects
 
     def ragged(self) -> Ragged:
-        """Return what was added."""
+        """Return the measurements that were added."""
         points = {k: torch.from_numpy(v[: self.n_points]) for k, v in self.points.items()}
         objects = {k: torch.from_numpy(v[: self.n_objects]) for k, v in self.objects.items()}
         return Ragged(points, objects, torch.from_numpy(self.lengths[: self.n_objects]))
 
 
 def has(measurements: Measurements) -> dict[str, NDArray[Any]]:
-    """Return by modality which objects have it: those with a point."""
+    """Return, for each modality, which objects have a point in it."""
     return {name: ragged.lengths.cpu().numpy() > 0 for name, ragged in measurements.items()}
 
 
 def records_of(measurements: Measurements, index: Iterable[int]) -> list[dict[str, Record]]:
-    """Return the observed points of some objects as records; the rows of the user's objects are no longer known."""
+    """Return the observed points of some objects as records, without the rows of the user's objects."""
     records: list[dict[str, Record]] = [{} for _ in index]
     for name, ragged in measurements.items():
         points, objects = ({k: v.numpy() for k, v in part.items()} for part in (ragged.points, ragged.objects))
@@ -77,7 +77,7 @@ def records_of(measurements: Measurements, index: Iterable[int]) -> list[dict[st
 
 
 def arrays_by_field(measurements: Measurements) -> dict[str, NDArray[Any]]:
-    """Return all arrays, each under ``modality/field``."""
+    """Return all arrays, with keys ``modality/field``."""
     found: dict[str, NDArray[Any]] = {}
     for name, ragged in measurements.items():
         own = ragged.points | ragged.objects | {"lengths": ragged.lengths}
@@ -86,7 +86,7 @@ def arrays_by_field(measurements: Measurements) -> dict[str, NDArray[Any]]:
 
 
 class Subset(Mapping[str, Ragged]):
-    """The measurements of the objects of `index`, cut out when they are asked for."""
+    """The measurements of the objects in `index`, extracted on demand."""
 
     def __init__(self, measurements: Measurements, index: NDArray[Any]):
         self.measurements, self.index = measurements, index

@@ -1,4 +1,4 @@
-"""Whether the objects of a fit, and a batch of them, go into memory: told before any of them is read."""
+"""Check, before any object is read, whether all objects and a training step fit into memory."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ GROUPS = {
 
 
 def check_memory(model: Model, lengths: NDArray[Any], training: Training | None) -> None:
-    """Raise MemoryError if a fit cannot go into memory; what is reckoned is less than it takes.
+    """Raise MemoryError if a fit cannot fit into memory. The estimate is a lower limit.
 
     Parameters
     ----------
     model : Model
-        What is to be trained.
+        The model to train.
     lengths : ndarray of int, shape (n_objects, n_modalities)
-        Points of each object.
+        Number of points of each object.
     training : Training or None
-        How; None: in closed form.
+        Settings of training; None means that the fit is in closed form.
     """
     device = torch.device(model.device)
     points = float(lengths.sum(0) @ [_size(modality) for modality in model.modalities.values()])
@@ -54,13 +54,13 @@ def check_memory(model: Model, lengths: NDArray[Any], training: Training | None)
 
 
 def _size(modality: Modality) -> int:
-    """Return the bytes that a point takes in memory, from where batches are cut."""
+    """Return how many bytes a point of the training data takes in memory."""
     ragged = modality.collate([modality.absent()])
     return sum(tensor.itemsize * math.prod(tensor.shape[1:]) for tensor in ragged.points.values())
 
 
 def _of_a_step(lengths: NDArray[Any], shapes: dict[str, Any], training: Training, device: torch.device) -> float:
-    """Return the bytes of what a training step keeps of its points until gradients are computed."""
+    """Return how many bytes a training step stores until the gradients are computed."""
     most = training.max_points
     shown = (lengths if most is None else lengths.clip(max=most)).sum(1)
     n_points = max(shown.max(), min(shown.sum(), training.batch_size * np.median(shown)))
@@ -88,7 +88,7 @@ def _gib(n_bytes: float) -> str:
 
 
 def free_memory(device: torch.device) -> float:
-    """Return the bytes that can still be had on a device; infinitely many where the system does not tell."""
+    """Return how many bytes are free on a device; infinity if the system does not say."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return float(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
@@ -96,7 +96,7 @@ def free_memory(device: torch.device) -> float:
 
 
 def _available() -> float:
-    """Return what the machine has left, swap included."""
+    """Return the free memory of the machine, including swap."""
     try:
         found = _numbers(PROC / "meminfo")
     except OSError:  # no Linux
@@ -105,7 +105,7 @@ def _available() -> float:
 
 
 def _left_in_groups() -> Iterator[float]:
-    """Yield what the control groups of this process have left: those of batch systems and containers."""
+    """Yield the free memory of this process's control groups, which batch systems and containers use."""
     try:
         lines = (PROC / "self/cgroup").read_text().splitlines()
     except OSError:
@@ -132,6 +132,6 @@ def _left(group: Path, limit: str, used: str, cached: str) -> float:
 
 
 def _numbers(path: Path) -> dict[str, float]:
-    """Return the numbers of a file that has a name and a number in each line."""
+    """Return the numbers by name from a file with a name and a number on each line."""
     pairs = [line.split()[:2] for line in path.read_text().splitlines()]
     return {name: float(number) for name, number in pairs}

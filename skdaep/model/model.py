@@ -1,4 +1,4 @@
-"""A fitted model: what was measured, what was learned, and how to run it."""
+"""A fitted model: its modalities, what was learned, and how to run it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Records = Sequence[dict[str, Record]]
 
 
 class Codes(NamedTuple):
-    """Bottlenecks of objects: means (n, K, D), and scales where there is a posterior."""
+    """Bottlenecks of objects: means (n, K, D), and scales if there is a posterior."""
 
     mean: NDArray[Any]
     scale: NDArray[Any] | None = None
@@ -39,10 +39,11 @@ class Codes(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Modalities and an objective with its weights: objects' records to codes, codes to values.
+    """A fitted model, which encodes records into codes and decodes codes into values.
 
-    A model never changes; what learns returns another one. Its weights are numpy arrays, and the torch module made of
-    them is a cache that no pickle, copy or file holds. So a model can be sent anywhere.
+    A model never changes; methods that learn something return a new model. Its weights are numpy arrays. The torch
+    module built from them is a cache that is not part of pickles, copies and files, so a model can be sent to any
+    machine.
 
     Parameters
     ----------
@@ -55,21 +56,22 @@ class Model:
     options : dict
         Arguments of the objective.
     seed : int
-        Of the initial weights and of all draws.
+        Seed of the initial weights and of all draws.
     weights : dict of ndarray, default={}
-        State of the objective; without any it is freshly initialised.
+        State of the objective. If empty, the objective is newly initialised.
     correlation : dict of Correlation, default={}
-        Name -> how the noise of draws is correlated along the location; white where there is no entry.
+        Name -> correlation of the noise of draws along the location. Without an entry, noise is white.
     scatter : dict of Scatter, default={}
-        Name -> how far draws lie from the point estimate; as far as the decoder says where there is no entry.
+        Name -> how far draws lie from the point estimate. Without an entry, the decoder decides.
     prior : dict of ndarray or None, default=None
         State of the prior of the bottleneck, if one was learned.
     isometry : dict of ndarray or None, default=None
-        The map from the networks' codes to those that are seen, and its inverse; None: they are the same.
+        The map from the codes of the networks to those that users see, and its inverse. None means that they are the
+        same.
     device, precision : str
-        Where and how the networks run.
+        Device and precision of the networks.
     targets : Targets or None, default=None
-        What a head predicts from codes, if labels were learned.
+        The labels that a head predicts from codes, if any were learned.
     head : dict of ndarray or None, default=None
         State of the head.
     """
@@ -99,7 +101,7 @@ class Model:
     # --- the live module ----------------------------------------------------------------------------
 
     def build(self) -> Objective:
-        """Return a freshly initialised objective; no global generator is drawn from."""
+        """Return a newly initialised objective, without using global random generators."""
         with seeded(self.seed):
             return self.objective.assembled(self.modalities, self.shapes(), self.options)
 
@@ -113,14 +115,14 @@ class Model:
         return self.networks | {"hidden_length": hidden}
 
     def live(self) -> Objective:
-        """Return the objective on its device, ready to run; threads that share the model get the same one."""
+        """Return the objective on its device, ready to run. All threads that share the model get the same one."""
         module: Objective | None = vars(self).get("_live")
         if module is None:  # no lock, which a fork could leave locked: of two that are made at once, one stays
             module = vars(self).setdefault("_live", self.revived().eval())
         return module
 
     def revived(self) -> Objective:
-        """Return a new objective with the model's weights, on its device, to be trained."""
+        """Return a new objective with the model's weights, on its device, for training."""
         if not self.weights:
             return self.build().to(self.device)
         state = {k: torch.from_numpy(v) for k, v in self.weights.items()}
@@ -128,7 +130,7 @@ class Model:
             return self.objective.of_state(self.modalities, self.shapes(), self.options, state).to(self.device)
 
     def revived_head(self) -> Head:
-        """Return what predicts the targets, on the model's device; freshly initialised where there is no state yet."""
+        """Return the head that predicts the targets, on the model's device; newly initialised if it has no state."""
         if self.targets is None:
             raise ValueError("This model cannot predict: it was trained without labels.")
         return self.targets.head(int(np.prod(self.bottleneck_shape)), self.seed, self.head).to(self.device)
@@ -140,26 +142,26 @@ class Model:
         vars(self).update(state)
 
     def running(self) -> AbstractContextManager[Any]:
-        """Return a context in which matrix products have the model's precision."""
+        """Return a context manager that sets the model's precision for matrix products."""
         device = torch.device(self.device)
         return autocast(device, resolve_precision(self.precision, device, training=False))
 
     # --- other models made of this one --------------------------------------------------------------
 
     def with_weights(self, module: Objective | Supervised) -> Self:
-        """Return a model with a copy of a module's weights, and of those of its head, if it has one."""
+        """Return a model with copies of the weights of a module and, if it has one, of its head."""
         if isinstance(module, Supervised):
             return replace(self, weights=arrays_of(module.inner), head=arrays_of(module.head))
         return replace(self, weights=arrays_of(module))
 
     def to_predict(self, targets: Targets, before: Model | None) -> Self:
-        """Return a model that is to learn targets; its head is that of a model before, if that predicts the same."""
+        """Return a model that will learn targets, with the head of the previous model if that predicts the same."""
         if before is not None and before.targets is not None and before.targets.goes_on(targets):
             return replace(self, targets=before.targets, head=before.head)
         return replace(self, targets=targets, head=None)
 
     def using(self, **settings: Any) -> Self:
-        """Return a model that runs elsewhere or otherwise: `device`, `precision`, options of decoding."""
+        """Return a model with another `device`, `precision` or options of decoding."""
         changes = {k: v for k, v in settings.items() if k in self.settings and v != getattr(self, k)}
         options = {k: v for k, v in settings.items() if k not in self.settings and v != self.options[k]}
         if options:
@@ -171,24 +173,24 @@ class Model:
         return self.using(device=str(device))
 
     def with_noise(self, records: Records) -> Self:
-        """Return a model whose draws lie as far from the point estimate, and go together, as objects do."""
+        """Return a model whose draws scatter around the point estimate, and are correlated, like the given objects."""
         with self.running():
             correlation, scatter = learn_noise(self.live(), self.modalities, records, torch.device(self.device))
         return self._sharing(correlation=correlation, scatter=scatter)
 
     def isometric(self, records: Records) -> Self:
-        """Return a model of the same answers whose codes of objects are as far apart as what they decode to."""
+        """Return a model with the same reconstructions, whose codes are as far apart as the decoded objects."""
         return self._sharing(isometry=isometry.learn(self._sharing(isometry=None), records))
 
     def with_prior(
         self, Z: NDArray[Any], max_iter: int, checkpoint: Checkpoint | None = None
     ) -> tuple[Self, list[dict[str, Any]]]:
-        """Return a model with a prior learned from codes, and the records of its training."""
+        """Return a model with a prior learned from codes, and the records of the prior's training."""
         learned, history = prior.learn(Z.reshape(len(Z), -1), self.seed, self.device, max_iter, checkpoint)
         return self._sharing(prior=arrays_of(learned)), history
 
     def _sharing(self, **changes: Any) -> Self:
-        """Return a model with the same weights, and so the same live module."""
+        """Return a model with the same weights, which shares the live module."""
         other = replace(self, **changes)
         vars(other)["_live"] = self.live()
         return other
@@ -196,12 +198,12 @@ class Model:
     # --- as plain data ------------------------------------------------------------------------------
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """Return the model as arrays, each under ``field/name``, and a description of all else that JSON can hold.
+        """Return the arrays of the model, with keys ``field/name``, and a description of the rest for JSON.
 
         Raises
         ------
         TypeError
-            If it holds what a file may not, such as a modality that is no registered dataclass.
+            If it contains anything that a file must not, such as a modality that is not a registered dataclass.
         """
         name = self.objective.__name__
         if OBJECTIVES.get(name) is not self.objective:
@@ -214,7 +216,7 @@ class Model:
 
     @staticmethod
     def from_state(arrays: Arrays, description: dict[str, Any]) -> Model:
-        """Return the model of a state; KeyError where it needs an objective or modality that nobody defined."""
+        """Return the model with a given state. KeyError if its objective or a modality is not defined."""
         values = {k: from_json(v) for k, v in description.items() if k != "kind"}
         for key, array in arrays.items():
             name, _, rest = key.partition("/")
@@ -223,10 +225,10 @@ class Model:
         return model
 
     def check_own(self) -> None:
-        """Raise if what a kind of model has beside others is not right; called of one that was read."""
+        """Raise an error if the additional fields of a subclass are invalid; called for models from files."""
 
     def reduced(self) -> Self:
-        """Return a model that answers, if with something else, at less cost."""
+        """Return a model that gives other answers, but costs less to run."""
         return self
 
     # --- objects to codes ---------------------------------------------------------------------------
@@ -238,18 +240,18 @@ class Model:
 
     @property
     def draws(self) -> str | None:
-        """Where draws come from: see `Objective`."""
+        """Source of draws, see `Objective`."""
         return self.objective.draws
 
     @property
     def has_prior(self) -> bool:
-        """Whether new objects can be drawn."""
+        """Whether there is a prior, from which new objects can be drawn."""
         return self.objective.has_prior or self.prior is not None
 
     def read(
         self, objects: Sequence[dict[str, Any]], name_of: Callable[[int, str], str] | None = None
     ) -> list[dict[str, Record]]:
-        """Return each object's record of each modality that it has; ``where(i, name)`` names it in errors."""
+        """Return a record of each modality of each object; ``where(i, name)`` returns its name in errors."""
         name_of = name_of or (lambda i, name: f"X[{i}][{name!r}]")
         records: list[dict[str, Record]] = [{} for _ in range(len(objects))]
         objects = objects if isinstance(objects, Objects) else Objects.listed(objects, self.modalities)
@@ -271,7 +273,7 @@ class Model:
         return Codes(isometry.outward(self.isometry, mean), isometry.spread(self.isometry, scale))
 
     def predict(self, records: Records) -> NDArray[Any]:
-        """Return the head's answers: quantiles (n, T, Q) of standardised numbers, or probabilities (n, C)."""
+        """Return the predictions of the head: quantiles (n, T, Q) of standardised numbers, or probabilities (n, C)."""
         with self.running():
             return passes.predict(self.live(), self.revived_head().eval(), self.collate(records))
 
@@ -287,7 +289,7 @@ class Model:
         context: float = 0.0,
         measured: bool = True,
     ) -> list[NDArray[Any]]:
-        """Return scaled values of a modality (n_points, ...), or draws (n_points, ..., n_draws), for each row of Z.
+        """Return, for each row of Z, scaled values of a modality (n_points, ...) or draws (n_points, ..., n_draws).
 
         Parameters
         ----------
@@ -296,15 +298,15 @@ class Model:
         Z : ndarray, shape (n, K * D) or (n, K, D)
             Codes.
         places : list of Record
-            Where to decode each; a single one stands for all.
+            Where to decode each row. A single record is used for all rows.
         keys : list of int or None
-            Content keys, on which draws depend; None: those of the codes.
+            Content keys, on which draws depend. None uses those of the codes.
         n_draws : int or None
-            None: the point estimate.
+            Number of draws. None returns the point estimate.
         context : float
-            Share of the points of `places` that the decoder sees beside z.
+            Share of the points of `places` that the decoder sees in addition to z.
         measured : bool
-            Whether draws have the noise of measurements.
+            Whether draws include the noise of measurements.
         """
         keys = self.code_keys(name, Z, places) if keys is None else keys
         index = _index(len(Z), places)
@@ -321,12 +323,12 @@ class Model:
             return passes.decode(self.live(), name, ragged, index, z, sources, wanted, seen)
 
     def code_keys(self, name: str, Z: NDArray[Any], places: Sequence[Record]) -> list[int]:
-        """Return the content keys of codes, which depend on them and the metadata of the places."""
+        """Return the content keys of codes, which depend on the codes and on the metadata of the places."""
         flat, index = np.reshape(Z, (len(Z), -1)), _index(len(Z), places)
         return [content_key({name: places[i]}, z) for i, z in zip(index, flat, strict=True)]
 
     def draw(self, name: str, Z: NDArray[Any], places: Sequence[Record]) -> list[NDArray[Any]]:
-        """Return a draw of the measurements of each code, where the decoder draws any, else its point estimate."""
+        """Return a draw for each code or, if the decoder has no draws, the point estimate."""
         if not self.objective.measures:
             return self.decode(name, Z, places)
         return [v[..., 0] for v in self.decode(name, Z, places, n_draws=1)]
@@ -340,7 +342,7 @@ class Model:
         context: float = 0.0,
         measured: bool = True,
     ) -> list[NDArray[Any]]:
-        """Encode objects and decode them in a modality, at their own locations or at other places, as `decode` does."""
+        """Encode objects and decode one modality, at their own locations or at `places`, like `decode`."""
         places = [r[name] for r in records] if places is None else places
         keys = [content_key(r) for r in records]
         if n_draws is None or self.draws != "posterior":
@@ -356,13 +358,13 @@ class Model:
         return [np.stack(values[i : i + n_draws], -1) for i in range(0, len(values), n_draws)]
 
     def posterior_draws(self, records: Records, sources: Sequence[Source], n_draws: int) -> NDArray[Any]:
-        """Return draws (n_objects, n_draws, K, D) of the posterior of each object's code."""
+        """Return draws (n_objects, n_draws, K, D) from the posterior of each object's code."""
         with self.running():
             experts = passes.experts(self.live(), self.collate(records))
         return isometry.outward(self.isometry, posterior_draws(*experts, sources, n_draws))
 
     def sample(self, n_objects: int, seed: int | None = None) -> NDArray[Any]:
-        """Return codes (n_objects, K * D) drawn from the prior; an object's number decides its noise."""
+        """Return codes (n_objects, K * D) drawn from the prior. The noise of an object depends on its number."""
         seed = self.seed if seed is None else seed
         size = int(np.prod(self.bottleneck_shape))
         noise = np.stack([np.random.default_rng([seed, i]).standard_normal(size) for i in range(n_objects)])
@@ -375,7 +377,7 @@ class Model:
         return isometry.outward(self.isometry, z.cpu().numpy()).reshape(n_objects, -1)
 
     def errors(self, records: Records) -> list[float]:
-        """Return each object's mean absolute error of reconstruction, in scaled units, over the modalities it has."""
+        """Return each object's mean absolute reconstruction error, in scaled units, over its modalities."""
         errors: list[list[float]] = [[] for _ in records]
         for name in self.modalities:
             having = [i for i, r in enumerate(records) if name in r]
@@ -390,7 +392,7 @@ register(MODELS, Model)
 
 
 def _index(n: int, places: Sequence[Record]) -> NDArray[Any]:
-    """Return which of the places each of n codes is decoded at."""
+    """Return the index of the place at which each of n codes is decoded."""
     return np.zeros(n, np.intp) if len(places) == 1 else np.arange(n)
 
 

@@ -1,4 +1,4 @@
-"""A model that answers with objects of fit: those are kept, as flat arrays, and the nearest one is returned."""
+"""A model that stores the training objects in flat arrays, and returns the nearest of them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ N_AT_ONCE = 256
 
 @dataclass(frozen=True, eq=False)
 class NeighborModel(Model):
-    """A model without a decoder: what is asked of a code is answered with measurements of its nearest objects of fit.
+    """A model without a decoder, which returns the measurements of the training objects nearest to a code.
 
     Parameters
     ----------
     table : dict of ndarray
-        The objects of fit, as `flatten_records` gives them.
+        The training objects, as returned by `flatten_records`.
     metadata_tolerance : float
         See `ranking`.
     """
@@ -37,15 +37,15 @@ class NeighborModel(Model):
     settings = (*Model.settings, "metadata_tolerance")
 
     def remembering(self, records: Records) -> Self:
-        """Return a model that answers with these objects."""
+        """Return a model that stores these objects."""
         return replace(self, table=flatten_records(records))
 
     def check_own(self) -> None:
-        """Raise ValueError or KeyError if the table holds no objects of the modalities."""
+        """Raise ValueError or KeyError if the table does not hold objects of the modalities."""
         check_table(self.table, self.modalities)
 
     def reduced(self) -> Self:
-        """Return a model that answers with a few objects: of each modality the first, and those with extreme labels."""
+        """Return a model with few objects: the first one of each modality, and those with extreme labels."""
         records = unflatten_records(self.table)
         own = {k.partition(".")[2]: v for k, v in self.table.items() if k.startswith("owner.")}
         extreme = [own[k][self.table[f"labels.{k}"].argmax(0)] for k in own]
@@ -53,7 +53,7 @@ class NeighborModel(Model):
         return self._sharing(table=flatten_records([records[i] for i in few]))
 
     def _remembered(self) -> tuple[list[dict[str, Record]], NDArray[Any]]:
-        """Return the objects of fit and where they are in the shared space."""
+        """Return the training objects and their codes."""
         if "_memory" not in vars(self):
             records = unflatten_records(self.table)
             vars(self)["_memory"] = records, on_the_sphere(self.encode(records).mean)
@@ -70,7 +70,7 @@ class NeighborModel(Model):
         context: float = 0.0,
         measured: bool = True,
     ) -> list[NDArray[Any]]:
-        """Return scaled values of the nearest objects of fit for each row of Z; n_draws of them, in order."""
+        """Return scaled values of the training object nearest to each row of Z, or of the n_draws nearest, in order."""
         remembered, directions = self._remembered()
         having = [i for i, record in enumerate(remembered) if name in record]
         own, modality, values = [remembered[i][name] for i in having], self.modalities[name], []
@@ -90,19 +90,19 @@ class NeighborModel(Model):
 
 
 def on_the_sphere(Z: NDArray[Any]) -> NDArray[Any]:
-    """Return codes as points of the unit sphere, in float64; zeros stay."""
+    """Return codes scaled to unit length, in float64. Zeros stay zero."""
     Z = np.reshape(Z, (len(Z), -1)).astype(np.float64)
     length = np.linalg.norm(Z, axis=1, keepdims=True)
     return Z / np.where(length == 0, 1.0, length)
 
 
 def distances(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Return the distances (n, m) of points of the unit sphere, which order as their cosines do."""
+    """Return distances (n, m) between unit vectors, which have the order of their cosines."""
     return np.sqrt((2.0 - 2.0 * (a @ b.T)).clip(min=0.0))
 
 
 def flatten_records(records: Records) -> dict[str, NDArray[Any]]:
-    """Return objects' records by modality as arrays end to end, each under ``field.modality``."""
+    """Return the records of objects as concatenated arrays, with keys ``field.modality``."""
     packed = {}
     for name in sorted({name for record in records for name in record}):
         owner = [i for i, record in enumerate(records) if name in record]
@@ -115,7 +115,7 @@ def flatten_records(records: Records) -> dict[str, NDArray[Any]]:
 
 
 def unflatten_records(packed: dict[str, NDArray[Any]]) -> list[dict[str, Record]]:
-    """Return the records that were packed; rows of the user's table are no longer known."""
+    """Return the records again, without the rows of the user's tables."""
     names = [key.removeprefix("owner.") for key in packed if key.startswith("owner.")]
     records: list[dict[str, Record]] = [{} for _ in range(1 + max(int(packed[f"owner.{k}"].max()) for k in names))]
     for name in names:
@@ -128,7 +128,7 @@ def unflatten_records(packed: dict[str, NDArray[Any]]) -> list[dict[str, Record]
 
 
 def check_table(table: dict[str, NDArray[Any]], modalities: dict[str, Modality]) -> None:
-    """Raise ValueError or KeyError if a table is not what `flatten_records` gives."""
+    """Raise ValueError or KeyError if a table cannot be the result of `flatten_records`."""
     fields = ("owner", "length", *POINTS, "observed", *OBJECTS)
     names = [key.removeprefix("owner.") for key in table if key.startswith("owner.")]
     if table.keys() != {f"{field}.{name}" for field in fields for name in names} or not names:
@@ -168,11 +168,11 @@ def metadata_arrays(records: Sequence[Record]) -> tuple[NDArray[Any], NDArray[An
 def ranking(
     distance: NDArray[Any], metadata: tuple[NDArray[Any], NDArray[Any]], target: Record, tolerance: float
 ) -> tuple[NDArray[Any], int]:
-    """Return the order in which stored records answer for a target, and how many of them may.
+    """Return the order in which stored records are used for a target, and how many of them may be.
 
-    First those whose `metadata` are near the target's, by distance (n_own,), then the others by their metadata. A
-    number that the target lacks does not count; one that a stored record lacks is infinitely far. Those with another
-    label come last and may not answer, unless all have.
+    Records with metadata close to the target's come first, by distance (n_own,), then the others by their metadata. A
+    number that the target lacks does not count; one that a stored record lacks is infinitely far away. Records with
+    another label come last and are not used, unless all records have another label.
     """
     numbers, labels = metadata
     other = ((labels != target.labels) & (target.labels >= 0)).any(1)
@@ -186,9 +186,9 @@ def ranking(
 
 
 def answer(modality: Modality, own: Sequence[Record], order: NDArray[Any], first: int, target: Record) -> NDArray[Any]:
-    """Return scaled values at the target's locations of the stored record ranked `first`.
+    """Return the scaled values of the stored record with rank `first` at the target's locations.
 
-    What it cannot say, in a band that it lacks or a patch not observed, the next one that can does.
+    If it lacks a band or a patch, the next record that has it is used there.
     """
     values = modality.values_at(own[order[first]], target)
     for j in (*order[first + 1 :], *order[:first]):

@@ -1,4 +1,4 @@
-"""What graphs have in place of operations that ONNX lacks."""
+"""Replacements in graphs for operations that ONNX lacks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     from onnxscript import opset18 as op
 
     def solved(matrix, right):  # type: ignore[no-untyped-def]
-        """Return what `skdaep.linear.padded.solved` does, by elimination of one unknown after the other."""
+        """Do what `skdaep.linear.padded.solved` does, by eliminating one unknown after the other."""
         both = op.Concat(matrix, op.Unsqueeze(right, [2]), axis=2)  # (B, K, K + 1)
         n = op.Squeeze(op.Shape(right, start=1, end=2), [0])
         for k in range(n):

@@ -1,4 +1,4 @@
-"""Running a trained objective over many objects, as many at once as memory and speed allow."""
+"""Run a trained objective over many objects, as many at once as memory and speed allow."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ TOKENS_PER_PASS = 2**15
 
 
 def capacity(device: torch.device) -> int:
-    """Return how many times as many points as on a CPU are worked on at once, to keep a device busy.
+    """Return how many times more points than on a CPU are processed at once, to keep a device busy.
 
-    One for every 2 GiB of a CUDA device's memory: 64 KiB for a point, of which networks 1,024 wide need the most.
+    This is 1 for every 2 GiB of a CUDA device's memory: 64 KiB per point, enough for networks of width 1,024.
     """
     if device.type != "cuda":
         return 1
@@ -38,7 +38,7 @@ def tokens_per_pass(device: torch.device) -> int:
 
 
 def collate(modalities: dict[str, Modality], records: Sequence[dict[str, Record]], device: Any) -> dict[str, Ragged]:
-    """Return the observed points of objects, one `Ragged` per modality, with no points for an object that lacks it."""
+    """Return the observed points as one `Ragged` per modality. Objects that lack a modality have no points."""
     return {
         name: modality.collate([r[name] if name in r else modality.absent() for r in records]).to(device)
         for name, modality in modalities.items()
@@ -47,7 +47,7 @@ def collate(modalities: dict[str, Modality], records: Sequence[dict[str, Record]
 
 @torch.inference_mode()
 def encode(module: Objective, measurements: dict[str, Ragged]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Return means, and scales where there is a posterior, of the bottlenecks (n_objects, K, D)."""
+    """Return the means of the bottlenecks (n_objects, K, D), and the scales if there is a posterior."""
     mean, scale = _in_batches(module.encode, measurements)
     return mean, scale
 
@@ -63,17 +63,17 @@ def experts(
 
 @torch.inference_mode()
 def predict(module: Objective, head: Callable[[Tensor], Tensor], measurements: dict[str, Ragged]) -> NDArray[Any]:
-    """Return what a head answers to each object's features."""
+    """Return the predictions of a head from each object's features."""
     answer: NDArray[Any]
     (answer,) = _in_batches(lambda batches: (head(module.features(batches)),), measurements)
     return answer
 
 
 def _in_batches(function: Callable[[dict[str, Batch]], tuple[Any, ...]], measurements: dict[str, Ragged]) -> list[Any]:
-    """Return what a function of batches gives for all objects, as arrays.
+    """Apply a function to all objects, batch by batch, and return arrays.
 
-    Objects are batched in an order of their own, whatever the order they came in: a processor may round a row of a
-    matrix by where it stands, and the same objects would differ in the last bit.
+    The order of objects in batches does not depend on their order in X. Otherwise the results of the same objects could
+    differ in the last bit, because a processor may round the rows of a matrix differently.
     """
     lengths = total_lengths(measurements)
     device = next(iter(measurements.values())).lengths.device
@@ -89,14 +89,14 @@ def _to_numpy(x: Tensor) -> NDArray[Any]:
 
 
 def _sums(ragged: Ragged) -> NDArray[Any]:
-    """Return the sum of each object's values, which tells most objects apart."""
+    """Return the sum of each object's values, which differs for most objects."""
     values = ragged.points["value"]  # (n_points, ...)
     per_point = values.sum(tuple(range(1, values.ndim))) if values.ndim > 1 else values
     return torch.segment_reduce(per_point, "sum", lengths=ragged.lengths).cpu().numpy()
 
 
 def total_lengths(measurements: dict[str, Ragged]) -> NDArray[Any]:
-    """Return how many points each object has, of all its modalities together."""
+    """Return the number of points of each object, over all its modalities."""
     return np.sum([ragged.lengths.cpu().numpy() for ragged in measurements.values()], axis=0)
 
 
@@ -106,7 +106,7 @@ def take(measurements: dict[str, Ragged], rows: NDArray[Any]) -> dict[str, Batch
 
 
 class Draws(NamedTuple):
-    """How many draws there are to be, and how they lie about the point estimate."""
+    """Number of draws, and how they scatter around the point estimate."""
 
     number: int | None = None  # None: the point estimate
     correlation: Correlation = Correlation()
@@ -125,10 +125,10 @@ def decode(
     wanted: Draws,
     context: Ragged | None = None,
 ) -> list[NDArray[Any]]:
-    """Return values (n_points, ...), or draws (n_points, ..., n_draws), for each row of Z.
+    """Return, for each row of Z, values (n_points, ...) or draws (n_points, ..., n_draws).
 
-    Row i is decoded at the locations of object ``index[i]`` of `ragged`, beside the points of the same object of
-    `context`. `sources` has an entry for each row.
+    Row i is decoded at the locations of object ``index[i]`` of `ragged`, and the decoder sees the points of the same
+    object in `context`. `sources` has an entry for each row.
     """
     device = ragged.lengths.device
     lengths = ragged.lengths.cpu().numpy()[index]
@@ -160,7 +160,7 @@ def _own_stream(source: Source, draw: int) -> np.random.Generator:
 
 
 def _scattered(out: Tensor, centre: Tensor, query: Batch, own: list[np.random.Generator], wanted: Draws) -> Tensor:
-    """Return draws (B, L) that lie from their centre as the law of the scatter says."""
+    """Return draws (B, L) that scatter around their centre as `Scatter` describes."""
     scatter, (n, length) = wanted.scatter, out.shape
     level = scatter.spread * np.exp(scatter.level * np.array([[g.standard_normal()] for g in own]))
     out = centre + torch.from_numpy(level).to(centre) * (out - centre)

@@ -1,4 +1,4 @@
-"""A prior of the bottleneck, learned from codes on request, and codes drawn from it."""
+"""A prior of the bottleneck, which can be learned from codes and from which codes can be drawn."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ LEAST = 10  # objects
 def learn(
     Z: NDArray[Any], seed: int, device: str, max_iter: int, checkpoint: Checkpoint | None = None
 ) -> tuple[Prior, list[dict[str, Any]]]:
-    """Return a prior of codes (n, K * D), and the records of its training, whose state `checkpoint` may keep.
+    """Return a prior of codes (n, K * D) and the records of its training. `checkpoint` may store the training state.
 
-    A tenth of the objects decides when to stop, so that the prior does not learn the training objects by heart.
+    A tenth of the codes decides when to stop, so that the prior does not memorise the training objects.
 
     Raises
     ------
@@ -55,14 +55,14 @@ def learn(
 
 
 def expected_state(size: int) -> dict[str, Tensor]:
-    """Return tensors on the meta device, which hold no numbers, like those of the state of a prior of codes (size,)."""
+    """Return tensors on the meta device, without numbers, with the shapes of a prior's state for codes (size,)."""
     with torch.device("meta"):
         return Prior(torch.empty(size), torch.empty(size)).state_dict()
 
 
 @torch.inference_mode()
 def draw(state: dict[str, NDArray[Any]], noise: NDArray[Any], device: str) -> NDArray[Any]:
-    """Return codes drawn from a prior, of which the state is given, by noise of their shape."""
+    """Return codes drawn from a prior, given its state and noise of the shape of the codes."""
     arrays = {k: torch.from_numpy(v) for k, v in state.items()}
     with seeded(0):  # its first weights are replaced at once
         prior = Prior(arrays["mean"], arrays["scale"])
@@ -72,7 +72,7 @@ def draw(state: dict[str, NDArray[Any]], noise: NDArray[Any], device: str) -> ND
 
 
 class _Validation:
-    """The loss of held-out bottlenecks at the same times and with the same noise every time."""
+    """The loss of held-out bottlenecks, always at the same diffusion times and with the same noise."""
 
     def __init__(self, Z: Tensor, seed: int):
         self.Z, self.seed = Z.repeat(8, 1), seed  # eight times and noises of each
@@ -83,7 +83,7 @@ class _Validation:
 
 
 class _Batches:
-    """Endless batches, each a random part of the codes."""
+    """Endless batches, each a random subset of the codes."""
 
     def __init__(self, Z: Tensor, seed: int):
         self.Z, self.rng = Z, np.random.default_rng([seed, 4])
@@ -96,9 +96,9 @@ class _Batches:
         return self.Z[torch.from_numpy(index).to(self.Z.device)], index.tolist()
 
     def state(self) -> dict[str, Any]:
-        """Return what the batches to come depend on."""
+        """Return the state that determines all further batches."""
         return dict(self.rng.bit_generator.state)
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on as from a state; ValueError, TypeError or KeyError if it is none of these batches."""
+        """Continue from a state; raise ValueError, TypeError or KeyError if it does not belong to these batches."""
         restore_rng(self.rng, state)

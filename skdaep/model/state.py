@@ -1,4 +1,4 @@
-"""What a file may hold: numbers, text, containers, arrays and the dataclasses that modalities are made of, as JSON."""
+"""Convert what a file may hold to JSON: numbers, text, containers, arrays, and the dataclasses of modalities."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ KINDS = "biufUO"  # of arrays
 
 
 def to_json(x: Any) -> Any:
-    """Return what `from_json` turns into x again.
+    """Return x in a form that JSON can hold and `from_json` can read.
 
     Raises
     ------
     TypeError
-        If x holds anything that a file may not.
+        If x contains anything that a file must not.
     """
     if isinstance(x, np.generic):
         x = x.item()
@@ -57,18 +57,18 @@ def to_json(x: Any) -> Any:
 
 
 def of_another_name(registry: dict[str, type], cls: type) -> str:
-    """Return what is wrong with the name of a class that is not in a registry."""
+    """Return a message about a class whose name is not in a registry."""
     known = registry.get(cls.__name__)
     return "" if known is None else f", whose name belongs to {known.__module__}.{known.__qualname__}: rename it"
 
 
 def from_json(x: Any, depth: int = 0) -> Any:
-    """Return what `to_json` was given; the classes are those known by their names, and nothing is executed.
+    """Return the object that `to_json` converted. Classes are looked up by name, and nothing is executed.
 
     Raises
     ------
     TypeError, ValueError
-        If `to_json` gives no such thing.
+        If `to_json` cannot have written it.
     """
     if depth > DEEPEST:
         raise ValueError(f"what it says is nested more than {DEEPEST} deep")
@@ -100,9 +100,9 @@ def _instance(kind: str, fields: dict[str, Any]) -> Any:
 
 
 def _array(array: Any, dtype: str, shape: list[int] | None = None) -> NDArray[Any]:
-    """Return an array of what is in its cells; the width of text follows from them, not from the type that is stated.
+    """Return an array with the given cells. The width of text follows from the cells, not from the stated type.
 
-    Format 1 has no shape, but lists within lists.
+    Format 1 has nested lists instead of a shape.
     """
     check(dtype, str, "the type of an array")
     kind = np.dtype(dtype)

@@ -1,4 +1,4 @@
-"""What a head predicts: numbers in their own scale, or classes."""
+"""The labels that a head predicts: numbers, or classes."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Head = Any  # one of HEADS
 @storable
 @dataclass(frozen=True)
 class Targets:
-    """The labels of fit, described.
+    """Description of the labels of fit.
 
     Parameters
     ----------
     kind : {"numbers", "classes"}
-        What they are.
+        Kind of labels.
     form : {"array", "quantity", "table", "pandas", "polars", "pyarrow"}
-        What they came in, and predictions go out in.
+        Form of the labels, and of predictions.
     names : tuple of str
-        Of the columns; empty if they had none.
+        Names of the columns; empty if they had none.
     units : tuple
-        Of the columns, None where there is none; of an array all the same.
+        Unit of each column, None if it has none.
     flat : bool
-        Whether they had the shape (n,).
+        Whether the labels had the shape (n,).
     origin, scale : tuple of float
         Mean and standard deviation of each column of numbers.
     classes : tuple
@@ -51,7 +51,7 @@ class Targets:
 
     @property
     def n(self) -> int:
-        """Number of columns of the head's answer: targets or classes."""
+        """Number of columns of the predictions: targets or classes."""
         return len(self.classes) if self.kind == "classes" else len(self.origin)
 
     @property
@@ -60,12 +60,12 @@ class Targets:
         return 1 if self.kind == "classes" else len(self.origin)
 
     def goes_on(self, other: Targets) -> bool:
-        """Return whether the head of these serves others too: the same numbers, or no class that is new."""
+        """Return whether the head of these targets also suits others: the same numbers, or no new class."""
         same = (self.kind, self.names, self.units) == (other.kind, other.names, other.units)
         return same and len(self.origin) == len(other.origin) and set(other.classes) <= set(self.classes)
 
     def standardised(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """Return numbers (n, t), or the places of classes (n, 1), as a head is taught them; NaN where unknown."""
+        """Return labels for training: standardised numbers (n, t), or indices of classes (n, 1), NaN where unknown."""
         if self.kind == "numbers":
             standard: NDArray[np.float32] = ((values - self.origin) / self.scale).astype(np.float32)
             return standard
@@ -73,13 +73,13 @@ class Targets:
         return np.array([[np.nan if x is None else place[x]] for x in values[:, 0]], np.float32)
 
     def unscaled(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Return standardised numbers (n, t, ...) in their own scale."""
+        """Return standardised numbers (n, t, ...) in their original scale."""
         shape = (-1, *[1] * (values.ndim - 2))
         scaled: NDArray[np.float64] = values * np.reshape(self.scale, shape) + np.reshape(self.origin, shape)
         return scaled
 
     def head(self, size: int, seed: int, state: dict[str, NDArray[Any]] | None = None) -> Head:
-        """Return what predicts them from so many numbers: freshly initialised, or of a state."""
+        """Return a head with the given number of inputs: newly initialised, or with a given state."""
         with seeded(seed):
             head = HEADS[self.kind](size, self.n)
         if state is not None:
@@ -87,12 +87,12 @@ class Targets:
         return head
 
     def expected_state(self, size: int) -> dict[str, Tensor]:
-        """Return tensors on the meta device like those of the state of a head."""
+        """Return tensors on the meta device with the shapes of the state of a head."""
         with torch.device("meta"):
             return HEADS[self.kind](size, self.n).state_dict()
 
     def check(self) -> None:
-        """Raise ValueError if this is no description of labels."""
+        """Raise ValueError if this is not a valid description of labels."""
         if self.kind == "classes":
             right = len(set(self.classes)) == len(self.classes) > 1 and not self.origin
         else:

@@ -1,4 +1,4 @@
-"""Objectives: what is learned. OPEN: one file per member, each an `Objective`."""
+"""Objectives: what networks are trained to do. OPEN: one file per member, each an `Objective`."""
 
 from .alignments import ALIGNMENTS, Alignment
 from .base import OBJECTIVES, Bottleneck, Experts, Objective

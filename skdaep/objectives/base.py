@@ -1,4 +1,4 @@
-"""The contract of an objective, and what the members share: which points are seen, and how errors are averaged."""
+"""The contract of an objective, and what objectives share: which points are seen, and how errors are averaged."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ NextNoise = Callable[[], Tensor]  # fresh standard normal noise at every call
 
 
 class Bottleneck(NamedTuple):
-    """The code of a batch: its mean (B, K, D), and its scale where the objective has a posterior."""
+    """The codes of a batch: their mean (B, K, D), and their scale if the objective has a posterior."""
 
     mean: Tensor
     scale: Tensor | None = None
 
 
 class Experts(NamedTuple):
-    """Normal posteriors of a batch, whose equal mixture is the posterior of z; zeros where an object lacks one."""
+    """Normal posteriors of a batch. The posterior of z is their mixture in equal parts. Absent ones are zeros."""
 
     mean: Tensor  # (B, M, K, D)
     scale: Tensor  # (B, M, K, D)
@@ -135,7 +135,7 @@ class Objective(nn.Module):
 
     @classmethod
     def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Self:
-        """Return an objective with freshly initialised networks."""
+        """Return an objective with newly initialised networks."""
         return cls(Autoencoder(modalities, n_moments=cls.n_moments, **networks), **options)
 
     @classmethod
@@ -146,7 +146,7 @@ class Objective(nn.Module):
         options: dict[str, Any],
         state: dict[str, Tensor],
     ) -> Self:
-        """Return an objective with the weights of a state."""
+        """Return an objective with the weights from a state."""
         objective = cls.assembled(modalities, networks, options)
         objective.load_state_dict(state)
         return objective
@@ -159,9 +159,9 @@ class Objective(nn.Module):
         options: dict[str, Any],
         state: dict[str, Tensor],
     ) -> dict[str, Tensor]:
-        """Return tensors on the meta device, which hold no numbers, like those that a state must have.
+        """Return tensors on the meta device, without numbers, with the names and shapes that a state must have.
 
-        Constructors of networks are run there, and must not ask for the numbers in a tensor.
+        The constructors of the networks run on this device, so they must not read numbers from a tensor.
         """
         with torch.device("meta"):
             return cls.assembled(modalities, networks, options).state_dict()
@@ -176,7 +176,7 @@ class Objective(nn.Module):
         held_out: Mapping[str, Ragged] | None,
         seed: int,
     ) -> tuple[Objective, list[dict[str, Any]]]:
-        """Return the objective fitted to measurements, and the records of its fit, where `in_closed_form`."""
+        """Return the objective fitted to measurements, and the records of the fit; only if `in_closed_form`."""
         raise NotImplementedError
 
     def prepare(
@@ -186,51 +186,51 @@ class Objective(nn.Module):
         held_out: Mapping[str, Ragged] | None,
         seed: int,
     ) -> None:
-        """Learn before the first step of a fresh fit what needs no steps; `of_state` restores it later."""
+        """Learn, before the first step of a new fit, what needs no steps. `of_state` restores it later."""
 
     def begin(self) -> None:
-        """Forget what a fit before left beside weights; called at the start of each."""
+        """Reset state, other than weights, from a previous fit; called at the start of each fit."""
 
     def prior_draw(self, noise: Tensor) -> Tensor:
-        """Return codes (B, K, D) of new objects, given standard normal noise, where `has_prior`."""
+        """Return codes (B, K, D) of new objects from standard normal noise; only if `has_prior`."""
         return noise
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
-        """Return the bottleneck of batches by modality, from all their points."""
+        """Return the bottleneck of a batch, given by modality, from all its points."""
         return Bottleneck(self.autoencoder.encode(batches))
 
     def features(self, batches: dict[str, Batch]) -> Tensor:
-        """Return what a head reads labels from (B, K D): the code, or what the code is a rotation of."""
+        """Return the input of a head that predicts labels (B, K D): the code, or a vector of which it is a rotation."""
         return self.encode(batches).mean.flatten(1)
 
     def mean_and_scale(self, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
-        """Return both parts (B, K, D) of the bottleneck of an objective with a posterior."""
+        """Return mean and scale (B, K, D) of the bottleneck; only for objectives with a posterior."""
         mean, scale = self.encode(batches)
         if scale is None:
             raise TypeError(f"{type(self).__name__} has no posterior.")
         return mean, scale
 
     def experts(self, batches: dict[str, Batch]) -> Experts:
-        """Return the posteriors whose mixture that of z is; here it is one."""
+        """Return the posteriors whose mixture is that of z. By default there is only one."""
         mean, scale = self.mean_and_scale(batches)
         return Experts(mean[:, None], scale[:, None], torch.ones(len(mean), 1, dtype=torch.bool, device=mean.device))
 
     def encode_separately(self, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
-        """Return what the encoder gives for each modality alone (B, M, K, D n_moments), and which there are (B, M).
+        """Encode each modality separately (B, M, K, D n_moments), and return which are present (B, M).
 
-        Zeros stand where an object lacks a modality.
+        Absent modalities are zeros.
         """
         return encode_separately(self.autoencoder.encode, batches)
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
-        """Return named losses per object (B,), the one to be minimised under ``"loss"``.
+        """Return losses per object (B,) by name; ``"loss"`` is the one to minimise.
 
-        The points of the batches come in random order, so any stretch of them is a random subset.
+        The points of the batches are in random order, so any slice is a random subset.
         """
         raise NotImplementedError
 
     def held_out_loss(self, batches: dict[str, Batch], generator: torch.Generator) -> Tensor:
-        """Return what chooses the best weights, per object held out (B,)."""
+        """Return the loss per held-out object (B,) that decides which weights are best."""
         return self.loss(batches, generator)["loss"]
 
     def decode(
@@ -243,16 +243,17 @@ class Objective(nn.Module):
     ) -> Tensor:
         """Return values (B, L) of a modality at the locations of `query`.
 
-        With `noise` a draw, else a mean; `context` holds measured points that the decoder may see beside z.
+        With `noise` these are a draw, otherwise a mean. `context` has measured points that the decoder may see in
+        addition to z.
         """
         raise NotImplementedError
 
     def spread(self, name: str, z: Tensor, query: Batch) -> Tensor | None:
-        """Return how far draws of each value lie from the point estimate (B, L); None if that is not known."""
+        """Return how far draws of each value lie from the point estimate (B, L); None if unknown."""
         return None
 
     def drop_modalities(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
-        """Hide modalities of objects at random; of those that an object has at least one is kept."""
+        """Hide modalities of objects at random. Each object keeps at least one."""
         if len(batches) == 1 or self.drop_modality == 0:
             return batches
         present = torch.stack([b.present for b in batches.values()], 1)  # (B, M)
@@ -264,7 +265,7 @@ class Objective(nn.Module):
         }
 
     def shown(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
-        """Return what the encoder sees of the points of each object in a training step; at least one."""
+        """Return the points of each object that the encoder sees in a training step, at least one."""
         shown = random_share(batches, generator)
         for name in [k for k in batches if k in self.hide]:
             seen = in_part(batches[name], self.hide[name], generator)
@@ -274,7 +275,7 @@ class Objective(nn.Module):
     def mean_over_modalities(
         self, batches: dict[str, Batch], z: Tensor, loss: Callable[[str, Tensor, Batch], Tensor]
     ) -> Tensor:
-        """Average ``loss(name, z, batch)`` (B,) over the modalities that each object has, by their weights."""
+        """Return the weighted mean of ``loss(name, z, batch)`` (B,) over the modalities of each object."""
         if len(batches) == 1:
             ((name, batch),) = batches.items()
             return loss(name, z, batch).float()
@@ -292,10 +293,10 @@ class Objective(nn.Module):
         return batch if self.n_queries is None else batch.last(batch.lengths.clamp(max=self.n_queries))
 
     def mean_over_points(self, name: str, per_point: Tensor, query: Batch) -> Tensor:
-        r"""Average (B, L, ...) over the observed points of each object; padding never counts.
+        r"""Return the mean of (B, L, ...) over the observed points of each object. Padding never counts.
 
-        With a typical error e a point of error :math:`e_i` has the weight :math:`e^2 / (e^2 + e_i^2)`, that of a
-        model whose own error is e; a point of unknown error counts as a typical one.
+        If there is a typical error e, a point with error :math:`e_i` has the weight :math:`e^2 / (e^2 + e_i^2)`, which
+        is right for a model whose own error is e. A point with an unknown error counts as a typical one.
         """
         typical, weight = self.typical_errors.get(name), query.observed.to(per_point.dtype)
         if typical is not None:
@@ -305,7 +306,7 @@ class Objective(nn.Module):
 
 
 def encode_separately(encode: Callable[[dict[str, Batch]], Tensor], batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
-    """Return the encodings of each modality alone (B, M, K, D), 0 where there is none, and which there are (B, M)."""
+    """Return separate encodings of the modalities (B, M, K, D), 0 if absent, and which are present (B, M)."""
     present = torch.stack([batch.present for batch in batches.values()], 1)
     if torch.compiler.is_compiling():  # no choice of rows by data: what is absent is encoded, and left out
         separate = torch.stack([encode({name: batch}) for name, batch in batches.items()], 1)
@@ -323,17 +324,17 @@ def encode_separately(encode: Callable[[dict[str, Batch]], Tensor], batches: dic
 
 
 def random_share(batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
-    """Keep the first points of each object, a random 25 to 100 % of them; at least one."""
+    """Keep the first points of each object, a random 25 to 100 % of all, at least one."""
     share = 1 - 0.75 * torch.rand((), generator=generator, device=generator.device)
     return first_share(batches, share)
 
 
 def first_share(batches: dict[str, Batch], share: float | Tensor) -> dict[str, Batch]:
-    """Keep the first points of each object, a given share of them; at least one."""
+    """Keep the first points of each object, a given share of all, at least one."""
     return {k: b.first(share_of(b, share)) for k, b in batches.items()}
 
 
 def share_of(batch: Batch, share: float | Tensor) -> Tensor:
-    """Return how many points of each object are a given share of them (B,); at least one."""
+    """Return how many points of each object (B,) are a given share of all, at least one."""
     # 0.6 of 25 points are 15 of them, in float32 too.
     return torch.ceil(share * batch.lengths - 1e-3).long().clamp(min=1)

@@ -1,4 +1,4 @@
-"""The contrastive objective: encodings of one object's modalities agree, by one of `ALIGNMENTS`; no decoder."""
+"""The contrastive objective makes the encodings of an object's modalities agree (`ALIGNMENTS`). It has no decoder."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Contrastive(Objective):
         self.alignment = ALIGNMENTS[alignment](autoencoder, **alignment_options or {})
 
     def begin(self) -> None:
-        """Let the alignment begin anew."""
+        """Reset the alignment."""
         self.alignment.begin()
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
-        """Return the mean of the encodings of the modalities that an object has.
+        """Return the mean of the encodings of an object's modalities.
 
-        Where directions alone are aligned those are unit vectors, and their mean is brought to unit length.
+        If only directions are aligned, the encodings are unit vectors, and their mean is scaled to unit length.
         """
         separate, present = self.encode_separately(batches)  # (B, M, K, D); zeros where there is none
         if not self.alignment.spherical:
@@ -47,5 +47,5 @@ class Contrastive(Objective):
         return Bottleneck(unit(total).unflatten(1, separate.shape[2:]))
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
-        """Return how far the modalities of each object disagree; 0 for an object of one modality."""
+        """Return how much the modalities of each object disagree; 0 for an object with one modality."""
         return {"loss": self.alignment(*self.encode_separately(self.shown(batches, generator)), batches)}

@@ -1,4 +1,4 @@
-"""What objectives share that may begin with a core: before the first step it knows part of the answer."""
+"""What objectives with a core share. A core knows part of the answer before the first step."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .cores import CORES, core_name
 
 
 class Cored(Objective):
-    """Encode with a core and decode what it leaves over; an objective adds ``self.core.curve`` to its values.
+    """Encode with a core, and decode what it does not explain. An objective adds ``self.core.curve`` to its values.
 
     Parameters
     ----------
     core : str or None
-        One of `CORES`; where it is "auto", `assembled` chooses it.
+        One of `CORES`. If it is "auto", `assembled` chooses one.
     """
 
     def __init__(self, autoencoder: Autoencoder, *, core: str | None = None, **options: Any):
@@ -31,7 +31,7 @@ class Cored(Objective):
 
     @classmethod
     def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Self:
-        """Return an objective with freshly initialised networks, and the core that goes with them."""
+        """Return an objective with newly initialised networks and the matching core."""
         core = core_name(options.get("core"), options.get("prediction", "x0"), modalities, cls.n_moments)
         return super().assembled(modalities, networks, options | {"core": core})
 
@@ -43,7 +43,7 @@ class Cored(Objective):
         options: dict[str, Any],
         state: dict[str, Tensor],
     ) -> Self:
-        """Return the objective of a state, that of its core included."""
+        """Return the objective with the weights from a state, including those of its core."""
         objective = cls.assembled(modalities, networks, options)
         objective.core.restore(_of_core(state))
         objective.load_state_dict(state)
@@ -57,7 +57,7 @@ class Cored(Objective):
         options: dict[str, Any],
         state: dict[str, Tensor],
     ) -> dict[str, Tensor]:
-        """Return tensors like those of a state, that of its core included."""
+        """Return tensors with the shapes of a state, including that of its core."""
         with torch.device("meta"):
             objective = cls.assembled(modalities, networks, options)
         core = objective.core.expected(modalities, _of_core(state))
@@ -74,31 +74,31 @@ class Cored(Objective):
         self.start_at(self.core.learn(modalities, measurements, held_out, self.typical_errors.keys(), seed))
 
     def start_at(self, noise: dict[str, float]) -> None:
-        """Take over, by modality, how far values lie from what the core knows."""
+        """Set the initial spread of each modality: how far values lie from the curves of the core."""
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
-        """Return the bottleneck of batches by modality, from all their points."""
+        """Return the bottleneck of a batch, given by modality, from all its points."""
         return Bottleneck(self.core.encode(self.autoencoder, batches))
 
     def encode_separately(
         self, batches: dict[str, Batch], generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return what the encoder gives for each modality alone (B, M, K, D), and which there are (B, M).
+        """Encode each modality separately (B, M, K, D), and return which are present (B, M).
 
-        With a generator scores are drawn, as in training.
+        With a generator, scores are drawn from their posterior, as in training.
         """
         return encode_separately(partial(self.core.encode, self.autoencoder, generator=generator), batches)
 
     def drawn(self, generator: torch.Generator) -> torch.Generator | None:
-        """Return the generator in training, where scores are drawn from their posterior; None: they are its mean."""
+        """Return the generator in training, when scores are drawn from their posterior, otherwise None for its mean."""
         return generator if self.training else None
 
     def held_out_loss(self, batches: dict[str, Batch], generator: torch.Generator) -> Tensor:
-        """Return the loss; with a core the mean absolute error of the point estimate from all points.
+        """Return the loss or, with a core, the mean absolute error of the point estimate from all points.
 
-        The loss falls for what noisy values tell of themselves, and for a few outliers, while the point estimate of
-        most objects may be worse than what the core knew. Where stretches are hidden it is the loss all the same: the
-        point estimate from all points says nothing of them.
+        The loss can fall because of noisy values or a few outliers, while the point estimate of most objects becomes
+        worse than that of the core. If training hides stretches, the loss is used nevertheless, because the point
+        estimate from all points ignores them.
         """
         if self.hide or not self.starts_solved:
             return super().held_out_loss(batches, generator)
@@ -110,5 +110,5 @@ class Cored(Objective):
 
 
 def _of_core(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the part of a state that is its core's."""
+    """Return the part of a state that belongs to the core."""
     return {k.removeprefix("core."): v for k, v in state.items() if k.startswith("core.")}

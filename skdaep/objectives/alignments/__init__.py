@@ -1,4 +1,4 @@
-"""Alignments: losses by which the encodings of an object's modalities agree. OPEN: one file each."""
+"""Alignments: losses that make the encodings of an object's modalities agree. OPEN: one file each."""
 
 from .base import ALIGNMENTS, Alignment, Pair
 from .dual import Dual

@@ -1,4 +1,4 @@
-"""What alignments share: the pairs of modalities that objects have, and the mean over them."""
+"""What alignments share: pairs of the modalities of an object, and the mean over pairs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Encode = Callable[[Autoencoder, dict[str, Batch]], Tensor]  # codes of batches, 
 
 
 class Pair(NamedTuple):
-    """The objects of a batch that have two modalities."""
+    """The objects of a batch that have both of two modalities."""
 
     a: Tensor  # (n, D) encodings of the first
     b: Tensor  # (n, D) encodings of the second
@@ -36,14 +36,14 @@ class Pair(NamedTuple):
 
 
 class Alignment(nn.Module):
-    """A loss of the encodings of each modality alone, averaged over the pairs of modalities that an object has.
+    """A loss on the separate encodings of modalities, averaged over the pairs of modalities of an object.
 
-    A subclass gives `of_pair`; its keyword arguments are the entries of `alignment_options`.
+    A subclass defines `of_pair`. Its keyword arguments are the entries of `alignment_options`.
 
     Parameters
     ----------
     autoencoder : Autoencoder
-        What encodes.
+        The networks, including the encoder.
     """
 
     #: what it is called
@@ -65,25 +65,26 @@ class Alignment(nn.Module):
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
     def begin(self) -> None:
-        """Forget what a fit before left beside weights."""
+        """Reset state, other than weights, from a previous fit."""
 
     def forward(
         self, separate: Tensor, present: Tensor, batches: dict[str, Batch], encode: Encode = Autoencoder.encode
     ) -> Tensor:
-        """Return the loss per object (B,), of encodings (B, M, K, D) of the modalities present (B, M) of the batches.
+        """Return the loss per object (B,), given encodings (B, M, K, D) and which modalities are present (B, M).
 
-        0 for an object of one modality, and where fewer than two have both. `encode` made the encodings.
+        The loss is 0 for objects with one modality, and for pairs that fewer than two objects have. `encode` made the
+        encodings.
         """
         return self.mean_over_pairs(separate, present, batches, self.of_pair)
 
     def of_pair(self, pair: Pair) -> Tensor:
-        """Return the loss (n,) of the objects that have two modalities."""
+        """Return the loss (n,) of the objects that have both modalities."""
         raise NotImplementedError
 
     def mean_over_pairs(
         self, separate: Tensor, present: Tensor, batches: dict[str, Batch], loss: Callable[[Pair], Tensor]
     ) -> Tensor:
-        """Average ``loss(pair)`` (n,) over the pairs of modalities that each object has (B,)."""
+        """Return the mean (B,) of ``loss(pair)`` (n,) over the pairs of modalities that each object has."""
         z = separate.flatten(2).float()
         # Where no object has a pair there is a loss too, and a gradient, of 0, which optimisers can do with.
         trained = sum(p.sum() for p in self.parameters() if p.requires_grad)
@@ -102,7 +103,7 @@ class Alignment(nn.Module):
 
 
 def unit(x: Tensor) -> Tensor:
-    """Return vectors (..., D) at unit length; zeros stay."""
+    """Return vectors (..., D) scaled to unit length. Zeros stay zero."""
     return F.normalize(x, dim=-1)
 
 
@@ -119,8 +120,8 @@ def covariance(x: Tensor, y: Tensor) -> Tensor:
 
 
 def normalised_layer(n_in: int, n_out: int) -> list[nn.Module]:
-    """Return a linear layer, normalised over the batch, and a ReLU.
+    """Return a linear layer, normalised over the batch, followed by a ReLU.
 
-    Without running statistics: the loss of held-out objects is that of training.
+    It has no running statistics, so held-out objects are treated as in training.
     """
     return [nn.Linear(n_in, n_out, bias=False), nn.BatchNorm1d(n_out, track_running_stats=False), nn.ReLU()]

@@ -1,4 +1,4 @@
-r"""The dual alignment of DESA: two views in two projections by one matrix (Kamai, Bronstein & Perets 2025).
+r"""The dual alignment of DESA: two views projected by a matrix and its transpose (Kamai, Bronstein & Perets 2025).
 
 .. math:: p_1 = A z_1, \quad p_2 = A^T z_2, \qquad
     \mathcal{L}_i = \frac1d \bigl(\langle z_1, p_1 \rangle - \langle z_2, p_2 \rangle\bigr)_i^2
@@ -7,9 +7,9 @@ r"""The dual alignment of DESA: two views in two projections by one matrix (Kama
 .. math:: c(x, y) = \frac1d \sum_{k \ne l} \mathrm{Cov}(x, y)_{kl}^2, \qquad
     v(x) = \frac1d \sum_k \max\bigl(0,\, 1 - \sqrt{\mathrm{Var}(x_k) + 10^{-4}}\bigr)
 
-(their equations 2 to 4, the first over d here). The paper has no v; without it A = 0 is a global minimum, and
-projections shrink. Since :math:`z^T A z = z^T S z` with S the symmetric part of A, the first term sees S only: the
-transpose acts through the covariances alone.
+These are their equations 2 to 4, the first one divided by d. The paper has no v. Without it A = 0 is a global minimum,
+and projections shrink. Since :math:`z^T A z = z^T S z`, where S is the symmetric part of A, the first term only depends
+on S. The transpose only matters for the covariances.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from .base import Alignment, Pair, covariance, standard_deviation_hinge
 
 
 class Dual(Alignment):
-    """Project both by a matrix and its transpose, without negatives (Kamai, Bronstein & Perets 2025).
+    """Project one view by a matrix and the other by its transpose, without negatives (Kamai, Bronstein & Perets 2025).
 
     Parameters
     ----------
     autoencoder : Autoencoder
-        What encodes.
+        The networks, including the encoder.
     projection : {"transpose", "shared"}
-        Whether the second view is projected by the transpose of the first one's matrix, or by that itself.
+        Whether the second view is projected by the transpose of the matrix, or by the same matrix.
     duality_weight, covariance_weight, variance_weight : float
-        Of the terms; without the last it is the paper's.
+        Weights of the terms. With a `variance_weight` of 0 the loss is that of the paper.
     """
 
     name = "dual"
@@ -56,11 +56,11 @@ class Dual(Alignment):
         self.matrices = nn.Parameter(torch.randn(n * (n - 1) // 2, size, size) / size**0.5)
 
     def of_pair(self, pair: Pair) -> Tensor:
-        """Return all terms together (n,)."""
+        """Return the sum of all terms (n,)."""
         return dual(pair.a, pair.b, *self.projected(pair), *self.weights)
 
     def projected(self, pair: Pair) -> tuple[Tensor, Tensor]:
-        """Return the projections (n, d) of both."""
+        """Return the projections (n, d) of both views."""
         matrix = self.matrices[pair.number]
         return (pair.a @ matrix.T).float(), (pair.b @ (matrix if self.transposed else matrix.T)).float()
 
@@ -89,7 +89,7 @@ def duality(z1: Tensor, z2: Tensor, p1: Tensor, p2: Tensor) -> Tensor:
 def directions(matrix: Tensor) -> Tensor:
     """Return the eigenvectors (d, d), in columns, of the symmetric part of a matrix: real and orthonormal.
 
-    By falling size of their eigenvalues; of each the entry that is largest in size is positive.
+    They are ordered by decreasing absolute eigenvalue. The largest entry, in absolute value, of each is positive.
     """
     values, vectors = torch.linalg.eigh((matrix + matrix.T).double() / 2)
     vectors = vectors[:, values.abs().argsort(descending=True, stable=True)]

@@ -1,14 +1,14 @@
-r"""The symmetric InfoNCE: encodings of one object are near, those of others far (Radford et al. 2021).
+r"""Symmetric InfoNCE: encodings of one object become similar, those of others dissimilar (Radford et al. 2021).
 
 .. math:: \mathcal{L}_i = -\frac12 \log \frac{e^{a_i \cdot b_i / \tau}}{\sum_j e^{a_i \cdot b_j / \tau}}
     -\frac12 \log \frac{e^{a_i \cdot b_i / \tau}}{\sum_j e^{a_j \cdot b_i / \tau}}
 
-(van den Oord et al. 2018), a and b the encodings of two modalities at unit length and :math:`\tau` a learned
-temperature. The sums run over the objects of the batch that have both.
+(van den Oord et al. 2018), where a and b are the encodings of two modalities, scaled to unit length, and :math:`\tau`
+is a learned temperature. The sums run over the objects of the batch that have both modalities.
 
-Objects that share a measurement are no negatives of one another: of several epochs of one supernova, each with the same
-light curve, none is the wrong answer to it. They are known by equal values, which holds as long as objects have no more
-than `max_points` points; longer ones show a different part of themselves each time, and count as different.
+Objects that share a measurement are not negatives of one another: if several epochs of a supernova have the same light
+curve, none of them is a wrong match for it. Such objects are recognised by equal values. This only works for objects
+with at most `max_points` points; longer ones show a different subset each time, and count as different.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ START, LOWEST = 0.07, 0.01
 
 
 class InfoNCE(Alignment):
-    """Contrast with the other objects of the batch, at a learned temperature (Radford et al. 2021)."""
+    """Contrast with the other objects of the batch, with a learned temperature (Radford et al. 2021)."""
 
     name = "infonce"
     spherical = True
@@ -38,16 +38,16 @@ class InfoNCE(Alignment):
         self.log_temperature = nn.Parameter(torch.tensor(math.log(START)))
 
     def of_pair(self, pair: Pair) -> Tensor:
-        """Return the InfoNCE (n,)."""
+        """Return the InfoNCE loss (n,)."""
         one, other = pair.batches
         temperature = self.log_temperature.exp().clamp(min=LOWEST)
         return info_nce(unit(pair.a), unit(pair.b), temperature, are_equal(one) | are_equal(other))
 
 
 def info_nce(a: Tensor, b: Tensor, temperature: Tensor | float, same: Tensor | None = None) -> Tensor:
-    """Return the symmetric InfoNCE (n,) of unit vectors a and b (n, D), the i-th of one belonging to that of the other.
+    """Return the symmetric InfoNCE loss (n,) of unit vectors a and b (n, D), where a[i] belongs to b[i].
 
-    Where `same` (n, n) is True the objects are no negatives of one another.
+    Objects for which `same` (n, n) is True are not negatives of one another.
     """
     logits = (a[:, None] * b).sum(2) / temperature  # (n, n), in float32: no matrix product
     if same is not None:
@@ -59,7 +59,7 @@ def info_nce(a: Tensor, b: Tensor, temperature: Tensor | float, same: Tensor | N
 
 
 def are_equal(batch: Batch) -> Tensor:
-    """Return which objects of a batch have the same values (B, B), in whatever order; mirrored images have."""
+    """Return which objects of a batch have the same values (B, B), in any order. Mirrored images count as equal."""
     value = batch.value.flatten(2) if batch.value.ndim > 2 else batch.value[..., None]
     value = value.masked_fill(~batch.observed[..., None], torch.inf).flatten(1)
     _, kind = value.sort(1).values.unique(dim=0, return_inverse=True)

@@ -1,13 +1,13 @@
-r"""MoCo: contrast with many objects, whose encodings a slowly moving copy of the encoder has queued (He et al. 2020).
+r"""MoCo: contrast with a queue of many objects, encoded by a slowly moving copy of the encoder (He et al. 2020).
 
 .. math:: \mathcal{L}_i = -\log
     \frac{e^{q_i \cdot k_i / \tau}}{e^{q_i \cdot k_i / \tau} + \sum_j e^{q_i \cdot k_j / \tau}},
     \qquad \theta_k \leftarrow m\,\theta_k + (1 - m)\,\theta_q
 
-(arXiv:1911.05722, equations 1 and 2): q is the encoding of one modality, k that of the other by the copy, both at unit
-length, and j runs over a queue of earlier keys of that other modality; the mean is taken over both directions, with
-:math:`m = 0.999` and :math:`\tau = 0.07`. Keys of the same object, or of one of its group (``fit(groups=)``), are never
-negatives: a queue longer than the training set holds one's own.
+(arXiv:1911.05722, equations 1 and 2). q is the encoding of one modality, and k is that of the other by the copy; both
+have unit length. j runs over a queue of earlier keys of the other modality. The loss is the mean over both directions,
+with :math:`m = 0.999` and :math:`\tau = 0.07`. Keys of the same object, or of its group (``fit(groups=)``), are never
+negatives, because a queue longer than the training set contains them.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class MoCo(Alignment):
     Parameters
     ----------
     autoencoder : Autoencoder
-        What encodes.
+        The networks, including the encoder.
     queue_size : int
-        Keys of each modality that are kept; in the paper 65,536, of a million images.
+        Number of keys in the queue of each modality; in the paper 65,536 for a million images.
     momentum : float
-        Share of itself that the copy keeps in a step: it lags by some 1 / (1 - momentum) steps.
+        Share of its weights that the copy retains in a step. The copy lags by about 1 / (1 - momentum) steps.
     temperature : float
-        Of the cosines.
+        Temperature of the cosines.
     """
 
     name = "moco"
@@ -67,14 +67,14 @@ class MoCo(Alignment):
         self.register_buffer("place", torch.zeros(n_modalities, dtype=torch.long))
 
     def begin(self) -> None:
-        """Empty the queue: groups have other numbers in another fit."""
+        """Empty the queue, because the numbers of groups differ from fit to fit."""
         self.groups.fill_(EMPTY)
         self.place.zero_()
 
     def forward(
         self, separate: Tensor, present: Tensor, batches: dict[str, Batch], encode: Encode = Autoencoder.encode
     ) -> Tensor:
-        """Return the mean over pairs (B,); in training the copy follows before, and its keys are queued afterwards."""
+        """Return the mean over pairs (B,). In training, update the copy before and queue its keys afterwards."""
         training = torch.is_grad_enabled()
         if training:
             self.follow()
@@ -87,7 +87,7 @@ class MoCo(Alignment):
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Let the copy take a step towards the encoder."""
+        """Move the copy a step towards the encoder."""
         (autoencoder,) = self.query_encoder
         own = dict(autoencoder.named_parameters())
         for name, key in self.key_encoder.named_parameters():
@@ -95,7 +95,7 @@ class MoCo(Alignment):
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor, present: Tensor, batches: dict[str, Batch]) -> None:
-        """Put keys (B, M, D) of the objects that have a modality in the place of the oldest of it."""
+        """Replace the oldest keys of each modality by the keys (B, M, D) of the objects that have it."""
         for m, batch in enumerate(batches.values()):
             rows = present[:, m].nonzero()[: self.queue.shape[1], 0]
             places = (self.place[m] + torch.arange(len(rows), device=rows.device)) % self.queue.shape[1]
@@ -110,7 +110,7 @@ class MoCo(Alignment):
         return 0.5 * (to_b + to_a)
 
     def against_queue(self, query: Tensor, key: Tensor, modality: int, group: Tensor) -> Tensor:
-        """Return the InfoNCE (n,) of queries and their keys (n, D), with negatives from the queue of a modality."""
+        """Return the InfoNCE loss (n,) of queries and their keys (n, D), with negatives from the queue of a modality."""
         known = self.groups[modality]
         negative = (known != EMPTY) & (known != group[:, None])  # (n, Q)
         with torch.autocast(query.device.type, enabled=False):

@@ -1,10 +1,10 @@
-r"""SimSiam: one modality's encoding predicts the other's, which holds still meanwhile (Chen & He 2021).
+r"""SimSiam: the encoding of one modality predicts that of the other, which gets no gradient (Chen & He 2021).
 
 .. math:: \mathcal{L}_i = -\tfrac12 \cos(p(a_i),\, \mathrm{sg}\,b_i) - \tfrac12 \cos(p(b_i),\, \mathrm{sg}\,a_i)
 
-(arXiv:2011.10566, equation 2). a and b are what one network, the projector, makes of the encodings of two modalities, p
-is the predictor, of a fourth of the width inside, and sg lets no gradient through: without it, or without p, all
-encodings become one.
+(arXiv:2011.10566, equation 2). A shared network, the projector, turns the encodings of two modalities into a and b. p
+is the predictor, with a quarter of the width inside. sg stops the gradient: without it, or without p, all encodings
+become the same.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class SimSiam(Alignment):
     Parameters
     ----------
     autoencoder : Autoencoder
-        What encodes.
+        The networks, including the encoder.
     expansion : int
-        Width of the projector over that of an encoding.
+        Width of the projector divided by that of an encoding.
     """
 
     name = "simsiam"
@@ -48,5 +48,5 @@ class SimSiam(Alignment):
 
 
 def simsiam(from_a: Tensor, b: Tensor, from_b: Tensor, a: Tensor) -> Tensor:
-    """Return the loss (n,) of what was predicted of b from a, and of a from b, all (n, d)."""
+    """Return the loss (n,) of predictions of b from a, and of a from b, all (n, d)."""
     return -0.5 * (F.cosine_similarity(from_a, b.detach()) + F.cosine_similarity(from_b, a.detach()))
