@@ -1,10 +1,10 @@
-r"""The diffusion autoencoder: learn z by denoising what it describes (daep, section 3; Preechakul et al. 2022).
+r"""The diffusion autoencoder: learn z by denoising objects, given z (daep, section 3; Preechakul et al. 2022).
 
 .. math:: \mathcal{L} = \mathbb{E}_{t, \epsilon}\, \lVert f(x_t, t, z(x)) - \text{target} \rVert^2, \qquad
     x_t = \alpha_t x_0 + \sigma_t \epsilon
 
-The encoder and the denoiser see different random subsets of an object's points, of varying size, so that z describes
-the object and not its sampling.
+The encoder and the denoiser see different random subsets of an object's points, with varying size. So z describes the
+object and not its sampling.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from .cores.base import silence
 
 
 class Spread(nn.Module):
-    """How far values lie from what z says of them, read from the same tokens as the values are.
+    """How far values lie from the prediction, read from the same tokens as the values.
 
     Parameters
     ----------
     head : Module
-        What reads the values; a copy of it reads the logarithm of the spread, less a level common to all.
+        The module that reads the values. A copy of it reads the logarithm of the spread, relative to a common level.
     """
 
     RATE = 10.0  # the level is so many times its weight, which is thereby learned so many times as fast as others
@@ -48,16 +48,16 @@ class Spread(nn.Module):
         silence(self.head)  # all alike at first
 
     def start_at(self, spread: float) -> None:
-        """Begin with a spread that is known."""
+        """Start from a known spread."""
         nn.init.constant_(self.level, math.log(spread) / self.RATE)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return the spread of each value, from tokens (B, L, W), which are there for the values: no gradient."""
+        """Return the spread of each value from tokens (B, L, W). These serve the values, so they get no gradient."""
         return (self.RATE * self.level + self.head(tokens.detach())).clamp(*self.RANGE).exp()
 
 
 class Condition(NamedTuple):
-    """What is constant while an object is denoised."""
+    """Quantities that are constant while an object is denoised."""
 
     context: Tensor  # (B, C, W)
     present: Tensor  # (B, C)
@@ -67,7 +67,7 @@ class Condition(NamedTuple):
 class Denoising(Cored):
     """Predict "epsilon", "x0" or "v" from noisy values, their locations, z, metadata and diffusion time.
 
-    With `alignment_weight` so many times one of `ALIGNMENTS`, between the encodings of each modality alone, is added.
+    `alignment_weight` times one of `ALIGNMENTS`, between the separate encodings of modalities, is added to the loss.
     """
 
     draws = "noise"
@@ -109,17 +109,17 @@ class Denoising(Cored):
         self.alignment = aligned(autoencoder, **alignment_options or {}) if alignment_weight else None
 
     def start_at(self, noise: dict[str, float]) -> None:
-        """Let spreads begin at what the core leaves over."""
+        """Start the spreads from the residuals of the core."""
         for name, spread in noise.items():
             self.spreads[name].start_at(spread)
 
     def begin(self) -> None:
-        """Let the alignment begin anew."""
+        """Reset the alignment."""
         if self.alignment is not None:
             self.alignment.begin()
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
-        """Return the squared error of the prediction, per object, and how well its modalities agree, if asked."""
+        """Return the squared error of the prediction per object and, if there is an alignment, its loss."""
         shown = self.shown(self.drop_modalities(batches, generator), generator)
         z = self.core.encode(self.autoencoder, shown, self.drawn(generator))
 
@@ -144,10 +144,11 @@ class Denoising(Cored):
         return {"loss": error + self.alignment_weight * alignment, "error": error, "alignment": alignment}
 
     def random_times(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw one time per object among k / 1000, evenly spread over the batch.
+        """Draw one time k / 1000 per object, evenly spread over the batch.
 
-        Uniform for epsilon, as in DDPM. x_0 and v are learned with more noise, density 1.4 t, and three times in ten at
-        t = 1, where x_t holds nothing, all must come through z, and the point estimate is made.
+        For epsilon the times are uniform, as in DDPM. For x_0 and v there is more noise: the density is 1.4 t, and
+        three times in ten t = 1. There x_t contains no signal, everything must come through z, and the point estimate
+        is made.
         """
         device = generator.device
         u = torch.rand(n, generator=generator, device=device)
@@ -156,7 +157,7 @@ class Denoising(Cored):
         return torch.ceil(t * N_STEPS).clamp(min=1, max=N_STEPS) / N_STEPS
 
     def condition(self, name: str, z: Tensor, query: Batch) -> Condition:
-        """Return what a code says, to the network and without it."""
+        """Return the condition that follows from a code, for the network and for the core."""
         return Condition(*self.autoencoder.condition(name, z, query), self.core.curve(self.autoencoder, name, z, query))
 
     def network(
@@ -169,7 +170,7 @@ class Denoising(Cored):
     def answer(
         self, name: str, x_t: Tensor, t: Tensor, queries: Tensor, condition: Condition, observed: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """Return what the network says, with what is known without it, and the spread of x_0 about it, if any."""
+        """Return the prediction of network and core, and the spread of x_0 around it, if any."""
         alpha, _ = self.levels(t, x_t)
         tokenizer = self.autoencoder.decoder_tokenizers[name]
         tokens = tokenizer.add_values(queries, x_t * input_scale(self.prediction, alpha))
@@ -181,7 +182,7 @@ class Denoising(Cored):
         return out, self.spreads[name](tokens) if name in self.spreads else None
 
     def levels(self, t: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return alpha and sigma (B, 1, ...) at times t (B,), to go with values `x` (B, L, ...)."""
+        """Return alpha and sigma (B, 1, ...) at times t (B,), shaped to multiply values `x` (B, L, ...)."""
         alpha, sigma = (level.view(-1, *[1] * (x.ndim - 1)) for level in self.schedule(t))
         return alpha, sigma
 
@@ -193,7 +194,7 @@ class Denoising(Cored):
         noise: NextNoise | None = None,
         context: Batch | None = None,
     ) -> Tensor:
-        """Return a draw, or without `noise` the conditional mean: the denoiser's answer at t = 1, to no signal."""
+        """Return a draw or, without `noise`, the conditional mean: the prediction at t = 1, where there is no signal."""
         queries = self.autoencoder.decoder_tokenizers[name].queries(query)  # constant along the sampling loop
         condition = self.condition(name, z, query)
         to_x0 = PREDICTIONS[self.prediction].to_x0

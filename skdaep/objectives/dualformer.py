@@ -1,16 +1,15 @@
-r"""The DualFormer: two views that see one another as they are encoded, aligned without negatives (Kamai et al. 2025).
+r"""The DualFormer: two views attend to each other when encoded, and are aligned without negatives (Kamai et al. 2025).
 
-The tokens of both views, hidden tokens of the Perceiver encoder here, pass through blocks of dual attention, and the
-bottleneck queries read each view's: z1 and z2. `alignments.Dual` is their loss. The code is
+The tokens of both views, here the hidden tokens of the Perceiver encoder, pass through blocks of dual attention.
+Bottleneck queries then read z1 and z2 from the tokens of each view. `alignments.Dual` is their loss. The code is
 
 .. math:: f = V^T \tfrac12 (z_1 + z_2), \qquad \tfrac12 (A + A^T) = V \Lambda V^T,
 
-of an object with one view :math:`V^T z_i`. A rotation changes neither distances nor what a linear probe reads. In the
-paper V are the eigenvectors of A itself, which are complex and, their real parts taken, neither orthogonal nor
-independent.
+and :math:`V^T z_i` for an object with one view. A rotation changes neither distances nor linear probes. In the paper, V
+are the eigenvectors of A itself. They are complex, and their real parts are neither orthogonal nor independent.
 
-Since the views see one another, agreement alone would be had for nothing, and an object with one view would be met
-unprepared: in training the views of a share of the objects, `drop_modality`, do not meet.
+Views that attend to each other could agree trivially, and the encoder would not be prepared for objects with one view.
+So in training the views of some objects, a share of `drop_modality`, do not attend to each other.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ WEIGHTS = frozenset({"duality_weight", "covariance_weight", "variance_weight"})
 
 
 class DualFormer(Contrastive):
-    """Align two views that attend to one another."""
+    """Align two views that attend to each other."""
 
     training_options = Objective.training_options | WEIGHTS
 
@@ -57,7 +56,7 @@ class DualFormer(Contrastive):
         )
 
     def encode_separately(self, batches: dict[str, Batch], meet: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the encoding of each view (B, 2, K, D), and which there are; of objects that `meet` both see both."""
+        """Return encodings of the views (B, 2, K, D), which attend to each other if `meet`, and which are present."""
         encoder, (tokens, observed) = self.autoencoder.encoder, self.autoencoder.tokens(batches)
         read = {name: encoder.read(name, tokens[name], observed[name])[0] for name in batches}  # (B, H, W) each
         present = torch.stack([batch.present for batch in batches.values()], 1)
@@ -70,12 +69,12 @@ class DualFormer(Contrastive):
         return separate.float().where(present[:, :, None, None], 0.0), present
 
     def features(self, batches: dict[str, Batch]) -> Tensor:
-        """Return the mean encoding of the views that an object has (B, K D), whose axes do not turn in training."""
+        """Return the mean encoding of an object's views (B, K D), whose axes do not rotate during training."""
         separate, present = self.encode_separately(batches)
         return separate.flatten(2).sum(1) / present.sum(1)[:, None]
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
-        """Return the same along the directions of the matrix."""
+        """Return the mean encoding along the directions of the matrix."""
         directions = self.directions() if self.turn is None else self.turn
         return Bottleneck((self.features(batches) @ directions).unflatten(1, self.autoencoder.code_shape))
 
@@ -84,13 +83,13 @@ class DualFormer(Contrastive):
         return directions(cast(Dual, self.alignment).matrices[0].detach())
 
     def train(self, mode: bool = True) -> Self:
-        """Begin or end training: then V is there once for all."""
+        """Start or end training. After training V is computed once."""
         super().train(mode)
         self.turn = None if mode else self.directions()
         return self
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
-        """Return the dual loss, per object; 0 for an object of one view."""
+        """Return the dual loss per object; 0 for objects with one view."""
         n = len(next(iter(batches.values())))
         meet = torch.rand(n, generator=generator, device=generator.device) >= self.drop_modality
         return {"loss": self.alignment(*self.encode_separately(self.shown(batches, generator), meet), batches)}

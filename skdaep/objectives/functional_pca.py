@@ -1,9 +1,9 @@
-r"""Functional PCA: a linear decoder and the exact posterior of its scores, in closed form (`skdaep.linear`).
+r"""Functional PCA: a linear decoder, and the exact posterior of its scores in closed form (`skdaep.linear`).
 
 .. math:: x = \mu + \sum_k z_k \phi_k + \epsilon, \qquad z_k \sim \mathcal{N}(0, v_k)
 
-The basis is orthonormal in the mean over points: the distance of two codes is the root mean square distance of what
-they decode to.
+The basis is orthonormal on average over points, so the distance of two codes is the root mean square difference of the
+decoded curves.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .cores.expansion import expected_factors, number_of_bands
 
 
 class FunctionalPCA(Objective):
-    """Encode one modality to the expectation of its scores; solved at once, not trained.
+    """Encode one modality into expected scores. It is solved in closed form, not trained.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class FunctionalPCA(Objective):
 
     @classmethod
     def options(cls) -> frozenset[str]:
-        """Return the names of what `solve` is told."""
+        """Return the names of the options of `solve`."""
         return frozenset({"smoothness", "error_weighting", "max_iter", "tol"})
 
     @classmethod
@@ -55,7 +55,7 @@ class FunctionalPCA(Objective):
         held_out: Mapping[str, Ragged] | None,
         seed: int,
     ) -> tuple[FunctionalPCA, list[dict[str, Any]]]:
-        """Return the objective fitted to the measurements of its one modality, and the history of its fit."""
+        """Return the objective fitted to the measurements of its single modality, and the history of the fit."""
         ((name, modality),) = modalities.items()
         factors, history = fit(
             FlatPoints.of(measurements[name]),
@@ -78,7 +78,7 @@ class FunctionalPCA(Objective):
         options: dict[str, Any],
         state: dict[str, Tensor],
     ) -> Self:
-        """Return the objective of a state."""
+        """Return the objective with a given state."""
         (name,) = modalities
         factors = FactorAnalysis.of_state({k.removeprefix("factors."): v for k, v in state.items()})
         if factors.n_components != networks["bottleneck_length"]:
@@ -93,16 +93,16 @@ class FunctionalPCA(Objective):
         options: dict[str, Any],
         state: dict[str, Tensor],
     ) -> dict[str, Tensor]:
-        """Return tensors like those of a state, from which the number of nodes on a line is taken."""
+        """Return tensors with the shapes of a state, which gives the number of nodes on a line."""
         (modality,) = modalities.values()
         return expected_factors(modality, networks["bottleneck_length"], state, "factors.")
 
     def posterior(self, batches: dict[str, Batch]) -> Posterior:
-        """Return the normal distribution of scores (B, K) given all points, with its covariance (B, K, K)."""
+        """Return mean (B, K) and covariance (B, K, K) of the normal distribution of scores, given all points."""
         return self.factors.posterior(FlatPoints.of(batches[self.name]))
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
-        """Return expectation and standard deviations of scores, (B, K, 1) each; `experts` has their correlation."""
+        """Return means and standard deviations of scores, (B, K, 1) each. `experts` has their correlations."""
         if torch.compiler.is_compiling():
             return Bottleneck(expected_scores(self.factors, batches[self.name]).float()[..., None])
         mean, covariance, _ = self.posterior(batches)
@@ -110,18 +110,18 @@ class FunctionalPCA(Objective):
         return Bottleneck(mean.float()[..., None], scale.float()[..., None])
 
     def experts(self, batches: dict[str, Batch]) -> Experts:
-        """Return the posterior, with the root of its covariance."""
+        """Return the posterior, with the square root of its covariance."""
         mean, covariance, _ = self.posterior(batches)
         scale, root = covariance.diagonal(dim1=1, dim2=2).sqrt(), root_of(covariance)
         present = torch.ones(len(mean), 1, dtype=torch.bool, device=mean.device)
         return Experts(mean.float()[:, None, :, None], scale.float()[:, None, :, None], present, root.float()[:, None])
 
     def prior_draw(self, noise: Tensor) -> Tensor:
-        """Return codes of new objects: independent scores of the variances learned."""
+        """Return codes of new objects: independent scores with the learned variances."""
         return noise * self.factors.variance.sqrt().to(noise.dtype)[:, None]
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
-        """Return minus the log-likelihood per number of each object."""
+        """Return minus the log-likelihood of each object, divided by its number of values."""
         batch = batches[self.name]
         numbers = batch.lengths * batch.value[0, 0].numel()
         return {"loss": -self.posterior(batches).log_likelihood / numbers}
@@ -134,7 +134,7 @@ class FunctionalPCA(Objective):
         noise: NextNoise | None = None,
         context: Batch | None = None,
     ) -> Tensor:
-        """Return the curve at the locations of `query`; with `noise` what a measurement of it there might be."""
+        """Return the curve at the locations of `query`; with `noise`, a possible measurement of it."""
         values = self.factors.decode(z.flatten(1), query.location, query.band).view(query.value.shape)
         if noise is None:
             return values
@@ -143,7 +143,7 @@ class FunctionalPCA(Objective):
 
 
 def _as_record(step: dict[str, Any]) -> dict[str, Any]:
-    """Return a step under the names that records of training have: what falls, and what chooses."""
+    """Return the record of a step with the names used in training: the loss, and the validation loss."""
     validation = {"validation_loss": step["validation_error"]} if "validation_error" in step else {}
     rest = {k: v for k, v in step.items() if k not in ("iteration", "validation_error")}
     return {"iteration": step["iteration"], "loss": -step["log_likelihood"], **validation, **rest}

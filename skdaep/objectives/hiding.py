@@ -1,15 +1,15 @@
-r"""What training hides of an object, so that a code says how little its encoder has seen.
+r"""Ways to hide parts of an object from the encoder in training.
 
-Of places u, scaled to 0 and 1 over the points that an object shows, the encoder keeps
+With locations u, scaled to 0 to 1 over the points that an object shows, the encoder keeps
 
 .. math:: \text{points: a random 25 to 100\,\%;} \qquad
     \text{spans: all but } \lVert u - c \rVert_\infty < w; \qquad
     \text{future: } u_1 \le e; \qquad
     \text{ends: } b \le u \le b + s
 
-with c uniform over the range, w from 0 to 3/8 and the end e from 0 to 5/4: one fit in five shows the whole object. The
-length s of a crop is 1/4 to 1, its begin b from 0 to 1 - s along each axis. Every object, and each of its modalities,
-has its own c, w, e, b and s; at least one point is kept. What is decoded are points of the whole object.
+with c uniform over the range, w from 0 to 3/8, and the end e from 0 to 5/4, so that one time in five the encoder sees
+the whole object. The length s of a crop is 1/4 to 1, and its start b is 0 to 1 - s along each axis. Every object and
+each of its modalities has its own c, w, e, b and s. At least one point is kept. Points of the whole object are decoded.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Uniform = Callable[..., Tensor]  # numbers between 0 and 1 of a shape
 
 
 def points(batch: Batch, uniform: Uniform) -> Tensor:
-    """Return the first points (B, L), a random share of each object; they come in random order."""
+    """Return a random share of the points (B, L): the first ones, because points are in random order."""
     share = 1 - (1 - LEAST_SHARE) * uniform(len(batch), 1)
     return torch.arange(batch.observed.shape[1], device=share.device) < share * batch.lengths[:, None]
 
@@ -73,7 +73,7 @@ def places(batch: Batch) -> Tensor:
 
 
 def in_part(batch: Batch, ways: tuple[str, ...], generator: torch.Generator) -> Tensor:
-    """Return which points (B, L) an encoder is shown, each object in one of some ways at random; at least one."""
+    """Return which points (B, L) the encoder sees, at least one; each object uses one of the ways at random."""
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator, device=generator.device)
@@ -88,7 +88,7 @@ def in_part(batch: Batch, ways: tuple[str, ...], generator: torch.Generator) -> 
 
 
 def by_modality(hide: Any, modalities: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return the ways of hiding of those modalities in which more than points is hidden.
+    """Return the ways of hiding of modalities that hide more than random points.
 
     Raises
     ------

@@ -3,11 +3,11 @@ r"""The masked autoencoder: learn z by predicting points that were hidden (maep,
 .. math:: \mathcal{L} = \frac{1}{|H|} \sum_{i \in H} (x_i - \hat x_i)^2, \qquad
     \hat x = f\bigl(z(x_V),\, \{x_j\}_{j \in C}\bigr), \quad C \subseteq V
 
-V are the visible points and H the hidden ones. The decoder's input is one token for each visible point it is shown
-and for each hidden one, which has a learned token where the others have their value; the hidden tokens of the
-two-stage decoder carry what is visible to the hidden locations, at a cost linear in points. The decoder is shown a
-random share of the visible points, from none to all, so that z alone suffices when there is nothing else. With `hide`
-H is a stretch of the object, in place of a share of its points.
+V are the visible points and H the hidden ones. The decoder gets one token for each hidden point, with a learned token
+in place of the value, and one for each visible point that it is shown. The hidden tokens of the two-stage decoder carry
+information from visible to hidden locations, at a cost linear in points. The decoder is shown a random share of the
+visible points, from none to all, so that it can also decode from z alone. With `hide`, H is a stretch of the object
+instead of a random share of its points.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Masking(Cored):
         self.hidden_token = nn.Parameter(torch.zeros(autoencoder.model_dim))
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
-        """Return the squared error of the hidden points, per object; the point of an object that has one is both."""
+        """Return the squared error of the hidden points per object. A single point is both visible and hidden."""
         batches, n_seen = self.visible_first(batches, generator)
         remaining = self.drop_modalities(batches, generator)
         visible = {name: batch.first(n_seen[name]) for name, batch in remaining.items()}
@@ -55,7 +55,7 @@ class Masking(Cored):
     def visible_first(
         self, batches: dict[str, Batch], generator: torch.Generator
     ) -> tuple[dict[str, Batch], dict[str, Tensor]]:
-        """Return batches whose visible points come first, and how many they are (B,), by modality."""
+        """Return batches in which visible points come first, and their numbers (B,), by modality."""
         n_seen = {name: share_of(batch, 1 - self.mask_ratio) for name, batch in batches.items()}
         for name in [k for k in batches if k in self.hide]:
             seen = in_part(batches[name], self.hide[name], generator)

@@ -1,19 +1,20 @@
-r"""The mixture-of-experts VAE: a posterior of z from each modality alone (Shi et al. 2019; Shen & Gagliano 2025).
+r"""The mixture-of-experts VAE: a separate posterior of z for each modality (Shi et al. 2019; Shen & Gagliano 2025).
 
 .. math:: q(z \mid x) = \frac1M \sum_{m=1}^{M} q_m(z \mid x_m), \qquad
     \mathcal{B}_K = \frac1M \sum_{m=1}^{M} \mathbb{E}_{z_1 \dots z_K \sim q_m}
     \log \frac1K \sum_{k=1}^{K} \frac{p(x \mid z_k)\, p(z_k)}{q(z_k \mid x)} \;\le\; \log p(x)
 
-over the M modalities that an object has. x is all of them, so that every expert must decode the others too. This is the
-importance-weighted bound with samples stratified by expert (Shi et al., section 3): one is drawn as often as another,
-and the logarithm stands inside the mean over experts. The tighter bound, with one logarithm about all of them, lets the
-expert that explains most take all the weight, and the others learn nothing. :math:`\mathcal{B}_1` is the plain evidence
-bound, and :math:`\mathcal{B}_K` does not fall with K. Its gradient is taken through the draws as it stands.
+over the M modalities of an object. x contains all of them, so every expert must also decode the others. This is the
+importance-weighted bound with samples stratified by expert (Shi et al., section 3): all experts are drawn equally
+often, and the logarithm is inside the mean over experts. A tighter bound has one logarithm around the mean, but then
+the expert that explains most takes all the weight, and the others learn nothing. :math:`\mathcal{B}_1` is the usual
+evidence bound, and :math:`\mathcal{B}_K` does not fall with K. Gradients pass through the draws.
 
-p(z) is N(0, 1) and measurements have variance :math:`\beta` in scaled units. The loss is :math:`-2 \beta \mathcal{B}_K
-/ n` without constants: for M = K = 1 that of `Variational`, with a divergence that is estimated from the draw. In
-:math:`\log p(x \mid z)` modalities count alike, by their weights: the mean over modalities of the mean over points,
-times n. It is the log-likelihood where an object has equally many points in each modality.
+p(z) is N(0, 1), and measurements have variance :math:`\beta` in scaled units. The loss is
+:math:`-2 \beta \mathcal{B}_K / n` without constants. For M = K = 1 it is that of `Variational`, with a divergence
+estimated from the draw. In :math:`\log p(x \mid z)` modalities count equally, or by their weights: it is n times the
+mean over modalities of the mean over points. This is the log-likelihood if an object has equally many points in each
+modality.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ from .variational import Variational, normal
 
 
 class MixtureOfExperts(Variational):
-    """Reconstruct all modalities from draws of the posterior that each of them gives."""
+    """Reconstruct all modalities from draws of the posterior of each modality."""
 
     def __init__(self, autoencoder: Autoencoder, *, beta: float, n_importance: int, **options: Any):
         super().__init__(autoencoder, beta=beta, **options)
         self.n_importance = n_importance
 
     def experts(self, batches: dict[str, Batch], generator: torch.Generator | None = None) -> Experts:
-        """Return the posterior that each modality gives alone; with a generator of scores that are drawn."""
+        """Return the posterior of each modality; with a generator, from drawn scores."""
         moments, present = self.encode_separately(batches, generator)
         return Experts(*normal(moments), present)  # (B, M, K, D) each
 
     def encode(self, batches: dict[str, Batch]) -> Bottleneck:
-        """Return mean and standard deviation of the mixture; of an object with one modality they are its expert's."""
+        """Return mean and standard deviation of the mixture; with one modality these are those of its expert."""
         means, scales, present, _ = self.experts(batches)
         share = (present / present.sum(1, keepdim=True))[:, :, None, None]
         mean = (share * means).sum(1)
@@ -75,7 +76,7 @@ class MixtureOfExperts(Variational):
 
 
 def log_density(z: Tensor, means: Tensor, scales: Tensor, present: Tensor) -> Tensor:
-    """Return the log density (P, S) of equal mixtures of those of M normal experts that are present (P, M).
+    """Return the log density (P, S) of equal mixtures of those M normal experts that are present (P, M).
 
     z is (P, S, K, D), the experts' means and scales are (P, M, K, D).
     """

@@ -1,9 +1,9 @@
-r"""A prior of the bottleneck: a small diffusion on z itself, from which new objects are drawn (Preechakul et al. 2022).
+r"""A prior of the bottleneck: a small diffusion model of z, from which new objects are drawn (Preechakul et al. 2022).
 
 .. math:: \mathcal{L} = \mathbb{E}_{t, \epsilon}\, \lVert f(z_t, t) - v \rVert^2, \qquad
     z_t = \alpha_t \bar z + \sigma_t \epsilon, \quad v = \alpha_t \epsilon - \sigma_t \bar z
 
-with :math:`\bar z` the standardised bottleneck and a residual network of feed-forward blocks for f.
+where :math:`\bar z` is the standardised bottleneck and f a residual network of feed-forward blocks.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ N_SAMPLING_STEPS = 50
 
 
 class Prior(nn.Module):
-    """Diffusion on vectors z (B, D).
+    """A diffusion model of vectors z (B, D).
 
     Parameters
     ----------
     mean, scale : Tensor
-        Of the training objects' z (D,); they are part of the state.
+        Mean and scale of the training objects' z (D,). They are part of the state.
     """
 
     mean: Tensor

@@ -1,15 +1,15 @@
-r"""Supervision: any objective, and a head that reads the labels of those objects that have some from their codes.
+r"""Supervision: any objective, combined with a head that predicts labels from codes.
 
 .. math:: \mathcal{L} = (1 - \lambda)\,\mathcal{L}_\text{inner} + \lambda\,\mathcal{L}_\text{head}
 
-(Kamai, Bronstein & Perets 2025, equation 1). Numbers are predicted by quantiles at the pinball loss (Koenker & Bassett
-1978), the mean over quantiles q and over the targets that an object has,
+(Kamai, Bronstein & Perets 2025, equation 1). Numbers are predicted by quantiles with the pinball loss (Koenker &
+Bassett 1978), averaged over quantiles q and over the known targets of an object,
 
 .. math:: \rho_q(y - \hat y_q) = \max\bigl(q\,(y - \hat y_q),\; (q - 1)\,(y - \hat y_q)\bigr),
 
-classes at the cross entropy. :math:`\mathcal{L}_\text{head}` is the mean over the objects of a batch that have labels,
-so that others, however many, dilute nothing. Both heads are linear: what they read, a linear probe can read. The head
-sees another random share of an object's points than the inner objective does, and as few of its modalities.
+and classes with the cross entropy. :math:`\mathcal{L}_\text{head}` is the mean over the labelled objects of a batch, so
+other objects do not dilute it. Both heads are linear, so a linear probe can find what they use. The head sees another
+random share of an object's points than the inner objective, and modalities are dropped for it too.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Labelled(NamedTuple):
 
 
 class Quantiles(nn.Module):
-    """Quantiles of `n` numbers, which never cross.
+    """Predict quantiles of `n` numbers; they never cross.
 
     Parameters
     ----------
     size : int
-        Numbers that are read.
+        Number of inputs.
     n : int
-        Targets.
+        Number of targets.
     """
 
     levels: Tensor
@@ -53,7 +53,7 @@ class Quantiles(nn.Module):
         self.register_buffer("levels", torch.tensor(QUANTILES), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return quantiles (B, T, Q) of standardised targets: the median, and positive steps down and up from it."""
+        """Return quantiles (B, T, Q) of standardised targets: the median plus or minus positive steps."""
         raw = self.read(x).unflatten(1, (-1, len(QUANTILES)))
         middle = len(QUANTILES) // 2
         median, steps = raw[..., middle : middle + 1], F.softplus(raw)
@@ -61,7 +61,7 @@ class Quantiles(nn.Module):
         return torch.cat([median - down, median, median + steps[..., middle + 1 :].cumsum(-1)], -1)
 
     def loss(self, x: Tensor, target: Tensor) -> Tensor:
-        """Return the pinball loss (B,) of targets (B, T), the mean over quantiles and known targets."""
+        """Return the pinball loss (B,) of targets (B, T), averaged over quantiles and known targets."""
         known = ~target.isnan()
         above = target.nan_to_num()[..., None] - self(x).float()  # (B, T, Q)
         pinball = torch.maximum(self.levels * above, (self.levels - 1) * above).mean(-1)
@@ -69,14 +69,14 @@ class Quantiles(nn.Module):
 
 
 class Classes(nn.Module):
-    """Probabilities of `n` classes.
+    """Predict the probabilities of `n` classes.
 
     Parameters
     ----------
     size : int
-        Numbers that are read.
+        Number of inputs.
     n : int
-        Classes.
+        Number of classes.
     """
 
     def __init__(self, size: int, n: int):
@@ -97,16 +97,16 @@ HEADS: dict[str, type[Quantiles] | type[Classes]] = {"numbers": Quantiles, "clas
 
 
 class Supervised(nn.Module):
-    """An objective and a head, trained together; once trained they go separate ways.
+    """An objective and a head that are trained together. After training they are used separately.
 
     Parameters
     ----------
     inner : Objective
-        What is trained without labels.
+        The objective that needs no labels.
     head : Quantiles or Classes
-        What reads `Objective.features`.
+        The head, which predicts labels from `Objective.features`.
     weight : float
-        Of the head's loss, from 0 to 1; the inner objective has the rest.
+        Weight of the head's loss, from 0 to 1. The inner objective gets the rest.
     """
 
     def __init__(self, inner: Objective, head: Quantiles | Classes, weight: float):
@@ -121,12 +121,12 @@ class Supervised(nn.Module):
         return losses | {"loss": total, "unsupervised": losses["loss"], "supervised": supervised}
 
     def held_out_loss(self, labelled: Labelled, generator: torch.Generator) -> Tensor:
-        """Return the mixture of what the inner objective is judged by and the head's loss, per object (B,)."""
+        """Return the weighted mean of the inner objective's held-out loss and the head's loss, per object (B,)."""
         inner = self.inner.held_out_loss(labelled.batches, generator)
         return (1 - self.weight) * inner + self.weight * self.of_labels(labelled, generator)
 
     def of_labels(self, labelled: Labelled, generator: torch.Generator) -> Tensor:
-        """Return the head's loss per object (B,), 0 for those without labels, whose mean is that over those with."""
+        """Return the head's loss per object (B,), 0 without labels, with the mean of the labelled objects."""
         batches, target = labelled
         loss = torch.zeros(len(target), device=target.device)
         known = (~target.isnan()).any(1).nonzero()[:, 0]

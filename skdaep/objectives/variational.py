@@ -1,10 +1,10 @@
-r"""The beta-VAE: a posterior of z, drawn towards N(0, 1) (Higgins et al. 2017; daep, section 4).
+r"""The beta-VAE: the posterior of z is pulled towards N(0, 1) (Higgins et al. 2017; daep, section 4).
 
 .. math:: \mathcal{L} = \frac{1}{n}\Bigl[\sum_{i=1}^{n} (x_i - \hat x_i(z))^2
     + 2\,\beta\,\mathrm{KL}\bigl(q(z \mid x) \,\Vert\, \mathcal{N}(0, 1)\bigr)\Bigr], \qquad z \sim q(z \mid x)
 
-This is the negative evidence bound, for measurements with unit variance in scaled units, over n / 2: an object with
-more points says more about its z. n counts all points of the object; the sum is estimated from those decoded in a step.
+This is the negative evidence bound, for measurements with unit variance in scaled units, divided by n / 2: more points
+constrain z more. n counts all points of the object. The sum is estimated from the points decoded in a step.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .cored import Cored
 
 
 class Variational(Cored):
-    """Reconstruct from a draw of the posterior, decoding bare locations."""
+    """Reconstruct from a draw of the posterior; the decoder only gets locations."""
 
     n_moments = 2
     draws = "posterior"
@@ -37,7 +37,7 @@ class Variational(Cored):
         return Bottleneck(*self.posterior(batches))
 
     def posterior(self, batches: dict[str, Batch], generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Return mean and scale of the posterior; with a generator of scores that are drawn, as in training."""
+        """Return mean and scale of the posterior; with a generator, from drawn scores, as in training."""
         return normal(self.core.encode(self.autoencoder, batches, generator))
 
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
@@ -51,7 +51,7 @@ class Variational(Cored):
         return {"loss": error + 2 * self.beta * divergence / n_points, "error": error, "divergence": divergence}
 
     def squared_error(self, name: str, z: Tensor, batch: Batch) -> Tensor:
-        """Return the mean squared error of the points that are decoded, per object."""
+        """Return the mean squared error of the decoded points, per object."""
         query = self.decoded_points(batch)
         return self.mean_over_points(name, (self.decode(name, z, query) - query.value) ** 2, query)
 
@@ -70,7 +70,7 @@ class Variational(Cored):
 
 
 def normal(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and scale (..., D) of what the encoder gave (..., 2 D)."""
+    """Return mean and scale (..., D) from the output of the encoder (..., 2 D)."""
     mean, raw = moments.chunk(2, dim=-1)
     return mean, F.softplus(raw) + 1e-4
 

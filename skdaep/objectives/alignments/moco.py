@@ -110,7 +110,7 @@ class MoCo(Alignment):
         return 0.5 * (to_b + to_a)
 
     def against_queue(self, query: Tensor, key: Tensor, modality: int, group: Tensor) -> Tensor:
-        """Return the InfoNCE loss (n,) of queries and their keys (n, D), with negatives from the queue of a modality."""
+        """Return the InfoNCE loss (n,) of queries and keys (n, D), with negatives from the queue of a modality."""
         known = self.groups[modality]
         negative = (known != EMPTY) & (known != group[:, None])  # (n, Q)
         with torch.autocast(query.device.type, enabled=False):

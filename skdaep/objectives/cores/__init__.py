@@ -1,4 +1,4 @@
-"""Cores: what is solved before training starts. OPEN: one file per member, each a `NoCore`, and a line below."""
+"""Cores: closed-form models from which training starts. OPEN: one file and a line below per subclass of `NoCore`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CORES: dict[str | None, type[NoCore]] = {None: NoCore, "linear": LinearCore, "ba
 
 
 def core_name(core: str | None, prediction: str, modalities: dict[str, Any], n_moments: int = 1) -> str | None:
-    """Return the core that is named or, of "auto", the one that can serve: "linear" where scores can be the code."""
+    """Return the name of the core. "auto" becomes "linear" if scores can be the code, otherwise another one."""
     scores_are_code = len(modalities) == 1 and n_moments == 1
     if core == "linear" and not scores_are_code:
         raise ValueError('core="linear" is for one modality whose code has no posterior; use core="basis".')

@@ -1,4 +1,4 @@
-"""The contract of a core, which is none: the networks alone."""
+"""The contract of a core. The base class has no core, only the networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...nn.batch import Batch, Ragged
 
 
 class NoCore(nn.Module):
-    """The networks alone (the paper's)."""
+    """No core: only the networks, as in the paper."""
 
     #: whether it predicts well before the first step
     solved: ClassVar[bool] = False
@@ -29,36 +29,36 @@ class NoCore(nn.Module):
         weighed: Collection[str],
         seed: int,
     ) -> dict[str, float]:
-        """Learn from objects in closed form; return by modality how far values lie from what is then known.
+        """Learn from objects in closed form. Return, by modality, how far values lie from the curves of the core.
 
-        Points of the modalities named in `weighed` count by their errors.
+        In the modalities named in `weighed`, points are weighted by their errors.
         """
         return {}
 
     def expected(self, modalities: dict[str, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return tensors on the meta device like those that `restore` must find, beside those of a fresh core."""
+        """Return tensors on the meta device with the shapes that `restore` needs, besides those of a new core."""
         return {}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Make room for a state, which says how large it is."""
+        """Allocate tensors of the sizes in a state."""
 
     def encode(
         self, autoencoder: Autoencoder, batches: dict[str, Batch], generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return the code (B, K, D); with a generator one that is drawn, given what the points leave open."""
+        """Return the code (B, K, D); with a generator, one drawn from what the points leave undetermined."""
         return autoencoder.encode(batches)
 
     def curve(self, autoencoder: Autoencoder, name: str, z: Tensor, query: Batch) -> Tensor | float:
-        """Return the values (B, L) of a modality that networks need not give, of codes and metadata."""
+        """Return the part of a modality's values (B, L) that the core predicts from codes and metadata."""
         return 0.0
 
 
 def number_of_entries(autoencoder: Autoencoder) -> int:
-    """Return how many numbers a code has."""
+    """Return the number of entries of a code."""
     return autoencoder.place.shape[1] * autoencoder.from_bottleneck.in_features
 
 
 def silence(network: nn.Module) -> None:
-    """Set weight and bias of a network's last layer to zero."""
+    """Set the weight and the bias of a network's last layer to zero."""
     for parameter in list(network.parameters())[-2:]:
         nn.init.zeros_(parameter)

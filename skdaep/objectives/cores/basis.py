@@ -1,12 +1,12 @@
-r"""A basis to start from: codes are free, and decoders need not learn the shapes that curves have.
+r"""A core that provides a basis. Codes are free, and decoders need not learn the shapes of curves.
 
-With s_m the scores of the points of modality m (`skdaep.linear`), :math:`\psi_{mj}` its factors, whose scores have the
-standard deviation :math:`\sigma_{mj}`, and c the metadata,
+Let s_m be the scores of modality m (`skdaep.linear`), :math:`\psi_{mj}` its factors, whose scores have the standard
+deviations :math:`\sigma_{mj}`, and c the metadata. Then
 
 .. math:: z = e(x, s), \qquad
     x_{0m} = \mu_m + \sum_j \sigma_{mj}\,g_{mj}(z, c)\,\psi_{mj} + f_m(x_t, t, z, c)
 
-where g and f start at zero. What that is worth ``python -m benchmarks.cores`` tells.
+where g and f start at zero. ``python -m benchmarks.cores`` measures the gain.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from .expansion import Expansion, along, deviations, exactly, expected_factors, 
 
 
 class BasisCore(NoCore):
-    """Mean and basis of functional PCA of each modality: scores are one more token, the code makes coefficients.
+    """Mean and basis of a functional PCA of each modality. Scores are an extra token; codes give the coefficients.
 
-    The code itself is free, so that it may hold what several modalities share, and depend on metadata.
+    The code itself is free, so it can hold what several modalities share, and can depend on metadata.
 
     Parameters
     ----------
     autoencoder : Autoencoder
-        Its heads start at zero.
+        The networks; their heads start at zero.
     """
 
     def __init__(self, autoencoder: Autoencoder):
@@ -50,14 +50,14 @@ class BasisCore(NoCore):
         weighed: Collection[str],
         seed: int,
     ) -> dict[str, float]:
-        """Fit the factors of each modality; of an object as such nothing is known before the first step."""
+        """Fit the factors of each modality. Before the first step, reconstructions are the mean."""
         for name, modality in modalities.items():
             validation = None if held_out is None else held_out[name]
             self.expansions[name].learn(modality, measurements[name], validation, name in weighed, seed)
         return {}
 
     def expected(self, modalities: dict[str, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return tensors like those of the factors of each modality."""
+        """Return tensors with the shapes of the factors of each modality."""
         expected: dict[str, Tensor] = {}
         for name, modality in modalities.items():
             start = f"expansions.{key_of(name)}.basis."
@@ -65,7 +65,7 @@ class BasisCore(NoCore):
         return expected
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Make the factors of a state."""
+        """Make the factors from a state."""
         for name in self.names:
             expansion = self.expansions[name]
             expansion.basis = factors_of(state, f"expansions.{key_of(name)}.basis.", expansion.n_factors)
@@ -73,12 +73,12 @@ class BasisCore(NoCore):
     def encode(
         self, autoencoder: Autoencoder, batches: dict[str, Batch], generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return what the encoder makes of points and of the scores of each modality."""
+        """Return the code that the encoder computes from the points and the scores of each modality."""
         tokens = {name: self.expansions[name].tokens(points_of(batch), generator) for name, batch in batches.items()}
         return autoencoder.encode(batches, tokens)
 
     def curve(self, autoencoder: Autoencoder, name: str, z: Tensor, query: Batch) -> Tensor:
-        """Return the mean, and the basis times what a network makes of the code and the metadata."""
+        """Return the mean plus the basis, with coefficients that a network computes from code and metadata."""
         expansion, (context, present) = self.expansions[name], autoencoder.decoder_tokenizers[name].context(query)
         told = torch.cat([z.flatten(1), (context * present[..., None]).sum(1)], 1)
         coefficients = expansion.coefficients(told) * deviations(expansion.basis)

@@ -1,4 +1,4 @@
-"""The factors of a modality, and how networks read and write their scores."""
+"""The factors of a modality, and how networks use their scores."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ LEAST = 1e-3
 
 
 class Expansion(nn.Module):
-    """The factors of a modality, the token that its scores become, and the network that gives coefficients.
+    """The factors of a modality, the token made from its scores, and the network that computes coefficients.
 
     Parameters
     ----------
     n_entries, n_further : int
-        Numbers that coefficients are made of: entries of the code, of which the number of factors follows, and others.
+        Number of inputs of the network: entries of the code, from which the number of factors follows, and others.
     width : int
         Of the token.
     """
@@ -49,7 +49,7 @@ class Expansion(nn.Module):
     def learn(
         self, modality: Any, measured: Ragged, held_out: Ragged | None, weigh_errors: bool, seed: int
     ) -> FactorAnalysis:
-        """Fit as many factors as the code has entries, which are returned, and the larger basis as smooth as those."""
+        """Fit and return as many factors as the code has entries; also fit the larger basis, equally smooth."""
         options: dict[str, Any] = {
             "n_bands": number_of_bands(modality, "A core", "core=None"),
             "validation": None if held_out is None else FlatPoints.of(held_out),
@@ -68,12 +68,12 @@ class Expansion(nn.Module):
 
 
 def has_curves(modality: Any) -> bool:
-    """Return whether objects are functions on a line, or images of one size."""
+    """Return whether objects are functions on a line, or images of equal size."""
     return not modality.geometry.separations or modality.geometry.n_axes == 1
 
 
 def number_of_bands(modality: Any, what: str, instead: str) -> int:
-    """Return how many mean curves objects of a modality have; ValueError if `what` cannot take it."""
+    """Return the number of mean curves of a modality; ValueError if `what` does not support the modality."""
     geometry = modality.geometry
     if not has_curves(modality):
         raise ValueError(
@@ -84,7 +84,7 @@ def number_of_bands(modality: Any, what: str, instead: str) -> int:
 
 
 def expected_factors(modality: Any, n_components: int, state: dict[str, Tensor], start: str) -> dict[str, Tensor]:
-    """Return tensors like those of a factor model, its names beginning so; the state tells the nodes on a line."""
+    """Return tensors with the shapes of a factor model and the given prefix; the state gives the number of nodes."""
     line = modality.geometry.separations
     with torch.device("meta"):
         *_, last = modality.head(1).parameters()
@@ -98,7 +98,7 @@ def expected_factors(modality: Any, n_components: int, state: dict[str, Tensor],
 
 
 def factors_of(state: dict[str, Tensor], start: str, n_components: int) -> FactorAnalysis:
-    """Return the factor model of that part of a state whose names begin so; ValueError if it is of another size."""
+    """Return the factor model from the part of a state with the given prefix; ValueError if sizes do not match."""
     factors = FactorAnalysis.of_state({k.removeprefix(start): v for k, v in state.items() if k.startswith(start)})
     if factors.n_components != n_components:
         raise ValueError(f"A core of {factors.n_components} scores is not one of {n_components}.")
@@ -106,30 +106,30 @@ def factors_of(state: dict[str, Tensor], start: str, n_components: int) -> Facto
 
 
 def points_of(batch: Batch) -> FlatPoints | Batch:
-    """Return the points of a batch end to end; a graph that is exported keeps them padded."""
+    """Return the points of a batch, concatenated. In an exported graph they stay padded."""
     return batch if torch.compiler.is_compiling() else FlatPoints.of(batch)
 
 
 def level_of(factors: FactorAnalysis) -> float:
-    """Return how far values of unknown error lie from what factors say."""
+    """Return how far values with unknown errors lie from the curves of the factors."""
     unknown = torch.tensor(torch.nan, device=factors.noise.device)
     return float(factors.noise_of(unknown).sqrt())
 
 
 def along(factors: FactorAnalysis, curves: Tensor, query: Batch) -> Tensor:
-    """Return curves at the nodes (B, L, P) at the points of a batch."""
+    """Interpolate curves, given at the nodes (B, L, P), to the points of a batch."""
     return factors.at(curves, locations_of(query), query.band).view(query.value.shape)
 
 
 @contextmanager
 def exactly(x: Tensor) -> Iterator[None]:
-    """Compute in full precision, whatever that of the networks: digits of scores are digits of the curves."""
+    """Compute in full precision, whatever that of the networks, because the accuracy of curves depends on it."""
     with torch.autocast(x.device.type, enabled=False):
         yield
 
 
 def scores(factors: FactorAnalysis, points: FlatPoints | Batch, generator: torch.Generator | None) -> Tensor:
-    """Return the expectation of scores (B, n), with a generator a draw from their posterior."""
+    """Return the expected scores (B, n) or, with a generator, a draw from their posterior."""
     with torch.no_grad(), exactly(points.value):
         if isinstance(points, Batch):
             return expected_scores(factors, points).float()
@@ -141,7 +141,7 @@ def scores(factors: FactorAnalysis, points: FlatPoints | Batch, generator: torch
 
 
 def locations_of(query: Batch) -> Tensor:
-    """Return locations (B, L[, 2]), padding where an object's first point is: at 0 an image may have no patch."""
+    """Return locations (B, L[, 2]). Padding gets that of the first point, as an image may have no patch at 0."""
     observed = query.observed.view(*query.observed.shape, *[1] * (query.location.ndim - 2))
     return torch.where(observed, query.location, query.location[:, :1])
 
@@ -152,7 +152,7 @@ def deviations(factors: FactorAnalysis) -> Tensor:
 
 
 def _smoothness(history: list[dict[str, Any]]) -> float:
-    """Return the smoothness that a fit chose: that of its best step or, the last ones being for all, of the last."""
+    """Return the smoothness that a fit chose, in its best step or, if the last ones used all objects, its last."""
     best = history[-1]
     if "validation_error" in best:
         best = min(history, key=lambda step: step["validation_error"])

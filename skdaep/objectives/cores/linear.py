@@ -1,18 +1,18 @@
-r"""A closed-form core: training starts where functional PCA ends, and adds what is not linear.
+r"""A linear core: training starts from functional PCA and adds the nonlinear part.
 
-With s the scores of the points given (`skdaep.linear`), e the Perceiver, and R a rotation,
+With s the scores of the given points (`skdaep.linear`), e the Perceiver, and R a rotation,
 
 .. math:: z = R\,(s / u + \gamma\,e(x)), \qquad
     x_0 = \mu + \sum_k u_k (R^T z)_k \phi_k + \sum_j \sigma_j\,g_j(z)\,\psi_j + f(x_t, t, z)
 
-where :math:`\gamma`, g and f start at zero: then z are the scores and :math:`x_0` what `FunctionalPCA` of equal size
-makes of them. Training sees the expected scores of the random points of a step, so that no object is known by more
-digits than its points bear out.
+where :math:`\gamma`, g and f start at zero. At the start z are therefore the scores, and :math:`x_0` is the
+reconstruction of a `FunctionalPCA` of equal size. Training uses the expected scores of the random points of a step, so
+scores are no more precise than these points allow.
 
-With :math:`\sigma_k` the standard deviation of a score, :math:`u_k = \sqrt{\sigma_k \sigma_1}`: the unit is half way
-between scores as they are, which nearly all say what the first two say, and scores of unit variance, most of which
-are close to noise. R shares their variance among all entries, so that standardising them undoes nothing. What that
-is worth to probes and neighbours ``python -m benchmarks.code_scales`` tells.
+The unit is :math:`u_k = \sqrt{\sigma_k \sigma_1}`, with :math:`\sigma_k` the standard deviation of a score. This is a
+compromise between unscaled scores, dominated by the first two, and scores of unit variance, most of which are close to
+noise. R spreads the variance over all entries, so that standardising them does not undo the scaling.
+``python -m benchmarks.code_scales`` measures the effect on probes and neighbours.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from .expansion import Expansion, along, deviations, exactly, expected_factors, 
 
 
 class LinearCore(NoCore):
-    """Scores of functional PCA and its basis, of the only modality.
+    """Scores and basis of a functional PCA of the only modality.
 
     Parameters
     ----------
     autoencoder : Autoencoder
-        Its head starts at zero.
+        The networks; the head starts at zero.
     """
 
     solved = True
@@ -60,30 +60,30 @@ class LinearCore(NoCore):
         weighed: Collection[str],
         seed: int,
     ) -> dict[str, float]:
-        """Fit the factors of the code, and the larger basis as smooth as those."""
+        """Fit the factors of the code, and a larger basis with the same smoothness."""
         modality, measured = modalities[self.name], measurements[self.name]
         validation = None if held_out is None else held_out[self.name]
         self.entries = self.expansion.learn(modality, measured, validation, self.name in weighed, seed)
         return {self.name: level_of(self.entries)}
 
     def expected(self, modalities: dict[str, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return tensors like those of both factor models."""
+        """Return tensors with the shapes of both factor models."""
         modality = modalities[self.name]
         entries = expected_factors(modality, self.n_entries, state, "entries.")
         return entries | expected_factors(modality, self.expansion.n_factors, state, "expansion.basis.")
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Make the factors of a state."""
+        """Make the factors from a state."""
         self.entries = factors_of(state, "entries.", self.n_entries)
         self.expansion.basis = factors_of(state, "expansion.basis.", self.expansion.n_factors)
 
     def encode(
         self, autoencoder: Autoencoder, batches: dict[str, Batch], generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return scores plus the gated correction by the Perceiver, which sees the scores as one more token.
+        """Return the scores plus a gated correction by the Perceiver, which gets the scores as an additional token.
 
-        Scores are expectations in training too. The best answer to drawn ones is shrunk towards the mean, which their
-        expectations are already: what was learned for the ones would be wrong for the others.
+        Training uses expected scores too. If it used drawn scores, the networks would learn to shrink them towards the
+        mean. Expected scores are already shrunk, so this would be wrong for them.
         """
         points = points_of(batches[self.name])
         learned = autoencoder.encode(batches, {self.name: self.expansion.tokens(points, None)})
@@ -92,7 +92,7 @@ class LinearCore(NoCore):
             return (z @ self.rotation.T).view(learned.shape)
 
     def curve(self, autoencoder: Autoencoder, name: str, z: Tensor, query: Batch) -> Tensor:
-        """Return the mean, the basis times the code, and the larger basis times what a network makes of the code."""
+        """Return the mean, plus the basis times the code, plus the larger basis times coefficients from a network."""
         larger = self.expansion.basis
         coefficients = self.expansion.coefficients(z.flatten(1)) * deviations(larger)
         with exactly(z):
