@@ -40,7 +40,7 @@ def check(model: Model) -> None:
     _check_networks(model)
     _check_options(model)
     state = {name: torch.from_numpy(array) for name, array in model.weights.items()}
-    expected = model.objective.expected_state(model.modalities, model.shapes(), model.options, state)
+    expected = model.objective.expected_state(model.plan(), state)
     _check_state(model.weights, expected, "weights")
     if model.prior is not None:
         _check_state(model.prior, prior.expected_state(int(np.prod(model.bottleneck_shape))), "prior")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..exceptions import RankError
 from ..modalities import Modality
 from ..nn.batch import Batch
-from ..objectives import Labelled, Objective, Supervised
+from ..objectives import Labelled, Objective, Supervised, TrainingSet
 from ..training import (
     Checkpoint,
     Ranks,
@@ -133,7 +133,7 @@ def train_model(
         held_out = solved_from(measurements, split.validation)
         validation = Validation(measurements, split.validation, training, model.seed + 1, device, dtype, known)
     if not model.weights:  # a fresh fit
-        objective.prepare(model.modalities, solved_from(measurements, split.train), held_out, model.seed)
+        objective.prepare(model.plan(), TrainingSet(solved_from(measurements, split.train), held_out, model.seed))
         objective.to(device)
     objective.begin()
     trained: Trained = objective
@@ -197,10 +197,9 @@ def _budget(lengths: NDArray[Any], batch_size: int) -> float:
 
 def solve_model(model: Model, measurements: Measurements, split: Split) -> tuple[Model, list[dict[str, Any]]]:
     """Return a model whose objective was solved in closed form, and the records of its iterations."""
-    objective, options = model.objective, model.options
     shown = solved_from(measurements, split.train)
     others = solved_from(measurements, split.validation) if len(split.validation) else None
-    solved, history = objective.solve(model.modalities, model.networks, options, shown, others, model.seed)
+    solved, history = model.objective.solve(model.plan(), TrainingSet(shown, others, model.seed))
     return model.with_weights(solved.to(model.device).eval()), history
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..diffusion.noise import Correlation
 from ..diffusion.scatter import Scatter
 from ..modalities import Modality, Objects, Record
-from ..objectives import OBJECTIVES, Objective, Supervised
+from ..objectives import OBJECTIVES, Objective, Plan, Supervised
 from ..registry import register
 from ..training import Checkpoint, autocast, resolve_precision, seeded
 from . import isometry, passes, prior
@@ -103,7 +103,11 @@ class Model:
     def build(self) -> Objective:
         """Return a newly initialised objective, without using global random generators."""
         with seeded(self.seed):
-            return self.objective.assembled(self.modalities, self.shapes(), self.options)
+            return self.objective.assembled(self.plan())
+
+    def plan(self) -> Plan:
+        """Return what the objective is made of."""
+        return Plan(self.modalities, self.shapes(), self.options)
 
     def shapes(self) -> dict[str, Any]:
         """Return the arguments of the networks, with the hidden length by modality."""
@@ -127,7 +131,7 @@ class Model:
             return self.build().to(self.device)
         state = {k: torch.from_numpy(v) for k, v in self.weights.items()}
         with seeded(self.seed):
-            return self.objective.of_state(self.modalities, self.shapes(), self.options, state).to(self.device)
+            return self.objective.of_state(self.plan(), state).to(self.device)
 
     def revived_head(self) -> Head:
         """Return the head that predicts the targets, on the model's device; newly initialised if it has no state."""

@@ -9,6 +9,7 @@ from .functional_pca import FunctionalPCA
 from .hiding import HIDING, by_modality
 from .masking import Masking
 from .mixture import MixtureOfExperts
+from .plan import Plan, TrainingSet
 from .supervised import HEADS, QUANTILES, Labelled, Supervised
 from .variational import Variational
 
@@ -29,7 +30,9 @@ __all__ = [
     "Masking",
     "MixtureOfExperts",
     "Objective",
+    "Plan",
     "Supervised",
+    "TrainingSet",
     "Variational",
     "by_modality",
 ]

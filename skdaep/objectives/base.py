@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from ..nn.autoencoder import Autoencoder
-from ..nn.batch import Batch, Ragged
+from ..nn.batch import Batch
 from ..registry import register
 from .hiding import in_part
+from .plan import Plan, TrainingSet
 
 #: every objective by its name, for files
 OBJECTIVES: dict[str, type] = {}
@@ -134,58 +135,32 @@ class Objective(nn.Module):
         return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
     @classmethod
-    def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Self:
+    def assembled(cls, plan: Plan) -> Self:
         """Return an objective with newly initialised networks."""
-        return cls(Autoencoder(modalities, n_moments=cls.n_moments, **networks), **options)
+        return cls(Autoencoder(plan.modalities, n_moments=cls.n_moments, **plan.networks), **plan.options)
 
     @classmethod
-    def of_state(
-        cls,
-        modalities: dict[str, Any],
-        networks: dict[str, Any],
-        options: dict[str, Any],
-        state: dict[str, Tensor],
-    ) -> Self:
+    def of_state(cls, plan: Plan, state: dict[str, Tensor]) -> Self:
         """Return an objective with the weights from a state."""
-        objective = cls.assembled(modalities, networks, options)
+        objective = cls.assembled(plan)
         objective.load_state_dict(state)
         return objective
 
     @classmethod
-    def expected_state(
-        cls,
-        modalities: dict[str, Any],
-        networks: dict[str, Any],
-        options: dict[str, Any],
-        state: dict[str, Tensor],
-    ) -> dict[str, Tensor]:
+    def expected_state(cls, plan: Plan, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return tensors on the meta device, without numbers, with the names and shapes that a state must have.
 
         The constructors of the networks run on this device, so they must not read numbers from a tensor.
         """
         with torch.device("meta"):
-            return cls.assembled(modalities, networks, options).state_dict()
+            return cls.assembled(plan).state_dict()
 
     @classmethod
-    def solve(
-        cls,
-        modalities: dict[str, Any],
-        networks: dict[str, Any],
-        options: dict[str, Any],
-        measurements: Mapping[str, Ragged],
-        held_out: Mapping[str, Ragged] | None,
-        seed: int,
-    ) -> tuple[Objective, list[dict[str, Any]]]:
+    def solve(cls, plan: Plan, objects: TrainingSet) -> tuple[Objective, list[dict[str, Any]]]:
         """Return the objective fitted to measurements, and the records of the fit; only if `in_closed_form`."""
         raise NotImplementedError
 
-    def prepare(
-        self,
-        modalities: dict[str, Any],
-        measurements: Mapping[str, Ragged],
-        held_out: Mapping[str, Ragged] | None,
-        seed: int,
-    ) -> None:
+    def prepare(self, plan: Plan, objects: TrainingSet) -> None:
         """Learn, before the first step of a new fit, what needs no steps. `of_state` restores it later."""
 
     def begin(self) -> None:

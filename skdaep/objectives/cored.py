@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, Self
 
@@ -10,9 +9,10 @@ import torch
 from torch import Tensor
 
 from ..nn.autoencoder import Autoencoder
-from ..nn.batch import Batch, Ragged
+from ..nn.batch import Batch
 from .base import Bottleneck, Objective, encode_separately
 from .cores import CORES, core_name
+from .plan import Plan, TrainingSet
 
 
 class Cored(Objective):
@@ -30,48 +30,31 @@ class Cored(Objective):
         self.starts_solved = self.core.solved
 
     @classmethod
-    def assembled(cls, modalities: dict[str, Any], networks: dict[str, Any], options: dict[str, Any]) -> Self:
+    def assembled(cls, plan: Plan) -> Self:
         """Return an objective with newly initialised networks and the matching core."""
-        core = core_name(options.get("core"), options.get("prediction", "x0"), modalities, cls.n_moments)
-        return super().assembled(modalities, networks, options | {"core": core})
+        given, prediction = plan.options.get("core"), plan.options.get("prediction", "x0")
+        core = core_name(given, prediction, plan.modalities, cls.n_moments)
+        return super().assembled(plan._replace(options=plan.options | {"core": core}))
 
     @classmethod
-    def of_state(
-        cls,
-        modalities: dict[str, Any],
-        networks: dict[str, Any],
-        options: dict[str, Any],
-        state: dict[str, Tensor],
-    ) -> Self:
+    def of_state(cls, plan: Plan, state: dict[str, Tensor]) -> Self:
         """Return the objective with the weights from a state, including those of its core."""
-        objective = cls.assembled(modalities, networks, options)
+        objective = cls.assembled(plan)
         objective.core.restore(_of_core(state))
         objective.load_state_dict(state)
         return objective
 
     @classmethod
-    def expected_state(
-        cls,
-        modalities: dict[str, Any],
-        networks: dict[str, Any],
-        options: dict[str, Any],
-        state: dict[str, Tensor],
-    ) -> dict[str, Tensor]:
+    def expected_state(cls, plan: Plan, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return tensors with the shapes of a state, including that of its core."""
         with torch.device("meta"):
-            objective = cls.assembled(modalities, networks, options)
-        core = objective.core.expected(modalities, _of_core(state))
+            objective = cls.assembled(plan)
+        core = objective.core.expected(plan.modalities, _of_core(state))
         return objective.state_dict() | {f"core.{k}": v for k, v in core.items()}
 
-    def prepare(
-        self,
-        modalities: dict[str, Any],
-        measurements: Mapping[str, Ragged],
-        held_out: Mapping[str, Ragged] | None,
-        seed: int,
-    ) -> None:
+    def prepare(self, plan: Plan, objects: TrainingSet) -> None:
         """Learn the core."""
-        self.start_at(self.core.learn(modalities, measurements, held_out, self.typical_errors.keys(), seed))
+        self.start_at(self.core.learn(plan.modalities, objects, self.typical_errors.keys()))
 
     def start_at(self, noise: dict[str, float]) -> None:
         """Set the initial spread of each modality: how far values lie from the curves of the core."""

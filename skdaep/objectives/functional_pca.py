@@ -8,16 +8,16 @@ decoded curves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from ..linear import FactorAnalysis, FlatPoints, Posterior, expected_scores, fit, root_of
-from ..nn.batch import Batch, Ragged
+from ..nn.batch import Batch
 from .base import Bottleneck, Experts, NextNoise, Objective
 from .cores.expansion import expected_factors, number_of_bands
+from .plan import Plan, TrainingSet
 
 
 class FunctionalPCA(Objective):
@@ -46,56 +46,36 @@ class FunctionalPCA(Objective):
         return frozenset({"smoothness", "error_weighting", "max_iter", "tol"})
 
     @classmethod
-    def solve(
-        cls,
-        modalities: dict[str, Any],
-        networks: dict[str, Any],
-        options: dict[str, Any],
-        measurements: Mapping[str, Ragged],
-        held_out: Mapping[str, Ragged] | None,
-        seed: int,
-    ) -> tuple[FunctionalPCA, list[dict[str, Any]]]:
+    def solve(cls, plan: Plan, objects: TrainingSet) -> tuple[FunctionalPCA, list[dict[str, Any]]]:
         """Return the objective fitted to the measurements of its single modality, and the history of the fit."""
-        ((name, modality),) = modalities.items()
+        ((name, modality),), options = plan.modalities.items(), plan.options
         factors, history = fit(
-            FlatPoints.of(measurements[name]),
-            networks["bottleneck_length"],
+            FlatPoints.of(objects.measurements[name]),
+            plan.networks["bottleneck_length"],
             n_bands=number_of_bands(modality, "FunctionalPCA", "DAEPEncoder"),
-            validation=None if held_out is None else FlatPoints.of(held_out[name]),
+            validation=None if objects.held_out is None else FlatPoints.of(objects.held_out[name]),
             smoothness=options["smoothness"],
             weigh_errors=options["error_weighting"],
             max_iter=options["max_iter"],
             tol=options["tol"],
-            generator=torch.Generator().manual_seed(seed),
+            generator=torch.Generator().manual_seed(objects.seed),
         )
         return cls(name, factors), [_as_record(step) for step in history]
 
     @classmethod
-    def of_state(
-        cls,
-        modalities: dict[str, Any],
-        networks: dict[str, Any],
-        options: dict[str, Any],
-        state: dict[str, Tensor],
-    ) -> Self:
+    def of_state(cls, plan: Plan, state: dict[str, Tensor]) -> Self:
         """Return the objective with a given state."""
-        (name,) = modalities
+        (name,), n_components = plan.modalities, plan.networks["bottleneck_length"]
         factors = FactorAnalysis.of_state({k.removeprefix("factors."): v for k, v in state.items()})
-        if factors.n_components != networks["bottleneck_length"]:
-            raise ValueError(f"{factors.n_components} components do not make {networks['bottleneck_length']} scores.")
+        if factors.n_components != n_components:
+            raise ValueError(f"{factors.n_components} components do not make {n_components} scores.")
         return cls(name, factors)
 
     @classmethod
-    def expected_state(
-        cls,
-        modalities: dict[str, Any],
-        networks: dict[str, Any],
-        options: dict[str, Any],
-        state: dict[str, Tensor],
-    ) -> dict[str, Tensor]:
+    def expected_state(cls, plan: Plan, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return tensors with the shapes of a state, which gives the number of nodes on a line."""
-        (modality,) = modalities.values()
-        return expected_factors(modality, networks["bottleneck_length"], state, "factors.")
+        (modality,) = plan.modalities.values()
+        return expected_factors(modality, plan.networks["bottleneck_length"], state, "factors.")
 
     def posterior(self, batches: dict[str, Batch]) -> Posterior:
         """Return mean (B, K) and covariance (B, K, K) of the normal distribution of scores, given all points."""

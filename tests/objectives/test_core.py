@@ -7,7 +7,7 @@ from astropy.table import Table
 
 from skdaep.linear import FlatPoints
 from skdaep.modalities import Image, Sequence, SpectralSeries
-from skdaep.objectives import Denoising, FunctionalPCA
+from skdaep.objectives import Denoising, FunctionalPCA, Plan, TrainingSet
 from skdaep.objectives.cores.expansion import scores
 
 NAME = "it"
@@ -40,10 +40,14 @@ def learned(modality, objects):
     return modality, modality.collate(modality.read_all(objects, [f"X[{i}]" for i in range(len(objects))]))
 
 
+def plan(modality, networks=NETWORKS, **changes):
+    return Plan({NAME: modality}, networks, OPTIONS | changes)
+
+
 def assembled(modality, **changes):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return Denoising.assembled({NAME: modality}, NETWORKS, OPTIONS | changes)
+        return Denoising.assembled(plan(modality, **changes))
 
 
 def both(modality, objects):
@@ -52,9 +56,9 @@ def both(modality, objects):
     typical = modality.typical_error()
     networks = {"bottleneck_length": 4, "bottleneck_dim": 1}
     solving = SOLVING | {"error_weighting": typical is not None}
-    pca, _ = FunctionalPCA.solve({NAME: modality}, networks, solving, {NAME: ragged}, None, 0)
+    pca, _ = FunctionalPCA.solve(Plan({NAME: modality}, networks, solving), TrainingSet({NAME: ragged}, None, 0))
     objective = assembled(modality, typical_errors={} if typical is None else {NAME: typical})
-    objective.prepare({NAME: modality}, {NAME: ragged}, None, 0)
+    objective.prepare(plan(modality), TrainingSet({NAME: ragged}, None, 0))
     return pca, objective.eval(), ragged.take(torch.arange(len(ragged)))
 
 
@@ -139,7 +143,7 @@ def test_the_loss_is_drawn_from_its_generator_alone():
 def test_every_weight_of_the_core_learns():
     modality, ragged = learned(Sequence(), [table(i) for i in range(80)])
     objective = assembled(modality)
-    objective.prepare({NAME: modality}, {NAME: ragged}, None, 0)
+    objective.prepare(plan(modality), TrainingSet({NAME: ragged}, None, 0))
     with torch.no_grad():
         for parameter in objective.parameters():
             parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator()))
@@ -162,18 +166,18 @@ def test_a_state_brings_its_core():
     _, objective, batch = CURVES
     modality, _ = learned(Sequence(), [table(i) for i in range(80)])
     state = objective.state_dict()
-    again = Denoising.of_state({NAME: modality}, NETWORKS, OPTIONS, state).eval()
+    again = Denoising.of_state(plan(modality), state).eval()
     assert torch.equal(again.encode({NAME: batch}).mean, objective.encode({NAME: batch}).mean)
     larger = NETWORKS | {"bottleneck_dim": 3}
     with pytest.raises(ValueError, match="4 scores is not one of 6"):
-        Denoising.of_state({NAME: modality}, larger, OPTIONS, state)
+        Denoising.of_state(plan(modality, larger), state)
 
 
 @torch.no_grad()
 def test_fewer_objects_than_entries_are_borne():
     modality, ragged = learned(Sequence(), [table(i) for i in range(3)])
     objective = assembled(modality)
-    objective.prepare({NAME: modality}, {NAME: ragged}, None, 0)
+    objective.prepare(plan(modality), TrainingSet({NAME: ragged}, None, 0))
     batch = ragged.take(torch.arange(3))
     assert torch.isfinite(objective.decode(NAME, objective.encode({NAME: batch}).mean, batch)).all()
 
@@ -182,7 +186,7 @@ def with_basis():
     """Return an objective that begins with a basis, its modality and the measurements of 80 objects."""
     modality, measured = learned(Sequence(), [table(i) for i in range(80)])
     objective = assembled(modality, core="basis")
-    objective.prepare({NAME: modality}, {NAME: measured}, None, 0)
+    objective.prepare(plan(modality), TrainingSet({NAME: measured}, None, 0))
     return objective, modality, measured
 
 
@@ -203,11 +207,11 @@ def test_every_weight_of_a_basis_learns_and_its_state_brings_it():
     batch = {NAME: measured.take(torch.arange(80))}
     objective.loss(batch, generator())["loss"].mean().backward()
     assert all(p.grad is not None and p.grad.any() for p in objective.core.parameters())
-    state, options = objective.state_dict(), OPTIONS | {"core": "basis"}
-    again = Denoising.of_state({NAME: modality}, NETWORKS, options, state).eval()
+    state, own = objective.state_dict(), plan(modality, core="basis")
+    again = Denoising.of_state(own, state).eval()
     with torch.no_grad():
         assert torch.equal(again.encode(batch).mean, objective.eval().encode(batch).mean)
-    expected = Denoising.expected_state({NAME: modality}, NETWORKS, options, state)
+    expected = Denoising.expected_state(own, state)
     assert {k: (v.shape, v.dtype) for k, v in expected.items()} == {k: (v.shape, v.dtype) for k, v in state.items()}
 
 
@@ -224,13 +228,13 @@ def test_points_of_a_plane_are_refused_as_by_functional_pca():
     series = Table(rows=rows, names=["time", "wavelength", "flux"])
     modality, ragged = learned(SpectralSeries(), [series, series])
     with pytest.raises(ValueError, match=r"A core takes points on a line or images .* use core=None"):
-        assembled(modality).prepare({NAME: modality}, {NAME: ragged}, None, 0)
+        assembled(modality).prepare(plan(modality), TrainingSet({NAME: ragged}, None, 0))
 
 
 def test_without_a_core_nothing_is_added():
     modality, ragged = learned(Sequence(), [table(i) for i in range(4)])
     objective = assembled(modality, core=None)
     batch = ragged.take(torch.arange(4))
-    objective.prepare({NAME: modality}, {NAME: ragged}, None, 0)
+    objective.prepare(plan(modality), TrainingSet({NAME: ragged}, None, 0))
     assert not [name for name in objective.state_dict() if name.startswith("core.")]
     assert torch.equal(objective.encode({NAME: batch}).mean, objective.autoencoder.encode({NAME: batch}))

@@ -11,7 +11,7 @@ from skdaep.linear import FlatPoints
 from skdaep.linear.em import EM
 from skdaep.linear.nodes import Nodes
 from skdaep.modalities import Image, Sequence
-from skdaep.objectives import FunctionalPCA
+from skdaep.objectives import FunctionalPCA, Plan, TrainingSet
 
 NAME = "it"
 
@@ -32,7 +32,7 @@ def ragged_of(modality, objects):
 def solve(modality, ragged, n_components, **options):
     options = dict(smoothness=None, error_weighting=False, max_iter=100, tol=3e-4) | options
     networks = {"bottleneck_length": n_components, "bottleneck_dim": 1}
-    return FunctionalPCA.solve({NAME: modality}, networks, options, {NAME: ragged}, None, 0)
+    return FunctionalPCA.solve(Plan({NAME: modality}, networks, options), TrainingSet({NAME: ragged}, None, 0))
 
 
 TABLES = [table(i) for i in range(80)]

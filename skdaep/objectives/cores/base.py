@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from ...nn.autoencoder import Autoencoder
-from ...nn.batch import Batch, Ragged
+from ...nn.batch import Batch
+from ..plan import TrainingSet
 
 
 class NoCore(nn.Module):
@@ -21,14 +22,7 @@ class NoCore(nn.Module):
     def __init__(self, autoencoder: Autoencoder):
         super().__init__()
 
-    def learn(
-        self,
-        modalities: dict[str, Any],
-        measurements: Mapping[str, Ragged],
-        held_out: Mapping[str, Ragged] | None,
-        weighed: Collection[str],
-        seed: int,
-    ) -> dict[str, float]:
+    def learn(self, modalities: dict[str, Any], objects: TrainingSet, weighed: Collection[str]) -> dict[str, float]:
         """Learn from objects in closed form. Return, by modality, how far values lie from the curves of the core.
 
         In the modalities named in `weighed`, points are weighted by their errors.

@@ -11,15 +11,16 @@ where g and f start at zero. ``python -m benchmarks.cores`` measures the gain.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...nn.autoencoder import Autoencoder
-from ...nn.batch import Batch, Ragged
+from ...nn.batch import Batch
 from ...nn.names import ModulesByName, key_of
+from ..plan import TrainingSet
 from .base import NoCore, number_of_entries, silence
 from .expansion import Expansion, along, deviations, exactly, expected_factors, factors_of, points_of
 
@@ -42,18 +43,10 @@ class BasisCore(NoCore):
         for name in self.names:
             silence(autoencoder.heads[name])
 
-    def learn(
-        self,
-        modalities: dict[str, Any],
-        measurements: Mapping[str, Ragged],
-        held_out: Mapping[str, Ragged] | None,
-        weighed: Collection[str],
-        seed: int,
-    ) -> dict[str, float]:
+    def learn(self, modalities: dict[str, Any], objects: TrainingSet, weighed: Collection[str]) -> dict[str, float]:
         """Fit the factors of each modality. Before the first step, reconstructions are the mean."""
         for name, modality in modalities.items():
-            validation = None if held_out is None else held_out[name]
-            self.expansions[name].learn(modality, measurements[name], validation, name in weighed, seed)
+            self.expansions[name].learn(modality, objects, name, name in weighed)
         return {}
 
     def expected(self, modalities: dict[str, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ...linear import FactorAnalysis, FlatPoints, draw, expected_scores, fit
-from ...nn.batch import Batch, Ragged
+from ...nn.batch import Batch
+from ..plan import TrainingSet
 from .base import silence
 
 #: The larger basis has four factors for each entry of the code, but at most so many more: its time grows as their
@@ -46,16 +47,15 @@ class Expansion(nn.Module):
         )
         silence(self.coefficients)
 
-    def learn(
-        self, modality: Any, measured: Ragged, held_out: Ragged | None, weigh_errors: bool, seed: int
-    ) -> FactorAnalysis:
+    def learn(self, modality: Any, objects: TrainingSet, name: str, weigh_errors: bool) -> FactorAnalysis:
         """Fit and return as many factors as the code has entries; also fit the larger basis, equally smooth."""
+        held_out, seed = objects.held_out, objects.seed
         options: dict[str, Any] = {
             "n_bands": number_of_bands(modality, "A core", "core=None"),
-            "validation": None if held_out is None else FlatPoints.of(held_out),
+            "validation": None if held_out is None else FlatPoints.of(held_out[name]),
             "weigh_errors": weigh_errors,
         }
-        points = FlatPoints.of(measured)
+        points = FlatPoints.of(objects.measurements[name])
         entries, history = fit(points, self.n_entries, **options, generator=torch.Generator().manual_seed(seed))
         again = torch.Generator().manual_seed(seed)
         options |= {"smoothness": _smoothness(history), "max_iter": STEPS, "generator": again}

@@ -17,7 +17,7 @@ noise. R spreads the variance over all entries, so that standardising them does 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from ...linear import FactorAnalysis
 from ...nn.autoencoder import Autoencoder
-from ...nn.batch import Batch, Ragged
+from ...nn.batch import Batch
+from ..plan import TrainingSet
 from .base import NoCore, number_of_entries, silence
 from .expansion import Expansion, along, deviations, exactly, expected_factors, factors_of, level_of, points_of, scores
 
@@ -52,18 +53,9 @@ class LinearCore(NoCore):
         self.expansion = Expansion(n, 0, autoencoder.model_dim)
         silence(autoencoder.heads[self.name])
 
-    def learn(
-        self,
-        modalities: dict[str, Any],
-        measurements: Mapping[str, Ragged],
-        held_out: Mapping[str, Ragged] | None,
-        weighed: Collection[str],
-        seed: int,
-    ) -> dict[str, float]:
+    def learn(self, modalities: dict[str, Any], objects: TrainingSet, weighed: Collection[str]) -> dict[str, float]:
         """Fit the factors of the code, and a larger basis with the same smoothness."""
-        modality, measured = modalities[self.name], measurements[self.name]
-        validation = None if held_out is None else held_out[self.name]
-        self.entries = self.expansion.learn(modality, measured, validation, self.name in weighed, seed)
+        self.entries = self.expansion.learn(modalities[self.name], objects, self.name, self.name in weighed)
         return {self.name: level_of(self.entries)}
 
     def expected(self, modalities: dict[str, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:
