@@ -194,7 +194,7 @@ class Denoising(Cored):
         noise: NextNoise | None = None,
         context: Batch | None = None,
     ) -> Tensor:
-        """Return a draw or, without `noise`, the conditional mean: the prediction at t = 1, where there is no signal."""
+        """Return a draw or, without `noise`, the conditional mean: the prediction at t = 1, without a signal."""
         queries = self.autoencoder.decoder_tokenizers[name].queries(query)  # constant along the sampling loop
         condition = self.condition(name, z, query)
         to_x0 = PREDICTIONS[self.prediction].to_x0
