@@ -26,9 +26,9 @@ LABELS = """\
 How much labels help
 --------------------
 
-These are fits of `DAEPEncoder` to SN-SPEC with {steps} steps, width {width} and ``core=None``. Part of the training
-spectra have labels. Error, linear probe and the F1 of `predict` (head F1) are those of the {n_test} test spectra, as
-means and standard deviations over seeds. The fits are short, so compare rows of this table only.
+The table shows fits of `DAEPEncoder` to SN-SPEC with {steps} steps, width {width} and ``core=None``. Some of the
+training spectra have labels. The error, the linear probe and the F1 of `predict` (head F1) are those of the {n_test}
+test spectra, as means and standard deviations over seeds. The fits are short, so only compare rows of this table.
 
 """
 STARS = """\
@@ -36,12 +36,13 @@ STARS = """\
 What the codes of two views contain
 -----------------------------------
 
-The data are `stars_simulated_pairs`: real spectra (MILES) with simulated light curves. Temperature and gravity affect
-both views, [Fe/H] only the spectrum, and age only the light curve. The period is in the light curve, and the spectrum
-hints at it. Encoders get the autocorrelation of the light curve, with its amplitude as metadata (:doc:`guide/views`),
-because in so few steps DualFormer learned nothing about periods from its points. The tables show R^2 of a ridge
-regression on the codes after {steps} steps, with width {width}, {batch} stars a batch and one seed. All fits together
-took {minutes:.0f} CPU minutes. They are short, and none has converged.
+The data, `stars_simulated_pairs`, are real spectra (MILES) with simulated light curves. Temperature and gravity
+affect both views, [Fe/H] only the spectrum, and age only the light curve. The period shows in the light curve, and
+the spectrum hints at it. Encoders get the autocorrelation of the light curve, with its amplitude as metadata
+(:doc:`guide/views`), because in so few steps DualFormer learned nothing about periods from the points of the light
+curve. The tables show the R^2 of a ridge regression on the codes after {steps} steps, with width {width}, {batch}
+stars per batch and one seed. All fits together took {minutes:.0f} CPU minutes. They are short, and none has
+converged.
 
 """
 PRIVATE = ("age", "feh")  # to the light curve, to the spectrum
@@ -94,17 +95,16 @@ def _place(run: dict) -> tuple:
 
 
 VERDICT = """\
-Private to one view are age, in the light curve, and [Fe/H], in the spectrum. DESA's claim is that alignment alone loses
-such things, and that DualFormer keeps them. These short fits, of one seed, say otherwise: R^2 of age and [Fe/H] from
-codes of both views are {VICReg} of VICReg, which aligns what an expander makes of the codes, but {DualFormer} of
-DualFormer. InfoNCE has {InfoNCE}, MoCo {MoCo}, SimSiam {SimSiam}; MultimodalDAEP, which must rebuild both views,
-{MultimodalDAEP}, the mixture of experts {mmVAE}, and ContrastiveNeighbors before training {untrained}: more of age than
-DualFormer has after it. Of [Fe/H] the codes that DualFormer makes of the spectrum alone know more,
-{dualformer_spectrum:.2f}, than those of both. Without its variance term, as in the paper, its codes of both have
-{no_variance}."""
+Age only shows in the light curve, and [Fe/H] only in the spectrum. DESA claims that alignment alone loses such
+quantities, and that DualFormer keeps them. These short fits with one seed do not confirm this. From codes of both
+views, R^2 of age and [Fe/H] are {VICReg} for VICReg, {MoCo} for MoCo and {InfoNCE} for InfoNCE, but {DualFormer} for
+DualFormer and {SimSiam} for SimSiam. MultimodalDAEP, which must reconstruct both views, has {MultimodalDAEP}, and the
+mixture of experts (mmVAE) {mmVAE}. ContrastiveNeighbors before training (untrained) has {untrained}. DualFormer's
+codes of the spectrum alone have an R^2 of [Fe/H] of {dualformer_spectrum:.2f}. Without its variance term, as in the
+paper, its codes of both views have {no_variance}."""
 SUPERVISED = """\
-Labels of all five quantities of a quarter of the stars, at weight {weight:g}, change R^2 from codes of both views, the
-mean over the five, by {changes}."""
+If a quarter of the stars have labels of all five quantities (weight {weight:g}), the mean R^2 of the five, from codes
+of both views, is {changes}; the change is in brackets."""
 
 
 def _told(named: dict[str, dict]) -> list[str]:
@@ -119,7 +119,7 @@ def _told(named: dict[str, dict]) -> list[str]:
     spectrum = named["DualFormer"]["spectrum"]["all"]["feh"]
     numbers = {name: private(run) for name, run in named.items() if name.isidentifier()}
     labelled = {run["method"]: run for run in named.values() if run["weight"]}
-    changes = [f"{mean(run) - mean(named[name]):+.2f} to {mean(run):.2f} ({name})" for name, run in labelled.items()]
+    changes = [f"{mean(run):.2f} ({mean(run) - mean(named[name]):+.2f}) for {name}" for name, run in labelled.items()]
     weights = {run["weight"] for run in labelled.values()}
     paper = private(named["DualFormer, no variance term"])
     texts = [VERDICT.format(**numbers, dualformer_spectrum=spectrum, no_variance=paper)]
@@ -144,9 +144,7 @@ def of_stars(runs: list[dict]) -> str:
             title = f"R^2, {'both views' if view == 'both' else f'{view} alone'}, {told}"
             text += _report.table(shown, {t: t for t in TARGETS}, title) + "\n\n"
     clusters = {name: {"accuracy": r["clusters"]} for name, r in named.items()}
-    told = (
-        "Four clusters (Gaussian mixture) against quarters of the temperature, matched at best; chance is 0.25 or more"
-    )
+    told = "Four clusters (Gaussian mixture) compared with quarters of the temperature; chance is at least 0.25"
     text += _report.table(clusters, {"accuracy": "accuracy"}, told) + "\n"
     covered = {name: r["intervals"] for name, r in named.items() if "intervals" in r}
     if not covered:

@@ -48,10 +48,10 @@ FEATURES = (
     *("PercentAmplitude", "ReducedChi2", "Skew", "StandardDeviation", "StetsonK", "WeightedMean"),
 )
 READING = (
-    "Classes without a catalogue, ``python -m benchmarks.found``: periods by FindPeriod, phases by PhaseFold, level "
-    "and amplitude by Standardize; supernovae (SPCC) have no period. The table has what the same probe reads from "
-    "codes, from what the steps left in meta, from features made by hand, and from these side by side: by logistic "
-    "regression, and by a forest."
+    "In these tests (``python -m benchmarks.found``) periods do not come from a catalogue: FindPeriod finds them, "
+    "PhaseFold folds the light curves, and Standardize scales them. Supernovae (SPCC) are not folded. The tables show "
+    "how well a logistic regression and a random forest predict classes from codes, from the metadata that these steps "
+    "store, from hand-made features, and from combinations of these."
 )
 CLASSIFIERS = {"linear": None, "forest": RandomForestClassifier(300, random_state=0)}
 COLUMNS = {
@@ -131,7 +131,18 @@ def section() -> list[str]:
     """Return the lines of the page of results, with the tables of all protocols that have results."""
     paths = [_report.RESULTS / "paper_tables" / f"{name}.json" for name in PROTOCOLS]
     tables = [line for path in paths if path.exists() for line in (table(json.loads(path.read_text())), "")]
-    return ["Periods found", "-------------", "", *textwrap.wrap(READING, 110), "", *tables] if tables else []
+    return (
+        [
+            "Classes without known periods",
+            "-----------------------------",
+            "",
+            *textwrap.wrap(READING, 110),
+            "",
+            *tables,
+        ]
+        if tables
+        else []
+    )
 
 
 def n_numbers(settings: dict) -> int:

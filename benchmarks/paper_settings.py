@@ -281,53 +281,54 @@ VARIANTS: dict[str, dict[str, dict]] = {
 
 #: protocol -> what is to be said of its table; `figures.filled` puts the figures of its results in
 READING = {
-    "ZTF-LC": "Functional PCA of equal size, solved in a second, reconstructs better than every trained model.",
+    "ZTF-LC": "Functional PCA of equal size takes a second and reconstructs better than every trained model.",
     "CRTS": (
-        "Times of these variable stars spread over years, at random phases of unknown periods. No model reconstructs "
-        "them better than the mean object does. Use folded light curves, as below."
+        "These variable stars were observed over years, at random phases of unknown periods. No model reconstructs "
+        "them better than the mean object does. Use folded light curves, as in the next section."
     ),
     "CRTS-FOLDED": (
-        "With light curves folded by the catalogue's period, daep without a core beats the random forest of the "
-        "data's README (accuracy 0.647, macro F1 0.368); unfolded it does not. The 20 hand-made features here, "
-        "period among them, stay ahead. The beta-VAE has the same error ({rows|beta-VAE|error_mean:.4f}) as daep "
+        "With light curves folded by the catalogue's period, daep without a core beats the random forest described "
+        "with the data (accuracy 0.647, macro F1 0.368); with unfolded light curves it does not. The 20 hand-made "
+        "features, which include the period, are still better. The beta-VAE has the same error "
+        "({rows|beta-VAE|error_mean:.4f}) as daep "
         "({rows|daep, core=None|error_mean:.4f}). Weighting points by their errors "
         "({rows|daep, points weighted by error|error_mean:.3f}) or widening the network "
-        "({rows|daep, 128 wide|error_mean:.3f}) does not help; twice the steps do "
+        "({rows|daep, 128 wide|error_mean:.3f}) does not help; twice as many steps do "
         "({rows|daep, twice the steps|error_mean:.3f}, F1 {rows|daep, twice the steps|f1:.3f})."
     ),
     "SpeX": (
-        "PCA of equal size, solved in closed form, reconstructs better; daep without a core separates the classes "
-        "better. The network needs longer training, not more capacity: training and test objects have the same "
-        "error, {rows|daep, core=None|n_iter:,} steps decode each measurement four times, and five times the steps "
+        "PCA of equal size reconstructs better, and daep without a core separates the classes better. The network "
+        "needs longer training, not more capacity: training and test objects have the same error, "
+        "{rows|daep, core=None|n_iter:,} steps decode each measurement only four times, and five times as many steps "
         "lower the error to {rows|daep, five times the steps|error_mean:.3f} and the median to "
         "{rows|daep, five times the steps|error_median:.3f} (PCA: {yardsticks|PCA 16|error_median:.3f}). More points "
-        "in each step or a wider network bring nothing. PCA keeps its lead in the mean on a few noisy or unusual "
+        "per step or a wider network do not help. In the mean, PCA stays ahead because of a few noisy or unusual "
         "spectra."
     ),
     "LONG": (
-        "PCA of equal size reconstructs better; daep without a core separates the classes better (F1 "
+        "PCA of equal size reconstructs better, and daep without a core separates the classes better (F1 "
         "{rows|daep, core=None|f1:.2f} against {yardsticks|PCA 32|f1:.2f}). The beta-VAE and both maeps have about "
         "the same error as daep. The network needs longer training: {rows|daep, core=None|n_iter:,} steps decode "
-        "each of the 4,300 measurements three times and reach {rows|daep, core=None|error_mean:.3f}, 1,000 steps "
-        "reach {rows|daep, 1000 steps|error_mean:.3f}. Without hidden tokens, 1,000 steps reach "
-        "{rows|daep, single stage, 1000 steps|error_mean:.3f}, a network twice as wide "
-        "{rows|daep, single stage, 128 wide, 1000 steps|error_mean:.3f}, and 3,000 steps "
-        "{rows|daep, single stage, 3000 steps|error_mean:.3f}, still falling. PCA fits 32 times 4,300 free numbers "
-        "in closed form."
+        "each of the 4,300 measurements three times. Their error is {rows|daep, core=None|error_mean:.3f}, that of "
+        "1,000 steps {rows|daep, 1000 steps|error_mean:.3f}. Without hidden tokens, the error is "
+        "{rows|daep, single stage, 1000 steps|error_mean:.3f} after 1,000 steps, "
+        "{rows|daep, single stage, 128 wide, 1000 steps|error_mean:.3f} with a network twice as wide, and "
+        "{rows|daep, single stage, 3000 steps|error_mean:.3f} after 3,000 steps, still falling. PCA fits 32 times "
+        "4,300 free numbers in closed form."
     ),
     "IMAGE": (
-        "PCA with 64 numbers reconstructs better than daep with 64; daep without a core separates the classes far "
+        "PCA with 64 numbers reconstructs better than daep with 64, but daep without a core separates the classes far "
         "better (F1 {rows|daep, core=None|f1:.2f} against {yardsticks|PCA 64|f1:.2f}), followed by maep. A decoder "
-        "without hidden tokens is as good in equal time, and one of width 128 hardly better. Twice the steps bring "
+        "without hidden tokens is as good in equal time, and one of width 128 hardly better. Twice as many steps lower "
         "the error to {rows|daep, single stage, twice the steps|error_mean:.3f} (PCA: "
         "{yardsticks|PCA 64|error_mean:.3f}), and the loss is still falling: {rows|daep, core=None|n_iter:,} steps "
         "decode each patch three times."
     ),
     "SN-SPEC": (
         "Without a core daep and beta-VAE have the same error ({rows|daep, core=None|error_mean:.4f} and "
-        "{rows|beta-VAE|error_mean:.4f}), lower than that of PCA of equal size on a grid, but not than that of "
-        "functional PCA ({rows|functional PCA|error_mean:.4f}). daep separates the classes best. For longer training "
-        "see ``python -m benchmarks.sn_spectra``."
+        "{rows|beta-VAE|error_mean:.4f}). It is lower than that of PCA of equal size on a grid, but not lower than "
+        "that of functional PCA ({rows|functional PCA|error_mean:.4f}). daep separates the classes best. For longer "
+        "training see ``python -m benchmarks.sn_spectra``."
     ),
 }
 

@@ -56,21 +56,22 @@ ABOUT = {
 }
 #: head of the tables of ``benchmarks.budgets``
 BUDGETS = [
-    "After some minutes of one core",
-    "------------------------------",
+    "After a few minutes on one core",
+    "-------------------------------",
     "",
-    "Made by ``python -m benchmarks.budgets``. Minutes are of CPU time of the whole ``fit``, closed form included, on",
-    "one thread of a machine with other users; steps were chosen beforehand to fill 1, 5 or 20 of them. Errors and",
-    "probe are as in the tables above, of the same test objects. Rows of fewer training objects are of the first ones.",
+    "``python -m benchmarks.budgets`` makes these tables. CPU minutes are those of the whole ``fit``, including the",
+    "closed form, on one thread of a machine with other users. The steps were chosen beforehand to fill 1, 5 or 20",
+    "minutes. Errors and probes are those of the same test objects as above. Rows with fewer training objects use the",
+    "first objects of the training set.",
     "",
 ]
 #: the tables of ``benchmarks.cores``
 CORES = [
-    "What a basis to start from is worth",
-    "-----------------------------------",
+    "What a basis from functional PCA gains",
+    "--------------------------------------",
     "",
-    "Made by ``python -m benchmarks.cores``, on validation objects: `MultimodalDAEP` on 600 simulated supernovae, and",
-    '`BetaVAEEncoder` on SN-SPEC, with and without ``core="basis"`` after equal steps.',
+    '``python -m benchmarks.cores`` compares fits with and without ``core="basis"`` after equal steps, on validation',
+    "objects: `MultimodalDAEP` on 600 simulated supernovae, and `BetaVAEEncoder` on SN-SPEC.",
     "",
     ".. include:: ../benchmarks/results/cores.txt",
     "",
@@ -82,15 +83,15 @@ Results on real data
 ``python -m benchmarks.paper_tables`` writes this page. ``benchmarks/results/paper_tables`` has all settings, seeds,
 machines and commits. Minutes are those of one core. There are two tables for each data set:
 
-* The first table has errors. The error of an object is the mean absolute error over its own points, in standard
-  deviations of all training values. *Mean* and *median* are over test objects; *in units* is the mean in the units of
-  the values. Decoders only use the bottleneck. Under *10 % seen*, the decoder of maep also sees a tenth of the points,
-  as in the paper.
-* The second table has classes and costs. Accuracy and F1 are those of a logistic regression trained on 30 % of the test
-  objects, with standard deviations over ten stratified splits.
-* Functional PCA has as many numbers as the networks. Its steps are iterations of expectation maximisation. ``daep``
-  starts from it. ``core=None`` does not, and neither do the maeps here and the other rows, which are daep without a
-  core and with the changes that they name.
+* The first table gives the errors. The error of an object is the mean absolute error over its points, in standard
+  deviations of all training values. *Mean* and *median* are those over test objects; *in units* is the mean in the
+  units of the values. Decoders only use the bottleneck, except in the column *10 % seen*, where the decoder of maep
+  also sees a tenth of the points, as in the paper.
+* The second table gives the classification scores and costs. Accuracy and F1 are those of a logistic regression trained
+  on 30 % of the test objects, with standard deviations over ten stratified splits.
+* Functional PCA has as many numbers as the networks. Its steps are iterations of expectation maximisation. By default
+  ``daep`` starts from it. The rows ``daep, core=None`` and maep do not, and neither do the other rows of daep, which
+  are ``core=None`` with the stated change.
 """
 N_PICTURED = 4
 #: share of the points that maep's decoder is given in the column "10 % seen", as in the paper
