@@ -29,7 +29,7 @@ X_train, X_test = [X[i] for i in train], [X[i] for i in test]
 X_train[0][:3]
 
 # %%
-# Fit the encoder. To take half a minute on two cores, this example uses few steps and few layers; the default
+# Fit the encoder. This example uses few steps and few layers, so that it takes half a minute on two cores; the default
 # ``DAEPEncoder()`` takes some minutes. For a progress bar, install the extra "progress" and call
 # ``encoder.set_callbacks(sklearn.callback.ProgressBar())`` first (scikit-learn 1.9).
 encoder = DAEPEncoder(
@@ -38,8 +38,8 @@ encoder = DAEPEncoder(
 encoder.fit(X_train)
 
 # %%
-# How good is it? We compare encoder and PCA with the noise-free truth at wavelengths that were not measured. Errors
-# are in standard deviations of all training fluxes. PCA needs a common grid, so it gets interpolated spectra. It has
+# How good is it? We compare encoder and PCA with the noise-free truth at wavelengths that were not measured. Errors are
+# in standard deviations of all training fluxes. PCA needs a common grid, so we interpolate the spectra for it. It has
 # as many components as the encoder has numbers.
 grid = np.linspace(3500, 8500, 300)
 
@@ -77,8 +77,8 @@ print(f"{f'PCA, {Z_train.shape[1]} components':24}{error(rebuilt):8.3f}  {accura
 print(f"{'mean spectrum':24}{error(mean):8.3f}  {np.unique(y[test], return_counts=True)[1].max() / len(test):8.3f}")
 
 # %%
-# One object of each type. Points are measurements. The line is reconstructed from eight numbers, and can be evaluated
-# at any wavelength, even in the gaps.
+# The plot shows one object of each type. Points are measurements. The line is reconstructed from eight numbers and can
+# be evaluated at any wavelength, even in the gaps.
 figure, axes = plt.subplots(
     2, 3, figsize=(12, 5), sharex=True, sharey="row", height_ratios=[3, 1], layout="constrained"
 )

@@ -3,12 +3,12 @@ From spectra to classes: the linear probe
 =========================================
 
 An encoder never sees the class of an object. Do its numbers contain the class nevertheless? A linear classifier on
-these numbers can tell. In a pipeline it classifies new objects; as a probe it measures the quality of the encoder with
-few labels.
+these numbers shows whether they do. In a pipeline it classifies new objects. As a probe it measures the quality of the
+encoder, and needs few labels.
 """
 
 # %%
-# We simulate spectra of three types of supernovae, and add noise as in faint objects: the signal-to-noise ratio of a
+# We simulate spectra of three types of supernovae, and add the noise of faint objects: the signal-to-noise ratio per
 # point is only a few. The encoder sees two thirds of the spectra, without types.
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,8 +34,8 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=300, stratif
 # %%
 # One pipeline
 # ------------
-# Encoder, scaler and classifier form one estimator: Tables in, types out. To take less than a minute on two cores,
-# this example uses few layers and few steps; the default ``DAEPEncoder()`` takes some minutes.
+# Encoder, scaler and classifier form one estimator, which takes Tables and returns types. This example uses few layers
+# and few steps, so that it takes less than a minute on two cores; the default ``DAEPEncoder()`` takes some minutes.
 encoder = DAEPEncoder(
     n_encoder_layers=2, n_decoder_layers=2, batch_size=48, max_points=128, max_iter=400, random_state=0
 )
@@ -60,15 +60,15 @@ display = ReconstructionDisplay.from_estimator(pipe[0], [X_test[i] for i in wron
 # %%
 # Few labels
 # ----------
-# The probe of the paper trains on only 30 % of the objects, in ten random splits. All of them are objects that the
-# encoder has not seen.
+# The probe of the paper trains on only 30 % of the objects, in ten random splits. The encoder has seen none of these
+# objects.
 Z = pipe[0].transform(X_test)
 probe = linear_probe(Z, y_test)
 print(f"accuracy {probe.accuracy:.3f} +- {probe.accuracy_sd:.3f}, macro F1 {probe.f1:.3f} +- {probe.f1_sd:.3f}")
 
 # %%
-# A score means little without a baseline. PCA needs a common grid, so it gets interpolated spectra, and as many
-# components as the bottleneck has numbers.
+# A score means little without a baseline. PCA needs a common grid, so we interpolate the spectra for it. It gets as
+# many components as the bottleneck has numbers.
 grid = np.linspace(4200, 7500, 300)
 
 

@@ -2,12 +2,12 @@
 Light curves with bands: fill gaps, forecast the end
 ====================================================
 
-These supernovae of types Ia, II and Ibc were observed in g and r on random nights. Once encoded, a light curve can be
-decoded in any band at any time, also for cloudy nights and for the future. Draws show how certain the prediction is.
+These supernovae of types Ia, II and Ibc were observed in g and r on random nights. An encoded light curve can be
+decoded in any band at any time, including cloudy nights and the future. Draws show how certain the prediction is.
 """
 
 # %%
-# Each object is one Table with a column for the band. Encoder and decoder are given the redshift as metadata.
+# Each object is one Table with a column for the band. Encoder and decoder get the redshift as metadata.
 import matplotlib.pyplot as plt
 import numpy as np
 from astropy.table import Table
@@ -127,9 +127,10 @@ for day in days:
     print(f"after {day:2} days   " + "".join(f"{score:13.3f}" for score in scores))
 
 # %%
-# How wrong, how sure
+# Errors and coverage
 # -------------------
-# The same scores for the light curves hidden above: for the points that the encoder saw, in the gap, and after day 35.
+# We compute the same scores for the light curves with hidden points: for the points that the encoder saw, for those in
+# the gap, and for those after day 35.
 for name in ("seen", "gap", "forecast"):
     tables = [test[name] for test in tests]
     draws, scores = rate(Z, tables)
@@ -148,8 +149,8 @@ print(f"inside 90 %: {coverage(tables[half:], draws[half:]).coverage.mean():.2f}
 print(f"{coverage(tables[half:], stretched).coverage.mean():.2f} after")
 
 # %%
-# Coverage at all levels, and the ranks of the measurements among the draws: as decoded (top), and stretched (bottom).
-# The factor is only right for the level for which it was calibrated, 0.9.
+# The plots show the coverage at all levels and the ranks of the measurements among the draws, as decoded (top) and
+# stretched (bottom). The factor is only right for the level for which it was calibrated, 0.9.
 figure, axes = plt.subplots(2, 2, figsize=(7.6, 6.8), layout="constrained")
 for row, name, shown in zip(axes, ("as decoded", "stretched"), (draws[half:], stretched), strict=True):
     CoverageDisplay.from_predictions(tables[half:], shown, ax=row)

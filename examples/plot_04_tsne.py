@@ -7,7 +7,7 @@ of them has seen.
 """
 
 # %%
-# The encoder is an ordinary transformer, so t-SNE can follow it.
+# The encoder is an ordinary scikit-learn transformer, so t-SNE can follow it in a pipeline.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.manifold import TSNE, trustworthiness
@@ -28,8 +28,8 @@ places = pipe.fit_transform(X)
 
 # %%
 # Left: types. Right: phases, in days from maximum light. Type II, with its hydrogen lines, forms an island of its own.
-# Type Ibc lies next to Ia, and partly within it. Along each strip the phase increases from one end to the other,
-# because nothing changes a spectrum of a given type more.
+# Type Ibc lies next to Ia, and partly within it. Along each strip the phase increases from one end to the other: within
+# a type, the phase changes a spectrum the most.
 phase = np.array([table.meta["phase"] for table in X])
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 by_type = LatentMapDisplay(places, y, label="type").plot(axes[0])

@@ -43,8 +43,8 @@ for ax, (name, encoder) in zip(axes, encoders.items(), strict=True):
 # %%
 # Errors
 # ------
-# Mean absolute error of each test spectrum against the truth at wavelengths that were not measured, in standard
-# deviations of all training fluxes.
+# The table gives the mean absolute error of each test spectrum, compared with the truth at wavelengths that were not
+# measured, in standard deviations of all training fluxes.
 held_out = [truth.held_out[i] for i in test]
 scale = np.concatenate([table["flux"] for table in X_train]).std()
 errors, codes = {}, {}

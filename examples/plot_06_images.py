@@ -50,9 +50,9 @@ X = np.array([make_galaxy(*pair, rng) for pair in zip(y, axis_ratio, strict=True
 X_train, X_test, y_train, y_test, _, q_test = train_test_split(X, y, axis_ratio, test_size=250, random_state=0)
 
 # %%
-# `Image` declares that rows and columns are pixels. By default, training mirrors images at random. To take less than a
-# minute on two cores, the example uses large patches, 16 per image, and decodes them independently
-# (``hidden_length=None``).
+# `Image` declares that rows and columns are pixels. By default, training mirrors images at random. This example uses
+# large patches, 16 per image, and decodes them independently (``hidden_length=None``), so that it takes less than a
+# minute on two cores.
 encoder = DAEPEncoder(
     Image(patch_size=8),
     n_encoder_layers=2,
@@ -66,17 +66,17 @@ Z_train = encoder.fit_transform(X_train)
 Z_test = encoder.transform(X_test)
 
 # %%
-# Two galaxies of each kind that `fit` has not seen, their reconstructions from sixteen numbers, and the residuals.
-# Size, inclination and angle are right, and so are direction and winding of the spiral arms. The residuals are nearly
-# pure noise.
+# The plot shows two galaxies of each kind that `fit` has not seen, their reconstructions from sixteen numbers, and the
+# residuals. Size, inclination and angle are right, and so are direction and winding of the spiral arms. The residuals
+# are nearly pure noise.
 show = np.concatenate([np.flatnonzero(y_test == kind)[:2] for kind in KINDS])
 display = ImageDisplay.from_estimator(encoder, X_test[show], titles=y_test[show])
 
 # %%
 # Draws
 # -----
-# Draws of the same object differ where the numbers leave the image undetermined. They also contain noise. One object
-# and three draws:
+# Draws of the same object differ where the numbers leave the image undetermined. They also contain noise. Here are one
+# object and three draws:
 i = show[-1]
 (draws,) = encoder.inverse_transform(Z_test[[i]], n_draws=20)
 low, high = np.quantile(X_test[i], [0.005, 0.995])
@@ -88,7 +88,7 @@ for n, (ax, image) in enumerate(zip(axes, (X_test[i], *np.moveaxis(draws, -1, 0)
 # %%
 # Kinds
 # -----
-# A linear classifier on the sixteen numbers, and a map of them, coloured by kind and by axis ratio.
+# We train a linear classifier on the sixteen numbers, and plot a map of them, coloured by kind and by axis ratio.
 probe = make_pipeline(StandardScaler(), LogisticRegression()).fit(Z_train, y_train)
 print(f"accuracy {probe.score(Z_test, y_test):.3f}")
 figure, axes = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")

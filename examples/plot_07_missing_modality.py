@@ -2,7 +2,7 @@
 Two modalities, one of them missing
 ===================================
 
-Some supernovae have a light curve, some a spectrum, some both. One encoder accepts them all, and predicts the missing
+Some supernovae have a light curve, some a spectrum, some both. One encoder accepts all of them. It predicts the missing
 spectrum from the light curve, or the missing light curve from the spectrum.
 """
 
@@ -35,8 +35,8 @@ print(f"{len(X_train)} objects, {complete} of them with both")
 
 # %%
 # Training hides each modality of an object from the encoder with probability ``drop_modality``, but its decoder must
-# still reconstruct it. The decoders are given the phase of the spectrum and the redshift. Training is short, so that
-# the example takes less than a minute on two cores.
+# still reconstruct it. The decoders get the phase of the spectrum and the redshift. Training is short, so that the
+# example takes less than a minute on two cores.
 encoder = MultimodalDAEP(
     {"photometry": Photometry(metadata=("redshift",)), "spectrum": Spectrum(metadata=("phase",))},
     drop_modality=0.5,
@@ -51,8 +51,8 @@ encoder = MultimodalDAEP(
 ).fit(X_train)
 
 # %%
-# Encode with one of them absent
-# ------------------------------
+# Encode objects that lack a modality
+# -----------------------------------
 # `transform` always returns sixteen numbers. We probe them for the type of the test objects:
 given = {
     "both": X_test,
@@ -79,9 +79,8 @@ titles = [f"{kind}, day {x['spectrum'].meta['phase']:+.0f}" for kind, x in zip((
 display = CrossModalDisplay.from_estimator(encoder, show, modality="spectrum", titles=titles)
 
 # %%
-# How much of this is due to the light curve? The phase alone implies a lot. So we compare with the spectrum predicted
-# at the same phase from the light curve of another supernova, and with the reconstruction from light curve and
-# spectrum.
+# How much of this is due to the light curve? The phase alone already determines a lot. So we also predict the spectrum,
+# at the same phase, from the light curve of another supernova, and we reconstruct it from light curve and spectrum.
 truth = [x["spectrum"] for x in X_test]
 other = given["light curve alone"][1:] + given["light curve alone"][:1]
 sources = {"both": X_test, "its light curve": given["light curve alone"], "another's light curve": other}

@@ -55,8 +55,8 @@ shown = CrossModalDisplay.from_estimator(
 
 # %%
 # How good is the prediction? The table shows the mean absolute errors of the test spectra, in standard deviations of
-# all fluxes. The baseline is the mean training spectrum. Giving the spectrum itself to the encoder helps little,
-# because training was short: the model has learned types and phases, but not yet individual objects.
+# all fluxes. The baseline is the mean training spectrum. Giving the spectrum itself to the encoder helps little.
+# Training was short, so the model has learned types and phases, but not yet individual objects.
 wavelength = np.linspace(3500, 8500, 250)
 grid = [np.interp(wavelength, x["spectrum"]["wavelength"], x["spectrum"]["flux"]) for x in X_train]
 mean_spectrum = np.mean(grid, axis=0)
@@ -95,9 +95,9 @@ for name, draws in {"raw": raw, "calibrated": calibrated}.items():
 
 # %%
 # Coverage at all levels, raw (top) and calibrated (bottom). The raw draws are about right in the middle, but their
-# tails are too thin: from a level of 0.8 on, too few points are inside. The factor is only right for the level for
-# which it was calibrated, 0.9. At lower levels the intervals contain too many points, and the histogram has a hump. If
-# you need 50 % intervals, calibrate at 0.5.
+# tails are too thin: from a level of 0.8 on, too few points are inside. The factor is only right for 0.9, the level for
+# which it was calibrated. At lower levels the intervals contain too many points, and the histogram has a hump. If you
+# need 50 % intervals, calibrate at 0.5.
 figure, axes = plt.subplots(2, 2, figsize=(8, 7.4), layout="constrained")
 for row, (name, draws) in zip(axes, {"raw": raw, "calibrated": calibrated}.items(), strict=True):
     CoverageDisplay.from_predictions(at_test, draws, ax=row)

@@ -48,7 +48,7 @@ for ax in axes[1]:
     ax.set_xlabel("rest wavelength [Å]")
 
 # %%
-# The two populations by wavelength: lines are medians, and bands contain 68 and 95 % of the objects.
+# We compare the two populations at each wavelength: lines are medians, and bands contain 68 and 95 % of the objects.
 edges = np.linspace(4200, 7500, 34)
 middle = (edges[1:] + edges[:-1]) / 2
 
@@ -68,7 +68,7 @@ for ax, population, color, name in zip(axes, (real, drawn), ("0.3", "C0"), ("rea
 axes[0].set_ylabel("flux / median")
 
 # %%
-# The two populations in the bottleneck. We encode the new spectra like the real ones.
+# Next we compare them in the bottleneck. We encode the new spectra like the real ones.
 for spectrum, template in zip(new, X_test, strict=True):
     spectrum["flux_err"] = template["flux_err"]
 Z = encoder.transform([*X_test, *new])
@@ -96,7 +96,8 @@ for name, values in measure(real).items():
 
 # %%
 # The strictest test is a classifier that uses all wavelengths at once to distinguish new from real spectra. An area
-# under the ROC curve of 0.5 means that it cannot. Two sets of real spectra show how much this varies by chance.
+# under the ROC curve of 0.5 means that it cannot. A comparison of two sets of real spectra shows how much this varies
+# by chance.
 
 
 def area(a, b):

@@ -3,7 +3,7 @@ Find odd objects, and objects like this one
 ===========================================
 
 An unusual spectrum may have unusual features, or it may not be reconstructed well from them. These two criteria find
-different objects. Features also find the spectra that are most similar to a given one.
+different objects. You can also use the features to find the spectra that are most similar to a given one.
 """
 
 # %%
@@ -81,13 +81,13 @@ for name, score in scores.items():
     print(f"{name:22}" + "".join(f"{area:16.2f}" for area in areas))
 
 # %%
-# The local outlier factor finds wrong redshifts and most of the blends, because no supernova has such numbers. The
-# isolation forest, which cuts one number at a time, does not. Narrow lines hardly change the numbers, but the
-# reconstruction lacks them, so they stand out in the residuals. A blend is reconstructed about as well as anything
-# else.
+# The local outlier factor finds wrong redshifts and most of the blends, because no ordinary supernova has such numbers.
+# The isolation forest, which cuts one number at a time, does not find them. Narrow lines hardly change the numbers, but
+# the reconstruction lacks them, so they stand out in the residuals. Blends are reconstructed about as well as ordinary
+# spectra.
 #
-# One score of the features against either of the residuals: those odd in neither lie among
-# the ordinary ones.
+# The plots compare one score of the features with each score of the residuals. Odd objects with low scores on both axes
+# are hidden among the ordinary ones.
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), sharex=True, layout="constrained")
 styles = {"ordinary": ("0.7", "o"), "wrong redshift": ("C3", "s"), "blend": ("C0", "^"), "host lines": ("C1", "D")}
 for ax, name in zip(axes, ("mean residual", "sharpest residual"), strict=True):
@@ -112,9 +112,9 @@ suspects = ReconstructionDisplay.from_estimator(encoder, [X_test[i] for i in fir
 # %%
 # Objects like this one
 # ---------------------
-# The nearest neighbours (grey) of three ordinary test spectra (black) among the training spectra, by standardised
-# features. Straight lines are gaps. All neighbours have the right type, although gaps, ends and noise differ. Those of
-# the Ia agree in phase within a few days; those of the type II are some weeks older.
+# The plot shows three ordinary test spectra (black) and their nearest neighbours among the training spectra (grey), in
+# the space of standardised features. Straight lines are gaps. All neighbours have the right type, although gaps, ends
+# and noise differ. Those of the Ia agree in phase within a few days; those of the type II are some weeks older.
 scaler = StandardScaler().fit(Z_train)
 index = NearestNeighbors(n_neighbors=3).fit(scaler.transform(Z_train))
 queries = [next(i for i in range(45, len(X_test)) if y_test[i] == wanted) for wanted in ("Ia", "II", "Ibc")]

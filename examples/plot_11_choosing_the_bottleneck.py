@@ -40,10 +40,10 @@ def rebuilding(pipe, X, y):
 
 
 # %%
-# If training is long enough, more numbers always reconstruct better. So we take the smallest number whose accuracy is
-# within one standard error of the best. `refit` can be such a rule; the pipeline is then fitted to all objects with
-# the chosen number. This example uses one split and 220 steps to finish in a minute. For a real decision use several
-# folds, and train until the score stops improving.
+# If training is long enough, more numbers always reconstruct better. So we choose the smallest number whose accuracy is
+# within one standard error of the best. We pass this rule as `refit`, so the pipeline is then fitted to all objects
+# with the chosen number. This example uses one split and 220 steps, so that it finishes in a minute. For a real
+# decision use several folds, and train until the score stops improving.
 split = ShuffleSplit(n_splits=1, test_size=0.25, random_state=0)
 
 
@@ -65,8 +65,8 @@ search.fit(X, y)
 print(f"chosen: {search.best_params_['daepencoder__bottleneck_dim']} numbers")
 
 # %%
-# Horizontal lines show the error of a perfect reconstruction, which is due to noise alone, and the share of the
-# commonest type. Error bars are standard errors of the accuracy.
+# Horizontal lines show the error of a perfect reconstruction, which is due to noise alone, and the share of the most
+# common type. Error bars are standard errors of the accuracy.
 results = search.cv_results_
 numbers = results["param_daepencoder__bottleneck_dim"].data.astype(int)
 accuracy, left_over = results["mean_test_accuracy"], -results["mean_test_rebuilding"]

@@ -2,8 +2,8 @@
 A modality of your own: radial velocities
 =========================================
 
-Anything measured at places on a line is a `Sequence`: name the columns, and you are done. Here these are radial
-velocities of spectroscopic binaries from three instruments with different zero points.
+A `Sequence` describes anything that is measured along a line: just name the columns. Here we use radial velocities of
+spectroscopic binaries from three instruments with different zero points.
 """
 
 # %%
@@ -62,8 +62,8 @@ X_test, orbits = simulate(300, seed=1)
 X_train[0][:3]
 
 # %%
-# This is the declaration. The instrument is a band, so the decoder knows which instrument to predict and learns the
-# zero points by itself. With ``error_weighting``, precise velocities count more in the loss than poor ones.
+# This declares the modality. The instrument serves as the band, so the decoder knows which instrument to predict, and
+# learns the zero points. With ``error_weighting``, precise velocities count more in the loss than poor ones.
 binaries = Sequence(value="rv", location="phase", band="instrument", error="rv_err", metadata=("log_period",))
 encoder = DAEPEncoder(
     binaries,
@@ -93,7 +93,7 @@ shown = ReconstructionDisplay.from_estimator(encoder, [X_test[i] for i in chosen
 
 # %%
 # Now we decode all test stars for each instrument at the same phases. The differences recover the simulated zero
-# points, which the encoder was never given.
+# points, which the encoder was never told.
 Z = encoder.transform(X_test)
 phase, curves = np.linspace(0, 1, 50), {}
 for name in ERROR:

@@ -38,8 +38,8 @@ encoder.fit(X[:400])
 # %%
 # Files
 # -----
-# Weights, parameters, columns, units and scaling are in one safetensors file. Loading executes nothing from it, and
-# the loaded model gives the same numbers.
+# Weights, parameters, columns, units and scaling are in one safetensors file. Loading it executes no code, and the
+# loaded model gives the same numbers.
 folder = tempfile.TemporaryDirectory()
 path = Path(folder.name) / "supernovae.safetensors"
 encoder.save(path)
@@ -76,9 +76,9 @@ more.fit(X[:400])
 print(f"validation loss {encoder.best_loss_:.4f}, after another {more.n_iter_} steps {more.best_loss_:.4f}")
 
 # %%
-# The losses of both fits, one after the other. The learning rate starts at its peak again, so the training loss first
-# rises, and then falls below its old value. So does the validation loss, but less. When the two drift apart, the
-# network begins to memorise the training objects.
+# The plot shows the losses of both fits, one after the other. The learning rate starts at its peak again, so the
+# training loss first rises, and then falls below its old value. The validation loss does the same, but falls less. When
+# the two drift apart, the network begins to memorise the training objects.
 first, second = encoder.history_, more.history_
 shifted = [record | {"iteration": record["iteration"] + encoder.n_iter_} for record in second]
 losses = LossDisplay([*first, *shifted]).plot()

@@ -39,8 +39,8 @@ vstack(stars).write(path, format="ascii.csv")
 print("\n".join(path.read_text().splitlines()[:3]))
 
 # %%
-# Split the file into one Table per object; `skdaep.tables.from_long` does the same for a data frame. CSV has no units,
-# so times in a column called "mjd" are taken as days.
+# We split the file into one Table per object; `skdaep.tables.from_long` does the same for a data frame. A CSV file has
+# no units, so the times in the column "mjd" are assumed to be in days.
 survey = Table.read(path, format="ascii.csv")
 X = list(survey.group_by("object_id").groups)
 folder.cleanup()
@@ -60,8 +60,8 @@ Z = steps.fit_transform(X)
 print({key: round(value, 3) for key, value in Z[0].meta.items()})
 
 # %%
-# Here the true periods are known. Contact binaries have two minima of nearly equal depth per orbit, and no fit
-# distinguishes the period from its half. Symmetric minima tell ``FindPeriod`` that they are eclipses.
+# In this simulation we know the true periods. Contact binaries have two minima of nearly equal depth per orbit, and no
+# fit can tell the period from half of it. Symmetric minima tell ``FindPeriod`` that they are eclipses.
 ratio = np.array([z.meta["period"] for z in Z]) / truth.parameters["period"]
 for label in np.unique(y):
     own = ratio[y == label]
@@ -71,8 +71,8 @@ for label in np.unique(y):
 # %%
 # Shapes
 # ------
-# ``PhaseFold`` marks its column as periodic, so to the encoder phase 0.99 is next to 0.01. The encoder sees neither
-# period nor class.
+# ``PhaseFold`` marks its column as periodic, so the encoder knows that phase 0.99 is next to 0.01. The encoder sees
+# neither period nor class.
 encoder = DAEPEncoder(
     Photometry(),
     bottleneck_length=2,
@@ -94,8 +94,8 @@ F_train, F_test = features.transform(Z_train), features.transform(Z_test)
 print(F_train.shape, ", ".join(features.get_feature_names_out()[-8:]))
 
 # %%
-# Folded light curves of stars that the encoder has not seen, and the curves that their six numbers stand for. Two
-# cycles are shown; the curves close.
+# The plot shows folded light curves of stars that the encoder has not seen, and the curves decoded from their six
+# numbers, over two cycles. The curves close.
 shown = [int(np.flatnonzero(y_test == label)[0]) for label in np.unique(y)]
 phases = np.linspace(0, 1, 100)
 grid = Table({"mjd": np.tile(phases, 2), "band": np.repeat(["g", "r"], len(phases))})

@@ -52,9 +52,9 @@ axes[1].set(xlabel="time [d]", title="light curves")
 # %%
 # Four encoders
 # -------------
-# `ContrastiveNeighbors` makes the two views of a star agree, in contrast to those of other stars (InfoNCE) or without
-# such a contrast (VICReg). `DualFormer` lets the views attend to each other. `MultimodalDAEP` reconstructs both from
-# one code. All train for two hundred steps on the first half of the stars.
+# `ContrastiveNeighbors` makes the encodings of the two views of a star agree, either in contrast to those of other
+# stars (InfoNCE) or without such a contrast (VICReg). `DualFormer` lets the views attend to each other.
+# `MultimodalDAEP` reconstructs both from one code. All train for two hundred steps on the first half of the stars.
 views = {"spectrum": Spectrum(), "light_curve": Sequence("flux", location="time")}
 small = dict(model_dim=16, n_encoder_layers=1, encoder_hidden_length=8, max_points=60, max_iter=200, random_state=0)
 encoders = {

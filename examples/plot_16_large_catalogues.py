@@ -3,7 +3,7 @@ Large catalogues
 ================
 
 If a catalogue does not fit in memory, read it file by file and pack it into a folder. An encoder can train on this
-folder directly, and no Tables are made. Here we simulate the catalogue.
+folder directly, without making Tables. Here we simulate the catalogue.
 """
 
 # %%
@@ -21,7 +21,7 @@ from skdaep.tables import from_nested
 # %%
 # Files with one row per object
 # -----------------------------
-# The points of each object are in lists, as in HATS catalogues and Parquet files of surveys.
+# The points of each object are in lists, as in HATS catalogues and in the Parquet files of surveys.
 folder = tempfile.TemporaryDirectory()
 
 

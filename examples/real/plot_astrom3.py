@@ -2,13 +2,14 @@
 AstroM3: variable stars with a light curve and a spectrum
 =========================================================
 
-One vector for an ASAS-SN light curve and a LAMOST spectrum together; then the spectrum from the light curve alone. The
-first run downloads 60 MB.
+We encode an ASAS-SN light curve and a LAMOST spectrum into one vector, and predict the spectrum from the light curve
+alone. The first run downloads 60 MB.
 """
 
 # %%
-# A tenth of the data set. The authors scaled light curves and spectra: minus their mean, divided by their median
-# absolute deviation. The brightness and its variation, which this removes, are in the metadata of the light curve.
+# We use a tenth of the data set. The authors subtracted the mean of each light curve and spectrum, and divided by the
+# median absolute deviation. The metadata of the light curve contain the brightness and its variation, which this
+# removes.
 import matplotlib.pyplot as plt
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -23,14 +24,14 @@ except (DatasetError, ImportError) as error:
     raise SystemExit(f"This example needs its data: {error}") from None
 
 # %%
-# Few steps, for minutes on a CPU. The period and other numbers belong to the light curve.
+# With so few steps, training takes minutes on a CPU. The period and other numbers belong to the light curve.
 modalities = {"photometry": Sequence(metadata=("period", "amplitude")), "spectrum": Spectrum()}
 encoder = MultimodalDAEP(modalities, max_points=128, max_iter=400, random_state=0, verbose=1).fit(X_train)
 probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(encoder.transform(X_train), y_train)
 print(f"accuracy {probe.score(encoder.transform(X_test), y_test):.3f} in {len(set(y_train))} classes")
 
 # %%
-# What the light curve says about the spectrum.
+# What does the light curve imply for the spectrum?
 alone = [{"photometry": x["photometry"]} for x in X_test[:3]]
 measured = [x["spectrum"] for x in X_test[:3]]
 decoded = encoder.inverse_transform(encoder.transform(alone), modality="spectrum", at=measured)

@@ -3,11 +3,11 @@ Kepler light curves through lightkurve
 ======================================
 
 Light curves of a few RR Lyrae stars from the archive become vectors, and one is reconstructed from half of its points.
-The first run downloads them, later ones use the data home.
+The first run downloads the light curves; later runs read them from the data home.
 """
 
 # %%
-# One quarter of each star. Each week is one object, with times from its first point.
+# We use one quarter of each star. Each week is one object, with times counted from its first point.
 import matplotlib.pyplot as plt
 import numpy as np
 
