@@ -9,14 +9,16 @@ import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
+from astropy.table import Table
 
 from .estimators import load
 from .exceptions import TableError
-from .tables import FlatTables, Objects, fields_of, from_nested
+from .tables import FlatTables, Objects, convert, fields_of, from_nested, n_points, unit_of
 from .training import portions
 
 #: points that are read and encoded before the next objects of a partition are
@@ -44,7 +46,7 @@ def encode_catalog(
 
     Parameters
     ----------
-    catalog : lsdb.Catalog or NestedFrame
+    catalog : lsdb.Catalog, NestedFrame or DataFrame of pandas
         One row per object, with the points in nested columns or in lists.
     estimator : estimator, Pipeline, str or Path
         A fitted estimator, or the file of one, which every worker must be able to read. A worker loads it once.
@@ -74,9 +76,9 @@ def encode_catalog(
     Raises
     ------
     TableError
-        If a column that the encoder needs is missing or, with ``errors="raise"``, if an object cannot be encoded; the
-        message has its index.
-    ValueError
+        If a column that the encoder needs is missing or has a unit that cannot be converted or, with
+        ``errors="raise"``, if an object cannot be encoded; the message has its index.
+    TypeError, ValueError
         If a parameter makes no sense.
 
     See Also
@@ -92,13 +94,19 @@ def encode_catalog(
     """
     if errors not in ("null", "raise"):
         raise ValueError(f"errors={errors!r}: choose 'null' or 'raise'.")
-    if isinstance(n_threads, bool) or not (isinstance(n_threads, int) and n_threads >= 1):
+    if isinstance(n_threads, bool) or not (isinstance(n_threads, Integral) and n_threads >= 1):
         raise ValueError(f"n_threads={n_threads!r}: a positive int is needed.")
+    if not isinstance(output, str):
+        raise TypeError(f"output={output!r}: the name of a column, a str, is needed.")
+    for own in column.values() if isinstance(column, Mapping) else [column]:
+        if not isinstance(own, str) and not (isinstance(own, (list, tuple)) and all(isinstance(c, str) for c in own)):
+            raise TypeError(f"column={column!r}: a name, a list of names or a dict of these by modality is needed.")
     for name, given in (("keep", keep), ("metadata", metadata)):
         if isinstance(given, str):
             raise ValueError(f"{name}={given!r}: give a tuple, ({given!r},).")
     partitioned = hasattr(catalog, "map_partitions") and hasattr(catalog, "hc_structure")
-    meta = catalog.meta if partitioned else catalog.iloc[:0]
+    if not partitioned:
+        _check_frame(catalog)
     if keep is not None and partitioned:
         info = catalog.hc_structure.catalog_info
         keep = list(dict.fromkeys([*keep, info.ra_column, info.dec_column]))
@@ -110,10 +118,22 @@ def encode_catalog(
         tuple(metadata),
         units or {},
         errors,
-        n_threads,
+        int(n_threads),
     )
-    task.check(meta)
-    return catalog.map_partitions(task, meta=task(meta)) if partitioned else task(catalog)
+    task.check(catalog.meta if partitioned else catalog)
+    return catalog.map_partitions(task, meta=task(catalog.meta)) if partitioned else task(catalog)
+
+
+def _check_frame(catalog) -> None:
+    """Raise TypeError if something is neither a catalogue nor a frame."""
+    try:
+        import pandas as pd
+    except ImportError:
+        raise ImportError("encode_catalog needs lsdb or nested-pandas: pip install skdaep[lsdb]") from None
+    if not isinstance(catalog, pd.DataFrame):
+        hint = "open it first, with lsdb.open_catalog" if isinstance(catalog, (str, os.PathLike)) else ""
+        hint = hint or "for other frames call estimator.transform(skdaep.tables.from_nested(frame)[0])"
+        raise TypeError(f"catalog is a {type(catalog).__name__}, not an lsdb.Catalog or a NestedFrame; {hint}.")
 
 
 @dataclass(frozen=True)
@@ -130,9 +150,11 @@ class Encoding:
     n_threads: int
 
     def check(self, frame) -> None:
-        """Raise if a frame without rows has not what is needed."""
+        """Raise if a frame, which may have no row, has not what is needed."""
         estimator, has = self.held.get(), list(map(str, frame.columns))
-        for name in (*(self.keep or ()), *self.metadata):
+        if (twice := next((name for name in has if has.count(name) > 1), None)) is not None:
+            raise TableError(f"The catalogue has several columns {twice!r}; rename or remove all but one.")
+        for name in (*(self.keep or ()), *self.metadata, *self._columns()):
             if name not in has:
                 raise TableError(f"The catalogue has no column {name!r} (it has: {', '.join(has)}).")
         if self.output in (has if self.keep is None else self.keep):
@@ -155,12 +177,27 @@ class Encoding:
                 raise TableError(
                     f"units has {name!r}, which is not a field of any nested column ({', '.join(fields)})."
                 )
+        self._check_units(modalities)
         self._check_metadata(modalities)
 
+    def _columns(self) -> list[str]:
+        """Return all columns with points."""
+        columns = self.column.values() if isinstance(self.column, Mapping) else [self.column]
+        return [name for own in columns for name in ([own] if isinstance(own, str) else own)]
+
+    def _check_units(self, modalities: Mapping) -> None:
+        """Refuse units that cannot be those of fit, which would make all objects null."""
+        for modality in modalities.values():
+            for name in self.units.keys() & modality.learned.units.keys():
+                given = unit_of(Table({name: [1.0]}, units={name: self.units[name]}), name)
+                convert(np.ones(1), given, modality.learned.units[name], f"Column {name!r} of the catalogue")
+
     def _check_fields(self, frame, column, modality) -> list[str]:
-        fields, roles = fields_of(frame, column), modality.columns
+        roles = modality.columns
         if roles is None:
             raise TableError(f"The encoder was fitted to {type(modality).__name__} or rows of an array, not to Tables.")
+        own = [column] if isinstance(column, str) else list(column)
+        fields = fields_of(frame[own], own)
         for name in (roles.location, roles.value, roles.band):
             if name is not None and name not in fields:
                 raise TableError(
@@ -193,13 +230,13 @@ class Encoding:
         import pyarrow as pa
 
         estimator = self.held.get()
-        n, size = len(frame), len(estimator.get_feature_names_out())
-        found, bad = np.zeros((n, size), np.float32), {}
-        if n:
-            objects, lengths = self._objects(frame)
-            with THREADS.limited_to(self.n_threads):
-                for piece in portions(lengths, POINTS_AT_ONCE):
-                    self._encode(estimator, objects, piece.start, piece.stop, found, bad, frame.index)
+        n, bad = len(frame), {}
+        found = np.zeros((n, len(estimator.get_feature_names_out())), np.float32)
+        with THREADS.limited_to(self.n_threads):
+            for start, objects in self._read(frame, 0, bad) if n else ():
+                names = frame.index[start : start + len(objects)]
+                odd = encode_each(estimator, objects, names, found[start : start + len(objects)], self.errors)
+                bad |= {start + i: reason for i, reason in odd.items()}
         if bad:
             first = min(bad)
             warnings.warn(
@@ -209,32 +246,65 @@ class Encoding:
                 stacklevel=2,
             )
         null = pa.array(np.isin(np.arange(n), list(bad)))
-        return pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), size, mask=null if bad else None)
+        return pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), found.shape[1], mask=null if bad else None)
 
-    def _objects(self, frame) -> tuple[FlatTables | Objects, np.ndarray]:
-        """Return the objects of a partition, and the number of points of each."""
+    def _read(self, frame, start: int, bad: dict[int, str]) -> Iterator[tuple[int, FlatTables | Objects]]:
+        """Yield the objects of a partition that can be read, with the place of the first of those."""
+        try:
+            objects = self._objects(frame)
+        except TableError as error:
+            if len(frame) == 1:
+                _note(start, frame.index[0], error, self.errors, bad)
+                return
+            middle = len(frame) // 2
+            yield from self._read(frame[:middle], start, bad)
+            yield from self._read(frame[middle:], start + middle, bad)
+        else:
+            yield start, objects
+
+    def _objects(self, frame) -> FlatTables | Objects:
         if not isinstance(self.column, Mapping):
-            objects = from_nested(frame, self.column, meta=self.metadata, units=self.units)[0]
-            return objects, objects.lengths
+            return from_nested(frame, self.column, meta=self.metadata, units=self.units)[0]
         parts = {}
         for name, own in self.column.items():
             units = {k: self.units[k] for k in fields_of(frame, own) if k in self.units}
             parts[name] = from_nested(frame, own, meta=self.metadata, units=units)[0]
-        return Objects.of(parts), np.sum([part.lengths for part in parts.values()], axis=0)
+        return Objects.of(parts)
 
-    def _encode(self, estimator, objects, start: int, end: int, found: np.ndarray, bad: dict[int, str], index) -> None:
-        """Encode some objects; where one of them is bad, each half of them."""
-        try:
-            found[start:end] = np.asarray(estimator.transform(objects[start:end]))
-        except TableError as error:
-            if end - start > 1:
-                middle = (start + end) // 2
-                self._encode(estimator, objects, start, middle, found, bad, index)
-                self._encode(estimator, objects, middle, end, found, bad, index)
-            elif self.errors == "raise":
-                raise TableError(f"Object {index[start]} of the catalogue: {error}") from None
-            else:
-                bad[start] = str(error)
+
+def encode_each(estimator, objects, names, found: np.ndarray, errors: str = "raise") -> dict[int, str]:
+    """Write the code of each object into a row of `found`; return why some have none, by their places.
+
+    Raises
+    ------
+    TableError
+        With ``errors="raise"``, if an object cannot be encoded; the message has its name.
+    """
+    bad: dict[int, str] = {}
+    parts = objects.parts.values() if isinstance(objects, Objects) else [objects]
+    for piece in portions(np.sum([n_points(part) for part in parts], axis=0), POINTS_AT_ONCE):
+        _encode(estimator, objects, piece.start, piece.stop, names, found, errors, bad)
+    return bad
+
+
+def _encode(estimator, objects, start: int, end: int, names, found: np.ndarray, errors: str, bad) -> None:
+    """Encode some objects; where one of them is bad, each half of them."""
+    try:
+        found[start:end] = np.asarray(estimator.transform(objects[start:end]))
+    except TableError as error:
+        if end - start == 1:
+            _note(start, names[start], error, errors, bad)
+            return
+        middle = (start + end) // 2
+        _encode(estimator, objects, start, middle, names, found, errors, bad)
+        _encode(estimator, objects, middle, end, names, found, errors, bad)
+
+
+def _note(place: int, name, error: TableError, errors: str, bad: dict[int, str]) -> None:
+    """Raise that an object cannot be encoded, or note it."""
+    if errors == "raise":
+        raise TableError(f"Object {name}: {error}") from None
+    bad[place] = str(error)
 
 
 # --- what a worker holds ----------------------------------------------------------------------------

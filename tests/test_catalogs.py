@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 
 from skdaep import DAEPEncoder, MultimodalDAEP, Photometry, Spectrum, TableError, catalogs, encode_catalog
 from skdaep.tables import Objects, from_nested
 
 pd = pytest.importorskip("pandas")
 npd = pytest.importorskip("nested_pandas")
-pytest.importorskip("pyarrow")
+pa = pytest.importorskip("pyarrow")
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning")
 ESTIMATORS = ("DAEPEncoder",)
 TINY = dict(model_dim=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, max_iter=2, random_state=0, device="cpu")
@@ -73,14 +74,14 @@ def test_bad_objects_are_null_and_counted_or_named(frame, encoder):
         else bad["lc"].nest.with_flat_field("mag", flux)
     )
     with pytest.warns(
-        UserWarning, match=r"2 of 40 objects cannot be encoded and get null\. The first, 3: .*no finite 'mag'"
+        UserWarning, match=r"2 of 40 objects cannot be encoded and get a null\. The first, 3: .*no finite 'mag'"
     ):
         encoded = encode_catalog(bad, encoder, "lc", metadata=("z",))
     assert np.flatnonzero(encoded["embedding"].isna()).tolist() == [3, 17]
     kept = np.setdiff1d(np.arange(N), [3, 17])
     expected = encoder.transform(from_nested(frame, "lc", meta=("z",))[0])[kept]
     np.testing.assert_allclose(codes(encoded["embedding"].iloc[kept]), expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(TableError, match=r"Object 3 of the catalogue: X\[0\] has no finite 'mag'"):
+    with pytest.raises(TableError, match=r"Object 3: X\[0\] has no finite 'mag'"):
         encode_catalog(bad, encoder, "lc", metadata=("z",), errors="raise")
 
 
@@ -103,13 +104,17 @@ def test_several_modalities(frame):
     ("column", "options", "error", "message"),
     [
         ("light", {}, TableError, "no column 'light'"),
-        ("z", {}, TableError, "Column 'z' holds no lists, but double"),
+        ("z", {}, TableError, "Column 'z' holds double instead of lists"),
         ("spectrum", {}, TableError, "Column 'spectrum' of the catalogue has no field 'mjd'"),
         ("lc", dict(keep=("id",)), TableError, "no column 'id'"),
         ("lc", dict(keep="ra"), ValueError, r"give a tuple, \('ra',\)"),
         ("lc", dict(metadata=("redshift",)), TableError, "no column 'redshift'"),
-        ("lc", dict(units={"flux": "Jy"}), TableError, "units has 'flux', which no nested column has"),
-        ("lc", dict(units={"mjd": "kg"}, errors="raise"), TableError, r"Object 0 of the catalogue: .*unit 'kg'"),
+        ("lc", dict(units={"flux": "Jy"}), TableError, "units has 'flux', which is not a field of any nested column"),
+        ("lc", dict(units={"mjd": "kg"}), TableError, "Column 'mjd' of the catalogue has unit 'kg', but fit had none"),
+        (["mjd", "mag"], {}, TableError, r"no column 'mjd' \(it has: ra, dec"),
+        (None, {}, TypeError, "column=None: a name, a list of names or a dict"),
+        (["lc", 3], {}, TypeError, r"column=\['lc', 3\]: a name"),
+        ("lc", dict(output=3), TypeError, "output=3: the name of a column"),
         ("lc", dict(output="z"), ValueError, "the catalogue has such a column"),
         ("lc", dict(errors="ignore"), ValueError, "choose 'null' or 'raise'"),
         ("lc", dict(n_threads=0), ValueError, "a positive int"),
@@ -119,6 +124,64 @@ def test_several_modalities(frame):
 def test_what_cannot_be_is_refused_before_anything_is_computed(frame, encoder, column, options, error, message):
     with pytest.raises(error, match=message):
         encode_catalog(frame, encoder, column, **{"metadata": ("z",)} | options)
+
+
+@pytest.mark.parametrize(
+    ("made", "error", "message"),
+    [
+        (lambda frame: "ztf_dr22", TypeError, "a str, not an lsdb.Catalog .* open it first, with lsdb.open_catalog"),
+        (lambda frame: None, TypeError, "a NoneType, not an lsdb.Catalog"),
+        (
+            lambda frame: pa.table({"mjd": [[1.0]]}),
+            TypeError,
+            r"a Table, .*call estimator.transform\(skdaep.tables.from_nested",
+        ),
+        (lambda frame: frame.rename(columns={"dec": "ra"}), TableError, "several columns 'ra'; rename or remove"),
+        (lambda frame: frame.assign(lc=None), TableError, "Column 'lc' is null in every row"),
+    ],
+)
+def test_what_is_no_catalogue_or_one_that_cannot_be_read_is_refused(frame, encoder, made, error, message):
+    with pytest.raises(error, match=message):
+        encode_catalog(made(frame), encoder, "lc", metadata=("z",))
+
+
+def test_an_estimator_must_be_fitted_and_its_file_there(frame, tmp_path):
+    with pytest.raises(NotFittedError):
+        encode_catalog(frame, DAEPEncoder(), "lc")
+    with pytest.raises(FileNotFoundError, match="no_model"):
+        encode_catalog(frame, tmp_path / "no_model", "lc")
+
+
+def test_lists_of_one_object_that_differ_in_length_make_it_null(frame, encoder):
+    X, _ = from_nested(frame, "lc")
+    lists = pd.DataFrame({name: [table[name].tolist() for table in X] for name in ("mjd", "mag", "band")})
+    lists["z"] = frame["z"]
+    columns = ["mjd", "mag", "band"]
+    whole = encode_catalog(lists, encoder, columns, metadata=("z",))
+    lists.at[7, "mag"] = [20.0]
+    with pytest.warns(UserWarning, match=r"1 of 40 objects .* The first, 7: Row 0 has \d+ entries in 'mjd', but 1 in"):
+        encoded = encode_catalog(lists, encoder, columns, metadata=("z",))
+    assert np.flatnonzero(encoded["embedding"].isna()).tolist() == [7]
+    kept = np.delete(np.arange(N), 7)
+    np.testing.assert_allclose(codes(encoded["embedding"][kept]), codes(whole["embedding"][kept]), rtol=1e-4, atol=1e-5)
+    with pytest.raises(TableError, match="Object 7: Row 0 has"):
+        encode_catalog(lists, encoder, columns, metadata=("z",), errors="raise")
+
+
+def test_partitions_may_differ_in_types_and_have_no_points_or_indices_that_recur(frame, encoder):
+    expected = codes(encode_catalog(frame, encoder, "lc", metadata=("z",))["embedding"])
+    wide = pa.table({name: frame["lc"].nest.to_lists()[name] for name in ("mjd", "mag", "band")} | {"z": frame["z"]})
+    kinds = {"mjd": pa.large_list(pa.float64()), "mag": pa.list_(pa.float32())}
+    kinds |= {"band": pa.list_(pa.dictionary(pa.int8(), pa.string())), "z": pa.float64()}
+    other = wide.cast(pa.schema(kinds)).to_pandas(types_mapper=pd.ArrowDtype)
+    encoded = encode_catalog(other, encoder, ["mjd", "mag", "band"], metadata=("z",))
+    np.testing.assert_allclose(codes(encoded["embedding"]), expected, atol=1e-4)
+    twice = encode_catalog(pd.concat([frame, frame]), encoder, "lc", metadata=("z",))
+    np.testing.assert_allclose(codes(twice["embedding"]), np.tile(expected, (2, 1)), atol=1e-5)
+    nulls = pa.nulls(3, pa.struct({n: t for n, t in kinds.items() if n != "z"}))
+    none = pd.DataFrame({"lc": pd.Series(nulls, dtype=pd.ArrowDtype(nulls.type)), "z": 0.5})
+    with pytest.warns(UserWarning, match=r"3 of 3 objects cannot .* is an empty table"):
+        assert encode_catalog(none, encoder, "lc", metadata=("z",))["embedding"].isna().all()
 
 
 def test_a_process_loads_a_file_once_whatever_its_threads(frame, encoder, tmp_path, monkeypatch):

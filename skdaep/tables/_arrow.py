@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from astropy.table.meta import get_header_from_yaml
 
 from ..exceptions import TableError
 
@@ -37,14 +38,16 @@ def flattened(column, name: str) -> tuple[dict, np.ndarray]:
         If it holds no lists, or the lists of a struct differ in length.
     """
     column = storage(column)
+    if str(column.type) == "null":
+        raise TableError(f"Column {name!r} is null in every row.")
     if not is_type_of_points(column.type):
-        raise TableError(f"Column {name!r} holds {column.type} instead of lists; name it in meta.")
+        raise TableError(f"Column {name!r} holds {column.type} instead of lists: it is metadata, not points.")
     if is_list(column.type):
         values, lengths = _unlisted(column)
         if str(values.type).startswith("struct<"):  # a list of structs: a table the other way round
-            return dict(zip(_fields(values.type), values.flatten(), strict=True)), lengths
+            return dict(zip(_fields(values.type, name), values.flatten(), strict=True)), lengths
         return {name: values}, lengths
-    parts = {n: _unlisted(part) for n, part in zip(_fields(column.type), column.flatten(), strict=True)}
+    parts = {n: _unlisted(part) for n, part in zip(_fields(column.type, name), column.flatten(), strict=True)}
     lengths = {n: length for n, (_, length) in parts.items()}
     return {n: values for n, (values, _) in parts.items()}, common_lengths(lengths)
 
@@ -62,8 +65,44 @@ def common_lengths(lengths: dict[str, np.ndarray]) -> np.ndarray:
     return expected
 
 
-def _fields(kind) -> list[str]:
-    return [kind.field(i).name for i in range(kind.num_fields)]
+def units_of(schema) -> dict[str, str]:
+    """Return the units that a schema of Arrow tells of columns and of fields of nested ones, by name.
+
+    Each may bear its own, as `skdaep`, Rubin and others write it; astropy writes those of all columns in one text.
+    """
+    found = {}
+    if (text := (schema.metadata or {}).get(b"table_meta_yaml")) is not None:
+        try:
+            columns = get_header_from_yaml(text.decode().split("\n"))["datatype"]
+            found = {column["name"]: column["unit"] for column in columns if column.get("unit")}
+        except Exception as error:  # yaml and astropy have many
+            raise TableError(f"The units that astropy wrote (table_meta_yaml) cannot be read: {error}") from error
+    for field in [inner for outer in schema for inner in (outer, *_within(outer.type))]:
+        if unit := (field.metadata or {}).get(b"unit", b"").decode():
+            found[field.name] = unit
+    return found
+
+
+def _within(kind) -> list:
+    """Return the fields of a struct of lists, or of a list of structs."""
+    kind = getattr(kind, "storage_type", kind)
+    kind = getattr(kind.value_type, "storage_type", kind.value_type) if is_list(kind) else kind
+    return [kind.field(i) for i in range(kind.num_fields)] if str(kind).startswith("struct<") else []
+
+
+def _fields(kind, name: str) -> list[str]:
+    names = [kind.field(i).name for i in range(kind.num_fields)]
+    refuse_twice(names, f"Column {name!r}")
+    return names
+
+
+def refuse_twice(names, whose: str) -> None:
+    """Raise TableError if a name occurs twice."""
+    seen = set()
+    for name in names:
+        if name in seen:
+            raise TableError(f"{whose} has several columns {name!r}; rename or remove all but one.")
+        seen.add(name)
 
 
 def _unlisted(column) -> tuple:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..exceptions import TableError
+from ._arrow import refuse_twice, units_of
 from ._flat import FlatTables, Labels, masked
+from ._frames import names_of, package_of
 from ._series import array_of, check_named, is_known, listed_once
 
 
@@ -25,7 +27,8 @@ def from_long(frame, by="object_id", *, meta=(), units=None):
         Columns with one value per object, such as a redshift or a class. They become its ``table.meta``; null means
         absent.
     units : dict, default=None
-        Name of a column -> unit.
+        Name of a column -> unit. Of a pyarrow.Table, columns not named here have the unit that its schema tells, if it
+        does.
 
     Returns
     -------
@@ -53,6 +56,7 @@ def from_long(frame, by="object_id", *, meta=(), units=None):
     >>> ids.tolist(), len(objects[0]), objects[0].meta
     ([7, 3], 2, {'object_id': 7, 'z': 0.1})
     """
+    told = units_of(frame.schema) if package_of(frame) == "pyarrow" else {}
     frame = _opened(frame, by)
     for name, what in ((by, "by"), *((m, "meta") for m in listed_once(meta)), *((c, "units") for c in units or ())):
         check_named(name, frame.columns, what)
@@ -65,7 +69,7 @@ def from_long(frame, by="object_id", *, meta=(), units=None):
         starts=np.append(0, ends[:-1]),
         ends=ends,
         order=order,
-        units=units or {},
+        units={name: unit for name, unit in told.items() if name in rest} | dict(units or {}),
         meta={by: masked(ids)} | {name: _one_per_object(frame[name], owner, ids) for name in meta},
     )
     return objects, ids
@@ -77,6 +81,7 @@ def _opened(frame, by: str):
 
     if by in getattr(getattr(frame, "index", None), "names", ()):
         frame = frame.reset_index()
+    refuse_twice(names_of(frame) or (), "The data frame")
     try:
         frame = nw.from_native(frame)
         frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame

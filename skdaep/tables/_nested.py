@@ -7,9 +7,9 @@ import sys
 import numpy as np
 
 from ..exceptions import TableError
-from ._arrow import common_lengths, flattened, is_type_of_points
+from ._arrow import common_lengths, flattened, is_type_of_points, refuse_twice, units_of
 from ._flat import FlatTables, masked
-from ._frames import package_of
+from ._frames import names_of, package_of
 from ._metadata import listed
 from ._series import array_of, check_named, is_known, listed_once
 
@@ -33,7 +33,8 @@ def from_nested(frame, columns=None, *, by=None, meta=(), units=None):
     meta : sequence of str, default=()
         Columns that become the ``table.meta`` of the objects; null means absent.
     units : dict, default=None
-        Name of a column of the Tables -> unit.
+        Name of a column of the Tables -> unit. Of a pyarrow.Table, columns not named here have the unit that its schema
+        tells, if it does.
 
     Returns
     -------
@@ -73,13 +74,14 @@ def from_nested(frame, columns=None, *, by=None, meta=(), units=None):
     flat, ends = _joined(frame, chosen)
     for name in units or ():
         check_named(name, list(flat), "units")
+    units = {k: v for k, v in units_of(frame.schema).items() if k in flat} | dict(units or {})
     per_object = {key: array_of(_series(frame[key], key)) for key in keys}
     ids = np.arange(frame.num_rows) if index is None else np.asarray(index)
     objects = FlatTables(
         columns={name: array_of(_series(values, name)) for name, values in flat.items()},
         starts=np.append(0, ends[:-1]),
         ends=ends,
-        units=units or {},
+        units=units,
         meta={key: masked(values[:], ~is_known(values)) for key, values in per_object.items()},
     )
     return objects, ids if by is None else per_object[by][:]
@@ -93,6 +95,7 @@ def _arrow(frame):
         import pyarrow as pa
     except ImportError:
         raise ImportError("from_nested needs pyarrow: pip install skdaep[data]") from None
+    refuse_twice(names_of(frame) or (), "The data frame")
     read = {"awkward": _of_awkward, "datasets": _of_hugging_face}.get(package_of(frame))
     try:
         return nw.from_native(frame, eager_only=True).to_arrow() if read is None else read(frame)

@@ -9,12 +9,17 @@ from ._flat import Labels
 
 
 def array_of(series) -> np.ndarray | Labels:
-    """Return a column, a series of narwhals, as an array, NaN or NaT where it is null; text as `Labels`."""
+    """Return a column, a series of narwhals, as an array, NaN or NaT where it is null; text as `Labels`.
+
+    A column of nulls alone, which is of no type, holds NaN.
+    """
     import narwhals as nw
 
     kind = series.dtype
     if kind in (nw.String, nw.Categorical, nw.Enum):
         return _labels(series.cast(nw.String))
+    if kind == nw.Unknown and series.is_null().all():
+        return np.full(len(series), np.nan)
     if kind in (nw.List, nw.Array, nw.Struct):
         raise TableError(
             f"Column {series.name!r} holds lists; where a row is an object, make Tables with from_nested(frame)."

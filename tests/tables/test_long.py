@@ -240,5 +240,5 @@ def test_what_is_no_frame_is_refused():
     with pytest.raises(TableError, match="mixes types"):
         from_long(pd.DataFrame({"object_id": [1, "a"], "mjd": [1.0, 2.0]}))
     twice = pd.DataFrame(np.ones((2, 2)), columns=["object_id", "object_id"])
-    with pytest.raises(TableError, match="not a data frame that can be read"):
+    with pytest.raises(TableError, match="several columns 'object_id'; rename"):
         from_long(twice)

@@ -5,9 +5,10 @@ import pandas as pd
 import polars as pl
 import pytest
 from astropy import units as u
+from astropy.table import Table
 
 from skdaep import DAEPEncoder, Photometry, TableError
-from skdaep.tables import from_nested
+from skdaep.tables import from_long, from_nested
 
 pa = pytest.importorskip("pyarrow")
 N = 6
@@ -133,11 +134,59 @@ def test_several_nested_columns_are_told_apart():
         (POINTS | {"flux": [[1.0]] * N}, {}, "Row 0 has 3 entries in 'mjd', but 1 in 'flux'; the lists of an object"),
         ({"image": [[[1.0], [2.0]]] * N}, {}, "Column 'image' holds lists"),
         ({"lc": [{"mjd": [1.0, 2.0], "flux": [1.0]}] * N}, {}, "Row 0 has 2 entries in 'mjd', but 1 in 'flux'"),
+        (POINTS | {"lc": pa.nulls(N)}, dict(columns="lc"), "Column 'lc' is null in every row"),
     ],
 )
 def test_what_makes_no_objects_is_refused(columns, options, message):
     with pytest.raises(TableError, match=message):
         from_nested(pa.table(columns), **options)
+
+
+def test_names_that_occur_twice_are_refused():
+    twice = pa.table([pa.array([[1.0]])] * 3, names=["mjd", "mjd", "flux"])
+    for frame in (twice, pd.DataFrame([[[1.0]] * 3], columns=twice.column_names)):
+        with pytest.raises(TableError, match="The data frame has several columns 'mjd'"):
+            from_nested(frame)
+        with pytest.raises(TableError, match="The data frame has several columns 'mjd'"):
+            from_long(frame, by="flux")
+    struct = pa.StructArray.from_arrays([pa.array([[1.0]])] * 2, names=["mjd", "mjd"])
+    with pytest.raises(TableError, match="Column 'lc' has several columns 'mjd'"):
+        from_nested(pa.table({"lc": struct}))
+
+
+def test_units_of_a_schema_are_those_of_columns_unless_others_are_given():
+    def field(name, kind, unit):
+        return pa.field(name, kind, metadata={"unit": unit})
+
+    lists = [field("mjd", pa.list_(pa.float64()), "d"), field("flux", pa.list_(pa.float64()), "mJy")]
+    flat = pa.table([POINTS["mjd"], POINTS["flux"]], schema=pa.schema(lists))
+    struct = pa.StructArray.from_arrays([c.combine_chunks() for c in flat.columns], fields=lists)
+    turned = pa.array(
+        TURNED, pa.list_(pa.struct([field("mjd", pa.float64(), "d"), field("flux", pa.float64(), "mJy")]))
+    )
+    for frame in (flat, pa.table({"lc": struct}), pa.table({"lc": turned})):
+        objects, _ = from_nested(frame, units={"flux": "Jy"})
+        assert (objects[0]["mjd"].unit, objects[0]["flux"].unit) == (u.d, u.Jy)
+    long = pa.table({"object_id": [1, 1, 2], "flux": [1.0, 2.0, 3.0]})
+    long = long.cast(pa.schema([long.schema.field(0), field("flux", pa.float64(), "mJy")]))
+    assert from_long(long)[0][0]["flux"].unit == u.mJy
+    assert from_long(long, units={"flux": "Jy"})[0][0]["flux"].unit == u.Jy
+
+
+def test_units_of_a_parquet_file_of_astropy(tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    Table({"object_id": [1, 1], "mjd": [1.0, 2.0] * u.d, "flux": [1.0, 2.0] * u.mJy}).write(tmp_path / "long.parquet")
+    assert from_long(pq.read_table(tmp_path / "long.parquet"))[0][0]["flux"].unit == u.mJy
+    broken = pa.table({"object_id": [1], "flux": [1.0]}).replace_schema_metadata({"table_meta_yaml": "datatype: 3"})
+    with pytest.raises(TableError, match="table_meta_yaml"):
+        from_long(broken)
+
+
+def test_points_of_nulls_alone_are_not_observed():
+    objects, _ = from_nested(pa.table({"mjd": [[1.0, 2.0]] * 2, "flux": [[None, None]] * 2}))
+    assert np.isnan(objects[0]["flux"]).all()
+    with pytest.raises(TableError, match=r"X\[0\] has no finite 'flux'"):
+        DAEPEncoder().fit(objects)
 
 
 def test_an_awkward_array_of_lists_of_points_needs_no_column():
