@@ -1,6 +1,6 @@
 """Labels where there are some, and alignments of two views, as in DESA (Kamai, Bronstein & Perets 2025).
 
-``python -m benchmarks.desa labels stars`` fits and scores what is not yet in ``results/desa``; stopped and started
+``python -m benchmarks.desa labels stars pairs iron`` fits and scores what is not yet in ``results/desa``; stopped and started
 again, it goes on where it was. ``--page`` writes the tables to ``doc/desa.rst``. All methods of a section have the same
 encoder, bottleneck and width, and take equally many steps on equal batches.
 """
@@ -16,13 +16,15 @@ from sklearn.metrics import f1_score
 
 import skdaep
 
-from . import _data, _report, _stars
+from . import _cross, _cross_scores, _data, _desa_real, _report, _stars
 from ._desa_page import DOC, FOLDER, document
 from ._scores import object_errors, probe, summary
 
 NETWORKS = {"model_dim": 32, "n_encoder_layers": 2, "n_decoder_layers": 2, "n_iter_no_change": 1000}
 LABELS = NETWORKS | {"max_iter": 400}
 STARS = NETWORKS | {"max_iter": 200, "max_points": 128}
+PAIRS = NETWORKS | {"max_iter": 400, "max_points": 128}
+IRON = NETWORKS | {"max_iter": 400, "core": None}
 WEIGHT = 0.5
 SHARES = (0.1, 0.3)
 SEEDS = (0, 1, 2)
@@ -113,7 +115,69 @@ def stars_run(method: str, weight: float, seed: int = 0) -> dict:
     return out | {"settings": _report.settings(encoder), "sha256": data.sha256}
 
 
-SECTIONS = {"labels": labels_runs, "stars": stars_runs}
+# --- two views of supernovae ------------------------------------------------------------------------------
+
+PAIRED = ("MultimodalDAEP", "InfoNCE", "VICReg", "DualFormer")
+
+
+def pairs_runs() -> dict:
+    """Return the runs: each method on the pairs, and on these and unpaired spectra."""
+    return {
+        f"pairs-{_file_name(name)}{'-unpaired' * more}-{seed}": (
+            pairs_run,
+            {"method": name, "unpaired": more, "seed": seed},
+        )
+        for seed in SEEDS
+        for name in PAIRED
+        for more in (False, True)
+    }
+
+
+def pairs_run(method: str, unpaired: bool, seed: int) -> dict:
+    """Train a method on supernovae with both views, and read classes from its codes of both and of either."""
+    data = _cross.real()
+    X, groups = data.objects["train"], data.groups["train"]
+    if unpaired:
+        alone, names = _desa_real.unpaired()
+        X, groups = X + alone, np.concatenate([groups, names])
+    name, own = METHODS[method]
+    cls, more = getattr(skdaep, name), PAIRS | own | {"random_state": seed}
+    known = cls(data.modalities).get_params()
+    encoder = cls(data.modalities, **{k: v for k, v in more.items() if k in known})
+    start = time.process_time()
+    encoder.fit(X, groups=groups)
+    out = {"method": method, "unpaired": unpaired, "seed": seed, "cpu_seconds": time.process_time() - start}
+    out |= {"n_train": len(X), "classes": _cross_scores.probes(encoder, data)}
+    return out | {"settings": _report.settings(encoder), "sha256": data.sha256}
+
+
+# --- [Fe/H] of RR Lyrae -------------------------------------------------------------------------------------
+
+
+def iron_runs() -> dict:
+    """Return the runs: without labels, and with all there are."""
+    return {
+        f"iron-{weight:g}-{seed}": (iron_run, {"weight": weight, "seed": seed})
+        for seed in SEEDS
+        for weight in (0.0, WEIGHT)
+    }
+
+
+def iron_run(weight: float, seed: int) -> dict:
+    """Train on spectra of RR Lyrae, most without one or both estimates of [Fe/H]; score what codes tell of these."""
+    data = _desa_real.iron()
+    encoder = skdaep.DAEPEncoder(
+        skdaep.Spectrum("flux", error="flux_err"), **IRON, supervised_weight=weight, random_state=seed
+    )
+    start = time.process_time()
+    encoder.fit(data.spectra["train"], data.labels["train"] if weight else None, groups=data.stars["train"])
+    out = {"weight": weight, "seed": seed, "cpu_seconds": time.process_time() - start}
+    out |= summary(_desa_real.spectrum_errors(encoder, data.spectra["test"]))
+    out |= _desa_real.iron_scores(encoder, data)
+    return out | {"settings": _report.settings(encoder), "sha256": data.sha256}
+
+
+SECTIONS = {"labels": labels_runs, "stars": stars_runs, "pairs": pairs_runs, "iron": iron_runs}
 
 
 def main() -> None:
