@@ -17,7 +17,7 @@ Labels, and two views
 =====================
 
 DESA (Kamai, Bronstein & Perets 2025) combines light curves and spectra of stars. Its encoders learn with and without
-labels, and its DualFormer aligns the two views. ``python -m benchmarks.desa labels stars`` does the fits, and
+labels, and its DualFormer aligns the two views. ``python -m benchmarks.desa labels stars pairs iron`` does the fits, and
 ``python -m benchmarks.desa --page`` writes this page. Settings, seeds, times and commits are in
 ``benchmarks/results/desa``.
 """
@@ -45,6 +45,28 @@ stars per batch and one seed. All fits together took {minutes:.0f} CPU minutes. 
 converged.
 
 """
+IRON = """\
+
+[Fe/H] of RR Lyrae
+------------------
+
+These are fits of `DAEPEncoder` to {feh_sspp_train} + {feh_rrlfe_train} noisy, partly missing [Fe/H] of single SDSS
+exposures of RR Lyrae, {steps} steps, width {width}, ``core=None``. Error is the mean absolute error in units of a
+spectrum's median flux. The others are R^2 on test spectra, as means and standard deviations over seeds: of a ridge
+regression on the codes, trained on all training labels, and of `predict` (head).
+
+"""
+PAIRS = """\
+
+Classes of supernovae with two views
+------------------------------------
+
+The data are observed light curves and spectra of the same supernovae (Ia, Ibc, II, superluminous), {n_False:,} training
+objects, each a spectrum with the light curve of its supernova; *unpaired* adds the spectra of {n_alone:,} other
+supernovae, without labels. Fits take {steps} steps, width {width}. The table shows macro F1 of a linear probe, by
+cross-validation over {n_probe} supernovae, as means and standard deviations over seeds.
+
+"""
 PRIVATE = ("age", "feh")  # to the light curve, to the spectrum
 YARDSTICK = (0.96, 0.95, 0.78, 0.86, 0.75)  # hand features and PCA-20, extra trees: README of the data
 
@@ -54,7 +76,10 @@ def document() -> str:
     results = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
     labels = [r for name, r in results.items() if name.startswith("labels-")]
     stars = [r for name, r in results.items() if name.startswith("stars-")]
-    return HEAD + (of_labels(labels) if labels else "") + (of_stars(stars) if stars else "")
+    pairs = [r for name, r in results.items() if name.startswith("pairs-")]
+    iron = [r for name, r in results.items() if name.startswith("iron-")]
+    sections = ((of_labels, labels), (of_iron, iron), (of_pairs, pairs), (of_stars, stars))
+    return HEAD + "".join(section(runs) for section, runs in sections if runs)
 
 
 def of_labels(runs: list[dict]) -> str:
@@ -87,6 +112,49 @@ def _worth(rows: dict[str, dict]) -> str:
     text = f"At equal steps, {'; '.join(changes)}. "
     text += "A step with labels takes longer, because it encodes the labelled objects again."
     return "\n".join(textwrap.wrap(text, 120, break_on_hyphens=False))
+
+
+def of_iron(runs: list[dict]) -> str:
+    """Return the section on [Fe/H] of RR Lyrae."""
+    rows = {}
+    for weight in sorted({r["weight"] for r in runs}):
+        own = [r for r in runs if r["weight"] == weight]
+        name = f"weight {weight:g}, all labels" if weight else "without labels"
+        rows[name] = {"n": len(own)} | _over_seeds(own, lambda r: {"error_mean": r["error_mean"]})
+        rows[name] |= _over_seeds(own, lambda r: {f"probe {k}": v for k, v in r["probe"].items()})
+        rows[name] |= _over_seeds(own, lambda r: {f"head {k}": v for k, v in r.get("head", {}).items()})
+    columns = {"seeds": "n", "error": "error_mean"}
+    columns |= {f"{part}, {name}": f"{part} {name}" for part in ("probe", "head") for name in runs[0]["known"]}
+    settings, known = runs[0]["settings"], runs[0]["known"]
+    facts = {"steps": settings["max_iter"], "width": settings["model_dim"]}
+    facts |= {f"{name}_{part}": n for name, own in known.items() for part, n in own.items()}
+    return IRON.format(**facts) + _report.table(rows, columns) + "\n"
+
+
+def of_pairs(runs: list[dict]) -> str:
+    """Return the section on classes of supernovae with both views."""
+    views, rows = {"both": "both", "light curve": "photometry only", "spectrum": "spectrum only"}, {}
+    for method, more in dict.fromkeys((r["method"], r["unpaired"]) for r in sorted(runs, key=_of_pairs)):
+        own = [r for r in runs if (r["method"], r["unpaired"]) == (method, more)]
+        name = f"{method}, and unpaired spectra" if more else method
+        rows[name] = {"n": len(own)} | _over_seeds(own, lambda r: {k: r["classes"][v]["f1"] for k, v in views.items()})
+    settings, n = runs[0]["settings"], runs[0]["classes"]["commonest class"]
+    facts = {"steps": settings["max_iter"], "width": settings["model_dim"], "n_probe": n["n"]}
+    facts |= {f"n_{more}": next((r["n_train"] for r in runs if r["unpaired"] == more), 0) for more in (False, True)}
+    text = PAIRS.format(**facts, n_alone=facts["n_True"] - facts["n_False"])
+    return text + _report.table(rows, {"seeds": "n"} | {k: k for k in views}) + "\n"
+
+
+def _of_pairs(run: dict) -> tuple:
+    return run["unpaired"], run["method"], run["seed"]
+
+
+def _over_seeds(runs: list[dict], numbers) -> dict[str, float]:
+    """Return mean and standard deviation over runs of the numbers of each."""
+    every = [numbers(r) for r in runs]
+    means = {k: float(np.mean([own[k] for own in every])) for k in every[0]}
+    spreads = {f"{k}_sd": float(np.std([own[k] for own in every])) for k in every[0]} if len(runs) > 1 else {}
+    return means | spreads
 
 
 def _place(run: dict) -> tuple:

@@ -101,7 +101,7 @@ def probes(transform, data: Stars) -> dict:
 
 
 def _probe():
-    return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
+    return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 6, 17)))
 
 
 def _on_all(Z: dict, data: Stars) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """Labels where there are some, and alignments of two views, as in DESA (Kamai, Bronstein & Perets 2025).
 
-``python -m benchmarks.desa labels stars pairs iron`` fits and scores what is not yet in ``results/desa``; stopped and started
-again, it goes on where it was. ``--page`` writes the tables to ``doc/desa.rst``. All methods of a section have the same
-encoder, bottleneck and width, and take equally many steps on equal batches.
+``python -m benchmarks.desa labels stars pairs iron`` fits and scores what is not yet in ``results/desa``; stopped and
+started again, it goes on where it was. ``--page`` writes the tables to ``doc/desa.rst``. All methods of a section have
+the same encoder, bottleneck and width, and take equally many steps on equal batches.
 """
 
 from __future__ import annotations
