@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import tables
 from ..exceptions import SamplingError, TableError
 from ..tables import FlatTables, Objects
-from ._base import ObjectsOut
+from ._manners import ObjectsOut
 
 
 class Views(ObjectsOut):
