@@ -132,6 +132,8 @@ class Sampler(NamedTuple):
         return 1 + (n_evaluations - 1) // self.n_evaluations
 
 
+#: evaluations of the denoiser that no draw needs more of
+MOST_EVALUATIONS = 10_000
 #: name -> sampler, the default of estimators first
 SAMPLERS = {
     "dpm++": Sampler(dpmpp, power=2.0),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Annotated
 
 from ..diffusion.process import PREDICTIONS
-from ..diffusion.samplers import SAMPLERS
+from ..diffusion.samplers import MOST_EVALUATIONS, SAMPLERS
 from ..diffusion.schedules import SCHEDULES
 from ..objectives import Denoising
-from ._compat import StrOptions
-from ._parameters import PositiveInt, parameters
+from ._compat import Interval, StrOptions
+from ._parameters import parameters
 
 
 @parameters
@@ -21,4 +22,4 @@ class DenoisingParameters:
     prediction: Annotated[str, StrOptions(set(PREDICTIONS))] = "x0"
     schedule: Annotated[str, StrOptions(set(SCHEDULES))] = "cosine"
     sampler: Annotated[str, StrOptions(set(SAMPLERS))] = "dpm++"
-    n_sampling_steps: PositiveInt = 20
+    n_sampling_steps: Annotated[int, Interval(Integral, 1, MOST_EVALUATIONS, closed="both")] = 20

@@ -146,7 +146,8 @@ sampler : {[samplers]}, default="dpm++"
     Method that makes draws.
     [samplers described]
 n_sampling_steps : int, default=20
-    Largest number of decoder evaluations per draw. Samplers with two evaluations per step take half as many steps.
+    Largest number of decoder evaluations per draw, up to 10,000. Samplers with two evaluations per step take half as
+    many steps.
 """
 
 #: the order in which parameters are described: most used, architecture, training, decoding, device

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ..diffusion.noise import Correlation
+from ..diffusion.samplers import MOST_EVALUATIONS
 from ..modalities import Modality, Record
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import POINTS
@@ -23,9 +24,9 @@ from .hints import check as check_hint
 if TYPE_CHECKING:
     from .model import Arrays, Model
 
-#: more than these no model needs, and no tensor tells: layers that share weights, evaluations of a draw, and length
-#: scales of noise that go into a circle
-MOST_LAYERS, MOST_STEPS, MOST_TURNS = 1_000, 10_000, 1_000_000
+#: more than these no model needs, and no tensor tells: layers that share weights, length scales of noise that go into
+#: a circle, and options
+MOST_LAYERS, MOST_TURNS, MOST = 1_000, 1_000_000, {"n_sampling_steps": MOST_EVALUATIONS}
 #: at least, of a layer that shares its weights with no other
 TENSORS_PER_LAYER = 2
 #: points at which a trial runs
@@ -85,7 +86,7 @@ def _check_options(model: Model) -> None:
             hints |= get_type_hints(vars(base)["__init__"])
     for name, value in model.options.items():
         check_hint(value, hints.get(name, Any), f"options[{name!r}]")
-        most = MOST_STEPS if name == "n_sampling_steps" else _most_layers(model) if name.endswith("_layers") else 2**31
+        most = _most_layers(model) if name.endswith("_layers") else MOST.get(name, 2**31)
         if isinstance(value, int) and not 0 <= value <= most:
             raise ValueError(f"options[{name!r}] is {value}")
 

@@ -77,6 +77,7 @@ def test_a_parameter_out_of_range_is_refused_by_name(make, X, parameters, messag
         ("DAEPEncoder", dict(schedule="quadratic"), "'schedule'.*cosine"),
         ("DAEPEncoder", dict(sampler="euler"), "'sampler'.*ddim"),
         ("DAEPEncoder", dict(n_sampling_steps=0), "'n_sampling_steps'"),
+        ("DAEPEncoder", dict(n_sampling_steps=10**9), "'n_sampling_steps'"),
         ("MAEPEncoder", dict(mask_ratio=1.0), "'mask_ratio'"),
         ("MAEPEncoder", dict(hidden_length=None), "'hidden_length'"),
         ("BetaVAEEncoder", dict(beta=-0.1), "'beta'"),

@@ -101,6 +101,7 @@ def correlation(content):
         (lambda c, a: c["fitted"]["dict"].pop("history_"), "history_"),
         (lambda c, a: c["fitted"]["dict"].update(n_features_in_=3), "3"),
         (lambda c, a: c["parameters"]["dict"].update(max_iter=-1), "max_iter"),
+        (lambda c, a: c["parameters"]["dict"].update(n_sampling_steps=10**9), "n_sampling_steps"),
         (lambda c, a: sequence(c)["value"]["Scaling"].update(scale=0.0), "positive"),
         (lambda c, a: sequence(c)["value"]["Scaling"].update(scale={"float": "nan"}), "positive"),
         (lambda c, a: sequence(c)["value"]["Scaling"].update(scale="1"), "<"),
