@@ -63,7 +63,7 @@ def test_answers_stay_as_they_were(fitted, objects):
             values, expected = (m.reconstruct(having, name, n_draws=n_draws) for m in (mapped, model))
             scale = max(np.abs(v).max() for v in expected)
             for one, other in zip(values, expected, strict=True):
-                np.testing.assert_allclose(one, other, atol=1e-4 * scale)
+                np.testing.assert_allclose(one, other, atol=1e-5 * scale)
 
 
 def test_steps_are_as_long_as_what_they_change(isometric):
@@ -99,7 +99,7 @@ def test_new_objects_are_the_same(plain, isometric):
     (name,) = plain.modalities
     place = [plain.modalities[name].absent().replace(**vars_of(plain, name))]
     one, other = (m.decode(name, m.sample(4), place) for m in (plain, isometric))
-    np.testing.assert_allclose(one, other, atol=1e-4)
+    np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def vars_of(model, name):
