@@ -433,7 +433,7 @@ def test_aligning_needs_an_object_of_two_modalities(X, make_light_curve, name):
     more = {"alignment_weight": 0.1} if name == "MultimodalDAEP" else {}
     estimator = getattr(skdaep, name)({k: MODALITIES[k] for k in ("light curve", "spectrum")}, max_iter=1, **more)
     apart = [{"light curve": make_light_curve(i)} if i % 2 else {"spectrum": spectrum(i)} for i in range(12)]
-    with pytest.raises(TableError, match="No object to train on has two modalities"):
+    with pytest.raises(TableError, match="No training object has two modalities"):
         estimator.fit(apart)
 
 
@@ -444,7 +444,7 @@ def test_a_modality_that_only_held_out_objects_have_is_refused(make, make_light_
     seed = np.random.RandomState(0).randint(2**31 - 1)
     held_out = split(estimator, 12, None, seed).validation[:2]
     X = [o if i in held_out else {"light curve": o["light curve"]} for i, o in enumerate(whole)]
-    with pytest.raises(TableError, match=r"No object to train on has 'spectrum' \(5 are held out"):
+    with pytest.raises(TableError, match=r"No training object has 'spectrum' \(5 are held out"):
         estimator.fit(X)
 
 
@@ -453,13 +453,15 @@ def test_contrast_needs_every_modality_beside_another_and_pairs_to_validate_on(m
     estimator = skdaep.ContrastiveNeighbors(
         MODALITIES, **{k: v for k, v in TINY.items() if k in skdaep.ContrastiveNeighbors({}).get_params()}
     )
-    with pytest.raises(TableError, match="No object to train on has 'image' beside another modality"):
+    with pytest.raises(TableError, match="No training object has 'image' and another modality"):
         estimator.fit([*pairs, *({"image": image(i)} for i in range(12))])
     two = clone(estimator).set_params(modalities={k: MODALITIES[k] for k in ("light curve", "spectrum")})
-    with pytest.raises(TableError, match="Of 1 objects held out for validation 1 have two modalities; at least 2"):
+    with pytest.raises(
+        TableError, match="1 of the 1 objects held out for validation have two modalities, but at least 2"
+    ):
         two.fit(pairs[:6])
     two.set_params(early_stopping=False, warm_start=True).fit(pairs)
-    with pytest.raises(TableError, match="No object to train on has two modalities"):
+    with pytest.raises(TableError, match="No training object has two modalities"):
         two.fit([{"light curve": p["light curve"]} for p in pairs])
 
 

@@ -155,7 +155,7 @@ class ConformalDraws(BaseEstimator):
         if self.n_objects_ < self._needed():
             raise ValueError(
                 f"X holds {self.n_objects_} {'objects' if groups is None else 'groups'}, but level={self.level!r} "
-                f"needs {self._needed()} at least. Use more, or a lower level."
+                f"needs at least {self._needed()}. Use more, or a lower level."
             )
         scores, seen = self._score(objects, draws)
         score, owner = np.concatenate(scores), np.repeat(np.arange(len(objects)), [len(s) for s in scores])
@@ -264,7 +264,7 @@ class ConformalDraws(BaseEstimator):
         factor = score[order][np.searchsorted(share, self.level - ROUNDING)]
         if np.isinf(factor):
             raise ValueError(
-                f"Of {object_name} so many measurements lie outside draws without width that no factor covers "
+                f"In {object_name}, so many measurements lie outside draws of zero width that no factor covers "
                 f"{self.level:.3g} of them. Use more draws, or remove such points."
             )
         return float(factor)
@@ -296,7 +296,7 @@ class ConformalDraws(BaseEstimator):
         check_consistent_length(given, references)
         if self._cells.bins and any(isinstance(x, Table) != self._of_tables for x in references):
             kind = "Tables" if self._of_tables else "arrays"
-            raise TableError(f"Not all {name} are {kind}, but in fit they were; pass at=X to say where the draws are.")
+            raise TableError(f"Some {name} are not {kind}, as all were in fit; pass at=X to state where the draws are.")
         if at is None:
             references = [x if isinstance(x, Table) else np.ma.getdata(x)[..., 0] for x in references]
         read = {

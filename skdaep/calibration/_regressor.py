@@ -156,8 +156,8 @@ class ConformalRegressor(BaseEstimator):
         n, needed = len(np.unique(group)), int(np.ceil(self.level / (1 - self.level) - ROUNDING))
         if n < needed:
             raise ValueError(
-                f"{name} is known of {n} calibration objects (or groups), but level={self.level!r} needs {needed} at "
-                "least. Use more, or a lower level."
+                f"{name} is known for {n} calibration objects (or groups), but level={self.level!r} needs at least "
+                f"{needed}. Use more, or a lower level."
             )
         order = np.argsort(score)
         share = np.cumsum(weights(np.arange(len(score)), group)[order]) / (n + 1)

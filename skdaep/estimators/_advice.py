@@ -36,7 +36,7 @@ def warn_if_short(history: list[dict[str, Any]], max_iter: int) -> None:
     before, best = min(losses[: round(len(losses) * 2 / 3)]), min(losses)
     if before - best > GAIN * before:
         warnings.warn(
-            f"After max_iter={max_iter} steps training has not converged: the last third of them lowered the "
+            f"After max_iter={max_iter} steps training has not converged: the last third of the steps lowered the "
             f"validation loss by {(before - best) / before:.0%}. Double max_iter until score on held-out objects stops "
             "improving.",
             ConvergenceWarning,
@@ -79,9 +79,9 @@ def _levels(value: np.ndarray, band: np.ndarray) -> np.ndarray:
 
 def _warn_of_levels(what: str, share: float) -> None:
     warnings.warn(
-        f"In half of the objects looked at, the model explains at most {max(share, 0):.0%} of the variance of {what} "
-        "about each object's mean level: it has learned little more than this level. If the objects are periodic, fold "
-        "them with FindPeriod, PhaseFold and Standardize (skdaep.preprocessing). Otherwise train longer.",
+        "The model has learned little more than the mean level of each object: for half of the objects tested, it "
+        f"explains at most {max(share, 0):.0%} of the variance of {what} about this level. If objects are periodic, "
+        "fold them with FindPeriod, PhaseFold and Standardize (skdaep.preprocessing). Otherwise train longer.",
         LevelOnlyWarning,
         stacklevel=STACKLEVEL + 1,
     )

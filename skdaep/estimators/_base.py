@@ -400,8 +400,8 @@ class BaseEncoder(
         if self.objective_class.has_decoder:
             return True
         raise AttributeError(
-            f"{type(self).__name__} returns objects of fit and cannot draw new ones; "
-            f"reconstruct(X, n_draws=) gives an object's nearest."
+            f"{type(self).__name__} returns training objects and cannot draw new ones; "
+            f"use reconstruct(X, n_draws=) for the nearest neighbours of an object."
         )
 
     @available_if(_makes_new_objects)

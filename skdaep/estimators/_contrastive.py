@@ -106,12 +106,12 @@ class ContrastiveNeighbors(
         paired = n_modalities(has) > 1
         for modality in self._declarations():
             if not (has[modality] & paired)[split.train].any():
-                raise TableError(f"No object to train on has {modality!r} beside another modality{held_out(split)}.")
+                raise TableError(f"No training object has {modality!r} and another modality{held_out(split)}.")
         n_pairs = int(paired[split.validation].sum())
         if len(split.validation) and n_pairs < 2:
             raise TableError(
-                f"Of {len(split.validation)} objects held out for validation {n_pairs} have two modalities; at least 2 "
-                f"are needed. Set early_stopping=False or a larger validation_fraction."
+                f"{n_pairs} of the {len(split.validation)} objects held out for validation have two modalities, but at "
+                f"least 2 are needed. Set early_stopping=False or a larger validation_fraction."
             )
 
     def _prepared(self, model, measurements):

@@ -89,7 +89,7 @@ n_iter_no_change : int or "auto", default="auto"
     `core` never stops early, because it only improves on its start once the learning rate has become small.
 warm_start : bool, default=False
     Whether `fit` starts from the weights and scaling of the previous fit. `history_`, the optimiser and the learning
-    rate start afresh, so the loss may rise at first, and one long fit is better than several short ones. To continue
+    rate start again, so the loss may rise at first, and one long fit is better than several short ones. To continue
     after an interruption use `checkpoint`.
 checkpoint : str, Path or None, default=None
     File in which `fit` stores its state. After a kill or a crash the same call continues from there, with the same

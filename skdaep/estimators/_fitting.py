@@ -269,7 +269,7 @@ def check_store(estimator: BaseEncoder, store: Store, learned: dict[str, Modalit
     """Return what scikit-learn notes of the columns of a store; TableError if the estimator wants another one."""
     names, wanted = list(store.modalities), list(learned or estimator._declarations())
     if names != wanted:
-        raise TableError(f"{store} holds {', '.join(names)}, but {type(estimator).__name__} wants {', '.join(wanted)}.")
+        raise TableError(f"{store} holds {', '.join(names)}, but {type(estimator).__name__} needs {', '.join(wanted)}.")
     if learned is not None and learned != store.modalities:
         raise TableError(
             f"{store} was packed with other columns, bands or scalings than those of fit; pack the objects with "
@@ -278,7 +278,7 @@ def check_store(estimator: BaseEncoder, store: Store, learned: dict[str, Modalit
     if learned is None and getattr(estimator, estimator._measured) is not None:
         for name, declared in estimator._declarations().items():
             if declared not in (store.declared[name], store.modalities[name]):
-                raise TableError(f"{store} was packed with {store.declared[name]}, but declared is {declared}.")
+                raise TableError(f"{store} was packed with {store.declared[name]}, but fit has {declared}.")
     rows = [m for m in store.modalities.values() if m.takes_rows and m.learned.arrays]
     return {"n_features_in_": len(rows[0].grid())} if rows else {}
 
@@ -309,7 +309,7 @@ def _check_resumes(estimator: BaseEncoder, architecture: dict[str, Any]) -> None
     for name, value in architecture.items():
         if value != (was := (defaults | estimator._architecture)[name]):
             raise ValueError(
-                f"warm_start=True cannot continue: {name} was {was!r} in the fit before and is {value!r} now. "
+                f"warm_start=True cannot continue: {name} was {was!r} in the previous fit and is {value!r} now. "
                 "Restore it or set warm_start=False."
             )
 

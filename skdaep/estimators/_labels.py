@@ -46,10 +46,12 @@ def targets_of(y, objects: list) -> tuple[Targets, np.ndarray]:
 def _classes(values: np.ndarray, columns: list[np.ndarray]) -> tuple:
     if values.shape[1] > 1:
         kinds = ["classes" if c.dtype == object else "numbers" for c in columns]
-        raise TableError(f"y has {len(kinds)} columns, of {', '.join(kinds)}: all must be numbers, or one classes.")
+        raise TableError(
+            f"y has {len(kinds)} columns ({', '.join(kinds)}). All must be numbers, or there must be one column."
+        )
     classes = sorted({x for x in values[:, 0] if x is not None})
     if not classes:
-        raise TableError(f"y holds no label of {len(values)} objects; pass some, or set supervised_weight=0.")
+        raise TableError(f"y has no label for any of {len(values)} objects; pass some, or set supervised_weight=0.")
     if len(classes) < 2:
         raise TableError(f"y holds one class only, {classes[0]!r} (n_samples={len(values)}); at least 2 are needed.")
     return tuple(classes)
@@ -60,7 +62,7 @@ def _check_numbers(column: np.ndarray, object_name: str) -> None:
     known = column[owner]
     if not len(known):
         raise TableError(
-            f"{object_name} holds no label of {len(column)} objects; leave it out, or set supervised_weight=0."
+            f"{object_name} has no label for any of {len(column)} objects; leave it out, or set supervised_weight=0."
         )
     # A single one would set mean and scale, by which targets are standardised.
     tables.warn_of_sentinels(known, owner, object_name, [f"object {i}" for i in range(len(column))], least=1)
@@ -79,7 +81,7 @@ def check_labelled(labels: np.ndarray, split: Split) -> None:
     if np.isnan(labels[split.train]).all():
         n = len(split.validation)
         raise TableError(
-            f"None of the {len(split.train)} objects to train on has a label ({n} are held out for validation: "
+            f"None of the {len(split.train)} training objects has a label ({n} are held out for validation: "
             "more labels or early_stopping=False may help)."
         )
 

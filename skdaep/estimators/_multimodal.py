@@ -86,9 +86,9 @@ class MultimodalEncoder(BaseEncoder):
     def _check_split(self, has: dict[str, np.ndarray], split: Split, resumes: bool) -> None:
         for modality in self._declarations() if not resumes else ():
             if not has[modality][split.train].any():
-                raise TableError(f"No object to train on has {modality!r}{held_out(split)}.")
+                raise TableError(f"No training object has {modality!r}{held_out(split)}.")
         if self._aligns and not (n_modalities(has)[split.train] > 1).any():
-            raise TableError(f"No object to train on has two modalities: there is nothing to align{held_out(split)}.")
+            raise TableError(f"No training object has two modalities: there is nothing to align{held_out(split)}.")
 
     def _stream(self, X) -> Iterator[dict]:
         return _objects_of(X, self.modalities_)
@@ -369,7 +369,7 @@ def _check_list_of_dicts(X, name: str) -> None:
     """Raise if X is no list, or column, of objects; what is in it is looked at as it is read."""
     if isinstance(X, dict):
         raise TableError(
-            f"{name} is a dict; pass a list of dicts, one per object. A dict of lists is turned round by "
+            f"{name} is a dict; pass a list of dicts, one per object. To convert a dict of lists, use "
             f"[dict(zip({name}, row)) for row in zip(*{name}.values(), strict=True)]."
         )
     if hasattr(X, "columns") and len(X.columns) > 1 and not tables.is_tabular(X):

@@ -177,7 +177,7 @@ def _learned(
         having = [s + i for s, (own, _) in zip(starts, parts, strict=True) for i in own]
         object_names = [face._name_in_errors("X", i, name) for i in having]
         if not object_names:
-            raise TableError(f"No object of the first {sum(map(len, full))} has {name!r}; raise n_learn.")
+            raise TableError(f"None of the first {sum(map(len, full))} objects has {name!r}; increase n_learn.")
         with told("the first chunks, end to end: "):
             learned[name] = modality.learn(FlatTables.joined([own for _, own in parts]), object_names)
     return held, learned

@@ -51,7 +51,7 @@ def pairs(
         if (y.shape[:-1] if with_draws else y.shape) != x.shape:
             raise TableError(
                 f"{called}[{i}] has shape {y.shape}, but X[{i}] has {x.shape}"
-                f"{'; draws are expected along a further, last axis' if with_draws else ''}."
+                f"{'; draws are expected along an additional last axis' if with_draws else ''}."
             )
         yield x, y
 

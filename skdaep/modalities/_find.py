@@ -45,8 +45,8 @@ def find_cycle(location: str, objects: list[Table], object_names: list[str]) -> 
     first = marks[object_names[0]]
     if odd := [place for place, mark in marks.items() if mark != first]:
         raise TableError(
-            f"{object_names[0]} and {odd[0]} disagree on whether column '{location}' is a phase, and of what cycle. "
-            f"Fold all objects, or none; or say what it is with {tables.ASK.format('cycle=...')}."
+            f"{object_names[0]} and {odd[0]} disagree on whether column '{location}' is a phase, or on its cycle. "
+            f"Fold all objects or none, or declare the cycle with {tables.ASK.format('cycle=...')}."
         )
     return None if first is None else float(first)
 
@@ -68,7 +68,7 @@ def _find_optional(declared: Any, role: str, objects: dict[str, Table], value: s
     if len(common) == 1 or not found:
         return common[0] if found else None
     has = "; ".join(f"{object_name} has {', '.join(names)}" for object_name, names in found.items())
-    raise TableError(f"Columns for the {role}: {has}. Choose with {tables.ASK.format(f'{role}=...')}.")
+    raise TableError(f"Several columns could be the {role}: {has}. Choose with {tables.ASK.format(f'{role}=...')}.")
 
 
 def _check_distinct(names: dict[str, str | None], object_name: str) -> None:

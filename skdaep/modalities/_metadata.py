@@ -50,9 +50,9 @@ def _check_labels(counts: Counter, key: str) -> None:
     alone, n = sum(count == 1 for count in counts.values()), sum(counts.values())
     if n >= 4 and alone > n / 2:
         raise TableError(
-            f"metadata {key!r} is text that nearly every object has for itself, {len(counts)} labels for {n} objects "
-            f"({tables.listed(counts)}): a name, which says nothing of other objects. Take it out of the declaration, "
-            f"or make it a number or a label that many share."
+            f"metadata {key!r} has a different label for nearly every object, {len(counts)} labels for {n} objects "
+            f"({tables.listed(counts)}). Such names say nothing about other objects. Remove the key from the "
+            f"declaration, or use numbers, or labels that many objects share."
         )
 
 

@@ -107,7 +107,7 @@ class SpectralSeries(Sequence):
         object_names = object_names or [f"X[{i}]" for i in range(len(objects))]
         new = super().learn(objects, object_names)
         if new.cycle is not None:
-            raise TableError(f"Of a SpectralSeries '{new.location}' is a line: it has no cycle={new.cycle:g}.")
+            raise TableError(f"SpectralSeries(cycle={new.cycle:g}): '{new.location}' does not lie on a circle.")
         tables.find_column(objects[0], "epoch", self.epoch, object_names[0])
         unit = tables.unit_of(objects[0], self.epoch)
         epochs = self._epochs_of(objects, unit, object_names, object_names[0])

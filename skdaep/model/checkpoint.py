@@ -102,7 +102,7 @@ class CheckpointFile:
         if self.state is not None and (different := _differences(self.identity, identity)):
             raise ValueError(
                 f"checkpoint={str(self.path)!r} belongs to another fit: {different}. Restore that to continue, "
-                f"choose another path, or delete the file to start afresh."
+                f"choose another path, or delete the file to start again."
             )
         self.identity = identity
 
@@ -170,7 +170,7 @@ def _enter_alone(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> N
         stack.enter_context(locked(path))
     except LockedError as error:
         raise BlockingIOError(
-            f"checkpoint={str(path)!r} is in use by another fit ({error}); every fit needs a path of its own."
+            f"checkpoint={str(path)!r} is in use by another fit ({error}); every fit needs its own path."
         ) from None
     except OSError as error:
         warnings.warn(
@@ -183,7 +183,7 @@ def _enter_alone(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> N
 @contextlib.contextmanager
 def _as_corrupt(path: Path) -> Iterator[None]:
     """In this context every error is blamed on the file, because a forged file can fail in any way."""
-    advice = "Give checkpoint= another path, or delete the file to start afresh."
+    advice = "Give checkpoint= another path, or delete the file to start again."
     try:
         yield
     except OSError:  # it cannot be read, whatever it holds

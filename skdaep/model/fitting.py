@@ -230,9 +230,8 @@ class Batches:
         self._begin_epoch()
         if self.ranks.count > len(self.epoch):
             raise RankError(
-                f"{self.ranks.count} processes, but the {len(names)} objects to train on make {len(self.epoch)} "
-                f"batches of batch_size={training.batch_size}: some would have nothing to do. Start fewer processes, "
-                f"or make batch_size smaller."
+                f"{self.ranks.count} processes are too many: {len(names)} training objects make {len(self.epoch)} "
+                f"batches of batch_size={training.batch_size}. Start fewer processes, or lower batch_size."
             )
 
     def _begin_epoch(self) -> None:

@@ -47,9 +47,9 @@ def check_memory(model: Model, lengths: NDArray[Any], training: Training | None)
         free = free_memory(torch.device(place))
         if n_bytes > free:
             raise MemoryError(
-                f"This fit needs more than {_gib(n_bytes)} of memory on {place}, of which {_gib(free)} are free: "
-                f"{_gib(points)} for {lengths.sum():,} points of {len(lengths):,} objects, and {_gib(step)} for a step "
-                f"of training. {_advice(points, step, training)}"
+                f"This fit needs more than {_gib(n_bytes)} of memory on {place}, but only {_gib(free)} are free: it "
+                f"needs {_gib(points)} for {lengths.sum():,} points of {len(lengths):,} objects, and {_gib(step)} for "
+                f"a training step. {_advice(points, step, training)}"
             )
 
 

@@ -82,7 +82,7 @@ class NeighborModel(Model):
                 order, n = ranking(distance, metadata, target, self.metadata_tolerance)
                 if (n_draws or 1) > n:
                     raise ValueError(
-                        f"n_draws={n_draws}: only {n} objects of fit have a {name!r} with the labels asked for."
+                        f"n_draws={n_draws}: only {n} training objects have a {name!r} with the requested labels."
                     )
                 draws = [answer(modality, own, order, first, target) for first in range(n_draws or 1)]
                 values.append(np.stack(draws, -1) if n_draws else draws[0])

@@ -90,9 +90,7 @@ class Denoising(Cored):
     ):
         super().__init__(autoencoder, **options)
         if options.get("core") is not None and prediction != "x0":
-            raise ValueError(
-                f'core={options["core"]!r} knows x0 in part, and prediction={prediction!r}; use prediction="x0".'
-            )
+            raise ValueError(f'core={options["core"]!r} needs prediction="x0", but prediction={prediction!r}.')
         self.prediction = prediction
         self.schedule = SCHEDULES[schedule]()
         self.sampler, self.n_sampling_steps = SAMPLERS[sampler], n_sampling_steps

@@ -43,7 +43,7 @@ class ModalityView:
             one = f"{type(estimator).__name__} has a single modality; leave modality= out."
             raise ValueError(f"modality={modality!r}: choose one of {known}." if self.several else one)
         if modality is None and len(estimator.modalities_) > 1:
-            raise ValueError(f"{caller} shows one modality: choose modality= of {known}.")
+            raise ValueError(f"{caller} shows one modality: set modality= to one of {known}.")
         self.name = modality or next(iter(estimator.modalities_))
         self.modality = estimator.modalities_[self.name]
 

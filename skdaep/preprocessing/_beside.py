@@ -87,7 +87,7 @@ class Views(ObjectsOut):
                 continue
             have, self.views_[name] = self._made(name, clone(step).fit, curves)
             if not len(have):
-                raise SamplingError(f"No object of X has points enough for {name!r}.", range(len(curves)))
+                raise SamplingError(f"No object of X has enough points for {name!r}.", range(len(curves)))
         return self
 
     def transform(self, X):

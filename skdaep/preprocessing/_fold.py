@@ -129,8 +129,8 @@ class PhaseFold(TableTransformer):
                 raise TableError(f"{points.object_name} column '{name}' and the epoch: {error}.") from None
         if called != "jd" and not called.endswith("mjd"):  # of the heliocentre or barycentre they are minutes apart
             raise TableError(
-                f"{points.object_name} column '{name}' holds numbers whose origin is not known, so the epoch, a Time, "
-                f"has no place among them; give PhaseFold(epoch=...) as a number like them."
+                f"{points.object_name} column '{name}' holds numbers with an unknown origin, to which the epoch, a "
+                f"Time, cannot be converted; give PhaseFold(epoch=...) as such a number."
             )
         return float(time.jd if called == "jd" else time.mjd)
 
@@ -162,7 +162,7 @@ class PhaseFold(TableTransformer):
             name, row = self.columns_["location"], far[0]
             raise TableError(
                 f"{points.object_name} column '{name}' is {points.location[row]:g} at row {row}, so many periods from "
-                f"the epoch that no phase is left; set it to NaN, or look at the period."
+                f"the epoch that rounding leaves no phase; set it to NaN, or check the period."
             )
         cycle = np.floor(turns)
         phase = turns - cycle

@@ -67,7 +67,7 @@ class RestFrame(TableTransformer):
             )
         if unit is None and not self._is_log and tables.plain(name).startswith(("log", "ln")):
             raise TableError(
-                f"{column} has no unit, but is a logarithm by its name. Set its unit, such as dex(Angstrom)."
+                f"{column} has no unit, but its name suggests a logarithm. Set its unit, such as dex(Angstrom)."
             )
         kinds = [u.s] if self.times else [u.m, u.Hz, u.J, 1 / u.m]
         if self._axis is not None and not any(tables.unit_named(self._axis).is_equivalent(kind) for kind in kinds):

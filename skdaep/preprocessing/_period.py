@@ -166,13 +166,13 @@ class FindPeriod(TableTransformer):
         longest = span / 2 if self.max_period is None else in_unit_of_locations(self, self.max_period, "max_period")
         if not shortest < longest:
             raise TableError(
-                f"{points.object_name} was observed over {span:g}, and periods from {shortest:g} to {longest:g} are "
-                f"wanted; set {'min_period' if self.max_period is None else 'max_period'}, or remove the object."
+                f"{points.object_name} was observed over {span:g}, which leaves no periods from {shortest:g} to "
+                f"{longest:g}; set {'min_period' if self.max_period is None else 'max_period'}, or remove the object."
             )
         if OVERSAMPLING * span / shortest > MOST_FREQUENCIES:
             raise TableError(
-                f"{points.object_name} was observed over {span:g}, {span / shortest:.1g} of the shortest period; set "
-                f"the unit of column '{self.columns_['location']}', or a longer min_period."
+                f"{points.object_name} was observed over {span:g}, {span / shortest:.1g} times the shortest period; "
+                f"set the unit of column '{self.columns_['location']}', or a longer min_period."
             )
         return 1 / longest, 1 / shortest
 
@@ -192,8 +192,8 @@ def curve_of(step: TableTransformer, points: Points) -> Curve:
     curve = Curve.of(points.location[seen] - np.nanmin(points.location), *columns)
     if not len(curve.time):
         raise SamplingError(
-            f"{points.object_name} has {seen.sum()} points, and not {FEWEST} in any band, which {type(step).__name__} "
-            f"needs; remove the object."
+            f"{points.object_name} has {seen.sum()} points, and no band with the {FEWEST} points that "
+            f"{type(step).__name__} needs; remove the object."
         )
     if not any(np.ptp(band.value) > 0 and np.ptp(band.time) > 0 for band in curve.by_band()):
         name = step.columns_["value"]

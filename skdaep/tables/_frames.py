@@ -66,17 +66,17 @@ def refuse_frame(X, name: str) -> None:
     """Raise TableError, with the one line that makes Tables of it, if X is a data frame of points or lists."""
     if "GroupBy" in type(X).__name__:
         raise TableError(
-            f"{name} is a {type(X).__name__}, which yields pairs; make Tables of the data frame itself: "
+            f"{name} is a {type(X).__name__}, which yields pairs; convert the data frame itself: "
             f"objects, ids = skdaep.tables.from_long(frame, by=...)."
         )
     if is_nested(X):
         raise TableError(
-            f"{name} is a {type(X).__name__} whose cells hold lists, of one row per object; make Tables of it: "
+            f"{name} is a {type(X).__name__} with one row per object and lists in its cells; convert it to Tables: "
             f"objects, ids = skdaep.tables.from_nested({name})."
         )
     if is_long(X):
         raise TableError(
-            f"{name} is a long {type(X).__name__}, of one row per point; make Tables of it, one per object: "
+            f"{name} is a long {type(X).__name__} with one row per point; convert it to one Table per object: "
             f"objects, ids = skdaep.tables.from_long({name}, by={_id_of(X)})."
         )
 

@@ -125,7 +125,7 @@ def _one_per_object(series, owner: np.ndarray, ids: np.ndarray):
     if len(other):
         a, b = (values[row[owner[other[0]]]], values[other[0]])
         raise TableError(
-            f"Object {ids[owner[other[0]]]} has several {series.name!r}: {a} and {b}. A column that differs between "
-            f"points cannot be metadata; leave it out of meta."
+            f"Object {ids[owner[other[0]]]} has several values of {series.name!r}: {a} and {b}. A column that differs "
+            f"between points cannot be metadata; leave it out of meta."
         )
     return masked(values[row], ~np.isin(np.arange(len(ids)), having))

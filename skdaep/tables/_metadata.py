@@ -47,7 +47,7 @@ def metadata(table: Table, key: str, object_name: str = "The object") -> float |
     except (TypeError, ValueError):
         raise TableError(
             f"{object_name} metadata {key!r} is {_kind(value)}; one number or one text is needed. "
-            f"Put what is meant under a key of its own."
+            f"Store it under a separate key."
         ) from None
     if isinstance(value, float) and math.isinf(value):
         raise TableError(f"{object_name} metadata {key!r} is infinite; set it to NaN, or leave it out.")
@@ -93,8 +93,8 @@ def values_of_metadata(objects: Sequence[Table], object_names: Sequence[str], ke
         odd, usual = sorted((texts, numbers), key=len)
         raise TableError(
             f"{object_names[odd[0]]} metadata {key!r} is {values[odd[0]]!r}, but {object_names[usual[0]]} has "
-            f"{values[usual[0]]!r}: numbers and text. Make all of them numbers, NaN or no key where there is none, or "
-            f"all of them text that is no number."
+            f"{values[usual[0]]!r}: a mixture of numbers and text. Make all of them numbers (NaN, or no key, if "
+            f"unknown), or all of them text that is not a number."
         )
     return values
 

@@ -80,7 +80,7 @@ def warn_of_sentinels(
         first = object_names[owner[np.flatnonzero(x == next(iter(found)))[0]]]
         several = ", ".join(f"{v:g}" + f" ({n} times)" * (n > 1) for v, n in list(found.items())[:8])
         warnings.warn(
-            f"{what} is {several}, first in {first}; all else lies from {rest.min():g} to {rest.max():g}. "
+            f"{what} is {several}, first in {first}; all other values lie from {rest.min():g} to {rest.max():g}. "
             f"If that is not a measurement, set it to NaN.",
             OutOfRangeWarning,
             stacklevel=2,

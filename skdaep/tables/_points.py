@@ -129,7 +129,7 @@ def _flagged(objects: list[Table], name: str, object_names: list[str]) -> np.nda
         cells, mask = bare(table.columns[name])
         if cells.ndim != 1 or cells.dtype.kind not in "iufb":
             raise TableError(
-                f"{place} column '{name}' of flags holds {cells.dtype}; numbers, 0 where a point is good, are needed."
+                f"{place} column '{name}' of flags holds {cells.dtype}; use numbers, with 0 for good points."
             )
         flagged = (cells != 0) & (cells == cells)
         flags.append(flagged if mask is None else flagged & ~mask)

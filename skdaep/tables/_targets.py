@@ -143,7 +143,7 @@ def _of_objects(cells: list, masked: np.ndarray, label_name: str) -> np.ndarray:
     n = len({cells[i] for i in known})
     if kinds == {"whole number"} and n > max(MOST_CLASSES, len(known) / 10):
         raise TableError(
-            f"{label_name} holds {n} different whole numbers of {len(known)} objects. Make them floats to predict "
+            f"{label_name} holds {n} different whole numbers for {len(known)} objects. Make them floats to predict "
             "numbers, or text if they stand for classes."
         )
     return values

@@ -104,8 +104,8 @@ class Together(Ranks):
             yield
         except RuntimeError as error:  # every backend has its own
             raise RankError(
-                f"Process {self.rank} of {self.count} waited in vain for another one, which has ended or is busy "
-                f"with something else; see the error of that process. ({error})"
+                f"Process {self.rank} of {self.count} waited in vain for another process, which has ended or is "
+                f"busy; see the error of that process. ({error})"
             ) from error
 
 

@@ -41,7 +41,7 @@ def resolve_device(device: str) -> torch.device:
         resolved.type == "mps" and not torch.backends.mps.is_available()
     )
     if missing:
-        raise DeviceError(f"device={device!r} is not available on this machine; device='auto' takes what there is.")
+        raise DeviceError(f"device={device!r} is not available on this machine; device='auto' chooses one that is.")
     return resolved
 
 

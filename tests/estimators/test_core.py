@@ -116,7 +116,7 @@ def test_files_and_pickles_hold_the_core(fitted, tmp_path):
 def test_a_warm_start_keeps_the_core(fitted):
     warm = copy.deepcopy(fitted).set_params(warm_start=True, learning_rate_init=1e-9).fit(CURVES[:30])
     np.testing.assert_allclose(warm.transform(CURVES), fitted.transform(CURVES), atol=1e-5)
-    with pytest.raises(ValueError, match=r"warm_start=True.*core was 'linear' in the fit before and is None now"):
+    with pytest.raises(ValueError, match=r"warm_start=True.*core was 'linear' in the previous fit and is None now"):
         warm.set_params(core=None).fit(CURVES)
 
 

@@ -164,8 +164,8 @@ def test_whole_numbers_and_truth_values_are_classes():
     [
         (None, "requires y.*supervised_weight=0.5"),
         (NUMBERS[:5], "inconsistent"),
-        (np.full(24, np.nan), "no label of 24"),
-        ([None] * 24, "no label of 24"),
+        (np.full(24, np.nan), "no label for any of 24"),
+        ([None] * 24, "no label for any of 24"),
         (["Ia"] * 24, "one class only, 'Ia'"),
         (["Ia", 1.5] * 12, r"a number at object 1 \(1.5\) and a text at object 0 \('Ia'\)"),
         ([{}] * 24, "a dict at object 0"),
@@ -192,7 +192,7 @@ def test_labels_that_look_odd_are_named():
         make().fit(X, np.where(np.isin(np.arange(24), [3, 8]), -9999.0, NUMBERS))
     y = np.linspace(0, 1, len(X))
     y[5] = -9999
-    with pytest.warns(OutOfRangeWarning, match=r"y is -9999, first in object 5; all else lies from 0 to 1"):
+    with pytest.warns(OutOfRangeWarning, match=r"y is -9999, first in object 5; all other values lie from 0 to 1"):
         make().fit(X, y)
 
 
@@ -201,7 +201,7 @@ def test_an_encoder_without_any_labelled_object_to_train_on_is_refused():
     estimator = make(validation_fraction=0.5, random_state=1)
     held_out = np.setdiff1d(np.arange(24), _train_rows(estimator))
     y[held_out[0]] = 1.5
-    with pytest.raises(skdaep.TableError, match="None of the 12 objects to train on has a label"):
+    with pytest.raises(skdaep.TableError, match="None of the 12 training objects has a label"):
         estimator.fit(X, y)
 
 

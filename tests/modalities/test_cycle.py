@@ -159,5 +159,5 @@ def test_a_wavelength_is_no_circle():
     X = [
         Table({"time": [0.0, 0.0, 1.0], "wavelength": [1.0, 2.0, 1.0], "flux": [1.0, 2.0, float(i)]}) for i in range(3)
     ]
-    with pytest.raises(TableError, match=r"'wavelength' is a line: it has no cycle=1"):
+    with pytest.raises(TableError, match=r"cycle=1\): 'wavelength' does not lie on a circle"):
         SpectralSeries(cycle=1.0).learn(X)

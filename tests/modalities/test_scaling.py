@@ -90,7 +90,9 @@ def test_beyond_a_million_deviations_it_is_refused_in_however_many_objects(senti
 @pytest.mark.parametrize(("n_objects", "n_cells"), [(1, 2), (2, 1), (8, 1), (8, 9)])
 @pytest.mark.parametrize("sentinel", [-999.0, -99.0, 99.99, 9999.0, -1e5])
 def test_one_that_recurs_is_named_with_how_often_and_does_not_set_the_scale(sentinel, n_objects, n_cells):
-    message = rf"^Column 'flux' is {sentinel:g} \({n_objects * n_cells} times\), first in X\[0\]; all else lies from"
+    message = (
+        rf"^Column 'flux' is {sentinel:g} \({n_objects * n_cells} times\), first in X\[0\]; all other values lie from"
+    )
     with pytest.warns(OutOfRangeWarning, match=message) as caught:
         learned = Sequence().learn(spoiled(sentinel, n_objects, n_cells)).learned
     assert len(caught) == 1

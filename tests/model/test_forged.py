@@ -185,7 +185,7 @@ def test_what_no_training_comes_to_is_named(checkpoints, change, wanted, tmp_pat
     path, go_on = checkpoints[0]
     target = edited(path, change, tmp_path / "forged.fit")
     before = target.read_bytes()
-    with pytest.raises(skdaep.CorruptModelError, match=rf"{wanted}.*delete the file to start afresh"):
+    with pytest.raises(skdaep.CorruptModelError, match=rf"{wanted}.*delete the file to start again"):
         go_on(target)
     assert target.read_bytes() == before
 
@@ -227,7 +227,7 @@ def test_predictions_whose_squares_are_beyond_single_precision_are_numbers(check
     ("text", "wanted"),
     [
         ("[" * 10**5 + "]" * 10**5, "recursion"),
-        ('{"class": 1, "class": 2}', "'class' stands there twice"),
+        ('{"class": 1, "class": 2}', "'class' is repeated"),
         ('{"class": NaN}', "NaN is no number"),
         ('{"class": ' + "9" * 5000 + "}", "digits"),
     ],

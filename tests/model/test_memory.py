@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 def test_a_fit_without_room_is_refused(make, objects, monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda device: 1000.0)
     estimator = make()
-    with pytest.raises(MemoryError, match=r"needs more than \S+ GiB of memory on cpu, of which \S+ GiB are free"):
+    with pytest.raises(MemoryError, match=r"needs more than \S+ GiB of memory on cpu, but only \S+ GiB are free"):
         estimator.fit(objects)
     assert not hasattr(estimator, "model_")
 

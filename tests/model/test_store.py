@@ -116,9 +116,9 @@ def test_a_store_of_a_fitted_modality_can_be_encoded_and_another_is_refused(make
         TableError, match=r"other columns, bands or scalings .* modality=encoder.modalities_\['sequence'\]"
     ):
         encoder.transform(other)
-    with pytest.raises(TableError, match=r"was packed with .*, but declared is"):
+    with pytest.raises(TableError, match=r"was packed with .*, but fit has"):
         DAEPEncoder(Spectrum(), **TINY).fit(other)
-    with pytest.raises(TableError, match=r"holds sequence, but MultimodalDAEP wants a, b"):
+    with pytest.raises(TableError, match=r"holds sequence, but MultimodalDAEP needs a, b"):
         MultimodalDAEP({"a": Photometry(), "b": Spectrum()}, **TINY).fit(other)
 
 

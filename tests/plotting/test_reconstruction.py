@@ -227,7 +227,7 @@ def test_what_cannot_be_drawn_is_refused(of_light_curves, of_images, of_several,
         draw(DAEPEncoder(), [table])
     with pytest.raises(ValueError, match="leave modality= out"):
         draw(of_light_curves, [table], modality="x")
-    with pytest.raises(ValueError, match="choose modality= of light curve, spectrum, image"):
+    with pytest.raises(ValueError, match="set modality= to one of light curve, spectrum, image"):
         draw(of_several, objects[:1])
     with pytest.raises(ValueError, match="choose one of light curve"):
         draw(of_several, objects[:1], modality="x")

@@ -166,7 +166,7 @@ def test_coverage_of_estimators(of_spectra, of_several, of_images, spectra, obje
 def test_coverage_needs_draws(of_spectra, spectra):
     with pytest.raises(ValueError, match="coverage needs draws"):
         CoverageDisplay.from_estimator(of_spectra, spectra, n_draws=None)
-    with pytest.raises(ValueError, match="draws are expected along a further, last axis"):
+    with pytest.raises(ValueError, match="draws are expected along an additional last axis"):
         CoverageDisplay.from_predictions(np.zeros((2, 3)), np.zeros((2, 3)))
     assert plt.get_fignums() == []
 

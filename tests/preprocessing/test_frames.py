@@ -372,8 +372,8 @@ def test_logarithms_are_shifted_and_not_stretched(name, unit, given, expected):
 @pytest.mark.parametrize(
     ("name", "unit", "message"),
     [
-        ("log_x", None, "is a logarithm by its name"),
-        ("lnlambda", None, "is a logarithm by its name"),
+        ("log_x", None, "its name suggests a logarithm"),
+        ("lnlambda", None, "its name suggests a logarithm"),
         ("x", "dex", "has unit 'dex'"),
         ("x", "dex(s)", r"has unit 'dex\(s\)'"),
     ],

@@ -162,14 +162,14 @@ def test_the_false_alarm_probability_of_one_trial_is_closed_form():
 @pytest.mark.parametrize(
     ("table", "options", "match"),
     [
-        (star(0.5, n=8), {}, r"X\[0\] has 8 points, and not 9 in any band, which FindPeriod needs; remove"),
+        (star(0.5, n=8), {}, r"X\[0\] has 8 points, and no band with the 9 points that FindPeriod needs; remove"),
         (
             star(0.5, lambda x: 15 + 0 * x, noise=0),
             {},
             r"X\[0\] column 'mag' is constant, or all points have the same time",
         ),
         (star(0.5), {"min_period": 40.0}, r"X\[0\] was observed over 59.* periods from 40 to .* set min_period"),
-        (star(0.5), {"min_period": 1e-6}, r"X\[0\] was observed over .* of the shortest period; set the unit of"),
+        (star(0.5), {"min_period": 1e-6}, r"X\[0\] was observed over .* times the shortest period; set the unit of"),
         (Table({"wavelength": times() * u.AA, "flux": times()}), {}, r"unit 'Angstrom', but FindPeriod needs times"),
         (Table(star(0.5), meta={"period": 3.0}), {}, r"X\[0\] has 'period' in meta already.*another key"),
     ],

@@ -619,7 +619,7 @@ def test_sentinels_are_warned_of_by_whatever_reads_values(step, make, kind):
     if name not in clone(step).fit([make(0)]).columns_.values():
         pytest.skip("reads no values")
     (told,) = sentinels_warned_of(step.fit, kind(X))
-    assert told.startswith(f"Column '{name}' is 100000 (24 times), first in X[0]; all else lies from ")
+    assert told.startswith(f"Column '{name}' is 100000 (24 times), first in X[0]; all other values lie from ")
 
 
 @pytest.mark.parametrize("kind", [list, FlatTables.of])

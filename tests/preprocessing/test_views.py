@@ -252,7 +252,7 @@ def test_objects_of_few_points_are_named(view, X):
     flat["flux"] = 1.0
     for given in (few, FlatTables.of(few)):
         with pytest.raises(
-            SamplingError, match=r"X\[2\] has 5 points, and not 9 in any band.*\(1 others too\)"
+            SamplingError, match=r"X\[2\] has 5 points, and no band with the 9 points.*\(1 others too\)"
         ) as info:
             view.transform(given)
         assert info.value.objects == [2, 4]

@@ -293,7 +293,7 @@ def test_an_epoch_may_be_a_time(timed):
         table.rename_column("time", name)
         table[name] = (np.arange(10.0) + zero) * u.day
         np.testing.assert_allclose(folded([table], epoch=epoch)[0][name], expected, atol=1e-6)
-    with pytest.raises(TableError, match=r"X\[0\] column 'time' holds numbers whose origin is not known"):
+    with pytest.raises(TableError, match=r"X\[0\] column 'time' holds numbers with an unknown origin"):
         folded(timed, epoch=epoch)
 
 

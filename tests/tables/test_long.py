@@ -183,7 +183,7 @@ def test_a_long_frame_is_refused_with_the_one_line_that_makes_tables_of_it(frame
         with pytest.raises(TableError, match=r"not a LazyFrame; pass X\.collect\(\)"):
             encoder.fit(frame)
         return
-    with pytest.raises(TableError, match=r"X is a long (DataFrame|Table), of one row per point") as caught:
+    with pytest.raises(TableError, match=r"X is a long (DataFrame|Table) with one row per point") as caught:
         encoder.fit(frame)
     line = str(caught.value).split(": ")[-1].rstrip(".")
     assert line == "objects, ids = skdaep.tables.from_long(X, by='object_id')"
@@ -214,8 +214,8 @@ def test_frames_that_are_not_long_are_arrays_as_before():
         ({}, dict(meta=("redshift",)), "no column 'redshift' for meta"),
         ({}, dict(units={"fluxx": "Jy"}), "no column 'fluxx' for units"),
         ({}, dict(meta="z"), r"meta='z': give a tuple, \('z',\)"),
-        ({}, dict(meta=("flux",)), r"Object SN\d has several 'flux': -?\d\.\d+ and .*leave it out of meta"),
-        ({}, dict(meta=("passband",)), r"Object SN\d has several 'passband': [gr] and [gr]"),
+        ({}, dict(meta=("flux",)), r"Object SN\d has several values of 'flux': -?\d\.\d+ and .*leave it out of meta"),
+        ({}, dict(meta=("passband",)), r"Object SN\d has several values of 'passband': [gr] and [gr]"),
         ({"object_id": [None] * N_POINTS}, {}, "Row 0 of the data frame has no 'object_id'"),
         ({"object_id": [*COLUMNS["object_id"][:-1], None]}, {}, f"Row {N_POINTS - 1} of the data frame has no"),
         ({"object_id": [1.0, np.nan] * (N_POINTS // 2)}, {}, "Row 1 of the data frame has no 'object_id'"),

@@ -81,7 +81,7 @@ def test_objects_have_their_points_and_metadata(framed):
 def test_they_are_an_x_and_the_frame_itself_is_refused_with_the_line_that_makes_one(framed):
     objects, _ = from_nested(framed(), meta=("z",))
     assert Photometry(metadata=("z",)).learn(objects).band == "band"
-    with pytest.raises(TableError, match=r"lists, of one row per object; .*from_nested\(X\)"):
+    with pytest.raises(TableError, match=r"with one row per object and lists.*from_nested\(X\)"):
         DAEPEncoder().fit(framed())
 
 
@@ -225,5 +225,5 @@ def test_nested_pandas():
     assert ids.tolist() == [7, 8, 9, 10, 11, 12]
     assert objects[2]["flux"].tolist() == POINTS["flux"][2]
     assert "z" not in objects[1].meta
-    with pytest.raises(TableError, match=r"X is a NestedFrame whose cells hold lists.*from_nested\(X\)"):
+    with pytest.raises(TableError, match=r"X is a NestedFrame with one row per object and lists.*from_nested\(X\)"):
         DAEPEncoder().fit(frame)

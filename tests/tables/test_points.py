@@ -71,7 +71,7 @@ def test_an_object_all_of_whose_points_are_flagged_is_refused_with_the_reason():
 
 
 def test_flags_of_text_are_refused():
-    with pytest.raises(TableError, match=r"X\[0\] column 'dq' of flags holds <U4; numbers, 0 where a point is good"):
+    with pytest.raises(TableError, match=r"X\[0\] column 'dq' of flags holds <U4; use numbers, with 0 for good points"):
         Sequence().learn([spectrum(dq=["good"] * N)])
 
 

@@ -129,7 +129,7 @@ def test_different_objects_are_refused(run):
 def test_more_processes_than_batches_are_refused(run):
     _, found, _, _ = run
     for each in found:
-        assert each["alone"].startswith("RankError: 2 processes, but the 3 objects to train on make 1 batches")
+        assert each["alone"].startswith("RankError: 2 processes are too many: 3 training objects make 1 batches")
 
 
 def test_a_process_does_not_wait_for_one_that_is_gone(run):
