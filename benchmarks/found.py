@@ -54,12 +54,10 @@ READING = (
     "store, from hand-made features, and from combinations of these."
 )
 CLASSIFIERS = {"linear": None, "forest": RandomForestClassifier(300, random_state=0)}
+#: classifier -> columns of its table
 COLUMNS = {
-    "numbers": "n",
-    "accuracy": "linear_accuracy",
-    "macro F1": "linear_f1",
-    "forest: accuracy": "forest_accuracy",
-    "forest: macro F1": "forest_f1",
+    "logistic regression": {"numbers": "n", "accuracy": "linear_accuracy", "macro F1": "linear_f1"},
+    "random forest": {"numbers": "n", "accuracy": "forest_accuracy", "macro F1": "forest_f1"},
 }
 
 
@@ -122,27 +120,17 @@ def run(name: str, options) -> None:
 
 
 def table(result: dict) -> str:
-    """Return the rst table of one protocol."""
-    n = " / ".join(map(str, result["n_objects"]))
-    return _report.table(result["rows"], COLUMNS, f"{result['protocol']} ({n} objects), test", "features")
+    """Return the rst tables of one protocol, one per classifier."""
+    title = f"{result['protocol']} ({' / '.join(map(str, result['n_objects']))} objects), test, "
+    return "\n\n".join(_report.table(result["rows"], c, title + name, "features") for name, c in COLUMNS.items())
 
 
 def section() -> list[str]:
     """Return the lines of the page of results, with the tables of all protocols that have results."""
     paths = [_report.RESULTS / "paper_tables" / f"{name}.json" for name in PROTOCOLS]
     tables = [line for path in paths if path.exists() for line in (table(json.loads(path.read_text())), "")]
-    return (
-        [
-            "Classes without known periods",
-            "-----------------------------",
-            "",
-            *textwrap.wrap(READING, 110),
-            "",
-            *tables,
-        ]
-        if tables
-        else []
-    )
+    title = "Classes without known periods"
+    return [title, "-" * len(title), "", *textwrap.wrap(READING, 110), "", *tables] if tables else []
 
 
 def n_numbers(settings: dict) -> int:
