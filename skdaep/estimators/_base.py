@@ -189,10 +189,10 @@ class BaseEncoder(
         """
         ranks = ranks_of(self)  # an unknown device is refused before anything is read
         with checkpoint_of(self, ranks) as checkpoint:
-            self._become(learn(self, X, y, groups, checkpoint, ranks))
+            self._set_fitted(learn(self, X, y, groups, checkpoint, ranks))
         return self
 
-    def _become(self, fitted: dict[str, Any]) -> None:
+    def _set_fitted(self, fitted: dict[str, Any]) -> None:
         """Take over what was fitted, and forget a fit before."""
         for name in ("n_features_in_", "feature_names_in_", "prior_history_"):
             vars(self).pop(name, None)

@@ -89,7 +89,7 @@ def load(path, *, device=None, key=None):
         if content.keys() != PARTS[version]:
             raise ValueError(f"its parts are {', '.join(sorted(content))}")
         estimator = _estimator(path, content, device)
-        estimator._become(_fitted(estimator, version, arrays, content))
+        estimator._set_fitted(_fitted(estimator, version, arrays, content))
         _check(estimator)
         checks.trial(estimator._ready())  # a model that cannot run is found out now
     except (CorruptModelError, DeviceError):

@@ -75,7 +75,7 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
 
     def fitted_so_far(module, history) -> dict[str, Any]:
         so_far = task.model.with_weights(module)  # a copy: training goes on changing that module
-        return task.noted | {"model_": so_far} | _told_by(history)
+        return task.noted | {"model_": so_far} | _training_attributes(history)
 
     training = training_of(estimator)
     if training is None:
@@ -91,10 +91,10 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
         )
         warn_if_short(history, estimator.max_iter)
     model, history = ranks.first((_finished(estimator, model, task.measurements, task.parts), history))
-    fitted = task.noted | {"model_": model.using(**settings_of(estimator))} | _told_by(history)
+    fitted = task.noted | {"model_": model.using(**settings_of(estimator))} | _training_attributes(history)
     progress.end(fitted)
     if training is None or fitted["n_iter_"] >= LEAST_STEPS:
-        warn_of_levels(fitted["model_"], _looked_at(task))
+        warn_of_levels(fitted["model_"], _objects_to_check(task))
     return fitted
 
 
@@ -144,14 +144,14 @@ def _prepared(estimator: BaseEncoder, X, y, groups, seed: int) -> Task:
     return Task(model, measurements, parts, groups, labels, noted, X.checksums if packed else None)
 
 
-def _looked_at(task: Task) -> list[dict[str, Record]]:
+def _objects_to_check(task: Task) -> list[dict[str, Record]]:
     """Return objects that tell what a model explains: those held out or, if they are few, others too."""
     validation = task.parts.validation
     inspected = validation if len(validation) >= LEAST else np.append(validation, task.parts.train)
     return records_of(task.measurements, inspected[:LOOKED_AT])
 
 
-def _told_by(history: list[dict[str, Any]]) -> dict[str, Any]:
+def _training_attributes(history: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what an estimator tells of its training."""
     best = min(r["validation_loss"] if "validation_loss" in r else r["loss"] for r in history)
     return {"history_": history, "n_iter_": history[-1]["iteration"], "best_loss_": best}
@@ -252,7 +252,7 @@ def _options(estimator: BaseEncoder, modalities: dict[str, Modality]) -> dict[st
 
 def _learned(estimator: BaseEncoder, declared: dict[str, Modality], objects: Objects) -> dict[str, Modality]:
     """Return the modalities completed with what the objects show."""
-    return {name: modality.learn(*_having(estimator, name, objects)) for name, modality in declared.items()}
+    return {name: modality.learn(*_objects_with(estimator, name, objects)) for name, modality in declared.items()}
 
 
 def _check_errors(estimator: BaseEncoder, objects: Objects | Store, modalities: dict[str, Modality]) -> None:
@@ -262,7 +262,7 @@ def _check_errors(estimator: BaseEncoder, objects: Objects | Store, modalities: 
             raise TableError(reason)
         return
     for name, modality in modalities.items():
-        modality.check_errors(*_having(estimator, name, objects))
+        modality.check_errors(*_objects_with(estimator, name, objects))
 
 
 def check_store(estimator: BaseEncoder, store: Store, learned: dict[str, Modality] | None) -> dict[str, Any]:
@@ -283,7 +283,7 @@ def check_store(estimator: BaseEncoder, store: Store, learned: dict[str, Modalit
     return {"n_features_in_": len(rows[0].grid())} if rows else {}
 
 
-def _having(estimator: BaseEncoder, name: str, objects: Objects) -> tuple[Sequence, Sequence[str]]:
+def _objects_with(estimator: BaseEncoder, name: str, objects: Objects) -> tuple[Sequence, Sequence[str]]:
     """Return a modality of the objects that have it, and what each is called in errors."""
     having, own = objects.having(name)
     return own, _Names(lambda i: estimator._name_in_errors("X", i, name), having)

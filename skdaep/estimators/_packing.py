@@ -95,7 +95,7 @@ def _write(writer: Writer, face: BaseEncoder, declared: dict[str, Modality], chu
         held, learned = _learned(face, declared, objects, n_learn)
         writer.learned = to_json(learned)
     model = new_model(face, from_json(writer.learned), 0)
-    for k, chunk in enumerate(chain(_given_up(held), objects)):
+    for k, chunk in enumerate(chain(_emptied(held), objects)):
         if k < len(writer.done) and len(chunk) != writer.done[k]:
             raise ValueError(
                 f"chunks[{k}] holds {len(chunk)} objects, but {writer.done[k]} in the interrupted call that "
@@ -112,7 +112,7 @@ def _write(writer: Writer, face: BaseEncoder, declared: dict[str, Modality], chu
     writer.complete(model.modalities, declared, sum(writer.done))
 
 
-def _given_up(held: deque[Objects]) -> Iterator[Objects]:
+def _emptied(held: deque[Objects]) -> Iterator[Objects]:
     """Yield objects, and hold them no longer."""
     while held:
         yield held.popleft()

@@ -255,7 +255,7 @@ class Model:
     def read(
         self, objects: Sequence[dict[str, Any]], name_of: Callable[[int, str], str] | None = None
     ) -> list[dict[str, Record]]:
-        """Return a record of each modality of each object; ``where(i, name)`` returns its name in errors."""
+        """Return a record of each modality of each object; ``name_of(i, name)`` returns its name in errors."""
         name_of = name_of or (lambda i, name: f"X[{i}][{name!r}]")
         records: list[dict[str, Record]] = [{} for _ in range(len(objects))]
         objects = objects if isinstance(objects, Objects) else Objects.listed(objects, self.modalities)

@@ -70,7 +70,7 @@ class ModalityView:
         if second is None:
             return table
         unit = tables.unit_of(table, second)
-        place = _told_apart(np.asarray(table[second], float))
+        place = _distinct_texts(np.asarray(table[second], float))
         bands = [""] * len(table) if columns.band is None else [f"{band} " for band in table[columns.band]]
         out = table.copy(copy_data=False)
         out[CURVE] = [f"{band}{second} = {x}{f' {unit}' if unit else ''}" for band, x in zip(bands, place, strict=True)]
@@ -134,7 +134,7 @@ class ModalityView:
         return own, rebuilt, [self.as_curves(t)[len(measured) :] for t, measured in zip(decoded, own, strict=True)]
 
 
-def _told_apart(numbers: np.ndarray) -> list[str]:
+def _distinct_texts(numbers: np.ndarray) -> list[str]:
     """Return numbers as text, with as many digits as tell different ones apart."""
     different = np.unique(numbers)
     digits = next(n for n in range(3, 18) if len({f"{x:.{n}g}" for x in different}) == len(different))

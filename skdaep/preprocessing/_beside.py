@@ -85,7 +85,7 @@ class Views(ObjectsOut):
             if step == "passthrough":
                 self.views_[name] = step
                 continue
-            have, self.views_[name] = self._made(name, clone(step).fit, curves)
+            have, self.views_[name] = self._computed(name, clone(step).fit, curves)
             if not len(have):
                 raise SamplingError(f"No object of X has enough points for {name!r}.", range(len(curves)))
         return self
@@ -108,7 +108,7 @@ class Views(ObjectsOut):
         made = {}
         for name, step in self.views_.items():
             whole = np.arange(len(curves)), curves
-            have, views = whole if step == "passthrough" else self._made(name, step.transform, curves)
+            have, views = whole if step == "passthrough" else self._computed(name, step.transform, curves)
             made[name] = rows[have], views
         if isinstance(objects, Objects):
             return self._flat(objects, made)
@@ -154,7 +154,7 @@ class Views(ObjectsOut):
             if name in names:
                 raise TableError(f"{object_name} has {name!r} already; give the view another name.")
 
-    def _made(self, name: str, make, curves: Sequence[Table]) -> tuple[np.ndarray, Sequence[Table]]:
+    def _computed(self, name: str, make, curves: Sequence[Table]) -> tuple[np.ndarray, Sequence[Table]]:
         """Return which light curves have a view, and the views."""
         rows = np.arange(len(curves))
         while len(rows):

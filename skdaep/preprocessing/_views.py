@@ -105,14 +105,14 @@ class View(TableTransformer):
         """
         check_is_fitted(self)
         objects, refused = self._objects(X), {}
-        made = self._made(objects, refused)
+        made = self._computed(objects, refused)
         made = FlatTables.of(made) if isinstance(objects, FlatTables) else list(made)
         if refused:
             others = f" ({len(refused) - 1} others too)" if len(refused) > 1 else ""
             raise SamplingError(f"{next(iter(refused.values()))}{others}", refused)
         return made
 
-    def _made(self, objects: Sequence[Table], refused: dict[int, SamplingError]) -> Iterator[Table]:
+    def _computed(self, objects: Sequence[Table], refused: dict[int, SamplingError]) -> Iterator[Table]:
         """Yield the view of each object, and put objects without one into `refused`."""
         for i, table in enumerate(objects):
             points = self._read(table, f"X[{i}]", self.units_)

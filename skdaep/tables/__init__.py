@@ -1,7 +1,7 @@
 """astropy at the border: what is accepted as a list of objects, and columns as plain float64 arrays.
 
-Units, masks, byte order, bytes and odd containers end here. Everything further in sees contiguous native
-arrays in which NaN, and nothing else, means "not observed".
+Units, masks, byte order, bytes and unusual containers are handled here. All other rooms only see contiguous native
+arrays, in which NaN, and nothing else, means "not observed".
 """
 
 from ._arrays import bare, floats

@@ -1,4 +1,4 @@
-"""Plain arrays of whatever holds numbers: columns, images; masked or not."""
+"""Convert columns and images, masked or not, to plain arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._times import days, is_time
 
 
 def floats(x) -> np.ndarray:
-    """Return what `bare` takes as a new float64 array, NaN where it is masked; a mask of pixels is for all channels."""
+    """Return a new float64 array, NaN where masked. A mask of pixels applies to all channels."""
     cells, mask = bare(x)
     values = np.array(cells, np.float64)
     if mask is not None:
@@ -20,7 +20,7 @@ def floats(x) -> np.ndarray:
 
 
 def bare(x) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return a column, array or NDData as a plain array, and which of its cells are masked, None where none can be."""
+    """Return a column, array or NDData as a plain array, and its mask, None if it cannot have one."""
     # The two commonest kinds stand first, since each of a million objects has some: a Quantity looks for an attribute
     # that it lacks among all units, and numpy.ma.getdata makes a new Column of a Column.
     if type(x) is u.Quantity:

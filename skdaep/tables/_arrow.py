@@ -1,4 +1,4 @@
-"""Columns of Arrow whose cells are lists, as the flat arrays in which Arrow holds them."""
+"""Read Arrow columns of lists as the flat arrays in which Arrow stores them."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ from ..exceptions import TableError
 
 
 def storage(column):
-    """Return what an extension type, as Hugging Face's datasets have for arrays, stores."""
+    """Return the storage of an extension type, such as those of Hugging Face's datasets for arrays."""
     return getattr(column, "storage", column)
 
 
 def is_list(kind) -> bool:
-    """Return whether a type of Arrow is one of lists."""
+    """Return whether an Arrow type is a type of lists."""
     kind = getattr(kind, "storage_type", kind)
     return str(kind).startswith(("list<", "large_list<", "fixed_size_list<"))
 
 
 def is_type_of_points(kind) -> bool:
-    """Return whether a type of Arrow is one of lists or of structs of lists: the points of an object."""
+    """Return whether an Arrow type is one of lists or structs of lists, which hold the points of an object."""
     kind = getattr(kind, "storage_type", kind)
     is_struct = str(kind).startswith("struct<") and kind.num_fields > 0
     return is_list(kind) or (is_struct and all(is_list(kind.field(i).type) for i in range(kind.num_fields)))
 
 
 def flattened(column, name: str) -> tuple[dict, np.ndarray]:
-    """Return the points of all rows of a column by name, as arrays of Arrow, and how many each row has.
+    """Return the points of all rows of a column, as Arrow arrays by name, and their number in each row.
 
-    The points of a column of lists have the name of the column; those of a struct of lists, or of a list of structs,
-    the names of its fields.
+    Points from a column of lists get the name of the column; those from structs get the names of the fields.
 
     Raises
     ------
     TableError
-        If it holds no lists, or the lists of a struct differ in length.
+        If the column holds no lists, or the lists of a struct differ in length.
     """
     column = storage(column)
     if str(column.type) == "null":
@@ -53,7 +52,7 @@ def flattened(column, name: str) -> tuple[dict, np.ndarray]:
 
 
 def common_lengths(lengths: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the number of points of each row, which all columns must agree on; TableError if they do not."""
+    """Return the number of points of each row; TableError if columns disagree."""
     (name, expected), *others = lengths.items()
     for other, found in others:
         if (found != expected).any():
@@ -106,7 +105,7 @@ def refuse_twice(names, whose: str) -> None:
 
 
 def _unlisted(column) -> tuple:
-    """Return the entries of all lists end to end, and how many each list has; a null is an empty list."""
+    """Return the entries of all lists, concatenated, and the length of each list. Nulls are empty lists."""
     import pyarrow.compute as pc
 
     column = storage(column)

@@ -1,4 +1,4 @@
-"""Columns of Tables: found by name, read in a unit, written back."""
+"""Read columns of Tables in a given unit, and write them back."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from ._units import convert, dex_of, says_log, unit_named, unit_of_column
 
 
 def numbers(table: Table, name: str, object_name: str, unit: str | None = None, **options) -> np.ndarray:
-    """Return a column as a new float64 array in `unit`, NaN where it is masked; `options` are those of `numbers_of`.
+    """Return a column as a new float64 array in `unit`, NaN where masked; `options` are those of `numbers_of`.
 
     Raises
     ------
     TableError
-        If the column is not one real number per row, holds an infinite value, or has an inconvertible unit.
+        If the column does not hold one real number per row, holds an infinite value, or has a unit that cannot be
+        converted.
     """
     return numbers_of([table], name, [object_name], unit, **options)
 
@@ -37,10 +38,10 @@ def numbers_of(
     without: Callable[[Table], str | None] | None = None,
     finite: bool = True,
 ) -> np.ndarray:
-    """Return a column of many Tables end to end, as `numbers` does that of one.
+    """Return a column of many Tables, concatenated, like `numbers`.
 
-    `whose` says where `unit` is from, `scale` is that of times, `without` says the unit of an object's column
-    that bears none; with ``finite=False`` infinite numbers pass. Of `FlatTables` an error may name another object.
+    `whose` says where `unit` comes from, `scale` is that of times, and `without` is the unit of columns without a unit.
+    With ``finite=False`` infinite numbers are allowed. For `FlatTables` an error may name another object.
     """
     if isinstance(objects, FlatTables):
         objects, object_names = [objects.whole([name])], object_names[:1]
@@ -65,13 +66,13 @@ def numbers_of(
 
 
 def owner_and_row(lengths) -> tuple[np.ndarray, np.ndarray]:
-    """Return for points of objects end to end the index of the object and the row in it."""
+    """Return, for concatenated points, the index of the object and the row in it."""
     owner = np.repeat(np.arange(len(lengths)), lengths)
     return owner, np.arange(len(owner)) - (np.cumsum(lengths) - lengths)[owner]
 
 
 def _real(column, name: str, object_name: str, scale: str | None = None) -> np.ndarray:
-    """Return the cells of a column, NaN where it is masked; TableError if they are not one real number per row."""
+    """Return the cells of a column, NaN where masked; TableError if they are not one real number per row."""
     if scale is not None and isinstance(column, Time) and column.scale != scale:
         column = _in_scale(column, scale, f"{object_name} column '{name}'")
     cells, mask = bare(column)
@@ -81,7 +82,7 @@ def _real(column, name: str, object_name: str, scale: str | None = None) -> np.n
 
 
 def _shown(cells: np.ndarray, mask: np.ndarray | None) -> str:
-    """Return what a column holds in place of numbers, with the first cell that is none, and what to do about it."""
+    """Describe what a column holds instead of numbers, with the first such cell, and what to do about it."""
     needed = "one real number per row is needed."
     if cells.ndim != 1:
         return f"{cells.dtype} of {cells.ndim - 1} further dimensions; {needed}"
@@ -108,7 +109,7 @@ def _is_number(cell) -> bool:
 
 
 def time_scale(column) -> str | None:
-    """Return the scale of a column of times, None of any other."""
+    """Return the time scale of a column of times, None for other columns."""
     return column.scale if isinstance(column, Time) else None
 
 
@@ -122,7 +123,7 @@ def _in_scale(column: Time, scale: str, object_name: str) -> Time:
 
 
 def numbers_or_draws(table: Table, name: str, object_name: str, unit: str | None = None, **options) -> np.ndarray:
-    """Return what `numbers` does of a column that may have a further axis for draws."""
+    """Return a column like `numbers`, but allow an additional axis of draws."""
     shape = table[name].shape
     if len(shape) == 2:
         table = Table({name: table[name].reshape(-1)})
@@ -130,12 +131,12 @@ def numbers_or_draws(table: Table, name: str, object_name: str, unit: str | None
 
 
 def labels(table: Table, name: str, object_name: str = "The object") -> np.ndarray:
-    """Return a column of labels as an array of str, "" where it is masked; TableError if it is not one per row."""
+    """Return a column of labels as an array of str, "" where masked; TableError if it is not one label per row."""
     return labels_of([table], name, [object_name])
 
 
 def labels_of(objects: Sequence[Table], name: str, object_names: list[str]) -> np.ndarray | Labels:
-    """Return a column of labels of many Tables end to end, as `labels` does that of one; of FlatTables as Labels."""
+    """Return a column of labels of many Tables, concatenated, like `labels`; for FlatTables as Labels."""
     if isinstance(objects, FlatTables):
         return _flat_labels(objects, name, object_names)
     cells, masks = zip(*(bare(table.columns[name]) for table in objects), strict=True)
@@ -159,7 +160,7 @@ def labels_of(objects: Sequence[Table], name: str, object_names: list[str]) -> n
 
 
 def distinct_labels(objects: Sequence[Table], name: str) -> tuple[np.ndarray, int]:
-    """Return the labels in a column of those objects that have it, and how many an object has at most."""
+    """Return the labels in a column, and the largest number of different labels in one object."""
     if not isinstance(objects, FlatTables):
         several = [np.unique(labels(t, name)) for t in objects if name in t.columns]
         return np.unique(np.concatenate(several)), max(map(len, several))
@@ -183,9 +184,9 @@ def _flat_labels(objects: FlatTables, name: str, object_names: list[str]) -> np.
 
 
 def _as_text(values: np.ndarray) -> np.ndarray:
-    """Decode bytes, number and object labels, "" where they are absent.
+    """Turn labels of bytes, numbers or objects into text, "" where absent.
 
-    "g", b"g" and np.str_("g") are one label, and so are 1, 1.0 and "1".
+    "g", b"g" and np.str_("g") are the same label, and so are 1, 1.0 and "1".
     """
     if values.dtype.kind == "S":
         values = _decoded(values)
@@ -221,7 +222,7 @@ def _decoded(values: np.ndarray) -> np.ndarray:
 
 
 def write(template: Table, columns: dict, value: str, unit: str | None) -> Table:
-    """Build a Table (a QTable if `template` is one) of columns, one of which is new and gets its unit here."""
+    """Build a Table (a QTable if `template` is one) from columns, one of which is new and gets its unit here."""
     kind = QTable if isinstance(template, QTable) else Table
     if unit is not None:
         new = columns[value]

@@ -1,4 +1,4 @@
-"""Many objects as columns that hold the points of all of them end to end."""
+"""Many objects, stored as columns with the points of all of them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..exceptions import TableError
 
 @dataclass(frozen=True)
 class Labels:
-    """A column of labels, as indices of the few that there are.
+    """A column of labels, stored as indices of the few different labels.
 
     Parameters
     ----------
     codes : ndarray of int, shape (n,)
-        Index of the label of each row; the last label, "", stands where there is none.
+        Index of the label of each row. The last label, "", means that there is none.
     names : ndarray of str
         The labels.
     """
@@ -34,12 +34,12 @@ class Labels:
         return self.names[self.codes[rows]]
 
     def take(self, rows) -> Labels:
-        """Return the labels of some rows, as indices still."""
+        """Return the labels of some rows, still as indices."""
         return Labels(self.codes[rows], self.names)
 
 
 def map_labels(function: Callable, labels) -> np.ndarray:
-    """Return ``function(labels)``, called with the few that there are if they are `Labels`."""
+    """Return ``function(labels)``. For `Labels`, the function is only called with the different labels."""
     return function(labels.names)[labels.codes] if isinstance(labels, Labels) else function(labels)
 
 
@@ -77,12 +77,12 @@ class FlatTables(Sequence):
 
     @classmethod
     def of(cls, tables: Iterable[Table]) -> FlatTables:
-        """Return Tables of the same columns as columns of all their points; none of the Tables is kept.
+        """Combine Tables with the same columns into `FlatTables`, without keeping the Tables.
 
         Raises
         ------
         TableError
-            If columns or units of a Table are not those of the first.
+            If the columns or units of a Table differ from those of the first.
         """
         parts: dict[str, list] = {}
         units, marks, metas, lengths = {}, {}, [], []
@@ -113,7 +113,7 @@ class FlatTables(Sequence):
 
     @staticmethod
     def joined(parts: list[Sequence]) -> Sequence:
-        """Return the objects of all parts: as FlatTables, if all are those and have the same columns and units."""
+        """Return the objects of all parts, as FlatTables if all parts are such with the same columns and units."""
         if len(parts) == 1:
             return parts[0]
         if not all(isinstance(part, FlatTables) and part._form() == parts[0]._form() for part in parts):
@@ -155,7 +155,7 @@ class FlatTables(Sequence):
         return table
 
     def bearers(self) -> Iterator[SimpleNamespace]:
-        """Yield what bears the ``meta`` of each object, and no columns."""
+        """Yield a Table without columns, but with the ``meta``, for each object."""
         return (SimpleNamespace(meta=self._meta_of(i)) for i in range(len(self)))
 
     def _meta_of(self, i: int) -> dict:
@@ -177,15 +177,15 @@ class FlatTables(Sequence):
         return rows if self.order is None else self.order[rows]
 
     def whole(self, names: Iterable[str]) -> Table:
-        """Return one Table of some columns of the points of all objects; it shares their memory where it can."""
+        """Return one Table with the points of all objects in some columns, sharing memory if possible."""
         return self._table(self.rows(), names, copy=False)
 
     def column(self, name: str):
-        """Return the points of all objects in a column, as an array or Labels."""
+        """Return a column with the points of all objects, as an array or Labels."""
         return _take(self.columns[name], self.rows())
 
     def changed(self, columns: Mapping, units: Mapping, marks: Mapping) -> FlatTables:
-        """Return the same objects with some columns exchanged for arrays of all points, end to end."""
+        """Return the same objects with some columns replaced by arrays of all points, concatenated."""
         ends = np.cumsum(self.lengths)
         return FlatTables(
             columns={name: self.column(name) for name in self.columns} | columns,
@@ -197,14 +197,14 @@ class FlatTables(Sequence):
         )
 
     def of_points(self, chosen: np.ndarray) -> FlatTables:
-        """Return the objects with some of their points (n_points,), end to end."""
+        """Return the objects with only some of their points, chosen by a boolean array (n_points,)."""
         whole = self.changed({}, {}, {})
         before = np.append(0, np.cumsum(chosen))
         columns = {name: _take(column, chosen) for name, column in whole.columns.items()}
         return replace(whole, columns=columns, starts=before[whole.starts], ends=before[whole.ends])
 
     def __reduce__(self):
-        """Pickle the points of these objects alone, not those of all from which they were cut."""
+        """Pickle only the points of these objects, not all those of the columns they come from."""
         n_rows = min((len(column) for column in self.columns.values()), default=0)
         small = self.changed({}, {}, {}) if self.order is not None or self.lengths.sum() < n_rows else self
         return FlatTables, tuple(getattr(small, f.name) for f in fields(small))
@@ -218,14 +218,14 @@ def _take(values, rows):
 
 
 def _item(value):
-    """Return one metadatum as a plain number, text or time, None if it is absent."""
+    """Return one metadata entry as a plain number, text or time, None if absent."""
     if value is np.ma.masked or (isinstance(value, str) and value == ""):
         return None
     return value.item() if isinstance(value, np.generic) and value.dtype.kind not in "mM" else value
 
 
 def _joined(cells: list):
-    """Return cells end to end: text as Labels, masked only where some are."""
+    """Return concatenated cells: text as Labels, a masked array only if some cells are masked."""
     values = np.ma.concatenate(cells)
     if values.dtype.kind == "U" and values.mask is np.ma.nomask:
         names, codes = np.unique(values.data, return_inverse=True)
@@ -234,7 +234,7 @@ def _joined(cells: list):
 
 
 def _end_to_end(columns: list):
-    """Return columns as one."""
+    """Concatenate columns."""
     if not all(isinstance(column, Labels) for column in columns):
         whole = np.ma.concatenate([column[:] for column in columns])
         return whole if any(np.ma.isMaskedArray(column) for column in columns) else whole.data
@@ -245,7 +245,7 @@ def _end_to_end(columns: list):
 
 
 def _of_all(values: list) -> np.ma.MaskedArray | Labels:
-    """Return what objects have of a key, None where it is absent."""
+    """Return the entries of all objects for a key, None where absent."""
     absent = [value is None for value in values]
     if all(isinstance(value, (bool, int, float, np.number)) for value in values if value is not None):
         return masked(np.array([np.nan if value is None else value for value in values]), absent)
@@ -255,7 +255,7 @@ def _of_all(values: list) -> np.ma.MaskedArray | Labels:
 
 
 def masked(values: np.ndarray, absent=False) -> np.ma.MaskedArray:
-    """Return one value for each object, hidden where it is absent."""
+    """Return one value for each object, masked where absent."""
     return np.ma.array(values, mask=np.broadcast_to(absent, values.shape))
 
 
@@ -268,7 +268,7 @@ def n_points(objects: Sequence) -> np.ndarray:
 
 
 def distinct_layouts(objects: Sequence) -> Iterable[int]:
-    """Return the indices of objects that may differ in their columns, or in whether they have a point, from others."""
+    """Return indices of objects that cover all column layouts, and objects with and without points."""
     if not isinstance(objects, FlatTables):
         return range(len(objects))
     return np.union1d(np.arange(len(objects))[:1], np.flatnonzero(objects.lengths == 0)).tolist()
@@ -302,14 +302,14 @@ class Objects(Sequence):
 
     @classmethod
     def of(cls, parts: Mapping[str, FlatTables]) -> Objects:
-        """Return objects that have those modalities in which they have a point."""
+        """Return objects with only those modalities in which they have a point."""
         if len(sizes := {name: len(part) for name, part in parts.items()}) and len(set(sizes.values())) > 1:
             raise ValueError(f"All modalities need the same number of objects, but there are {sizes}.")
         return cls(parts, {name: part.lengths > 0 for name, part in parts.items()})
 
     @classmethod
     def listed(cls, objects: Iterable[Mapping], names: Iterable[str]) -> Objects:
-        """Return objects, each of which is a dict of its modalities."""
+        """Make `Objects` from dicts of modalities."""
         objects = list(objects)
         parts = {name: [obj.get(name) for obj in objects] for name in names}
         return cls(parts, {name: np.array([name in obj for obj in objects], bool) for name in parts})
@@ -329,7 +329,7 @@ class Objects(Sequence):
         return self.present.get(name, np.ones(len(self), bool))
 
     def having(self, name: str) -> tuple[np.ndarray, Sequence]:
-        """Return which objects have a modality, and what they have of it."""
+        """Return the indices of the objects that have a modality, and their data in it."""
         if name not in self.parts:
             return np.zeros(0, np.intp), []
         part, there = self.parts[name], self.present.get(name)

@@ -1,4 +1,4 @@
-"""Data frames of pandas, polars and pyarrow that hold points or lists rather than rows of numbers."""
+"""Recognise data frames of pandas, polars and pyarrow that hold points or lists rather than rows of numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def package_of(X) -> str:
 
 
 def names_of(X) -> list | None:
-    """Return the names of the columns of a data frame, None if X is none."""
+    """Return the names of the columns of a data frame, None if X is not a data frame."""
     if isinstance(X, np.ndarray):
         return None
     names = getattr(X, "column_names", None)  # pyarrow
@@ -29,18 +29,18 @@ def names_of(X) -> list | None:
 
 
 def holds_points(X) -> bool:
-    """Return whether X is a data frame of which Tables must be made first: one row per point, or lists in its cells."""
+    """Return whether X is a data frame with one row per point or with lists in its cells."""
     return is_nested(X) or is_long(X)
 
 
 def is_long(X) -> bool:
-    """Return whether X is a data frame of one row per point: with a column for the location and one for the value."""
+    """Return whether X is a data frame with one row per point, that is with columns for location and value."""
     names = {plain(str(name)) for name in names_of(X) or ()}
     return all(names & {plain(name) for name in ALIASES[role] + SURVEYS[role]} for role in ("location", "value"))
 
 
 def is_nested(X) -> bool:
-    """Return whether X is a data frame some of whose cells are lists, or awkward records: one row per object."""
+    """Return whether X has one row per object: a data frame with lists in its cells, or awkward records."""
     if package_of(X) == "awkward":
         return bool(getattr(X, "fields", ()))
     names = names_of(X) or ()
@@ -63,7 +63,7 @@ def _is_list(kind) -> bool:
 
 
 def refuse_frame(X, name: str) -> None:
-    """Raise TableError, with the one line that makes Tables of it, if X is a data frame of points or lists."""
+    """Raise TableError, with the line of code that converts it, if X is a data frame of points or lists."""
     if "GroupBy" in type(X).__name__:
         raise TableError(
             f"{name} is a {type(X).__name__}, which yields pairs; convert the data frame itself: "
@@ -82,7 +82,7 @@ def refuse_frame(X, name: str) -> None:
 
 
 def _id_of(X) -> str:
-    """Return, as code, the column, or index, that says whose point a row is, "..." if none is called so."""
+    """Return, as code, the column or index that names the object of each row, "..." if there is none."""
     names = [*(n for n in getattr(getattr(X, "index", None), "names", ()) if n is not None), *names_of(X)]
     found = {plain(str(name)): name for name in reversed(names)}
     return next((repr(found[key]) for key in IDS if key in found), "...")

@@ -1,4 +1,4 @@
-"""Long tables, of one row per point, as one Table per object."""
+"""Convert long data frames, with one row per point, to one Table per object."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def from_long(frame, by="object_id", *, meta=(), units=None):
 
 
 def _opened(frame, by: str):
-    """Return a data frame as narwhals has it."""
+    """Return a data frame wrapped by narwhals."""
     import narwhals as nw
 
     if by in getattr(getattr(frame, "index", None), "names", ()):
@@ -96,7 +96,7 @@ def _opened(frame, by: str):
 
 
 def _owners(series, by: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the objects in the order of their first rows, and the number of the object of each row."""
+    """Return the names of the objects in the order of their first rows, and the object number of each row."""
     values = array_of(series)
     known = is_known(values)
     if not known.all():
@@ -114,7 +114,7 @@ def _owners(series, by: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _one_per_object(series, owner: np.ndarray, ids: np.ndarray):
-    """Return the one value that each object has in a column, masked or "" where it has none."""
+    """Return the single value of each object in a column, masked or "" if absent."""
     values = array_of(series)
     known = np.flatnonzero(is_known(values))
     having, first = np.unique(owner[known], return_index=True)

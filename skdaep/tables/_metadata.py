@@ -1,4 +1,4 @@
-"""Metadata of an object: numbers and labels in ``table.meta``."""
+"""Read metadata of objects: numbers and labels in ``table.meta``."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 def metadata(table: Table, key: str, object_name: str = "The object") -> float | str | None:
     """Return ``table.meta[key]``, ignoring case (FITS makes keys upper case), or None if it is absent.
 
-    A number comes back as float, in its own unit, and so does one written as text; a time as its MJD, a duration as
-    days; any other text as str. NaN, masked, "", "N/A" and the like are absent.
+    Numbers, also those written as text, are returned as floats in their own unit, times as MJD, durations as days, and
+    other text as str. NaN, masked, "", "N/A" and the like mean absent.
 
     Raises
     ------
     TableError
-        If it is neither a number nor a text: a list, say, or a pair of value and comment.
+        If the entry is neither a number nor text, such as a list, or a pair of value and comment.
     """
     value = raw_metadata(table, key)
     if type(value) is float and math.isfinite(value):  # what a million objects have
@@ -55,24 +55,24 @@ def metadata(table: Table, key: str, object_name: str = "The object") -> float |
 
 
 def unit_of_metadata(table: Table, key: str) -> str | None:
-    """Return the unit of what `metadata` returns, None where it has none."""
+    """Return the unit of what `metadata` returns, None if it has none."""
     value = raw_metadata(table, key)
     return unit_of_column(value) if isinstance(value, u.Quantity) or is_time(value) else None
 
 
 def has_metadata(table: Table, key: str) -> bool:
-    """Return whether there is such a key, whatever stands there."""
+    """Return whether the key exists, whatever its value."""
     return any(str(k).lower() == key.lower() for k in table.meta)
 
 
 def listed(names: Collection, most: int = 8) -> str:
-    """Return names for a message: the first ones, and how many there are if that is not all."""
+    """Return names for a message: the first ones and, if there are more, their number."""
     shown = ", ".join(str(name) for name, _ in zip(names, range(most), strict=False))
     return shown if len(names) <= most else f"{shown}, ... {len(names)} in all"
 
 
 def raw_metadata(table: Table, key: str):
-    """Return what stands in the meta under a key, ignoring case, None if nothing does."""
+    """Return the entry of the meta for a key, ignoring case, None if absent."""
     value = table.meta.get(key)
     if value is None:
         value = next((v for k, v in table.meta.items() if str(k).lower() == key.lower()), None)
@@ -80,7 +80,7 @@ def raw_metadata(table: Table, key: str):
 
 
 def values_of_metadata(objects: Sequence[Table], object_names: Sequence[str], key: str) -> dict[int, float | str]:
-    """Return what the objects have of a key, by their number: all numbers, or all labels."""
+    """Return the entries for a key by object number: either all numbers, or all labels."""
     read = metadata_of(objects, object_names, key)
     values = {i: v for i, v in enumerate(read) if v is not None}
     if not values and any(has_metadata(obj, key) for obj in _bearers(objects)):
@@ -100,7 +100,7 @@ def values_of_metadata(objects: Sequence[Table], object_names: Sequence[str], ke
 
 
 def metadata_of(objects: Sequence[Table], object_names: Sequence[str], key: str) -> list[float | str | None]:
-    """Return what `metadata` does of each object."""
+    """Return `metadata` of each object."""
     column = _flat_column(objects, key)
     if isinstance(column, Labels):
         text = [_of_text(name) for name in column.names.tolist()]
@@ -115,7 +115,7 @@ def metadata_of(objects: Sequence[Table], object_names: Sequence[str], key: str)
 def numbers_of_metadata(
     objects: Sequence[Table], object_names: Sequence[str], key: str, unit: str | None, whose: str = "fit"
 ) -> np.ndarray:
-    """Return a number of each object in a unit, NaN where it is absent."""
+    """Return a number of each object in a unit, NaN if absent."""
     if _flat_column(objects, key) is None:
         named = zip(_bearers(objects), object_names, strict=True)
         values = [number_of_metadata(obj, place, key, unit, whose) for obj, place in named]
@@ -127,19 +127,19 @@ def numbers_of_metadata(
 
 
 def _bearers(objects: Sequence[Table]):
-    """Return what bears the meta of each object, and nothing else where that takes less time."""
+    """Return objects with the meta, without their columns if that is faster."""
     return objects.bearers() if isinstance(objects, FlatTables) else objects
 
 
 def _flat_column(objects: Sequence[Table], key: str) -> np.ma.MaskedArray | Labels | None:
-    """Return the only column of a key in the meta of FlatTables, if it holds numbers or labels."""
+    """Return the single column for a key in the meta of FlatTables, if it holds numbers or labels."""
     found = [k for k in objects.meta if k.lower() == key.lower()] if isinstance(objects, FlatTables) else []
     column = objects.meta[found[0]] if len(found) == 1 else None
     return column if isinstance(column, Labels) or getattr(column, "dtype", np.dtype(object)).kind in "iufb" else None
 
 
 def number_of_metadata(obj: Table, place: str, key: str, unit: str | None, whose: str = "fit") -> float | None:
-    """Return a number in a unit, None where it is absent."""
+    """Return a number in a unit, None if absent."""
     value = metadata(obj, key, place)
     _refuse_text(value, place, key)
     given = None if value is None else unit_of_metadata(obj, key)
@@ -152,7 +152,7 @@ def _refuse_text(value: float | str | None, place: str, key: str) -> None:
 
 
 def _plain(value) -> float | str | None:
-    """Return a scalar as float or str, None if it stands for no value; TypeError if it is no scalar."""
+    """Return a scalar as float or str, None if it means absent; TypeError if it is not a scalar."""
     if getattr(value, "shape", ()) != ():
         raise TypeError
     if _is_missing(value):
@@ -169,7 +169,7 @@ def _plain(value) -> float | str | None:
 
 
 def _is_missing(value) -> bool:
-    """Return whether a scalar is None, masked, or the missing value of pandas."""
+    """Return whether a scalar is None, masked, or a missing value of pandas."""
     return value is None or bool(getattr(value, "mask", False)) or type(value).__name__ in ("NAType", "NaTType")
 
 
@@ -178,7 +178,7 @@ def _finite_or_absent(number: float) -> float | None:
 
 
 def _of_text(text: str) -> float | str | None:
-    """Return the number that a text is, else the text, None if it stands for no value."""
+    """Return text as a number if possible, otherwise unchanged; None if it means absent."""
     text = text.strip()
     if NUMBER.fullmatch(text) and math.isfinite(float(text)):
         return float(text)

@@ -1,4 +1,4 @@
-"""Tables of one row per object, whose cells hold lists, as one Table per object."""
+"""Convert data frames with one row per object and lists in the cells to one Table per object."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _arrow(frame):
 
 
 def _of_awkward(array):
-    """Return an awkward array, whose package is loaded, as a pyarrow.Table."""
+    """Return an awkward array as a pyarrow.Table; its package is already loaded."""
     return sys.modules["awkward"].to_arrow_table(array, list_to32=False, extensionarray=False)
 
 
@@ -121,13 +121,13 @@ def _of_hugging_face(dataset):
 
 
 def fields_of(frame, columns=None) -> list[str]:
-    """Return the names of the columns that the Tables of a data frame, which may have no row, would have."""
+    """Return the column names that Tables made from a data frame would have, even if it has no rows."""
     frame = _arrow(frame)
     return [name for column in _chosen(frame, columns) for name in flattened(_whole(frame[column]), column)[0]]
 
 
 def _chosen(frame, columns) -> list[str]:
-    """Return the columns that hold the points: those that are named, else all that hold lists."""
+    """Return the columns that hold the points: the named ones, or else all that hold lists."""
     lists = [field.name for field in frame.schema if is_type_of_points(field.type)]
     chosen = lists if columns is None else [columns] if isinstance(columns, str) else list(columns)
     for name in chosen:
@@ -138,7 +138,7 @@ def _chosen(frame, columns) -> list[str]:
 
 
 def _joined(frame, names: list[str]) -> tuple[dict, np.ndarray]:
-    """Return the points of all objects by name, and the number of the row after the last one of each object."""
+    """Return the points of all objects by name, and the row after the last one of each object."""
     flat, lengths = {}, {}
     for name in names:
         fields, lengths[name] = flattened(_whole(frame[name]), name)

@@ -1,4 +1,4 @@
-"""What is accepted as a list of objects, and as an object."""
+"""Check what is accepted as a list of objects, and as an object."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNCERTAINTIES = {"std": 1, "var": 2, "ivar": -2}
 
 
 def is_numeric(X) -> bool:
-    """Return whether X is meant as a 2-D array of numbers rather than as a list of Tables."""
+    """Return whether X is meant to be a 2-D array of numbers rather than a list of Tables."""
     if is_tabular(X) or (isinstance(X, dict) and not hasattr(X, "shape")):  # scipy has sparse arrays that are dicts
         return False
     if is_listing(X):
@@ -35,14 +35,14 @@ def is_numeric(X) -> bool:
 
 
 def is_listing(X) -> bool:
-    """Return whether X is a list or like one: a tuple, the values of a dict, groups of a Table, objects on demand."""
+    """Return whether X is list-like: a list, tuple, values of a dict, groups of a Table, or objects on demand."""
     if isinstance(X, (str, bytes, dict)) or any(hasattr(X, a) for a in ("shape", "dtype", "__array__", "to_numpy")):
         return False
     return hasattr(X, "__len__") and (hasattr(X, "__getitem__") or hasattr(X, "__iter__"))
 
 
 def iterate(X) -> Iterator:
-    """Yield what a listing holds; one that only has a length and indices may know no end."""
+    """Yield the items of a listing, which may only have a length and indices."""
     return iter(X) if hasattr(X, "__iter__") else (X[i] for i in range(len(X)))
 
 
@@ -57,10 +57,10 @@ def check_not_empty(n: int) -> None:
 
 
 def check_collection(X, name: str = "X", wanted: str = "a list of Tables or a 2-D array") -> None:
-    """Raise TableError if X is no collection but a single object, say, or one that can be gone through only once."""
+    """Raise TableError if X is not a collection, such as a single object or an iterator."""
     if is_tabular(X):
         if _is_spectrum(X) and np.ndim(X.flux) > 1:
-            raise TableError(f"{name} is a {type(X).__name__} of several spectra; {_apart(X, name)}.")
+            raise TableError(f"{name} is a {type(X).__name__} of several spectra; {_how_to_split(X, name)}.")
         kind = "structured array" if _is_records(X) else type(X).__name__
         raise TableError(f"{name} is a single {kind}; pass a list of them, [{name}], one per object.")
     refuse_frame(X, name)
@@ -71,16 +71,16 @@ def check_collection(X, name: str = "X", wanted: str = "a list of Tables or a 2-
 
 
 def as_objects(X, name: str = "X") -> Sequence[Table]:
-    """Return X as a list of Tables, see `iterate_objects`; `FlatTables` as they are."""
+    """Return X as a list of Tables, see `iterate_objects`. `FlatTables` are returned unchanged."""
     return X if isinstance(X, FlatTables) else list(iterate_objects(X, name))
 
 
 def iterate_objects(X, name: str = "X") -> Iterator[Table]:
     """Yield the Tables of X.
 
-    Accepts a list, tuple, Series or other sequence of Tables, an ``(n, 1)`` object array or one-column DataFrame of
-    them (which meta-estimators that index an array need), and a structured array. `numpy.asarray` makes that of Tables
-    of equal length, without their masks, units and metadata; of other Tables it makes nothing.
+    X can be a list, tuple, Series or other sequence of Tables, an ``(n, 1)`` object array or one-column DataFrame of
+    them (for meta-estimators that index arrays), or a structured array. `numpy.asarray` turns Tables of equal length
+    into such an array, without masks, units and metadata; for other Tables it fails.
 
     Raises
     ------
@@ -105,34 +105,34 @@ def _cells(X):
 
 
 def _is_spectrum(x) -> bool:
-    """Recognise `specutils.Spectrum` without importing its package."""
+    """Return whether x is a `specutils.Spectrum`, without importing its package."""
     return hasattr(x, "spectral_axis") and hasattr(x, "flux")
 
 
 def is_tabular(x) -> bool:
-    """Return whether x is what `as_table` takes."""
+    """Return whether `as_table` accepts x."""
     return isinstance(x, Table) or _is_records(x) or _is_spectrum(x)
 
 
 def _is_records(x) -> bool:
-    """Return whether x is a record array: one object, as a FITS file gives it."""
+    """Return whether x is a record array, that is one object, as from a FITS file."""
     return isinstance(x, np.ndarray) and bool(x.dtype.names) and x.ndim == 1
 
 
 def _looks_like_objects(X) -> bool:
-    """A list of things that are neither numbers nor rows of numbers: to be refused as objects, by index."""
+    """Return whether x is a list of items that are neither numbers nor rows of numbers."""
     return all(
         isinstance(x, (dict, str, bytes, type(None))) or hasattr(x, "columns") or _is_pair(x) for x in iterate(X)
     )
 
 
 def _is_pair(x) -> bool:
-    """Return whether x is a key and an object, as the items of a dict and of a GroupBy are."""
+    """Return whether x is a pair of key and object, like the items of a dict or a GroupBy."""
     return isinstance(x, tuple) and len(x) == 2 and (hasattr(x[1], "columns") or is_tabular(x[1]))
 
 
 def as_table(x, object_name: str, hint: str = "All objects must be Tables, or all rows of one 2-D array.") -> Table:
-    """Return one object as a Table; TableError if it cannot be one, with a hint if it is several rows or Tables."""
+    """Return one object as a Table; TableError if impossible, with a hint if it holds several rows or Tables."""
     if isinstance(x, Table):
         return x
     if _is_records(x):
@@ -144,7 +144,7 @@ def as_table(x, object_name: str, hint: str = "All objects must be Tables, or al
 
 
 def _way_to_a_table(x, several: str) -> str:
-    """Return what to do with something that is no Table, `several` for what holds several of them."""
+    """Return advice about an object that is not a Table; `several` is used if it holds several of them."""
     if isinstance(x, dict):
         return (
             " A dict of columns is made one by Table(...). Dicts of modalities are for MultimodalDAEP; else pass one "
@@ -163,16 +163,16 @@ def _describe(x) -> str:
     return "None" if x is None else f"a {type(x).__name__}"
 
 
-def _apart(spectra, object_name: str) -> str:
-    """Return how the spectra that one object holds become a list."""
+def _how_to_split(spectra, object_name: str) -> str:
+    """Return the code that turns the spectra of one object into a list."""
     return f"pass a list of them, [{object_name}[i] for i in range({len(spectra.flux)})]"
 
 
 def _check_spectrum(spectrum, object_name: str) -> None:
-    """Raise TableError if it is several spectra in one, or if what its uncertainty means is not known."""
+    """Raise TableError if an object holds several spectra, or an unknown kind of uncertainty."""
     if np.ndim(spectrum.flux) > 1:
         raise TableError(
-            f"{object_name} is a {type(spectrum).__name__} of several spectra; {_apart(spectrum, object_name)}."
+            f"{object_name} is a {type(spectrum).__name__} of several spectra; {_how_to_split(spectrum, object_name)}."
         )
     kind = getattr(spectrum.uncertainty, "uncertainty_type", None)
     if spectrum.uncertainty is not None and kind not in UNCERTAINTIES:
@@ -183,7 +183,7 @@ def _check_spectrum(spectrum, object_name: str) -> None:
 
 
 def _table_of_spectrum(spectrum, object_name: str) -> Table:
-    """Make a Table of a specutils.Spectrum; its mask is True, or a flag other than 0, where a pixel is bad."""
+    """Make a Table from a specutils.Spectrum, whose mask is True, or a non-zero flag, for bad pixels."""
     columns = {"wavelength": spectrum.spectral_axis.to(u.AA, u.spectral()), "flux": spectrum.flux}
     table = Table(columns, meta=dict(spectrum.meta))
     bad = np.zeros(len(table), bool) if spectrum.mask is None else np.asarray(spectrum.mask) != 0
@@ -199,7 +199,7 @@ def _table_of_spectrum(spectrum, object_name: str) -> Table:
 
 
 def _errors_of_spectrum(spectrum, object_name: str) -> u.Quantity:
-    """Return one-sigma errors in the unit of the flux; an uncertainty without a unit is in the power of that."""
+    """Return one-sigma errors in the unit of the flux. Uncertainties without a unit are in a power of this unit."""
     uncertainty = spectrum.uncertainty
     power = UNCERTAINTIES[uncertainty.uncertainty_type]
     unit = getattr(uncertainty, "unit", None) or spectrum.flux.unit**power

@@ -1,4 +1,4 @@
-"""The points of Tables as arrays: every role read once, for all that read Tables, and what was not observed blanked."""
+"""Read the points of Tables as arrays, with NaN where nothing was observed. All rooms that read Tables use this."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def read_points(
     scale: str | None = None,
     values: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Return value, location, band and error of all points of Tables, end to end; a role without a column is absent.
+    """Return value, location, band and error of all points of Tables, concatenated; roles without a column are absent.
 
-    Numbers are in `units`, by role, which are those of fit or of an object, as `whose` says, and times in `scale`.
-    Errors are in the unit of the values, NaN where not known, whether they come as errors or as inverse variances.
+    Numbers are in `units`, by role, and times in `scale`. `whose` says whether these are those of fit or of an object.
+    Errors, also those from inverse variances, are in the unit of the values, and NaN where unknown.
 
-    A value is NaN where it was not observed: where it is NaN or masked, where its error is infinite or its inverse
-    variance 0, for then nothing is known of it, and where its quality flag is not 0.
+    A value is NaN if it was not observed: if it is NaN or masked, if its error is infinite or its inverse variance 0,
+    or if its quality flag is not 0.
 
-    Of `FlatTables` the bands are `Labels`, and an error may name another object than the one that is bad.
+    For `FlatTables`, bands are `Labels`, and an error may name another object than the bad one.
     """
     if isinstance(objects, FlatTables):
         band = {} if columns.band is None else {"band": labels_of(objects, columns.band, object_names)}
@@ -68,9 +68,9 @@ def read_draws(
     *,
     scale: str | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return what `read_points` does of one object that may have been decoded: values may have a further axis of draws.
+    """Return the points of one object, like `read_points`, but allow decoded values with an additional axis of draws.
 
-    None is blanked: something was decoded everywhere.
+    No value is set to NaN, because all points were decoded.
     """
     (table,), (place,) = objects, object_names
     points = read_points(objects, columns, object_names, units, scale=scale, values=False)
@@ -88,7 +88,7 @@ def read_draws(
 def read_errors(
     objects: list[Table], columns: Columns, object_names: list[str], unit: str | None, whose: str = "fit"
 ) -> np.ndarray:
-    """Return the errors of values in `unit`, end to end, NaN where not known and infinite where nothing is known."""
+    """Return the errors of values in `unit`, concatenated: NaN if unknown, infinite if the point was not observed."""
     name = columns.error or columns.ivar
     unit_of_own = unit_of_error if columns.error else unit_of_ivar
 
@@ -111,7 +111,7 @@ def _errors_of_ivar(ivar: np.ndarray) -> np.ndarray:
 def _check_errors(
     objects: list[Table], columns: Columns, object_names: list[str], value: np.ndarray, error: np.ndarray
 ) -> None:
-    """Refuse negative errors of values observed: -999 has no square that makes sense."""
+    """Raise an error for negative errors of observed values, such as -999."""
     bad = (error < 0) & np.isfinite(value)
     if bad.any():
         owner, row = (x[bad][0] for x in owner_and_row([len(t) for t in objects]))
@@ -123,7 +123,7 @@ def _check_errors(
 
 
 def _flagged(objects: list[Table], name: str, object_names: list[str]) -> np.ndarray:
-    """Return which points bear a flag that is not 0; a masked flag is none."""
+    """Return which points have a non-zero flag. A masked flag counts as 0."""
     flags = []
     for table, place in zip(objects, object_names, strict=True):
         cells, mask = bare(table.columns[name])
@@ -137,7 +137,7 @@ def _flagged(objects: list[Table], name: str, object_names: list[str]) -> np.nda
 
 
 def _where_present(read, objects: list[Table], name: str, object_names: list[str], otherwise) -> np.ndarray:
-    """Return ``read(objects, name, where)`` of the objects that have a column; `otherwise` at the points of others."""
+    """Return ``read(objects, name, where)`` for objects with the column, and `otherwise` at points of others."""
     has = [name in table.columns for table in objects]
     if all(has):
         return read(objects, name, object_names)

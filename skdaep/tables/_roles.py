@@ -1,4 +1,4 @@
-"""Which column plays which role: by the name that is given, else by the names that surveys and pipelines write."""
+"""Find the column for each role: by the given name, or else by the names that surveys and pipelines use."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ ASK = "modality=Sequence({})"
 
 
 class Columns(NamedTuple):
-    """Names of the columns of each role, None where there is none."""
+    """Names of the columns by role, None if there is none."""
 
     value: str | None = None
     location: str | None = None
@@ -83,10 +83,10 @@ class Columns(NamedTuple):
         required: Iterable[str] = ("value", "location"),
         ask: str = ASK,
     ) -> Columns:
-        """Return the columns named, else those with a customary name, of the roles that are keys of `names`.
+        """Return the columns for the roles in `names`: the named ones, or else those with a usual name.
 
-        Errors, inverse variances where there are none, and flags are looked for as those of the value found, even if
-        the caller has no name for them; then it is not asked either, and of several none is taken.
+        Columns of errors (or inverse variances) and flags that belong to the value are found even if they are not in
+        `names`. Then there is no error if several match; none of them is used.
         """
         found: dict[str, str | None] = dict.fromkeys(cls._fields)
         for role in cls._fields if "value" in names else names:
@@ -113,15 +113,15 @@ def find_column(
     ask: str = ASK,
     value: str | None = None,
 ) -> str | None:
-    """Return the name of the column that plays a role: `name` if given, else the only one with a customary name.
+    """Return the name of the column for a role: `name` if given, or else the only one with a usual name.
 
-    Of several one of `prefer` is taken. Errors are those of the column `value`. `ask` is how the caller lets itself be
-    told, with ``{}`` for the role and the name.
+    If several match, one of `prefer` is used. Errors are those of the column `value`. `ask` shows in error messages how
+    the user can name a column, with ``{}`` for role and name.
 
     Raises
     ------
     TableError
-        If the column named is not there, or none or several columns have a customary name.
+        If the named column does not exist, or no column or several columns have a usual name.
     """
     has = ", ".join(table.colnames) or "no columns"
     declare = ask.format(f"{role}=...")
@@ -149,9 +149,9 @@ def find_column(
 
 
 def candidates(table: Table, role: str, prefer: tuple[str, ...] = (), value: str | None = None) -> list[str]:
-    """Return the columns with a customary name for a role; only those of `prefer`, in any case, if there are any.
+    """Return the columns with a usual name for a role; only those in `prefer`, in any case, if there are any.
 
-    Names of the value itself come first, then those that all write, then those of surveys.
+    Names derived from the value have priority, then general names, then those of surveys.
     """
     columns = [c for c in table.colnames if c != value]
     own, all_write, surveys = _names(role, value)
@@ -170,7 +170,7 @@ def candidates(table: Table, role: str, prefer: tuple[str, ...] = (), value: str
 
 @lru_cache
 def _names(role: str, value: str | None) -> tuple[frozenset[str], ...]:
-    """Return the plain names for a role: those of the value's own, those that all write, those of surveys."""
+    """Return the plain names for a role: those derived from the value, general names, and those of surveys."""
     own = {plain(name) for name in _own_names(role, value)}
     if role == "error" and value is not None:
         # Within the name: SExtractor's FLUXERR_AUTO, SDSS's psfMagErr_r; and sigmapsf of ZTF's magpsf.
@@ -183,7 +183,7 @@ def _names(role: str, value: str | None) -> tuple[frozenset[str], ...]:
 
 
 def _own_names(role: str, value: str | None) -> tuple[str, ...]:
-    """Return the names that a role has from that of the value."""
+    """Return the names for a role that are derived from the name of the value."""
     patterns = {"error": ERRORS, "ivar": INVERSE_VARIANCES, "quality": FLAGS}.get(role, ())
     return tuple(name.replace("X", value) for name in patterns) if value is not None else ()
 

@@ -1,4 +1,4 @@
-"""Rows of a 2-D array, or of what is meant as one."""
+"""Read rows of 2-D arrays and of similar containers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ._objects import check_collection, is_listing, iterate
 
 
 def rows(X, name: str = "X"):
-    """Return X, which is meant as a 2-D array of numbers, with NaN where it is masked.
+    """Return X, which is meant to be a 2-D array of numbers, with NaN where masked.
 
-    All else that must hold of it `sklearn.utils.validation.validate_data` says.
+    `sklearn.utils.validation.validate_data` checks everything else.
 
     Raises
     ------
     TableError
-        If X is no collection, rows differ in length, or what it holds has a unit or is no number.
+        If X is not a collection, rows differ in length, or cells have units or are not numbers.
     """
     check_collection(X, name)
     if hasattr(X, "to_numpy"):  # a DataFrame, of whose columns scikit-learn notes the names
@@ -47,7 +47,7 @@ def _array(x, object_name: str) -> np.ndarray:
 
 
 def _numbers(x: np.ndarray, object_name: str) -> np.ndarray:
-    """Return an array with NaN where it is masked; TableError if it has a unit or holds anything but numbers."""
+    """Return an array with NaN where masked; TableError if it has a unit or holds anything but numbers."""
     unit = getattr(x, "unit", None) or getattr(np.ma.getdata(x), "unit", None)
     if unit is not None and unit != u.dimensionless_unscaled:
         raise TableError(f"{object_name} has unit '{unit}', which arrays cannot have; pass its .value, or Tables.")
@@ -65,13 +65,13 @@ def _numbers(x: np.ndarray, object_name: str) -> np.ndarray:
 
 
 def _is_odd(cell) -> bool:
-    """Return whether a cell of a Python object is neither a number nor missing; dicts scikit-learn wants to refuse."""
+    """Return whether a Python object in a cell is neither a number nor missing. scikit-learn itself refuses dicts."""
     known = isinstance(cell, (Number, dict)) or cell is None or type(cell).__name__ in ("NAType", "MaskedConstant")
     return not known or _overflows(cell)
 
 
 def _overflows(cell) -> bool:
-    """Return whether a cell is a whole number or a fraction that no float can hold."""
+    """Return whether a cell is an integer or a fraction that is too large for a float."""
     return isinstance(cell, Rational) and abs(cell) > sys.float_info.max
 
 

@@ -1,4 +1,4 @@
-"""Columns of data frames, of whatever package, as arrays; narwhals, which scikit-learn brings, speaks to all."""
+"""Read columns of data frames of any package as arrays, through narwhals, on which scikit-learn depends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._flat import Labels
 
 
 def array_of(series) -> np.ndarray | Labels:
-    """Return a column, a series of narwhals, as an array, NaN or NaT where it is null; text as `Labels`.
+    """Return a series of narwhals as an array, NaN or NaT where null, or as `Labels` if it holds text.
 
     A column of nulls alone, which is of no type, holds NaN.
     """
@@ -42,7 +42,7 @@ def _labels(series) -> Labels:
 
 
 def is_known(values: np.ndarray | Labels) -> np.ndarray:
-    """Return which entries of a column are there."""
+    """Return which entries of a column are not null."""
     if isinstance(values, Labels):
         return values.codes != len(values.names) - 1
     if values.dtype.kind == "O":
@@ -59,7 +59,7 @@ def check_named(name, names: list, what: str) -> None:
 
 
 def listed_once(meta) -> tuple:
-    """Return names as a tuple; TableError if they are one text."""
+    """Return names as a tuple; TableError if a single string was passed."""
     if isinstance(meta, str):
         raise TableError(f"meta={meta!r}: give a tuple, ({meta!r},).")
     return tuple(meta)

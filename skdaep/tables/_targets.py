@@ -1,4 +1,4 @@
-"""LabelColumns of objects, as users have them: arrays, Quantities, Tables, data frames, of numbers or classes."""
+"""Read labels of objects from arrays, Quantities, Tables or data frames, as numbers or classes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LabelColumns(NamedTuple):
 
 
 def read_labels(y) -> LabelColumns:
-    """Return labels (n,) or (n, t) of an array, list, Quantity, Table or data frame.
+    """Return labels (n,) or (n, t) from an array, list, Quantity, Table or data frame.
 
     Raises
     ------
@@ -57,9 +57,9 @@ def read_labels(y) -> LabelColumns:
 
 
 def write_labels(values: np.ndarray, form: str, names: tuple[str, ...], units: tuple[str | None, ...], levels=()):
-    """Return values (n, t), or (n, t, q) at q levels, in the form that labels came in.
+    """Return values (n, t), or (n, t, q) at q levels, in the form of the labels.
 
-    A data frame has a column ``name_level`` for each level, a Table columns of shape (n, q).
+    A data frame gets a column ``name_level`` for each level, a Table columns of shape (n, q).
     """
     if form == "array":
         return values
@@ -76,7 +76,7 @@ def write_labels(values: np.ndarray, form: str, names: tuple[str, ...], units: t
 
 
 def plain_labels(values, form: str, n: int) -> np.ndarray:
-    """Return what `write_labels` gave of n columns as numbers (n_objects, n, n_levels)."""
+    """Return the output of `write_labels` for n columns as numbers (n_objects, n, n_levels)."""
     if form == "table":
         values = np.stack([np.asarray(values[k]) for k in values.colnames], 1)
     elif form not in ("array", "quantity"):

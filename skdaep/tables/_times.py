@@ -1,4 +1,4 @@
-"""Times and durations, of whatever package, as days."""
+"""Convert times and durations of any package to days."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_time(x) -> bool:
 def days(x) -> np.ndarray:
     """Return times as MJD in their own scale, dates without one as MJD in UTC, and durations in days.
 
-    What is masked or no time ("NaT") is NaN.
+    Masked cells and NaT become NaN.
     """
     if isinstance(x, Time):
         return _filled(x.mjd)
@@ -45,7 +45,7 @@ def _of_durations(x: np.ndarray) -> np.ndarray:
 
 
 def _of_dates(x: np.ndarray) -> np.ndarray:
-    """Return MJD in UTC, a day having 86,400 seconds as it has in numpy; exact to some microseconds."""
+    """Return MJD in UTC, with days of 86,400 seconds as in numpy, exact to some microseconds."""
     whole = x.astype("datetime64[D]")
     rest = (x - whole).astype("timedelta64[ns]").astype(np.float64) / 86400e9
     mjd = (whole - np.datetime64("1858-11-17", "D")).astype(np.float64) + rest

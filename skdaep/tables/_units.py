@@ -1,4 +1,4 @@
-"""Units by name: of columns, errors, magnitudes and logarithmic axes, and conversion between them."""
+"""Units, by name, of columns, errors, magnitudes and logarithmic axes, and conversion between them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CYCLE = "cycle"
 
 @lru_cache(maxsize=4096)
 def plain(name: str) -> str:
-    """Return a column's name without what writers vary: case, separators, a unit in brackets ("flux(mJy)")."""
+    """Return the name of a column without case, separators and a unit in brackets ("flux(mJy)")."""
     return re.sub(r"\(.*\)|\[.*\]|[\W_]", "", name.lower())
 
 
 def unit_of(table: Table, name: str) -> str | None:
-    """Return the unit of a column as a string, None where it has none."""
+    """Return the unit of a column as a string, None if it has none."""
     return unit_of_column(table[name])
 
 
@@ -46,7 +46,7 @@ def _to_string(unit) -> str:  # takes longer than all the rest of reading a colu
 
 @lru_cache
 def unit_named(name: str):
-    """Return the unit of a name that `unit_of` gave, also of one that astropy does not know."""
+    """Return the unit with a name from `unit_of`, even if astropy does not know it."""
     return u.Unit(name, parse_strict="silent")
 
 
@@ -63,14 +63,14 @@ def unit_of_ivar(unit: str | None) -> str | None:
 
 
 def convert(values, given: str | None, wanted: str | None, object_name: str, whose: str = "fit", light: bool = True):
-    """Return numbers in another unit; those without one are in it already, which is that of fit or of an object.
+    """Convert numbers to another unit. Numbers without a unit are assumed to have it already.
 
-    With `light`, wavelengths become frequencies or energies; without, 1 / d is no wavelength.
+    With `light`, wavelengths can be converted to frequencies or energies. Without it, 1 / d is not a wavelength.
 
     Raises
     ------
     TableError
-        If that cannot be.
+        If the units cannot be converted.
     """
     if given in (None, wanted) or (given == "" and wanted is None):  # "": dimensionless
         return values
@@ -92,7 +92,7 @@ _FLUXES = re.compile(r"flux|flam|fnu|[munp]?jy$|counts?$|cts$|adu$|luminosity|in
 
 @lru_cache
 def dex_of(unit: str | None) -> float | None:
-    """Return how many dex one step in a logarithmic unit is, -0.4 in magnitudes; None in a linear one."""
+    """Return how many dex a difference of 1 in a logarithmic unit is: -0.4 for magnitudes; None for a linear unit."""
     if unit is None:
         return None
     given = getattr(unit_named(unit), "function_unit", unit_named(unit))
@@ -101,9 +101,9 @@ def dex_of(unit: str | None) -> float | None:
 
 
 def is_magnitude(name: str, unit: str | None, mark: bool | None = None) -> bool | None:
-    """Return whether a column is in magnitudes, None where nothing tells.
+    """Return whether a column holds magnitudes, None if this is unknown.
 
-    The mark of a step decides, then the unit (any that is a multiple of magnitudes, also per solid angle), then the
+    A mark left by a step decides first, then the unit (any multiple of magnitudes, also per solid angle), then the
     name.
     """
     if mark is not None:
@@ -120,7 +120,7 @@ _TIMES = re.compile(r"time|date|jd")
 
 @lru_cache
 def says_time(name: str, unit: str | None) -> bool:
-    """Return whether a column holds times, as its unit says or else its name."""
+    """Return whether a column holds times, judging by its unit or else its name."""
     return unit_named(unit).is_equivalent(u.s) if unit else _TIMES.search(plain(name)) is not None
 
 
@@ -131,12 +131,12 @@ _LOG_WAVELENGTH = re.compile(r"log(10)?(lam|lambda|wave|wavelength)")
 
 @lru_cache
 def says_log(name: str) -> bool:
-    """Return whether a column is named as a decimal logarithm of wavelength, as SDSS's ``loglam``, of Angstrom."""
+    """Return whether the name of a column means the log10 of a wavelength in Angstrom, like SDSS's ``loglam``."""
     return _LOG_WAVELENGTH.fullmatch(plain(name)) is not None
 
 
 def log_unit(name: str, unit: str | None) -> str | None:
-    """Return the unit inside a logarithm, Angstrom of dex(Angstrom), by unit or else by name; None of a linear axis."""
+    """Return the unit inside a logarithm, like Angstrom in dex(Angstrom), from unit or name; None if linear."""
     if unit in (None, "", "dex") and says_log(name):
         return "Angstrom"
     inside = getattr(unit_named(unit or ""), "physical_unit", None)
@@ -144,5 +144,5 @@ def log_unit(name: str, unit: str | None) -> str | None:
 
 
 def linear_unit(name: str, unit: str | None) -> str | None:
-    """Return the unit that locations are brought to: that inside a logarithm, else their own."""
+    """Return the unit to which locations are converted: the one inside a logarithm, or else their own."""
     return log_unit(name, unit) or unit

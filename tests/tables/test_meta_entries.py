@@ -137,7 +137,9 @@ def test_a_mixture_is_refused_by_object_whichever_is_first(make, X, text):
 def test_labels_that_nearly_every_object_has_for_itself_are_refused_in_few_words(make, X):
     with_key(X * 25, [f"SN{i}" for i in range(12)])
     objects = [Table(x, meta={"key": f"SN2020{i:03d}"}) for i, x in enumerate(X * 25)]
-    with pytest.raises(TableError, match=r"'key' has a different label.*300 labels for 300 objects.*300 in all") as caught:
+    with pytest.raises(
+        TableError, match=r"'key' has a different label.*300 labels for 300 objects.*300 in all"
+    ) as caught:
         declared(make).fit(objects)
     assert len(str(caught.value)) < 500
     for i, table in enumerate(objects):
