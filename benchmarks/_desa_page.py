@@ -17,8 +17,8 @@ Labels, and two views
 =====================
 
 DESA (Kamai, Bronstein & Perets 2025) combines light curves and spectra of stars. Its encoders learn with and without
-labels, and its DualFormer aligns the two views. ``python -m benchmarks.desa labels stars pairs iron`` does the fits, and
-``python -m benchmarks.desa --page`` writes this page. Settings, seeds, times and commits are in
+labels, and its DualFormer aligns the two views. ``python -m benchmarks.desa labels stars pairs iron`` does the fits,
+and ``python -m benchmarks.desa --page`` writes this page. Settings, seeds, times and commits are in
 ``benchmarks/results/desa``.
 """
 LABELS = """\
