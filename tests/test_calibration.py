@@ -138,9 +138,9 @@ def test_a_group_weighs_as_one_object():
 
 
 def test_too_few_objects_or_groups_for_the_level_are_refused_with_the_number_needed():
-    with pytest.raises(ValueError, match=r"8 objects, but level=0.9 needs 9 at least"):
+    with pytest.raises(ValueError, match=r"8 objects, but level=0.9 needs at least 9"):
         ConformalDraws(0.9).fit(*normal(8))
-    with pytest.raises(ValueError, match=r"10 groups, but level=0.95 needs 19 at least"):
+    with pytest.raises(ValueError, match=r"10 groups, but level=0.95 needs at least 19"):
         ConformalDraws(0.95).fit(*normal(20), groups=np.repeat(np.arange(10), 2))
     ConformalDraws(0.95).fit(*normal(19))
     with pytest.raises(ValueError, match="0 objects"):

@@ -101,7 +101,7 @@ def test_quantiles_that_are_far_too_wide_leave_no_negative_interval():
 def test_too_few_for_the_level_are_refused(level, n, needed):
     X, y = draw(np.random.default_rng(6), needed)
     calibrated = ConformalRegressor(Predictor(), level=level)
-    with pytest.raises(ValueError, match=rf"{n} calibration objects .* needs {needed}"):
+    with pytest.raises(ValueError, match=rf"{n} calibration objects .* needs at least {needed}"):
         calibrated.fit(X[:n], y[:n])
     assert np.isfinite(calibrated.fit(X, y).shift_).all()
     with pytest.raises(ValueError, match="level"):

@@ -1,4 +1,4 @@
-"""Estimators: the scikit-learn face. OPEN: one thin class per objective, on one base.
+"""Estimators: the scikit-learn interface. OPEN: one thin class per objective, on a common base.
 
 `UnimodalEncoder`, `MultimodalEncoder`, `multimodal` and `documented` are for those who write one.
 """

@@ -1,4 +1,4 @@
-"""What a fit says of itself: that it was too short, or that it learned the level of light curves and little else."""
+"""Warnings about a fit: that it was too short, or that it learned little more than the level of light curves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STACKLEVEL = 6
 
 
 def warn_if_short(history: list[dict[str, Any]], max_iter: int) -> None:
-    """Warn if the last third of a training lowered the validation loss by more than that of a converged one does.
+    """Warn if the last third of training lowered the validation loss too much for a converged fit.
 
     Fits of few records tell nothing, nor do those that something stopped before.
     """
@@ -45,7 +45,7 @@ def warn_if_short(history: list[dict[str, Any]], max_iter: int) -> None:
 
 
 def warn_of_levels(model: Model, records: list[dict[str, Record]]) -> None:
-    """Warn if of light curves hardly more is explained than the level of each object."""
+    """Warn if the model explains hardly more of light curves than the level of each object."""
     for name, modality in model.modalities.items():
         if not modality.is_over_time or not model.objective.has_decoder:
             continue
@@ -56,7 +56,7 @@ def warn_of_levels(model: Model, records: list[dict[str, Record]]) -> None:
 
 
 def explained_beyond_levels(model: Model, name: str, records: list[dict[str, Record]]) -> float | None:
-    """Return the median share of an object's variance about its level in each band, less its errors', explained.
+    """Return the median share that is explained of the variance of objects about their levels, without noise.
 
     None if fewer than `LEAST` objects vary more than by twice their errors.
     """
@@ -73,7 +73,7 @@ def explained_beyond_levels(model: Model, name: str, records: list[dict[str, Rec
 
 
 def _levels(value: np.ndarray, band: np.ndarray) -> np.ndarray:
-    """Return the mean of the values in its band, for each value."""
+    """Return, for each value, the mean of the values in its band."""
     return (np.bincount(band, value) / np.maximum(np.bincount(band), 1))[band]
 
 

@@ -1,4 +1,4 @@
-"""What all encoders share: parameters, fit, transform, score and files, around a fitted `Model`."""
+"""The base of all encoders: parameters, fit, transform, score and files, around a fitted `Model`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class BaseEncoder(
     BaseEstimator,
     metaclass=abc.ABCMeta,
 ):
-    """Shared by the encoders. Inside, an object is a dict of its modalities; a unimodal one has a single entry.
+    """Base class of the encoders. Internally an object is a dict of its modalities, with a single entry if unimodal.
 
     A subclass names its objective and declares parameters, see `declare`; `without` drops some that are shared. Those
     that are called as arguments of the networks, of the objective or of `Training` are handed to these.
@@ -114,11 +114,11 @@ class BaseEncoder(
 
     @abc.abstractmethod
     def _declarations(self) -> dict[str, Modality]:
-        """Return the modalities as declared, by name."""
+        """Return the declared modalities by name."""
 
     @abc.abstractmethod
     def _objects_of_fit(self, X, learned: dict[str, Modality] | None) -> tuple[Objects, dict[str, Any]]:
-        """Return the objects to learn from and what scikit-learn notes of their columns.
+        """Return the training objects, and the attributes that scikit-learn sets for their columns.
 
         `learned` are the modalities of the fit that this one goes on with, if it does.
         """
@@ -129,25 +129,25 @@ class BaseEncoder(
 
     @abc.abstractmethod
     def _held(self, X) -> Objects | None:
-        """Return the objects of X if they are held in flat columns; None if they are to be streamed."""
+        """Return the objects of X if they are in flat columns; None if they must be streamed."""
 
     @abc.abstractmethod
     def _name_in_errors(self, X: str, i: int, modality: str) -> str:
-        """Return what the i-th object's modality is called in errors."""
+        """Return the name of a modality of the i-th object in error messages."""
 
     def _check_split(self, has: dict[str, np.ndarray], split: Split, resumes: bool) -> None:
-        """Raise if too little is left to learn from without the objects held out; `has` says by modality who has it."""
+        """Raise an error if too few training objects are left; `has` states which objects have each modality."""
 
     def _networks(self) -> dict[str, Any]:
         """Return the arguments of the networks."""
         return {k: getattr(self, k) for k in sorted(network_parameters(self))}
 
     def _told(self) -> dict[str, Any]:
-        """Return the parameters as networks and objective are told of them."""
+        """Return the parameters in the form that networks and objective expect."""
         return self.get_params(deep=False)
 
     def _prepared(self, model: Model, measurements: Measurements) -> Model:
-        """Return the model with what else it keeps of the objects of fit."""
+        """Return the model with additional information from the training objects."""
         return model
 
     # --- fitting ------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ class BaseEncoder(
         return self
 
     def _set_fitted(self, fitted: dict[str, Any]) -> None:
-        """Take over what was fitted, and forget a fit before."""
+        """Set the fitted attributes, and remove those of a previous fit."""
         for name in ("n_features_in_", "feature_names_in_", "prior_history_"):
             vars(self).pop(name, None)
         vars(self).update(fitted)
@@ -201,7 +201,7 @@ class BaseEncoder(
     # --- the fitted model ---------------------------------------------------------------------------
 
     def _ready(self) -> Model:
-        """Return the fitted model, which runs where and as the parameters now say."""
+        """Return the fitted model with the current device, precision and decoding parameters."""
         check_is_fitted(self)
         model = self.model_.using(**settings_of(self))
         if model is not self.model_:  # `set_params` has changed something
@@ -282,7 +282,7 @@ class BaseEncoder(
         return -float(np.mean(np.concatenate([model.errors(records) for _, _, records in self._chunks(model, X)])))
 
     def _chunks(self, model: Model, X) -> Iterator[tuple[int, Objects, list[dict[str, Record]]]]:
-        """Yield the number of the first, objects and their records, so many at a time that memory does not grow."""
+        """Yield objects and their records in batches of limited memory, each with the number of its first object."""
         most = POINTS_PER_CHUNK * capacity(torch.device(model.device))
         if isinstance(X, Store):
             check_store(self, X, model.modalities)
@@ -315,7 +315,7 @@ class BaseEncoder(
             start += len(objects)
 
     def _measurements(self, model: Model, objects: Objects) -> Measurements:
-        """Read objects a few at a time, so that their Tables and records are not all held at once."""
+        """Read objects a few at a time, so that not all Tables and records are in memory at once."""
         sizes = {name: _lengths(model, objects, name) for name in model.modalities}
         check_memory(model, np.stack(list(sizes.values()), 1), training_of(self))
         pieces = _cut(model, objects, POINTS_PER_CHUNK)
@@ -334,7 +334,7 @@ class BaseEncoder(
         noise=True,
         drawn=False,
     ):
-        """Decode each row of Z at the points of `templates`, or on the learned grid.
+        """Decode each row of Z at the points of `templates`, or else on the learned grid.
 
         Returns Tables or arrays, as `output` asks for; one draw of the measurements if `drawn`.
         """
@@ -353,7 +353,7 @@ class BaseEncoder(
         return self._written(modality, values, places * n, templates * n, output)
 
     def _written(self, modality: Modality, values: list, records: list[Record], templates: list, output: str):
-        """Return scaled values as the user wants them."""
+        """Return scaled values in the form that the user requested."""
         arrays = [modality.unscale(v, record) for v, record in zip(values, records, strict=True)]
         if hasattr(self, "n_features_in_") or modality.stacks:
             return np.stack(arrays).astype(modality.dtype)
@@ -539,7 +539,7 @@ def _lengths(model: Model, objects: Objects, name: str) -> np.ndarray:
 
 
 def _cut(model: Model, objects: Objects, most: int) -> Iterator[Objects]:
-    """Yield objects some at a time."""
+    """Yield objects in chunks."""
     lengths = np.sum([_lengths(model, objects, name) for name in model.modalities], axis=0)
     return (objects[piece] for piece in portions(lengths, most))
 
@@ -554,14 +554,14 @@ def at_least_one(objects: Iterator) -> Iterator:
 
 
 def refuse_class(name: str, modality) -> None:
-    """Raise TypeError if a parameter is what makes a modality rather than a modality."""
+    """Raise TypeError if a parameter is a class or function that makes a modality, instead of a modality."""
     if callable(modality):
         called = getattr(modality, "__name__", modality)
         raise TypeError(f"{name} is {called}, not a modality; did you mean {called}()?")
 
 
 def refuse_store(X) -> None:
-    """Raise TableError where Tables are needed that a store has not."""
+    """Raise TableError if Tables are needed but X is a store, which has none."""
     if isinstance(X, Store):
         raise TableError(
             f"{X} has no Tables that reconstruct could use as templates; use inverse_transform(Z, at=...), or pass "
@@ -570,18 +570,18 @@ def refuse_store(X) -> None:
 
 
 def check_places(at, n: int, of: str) -> None:
-    """Raise ValueError if there is not one object of `at` for each of n; `of` says of what."""
+    """Raise ValueError if `at` does not hold n objects; `of` describes the n items."""
     if len(at) != n:
         raise ValueError(f"at holds {len(at)} objects but {of}; one for each is needed.")
 
 
 def check_output(output, *further: str) -> None:
-    """Raise ValueError of a kind of output that there is not."""
+    """Raise ValueError if `output` is not one of the known kinds."""
     known = ("tables", "arrays", *further)
     if output not in known:
         raise ValueError(f"output={output!r}: choose one of {', '.join(map(repr, known))}.")
 
 
 def concatenated(parts: list):
-    """Return lists as one list, arrays as one array."""
+    """Concatenate lists to one list, or arrays to one array."""
     return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else [x for part in parts for x in part]

@@ -1,4 +1,4 @@
-"""Progress, spoken in scikit-learn's callback API; the one file that knows it."""
+"""Report progress through scikit-learn's callback API. No other file uses it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class FitProgress:
         sys.stdout.flush()
 
     def __call__(self, record: dict, module) -> bool:
-        """Report one record; True asks training to stop."""
+        """Report one record; return True to stop training."""
         if self.verbose:
             self._write(record)
         self.history.append(record)
@@ -60,12 +60,12 @@ class FitProgress:
         return stop
 
     def tell(self, history: list[dict]) -> None:
-        """Write records of what took no time to speak of, if verbose."""
+        """Print records of fits in closed form, if verbose."""
         for record in history if self.verbose else ():
             self._write(record)
 
     def end(self, fitted: dict) -> None:
-        """Report that the fit has ended with these attributes, which the estimator is about to take over."""
+        """Report the end of the fit, with the attributes that the estimator will get."""
         self.fit_task.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=lambda: fitted, **self.data
         )

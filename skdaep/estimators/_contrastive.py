@@ -1,4 +1,4 @@
-"""Contrastive encodings of several modalities, and training objects returned for what is asked."""
+"""Contrastive encodings of several modalities; predictions are training objects."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class ContrastiveNeighbors(
             check_alignment_options(self.alignment, self.alignment_options)
 
     def _check_split(self, has, split, resumes):
-        """Every modality is aligned with another, and validation says something: of one pair there is no loss."""
+        """Check that each modality can be aligned with another, and that validation has at least two pairs."""
         super()._check_split(has, split, resumes)
         paired = n_modalities(has) > 1
         for modality in self._declarations():

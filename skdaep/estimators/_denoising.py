@@ -15,7 +15,7 @@ from ._parameters import parameters
 
 @parameters
 class DenoisingParameters:
-    """What `Denoising` is told; the words stand in `_docs.DENOISING`."""
+    """Parameters of `Denoising`, described in `_docs.DENOISING`."""
 
     objective_class = Denoising
 

@@ -1,4 +1,4 @@
-"""Text that the docstrings of all encoders share, so that a parameter is described in one place."""
+"""Shared parts of the docstrings of all encoders, so that each parameter is described in one place."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ OPTIONS = {
 
 
 def _with_options(text: str) -> str:
-    """Fill the registries' names and descriptions in."""
+    """Fill in the names and descriptions of the registries."""
     for registry, members in OPTIONS.items():
         text = text.replace(f"[{registry}]", ", ".join(f'"{name}"' for name in members))
         described = " ".join(f'"{name}": {summary}' for name, summary in members.items())
@@ -244,7 +244,7 @@ def _with_options(text: str) -> str:
 
 
 def _alignment_options() -> str:
-    """Return the options of every alignment that has some, with their defaults."""
+    """Return the options of all alignments, with their defaults."""
     options_of = {
         name: ", ".join(f"{k}={v!r}" for k, v in cls.options().items()) for name, cls in sorted(ALIGNMENTS.items())
     }
@@ -253,9 +253,9 @@ def _alignment_options() -> str:
 
 
 def documented(cls):
-    """Fill the shared parts into a class's docstring, where it has their names in brackets; for use as a decorator.
+    """Decorator that replaces names in brackets in a class's docstring by the shared parts.
 
-    Only parameters that the class has are described, in the order of `GROUPS`.
+    Only parameters of the class are described, in the order of `GROUPS`.
     """
     if cls.__doc__ is None:  # python -OO
         return cls
@@ -279,7 +279,7 @@ def documented(cls):
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return names of parameters in the order of `GROUPS`; a class's own follow the first group."""
+    """Return names of parameters in the order of `GROUPS`. Those unique to a class follow the first group."""
     rank = {name: i for i, name in enumerate(" * ".join([GROUPS[0], " ".join(GROUPS[1:])]).split())}
     return sorted(names, key=lambda name: rank.get(name, rank["*"]))
 
@@ -291,7 +291,7 @@ def _ordered(section: str) -> str:
 
 
 def multimodal_docstring(cls, own: list[str]) -> str | None:
-    """Return the docstring of the form of an encoder that takes several modalities, its shared parts in brackets."""
+    """Return the docstring of the multimodal variant of an encoder, with shared parts in brackets."""
     if cls.__doc__ is None:  # python -OO
         return None
     section = PARAMETERS_SECTION.search(cls.__doc__)[2]

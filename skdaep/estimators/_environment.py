@@ -1,4 +1,4 @@
-"""Where and with what a fit was made: versions, commit, device, threads."""
+"""The environment of a fit: versions, commit, device, threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("torch", "numpy", "scikit-learn", "astropy")
 
 
 def environment(device: str) -> dict[str, str | int | None]:
-    """Return what a file notes of the fit; the commit is None where nothing tells it."""
+    """Return the environment that files store; the commit is None if unknown."""
     import skdaep
 
     kind = torch.device(device)
@@ -32,7 +32,7 @@ def _versions() -> dict[str, str]:
 
 @cache
 def _commit() -> str | None:
-    """Return the commit that was built or installed from, or a clone is at; what was changed since is not seen."""
+    """Return the commit of the installation or clone, ignoring uncommitted changes."""
     package = Path(__file__).parents[1]
     if (built := package / "_commit.txt").is_file():  # in a wheel: see setup.py
         return built.read_text().strip()
@@ -45,7 +45,7 @@ def _commit() -> str | None:
 
 
 def _head(git: Path) -> str | None:
-    """Return the commit that a clone, or a work tree of one, is at."""
+    """Return the current commit of a clone or work tree."""
     if git.is_file():
         git = git.parent / git.read_text().partition("gitdir: ")[2].strip()
     if not git.is_dir():

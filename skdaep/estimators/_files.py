@@ -1,4 +1,4 @@
-"""Estimators in files: parameters and what `fit` noted as JSON, beside the model."""
+"""Estimators in files: parameters and fitted attributes as JSON, in addition to the model."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def load(path, *, device=None, key=None):
 
 
 def _check(estimator) -> None:
-    """Raise ValueError or TypeError if parameters, what `fit` noted and the model do not go together."""
+    """Raise ValueError or TypeError if parameters, fitted attributes and model are inconsistent."""
     with warnings.catch_warnings(action="ignore"):  # what they warn of, `fit` has said
         estimator._validate_params()
     model = estimator.model_
@@ -124,7 +124,7 @@ def _check(estimator) -> None:
 
 
 def _estimator(path, content: dict[str, Any], device: str | None):
-    """Return the estimator with its parameters, not fitted yet."""
+    """Return the unfitted estimator with its parameters."""
     import skdaep
 
     from ._base import ESTIMATORS
@@ -141,12 +141,12 @@ def _estimator(path, content: dict[str, Any], device: str | None):
 
 
 def _renamed(values: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters under the names that they have now."""
+    """Return parameters with their current names."""
     return {RENAMED[k] if k in RENAMED and v != "deprecated" else k: v for k, v in values.items()}
 
 
 def _fitted(estimator, version: int, arrays: dict[str, np.ndarray], content: dict[str, Any]) -> dict[str, Any]:
-    """Return what was fitted, by the name of the attribute."""
+    """Return the fitted attributes by name."""
     noted = from_json(content["fitted"])
     noted["_architecture"] = architecture_of(estimator, {}) | noted["_architecture"]  # parameters newer than the file
     if version == 1:
@@ -160,7 +160,7 @@ def _fitted(estimator, version: int, arrays: dict[str, np.ndarray], content: dic
 
 
 def _fitted_of_format_1(estimator, arrays: dict[str, np.ndarray], noted: dict[str, Any]) -> dict[str, Any]:
-    """Return the same of a file in which the estimator was the model."""
+    """Return the fitted attributes from a file of format 1, in which estimator and model were one."""
     now = estimator.get_params(deep=False)
     parameters = {k: v for k, v in noted["_architecture"].items() if k in now}
     model = new_model(type(estimator)(**now | parameters), noted["modalities_"], noted["_seed"])

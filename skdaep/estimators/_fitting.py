@@ -1,4 +1,4 @@
-"""What `fit` does: from an estimator's parameters and objects to what it then holds. Nothing is assigned here."""
+"""The steps of `fit`, which return the fitted attributes of an estimator. Nothing is assigned here."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LOOKED_AT = 1024
 
 @dataclass
 class Task:
-    """What a fit trains, and on what."""
+    """The model to fit, and its data."""
 
     model: Model
     measurements: Measurements
@@ -59,13 +59,13 @@ class Task:
     checksums: Any = None  # of a `Store`, which stand for its arrays
 
     def identity(self) -> tuple[Any, ...]:
-        """Return all on which the numbers of the fit depend, beside parameters and seed."""
+        """Return everything that affects the result of the fit, except parameters and seed."""
         model, data = self.model, self.checksums or arrays_by_field(self.measurements)
         return model.modalities, model.weights, model.targets, model.head, self.labels, data, self.parts, self.groups
 
 
 def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | None, ranks: Ranks) -> dict[str, Any]:
-    """Return the attributes of an estimator that was fitted to X; `checkpoint` keeps the state of that, if any."""
+    """Fit to X and return the attributes of the fitted estimator; `checkpoint` may store the state."""
     _check_parameters(estimator, y)
     task = _prepared(estimator, X, y, groups, ranks.first(_seed(estimator, checkpoint)))
     if ranks.count > 1:
@@ -99,7 +99,7 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
 
 
 def _check_parameters(estimator: BaseEncoder, y) -> None:
-    """Raise ValueError of parameters that do not go together, before anything is read."""
+    """Raise ValueError for inconsistent parameters before anything is read."""
     if "n_heads" in estimator.get_params(deep=False) and estimator.model_dim % estimator.n_heads:
         raise ValueError(f"model_dim={estimator.model_dim} is not divisible by n_heads={estimator.n_heads}.")
     if y is None and _learns_labels(estimator):
@@ -114,7 +114,7 @@ def _learns_labels(estimator: BaseEncoder) -> bool:
 
 
 def _prepared(estimator: BaseEncoder, X, y, groups, seed: int) -> Task:
-    """Return what is to be trained; of the objects only their measurements are kept."""
+    """Return the task of the fit, which holds the measurements but not the objects."""
     before = estimator.model_ if getattr(estimator, "warm_start", False) and hasattr(estimator, "model_") else None
     learned = before.modalities if before else None
     declared = estimator._declarations()
@@ -145,26 +145,26 @@ def _prepared(estimator: BaseEncoder, X, y, groups, seed: int) -> Task:
 
 
 def _objects_to_check(task: Task) -> list[dict[str, Record]]:
-    """Return objects that tell what a model explains: those held out or, if they are few, others too."""
+    """Return objects on which to test what a model explains: held-out ones and, if these are few, others."""
     validation = task.parts.validation
     inspected = validation if len(validation) >= LEAST else np.append(validation, task.parts.train)
     return records_of(task.measurements, inspected[:LOOKED_AT])
 
 
 def _training_attributes(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what an estimator tells of its training."""
+    """Return the attributes that describe the training."""
     best = min(r["validation_loss"] if "validation_loss" in r else r["loss"] for r in history)
     return {"history_": history, "n_iter_": history[-1]["iteration"], "best_loss_": best}
 
 
 def ranks_of(estimator: BaseEncoder) -> Ranks:
-    """Return the processes that fit the estimator, of which `torchrun` may have started this one."""
+    """Return the processes that fit the estimator together, if `torchrun` started them."""
     join()
     return ranks_on(resolve_device(estimator.device))
 
 
 def training_of(estimator: BaseEncoder) -> Training | None:
-    """Return how the networks are trained; None if the objective is solved in closed form."""
+    """Return the training settings; None if the objective is solved in closed form."""
     if estimator.objective_class.in_closed_form:
         return None
     return Training(**{f.name: getattr(estimator, f.name) for f in fields(Training)})
@@ -172,7 +172,7 @@ def training_of(estimator: BaseEncoder) -> Training | None:
 
 @contextlib.contextmanager
 def checkpoint_of(estimator: BaseEncoder, ranks: Ranks, suffix: str = "") -> Iterator[CheckpointFile | None]:
-    """Yield where the state of training is kept, if anywhere; the first process alone reads and writes the file."""
+    """Yield the checkpoint, if there is one. Only the first process reads and writes the file."""
     path = getattr(estimator, "checkpoint", None)  # not where nothing is trained
     if path is None:
         yield None
@@ -185,7 +185,7 @@ def checkpoint_of(estimator: BaseEncoder, ranks: Ranks, suffix: str = "") -> Ite
 
 
 def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:
-    """Return what makes a training another one, all but seed and data."""
+    """Return, as text, everything except seed and data that distinguishes one training from another."""
     import skdaep
 
     apart = {"checkpoint", "checkpoint_every", "random_state", "verbose"}
@@ -197,14 +197,14 @@ def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:
 
 
 def _seed(estimator: BaseEncoder, checkpoint: CheckpointFile | None) -> int:
-    """Return the seed of a fit; where any would do, that of the fit to go on with."""
+    """Return the seed of a fit. If any seed will do, use that of the fit to continue."""
     if estimator.random_state is None and checkpoint is not None and checkpoint.seed is not None:
         return checkpoint.seed
     return int(check_random_state(estimator.random_state).randint(2**31 - 1))
 
 
 def new_model(estimator: BaseEncoder, modalities: dict[str, Modality], seed: int) -> Model:
-    """Return an untrained model of an estimator's parameters."""
+    """Return an untrained model with the parameters of an estimator."""
     return estimator.model_class(
         modalities=modalities,
         objective=estimator.objective_class,
@@ -216,14 +216,14 @@ def new_model(estimator: BaseEncoder, modalities: dict[str, Modality], seed: int
 
 
 def settings_of(estimator: BaseEncoder) -> dict[str, Any]:
-    """Return the parameters that apply to a fitted model at once."""
+    """Return the parameters that can be changed after the fit."""
     names = estimator.objective_class.decoding_options.union(estimator.model_class.settings)
     settings = {k: v for k, v in estimator.get_params(deep=False).items() if k in names}
     return settings | {"device": str(resolve_device(estimator.device))}
 
 
 def architecture_of(estimator: BaseEncoder, declared: dict[str, Modality]) -> dict[str, Any]:
-    """Return the parameters on which weights depend, and the modalities."""
+    """Return the modalities and the parameters on which the weights depend."""
     objective = estimator.objective_class
     names = objective.options() - objective.decoding_options - objective.training_options
     names |= network_parameters(estimator)
@@ -231,13 +231,13 @@ def architecture_of(estimator: BaseEncoder, declared: dict[str, Modality]) -> di
 
 
 def network_parameters(estimator: BaseEncoder) -> frozenset[str]:
-    """Return the names of the parameters that are keywords of the networks."""
+    """Return the names of the parameters that are passed to the networks."""
     keywords = inspect.signature(Autoencoder).parameters.values()
     return frozenset(p.name for p in keywords if p.kind is p.KEYWORD_ONLY) & estimator.get_params(deep=False).keys()
 
 
 def _options(estimator: BaseEncoder, modalities: dict[str, Modality]) -> dict[str, Any]:
-    """Return the arguments of the objective: parameters of the same names, and what follows from others."""
+    """Return the arguments of the objective: parameters of the same names, and derived ones."""
     names = estimator.objective_class.options()
     options = {k: v for k, v in estimator._told().items() if k in names}
     if estimator.objective_class.has_decoder and "n_queries" in names:
@@ -251,12 +251,12 @@ def _options(estimator: BaseEncoder, modalities: dict[str, Modality]) -> dict[st
 
 
 def _learned(estimator: BaseEncoder, declared: dict[str, Modality], objects: Objects) -> dict[str, Modality]:
-    """Return the modalities completed with what the objects show."""
+    """Return modalities that have learned from the objects."""
     return {name: modality.learn(*_objects_with(estimator, name, objects)) for name, modality in declared.items()}
 
 
 def _check_errors(estimator: BaseEncoder, objects: Objects | Store, modalities: dict[str, Modality]) -> None:
-    """Raise TableError if some objects lack the errors that others have."""
+    """Raise TableError if only some objects have errors."""
     if isinstance(objects, Store):
         for reason in objects.without_errors.values():
             raise TableError(reason)
@@ -266,7 +266,7 @@ def _check_errors(estimator: BaseEncoder, objects: Objects | Store, modalities: 
 
 
 def check_store(estimator: BaseEncoder, store: Store, learned: dict[str, Modality] | None) -> dict[str, Any]:
-    """Return what scikit-learn notes of the columns of a store; TableError if the estimator wants another one."""
+    """Return scikit-learn's attributes for the columns of a store; TableError if it does not suit the estimator."""
     names, wanted = list(store.modalities), list(learned or estimator._declarations())
     if names != wanted:
         raise TableError(f"{store} holds {', '.join(names)}, but {type(estimator).__name__} needs {', '.join(wanted)}.")
@@ -284,13 +284,13 @@ def check_store(estimator: BaseEncoder, store: Store, learned: dict[str, Modalit
 
 
 def _objects_with(estimator: BaseEncoder, name: str, objects: Objects) -> tuple[Sequence, Sequence[str]]:
-    """Return a modality of the objects that have it, and what each is called in errors."""
+    """Return a modality of the objects that have it, and their names in errors."""
     having, own = objects.having(name)
     return own, _Names(lambda i: estimator._name_in_errors("X", i, name), having)
 
 
 class _Names(Sequence):
-    """What objects are called in errors, which is put into words only where it is asked for."""
+    """Names of objects in errors, which are only formatted when needed."""
 
     def __init__(self, name_of: Callable[[int], str], which: np.ndarray):
         self.name_of, self.which = name_of, which
@@ -303,7 +303,7 @@ class _Names(Sequence):
 
 
 def _check_resumes(estimator: BaseEncoder, architecture: dict[str, Any]) -> None:
-    """Raise ValueError if the weights of the fit before are those of other networks."""
+    """Raise ValueError if the weights of the previous fit belong to other networks."""
     # A parameter that is younger than the fit had its default there.
     defaults = {k: p.default for k, p in inspect.signature(type(estimator)).parameters.items()}
     for name, value in architecture.items():
@@ -315,7 +315,7 @@ def _check_resumes(estimator: BaseEncoder, architecture: dict[str, Any]) -> None
 
 
 def _finished(estimator: BaseEncoder, model: Model, measurements: Measurements, parts: Split) -> Model:
-    """Return the model with what is learned from it, once it is trained."""
+    """Return the trained model with everything that is learned after training."""
     held_out = parts.validation if len(parts.validation) else parts.train
     try:
         if getattr(estimator, "isometric", False):  # not where nothing is decoded, or distances mean that already

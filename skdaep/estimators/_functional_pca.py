@@ -1,4 +1,4 @@
-"""Functional PCA: the closed-form member of the family."""
+"""Functional PCA, the estimator that is solved in closed form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a model file, told without building anything."""
+"""Describe a model file without building the model."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _size(entry: dict[str, Any]) -> int:
 
 
 def _plain(x: Any) -> Any:
-    """Return what stands in a file as plain data: of a dataclass its name and fields."""
+    """Return the content of a file as plain data; dataclasses become their name and fields."""
     if isinstance(x, list):
         return [_plain(v) for v in x]
     if not isinstance(x, dict) or len(x) != 1:

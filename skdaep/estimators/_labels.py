@@ -1,4 +1,4 @@
-"""What estimators do with labels: read those of fit, predict those of other objects."""
+"""Labels: read those of fit, and predict those of other objects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FEW = 10
 
 
 def targets_of(y, objects: list) -> tuple[Targets, np.ndarray]:
-    """Return a description of the labels of objects, and their columns: (n, t) numbers or (n, 1) classes.
+    """Return a description of labels, and their columns: (n, t) numbers or (n, 1) classes.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def _classes(values: np.ndarray, columns: list[np.ndarray]) -> tuple:
     if values.shape[1] > 1:
         kinds = ["classes" if c.dtype == object else "numbers" for c in columns]
         raise TableError(
-            f"y has {len(kinds)} columns ({', '.join(kinds)}). All must be numbers, or there must be one column."
+            f"y has {len(kinds)} columns ({', '.join(kinds)}); use numbers in all, or one column of classes."
         )
     classes = sorted({x for x in values[:, 0] if x is not None})
     if not classes:
@@ -77,7 +77,7 @@ def _check_numbers(column: np.ndarray, object_name: str) -> None:
 
 
 def check_labelled(labels: np.ndarray, split: Split) -> None:
-    """Raise TableError if no object to train on has a label."""
+    """Raise TableError if no training object has a label."""
     if np.isnan(labels[split.train]).all():
         n = len(split.validation)
         raise TableError(
@@ -87,7 +87,7 @@ def check_labelled(labels: np.ndarray, split: Split) -> None:
 
 
 def _predicts(self) -> bool:
-    """Whether there is a head; before fit, whether there will be."""
+    """Return whether there is a head or, before fit, whether there will be one."""
     model = getattr(self, "model_", None)
     if getattr(self, "supervised_weight", 0) > 0 if model is None else model.targets is not None:
         return True
@@ -185,7 +185,7 @@ class PredictorMixin:
         return np.concatenate([model.predict(records) for _, _, records in self._chunks(model, X)])
 
     def _score_of_labels(self, model: Model, X, y) -> float:
-        """Return the share of the classes that are right, or R^2, the mean over targets; of objects with a label."""
+        """Return the accuracy, or R^2 averaged over targets, over the objects with a label."""
         labels, answer, targets = tables.read_labels(y), self._answers(model, X), model.targets
         if len(labels.columns) != targets.n_columns or (labels.names and labels.names != targets.names):
             was, now = targets.names or targets.n_columns, labels.names or len(labels.columns)

@@ -1,4 +1,4 @@
-"""The face of an encoder of several modalities: a list of dicts, one per object, in which any may be absent."""
+"""Base of encoders of several modalities. X is a list of dicts, one per object; modalities may be absent."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from ._unimodal import UnimodalEncoder
 
 @parameters
 class LateMixing:
-    """How modalities meet; the words stand in `_docs.LATE_MIXING`."""
+    """Parameters of how modalities are combined, described in `_docs.LATE_MIXING`."""
 
     drop_modality: Annotated[float, Interval(Real, 0, 1, closed="left")] = 0.2
     modality_weights: Annotated[dict[str, float] | None, dict, None] = None
@@ -42,7 +42,7 @@ class LateMixing:
 
 
 class MultimodalEncoder(BaseEncoder):
-    """Shared by the encoders of several modalities; a subclass names its objective and adds its parameters."""
+    """Base class of encoders of several modalities. A subclass names its objective and adds its parameters."""
 
     _measured = "modalities"
 
@@ -102,7 +102,7 @@ class MultimodalEncoder(BaseEncoder):
         return list(self.modalities_) if modality is None else [modality]
 
     def _templates(self, at, modality: str | None, n: int, of: str) -> list | None:
-        """Return where to decode, one entry per object, None where that is not said."""
+        """Return where to decode, one entry per object; None if `at` is None."""
         if at is None:
             return None
         if modality is None:
@@ -194,7 +194,7 @@ class MultimodalEncoder(BaseEncoder):
         return concatenated(rebuilt)
 
     def _rebuilt_own(self, model: Model, objects, records, names: list[str], n_draws, noise, output) -> list[dict]:
-        """Decode objects in each of the modalities `names` that they have."""
+        """Decode objects in those modalities of `names` that they have."""
         rebuilt: list[dict] = [{} for _ in objects]
         for name in names:
             having = [i for i, o in enumerate(objects) if name in o]
@@ -206,7 +206,7 @@ class MultimodalEncoder(BaseEncoder):
         return rebuilt
 
     def _rebuilt(self, model: Model, objects, records, name: str, at: list, n_draws, noise, output, start: int = 0):
-        """Decode objects in a modality at the objects of `at`; where that is None, at their own, or on the grid."""
+        """Decode objects in a modality at the objects of `at` or, if None, at their own locations or on the grid."""
         kind, templates, places = model.modalities[name], [], []
         for i, (obj, record, other) in enumerate(zip(objects, records, at, strict=True)):
             if other is None and name in obj:
@@ -295,7 +295,7 @@ def multimodal(cls: type[UnimodalEncoder], name: str) -> type[MultimodalEncoder]
 
 
 def check_alignment_options(alignment: str, options: dict | None) -> None:
-    """Raise ValueError if an alignment has no such option, or not of that value."""
+    """Raise ValueError if an alignment has no such option, or if its value is invalid."""
     known = ALIGNMENTS[alignment].options()
     for name, value in (options or {}).items():
         if name not in known:
@@ -311,12 +311,12 @@ _KINDS = {str: (str, "text"), int: (Integral, "a positive int"), float: (Real, "
 
 
 def n_modalities(has: dict[str, np.ndarray]) -> np.ndarray:
-    """Return how many modalities each object has."""
+    """Return the number of modalities of each object."""
     return np.sum(list(has.values()), axis=0)
 
 
 def _held(X, modalities: dict[str, Modality]) -> Objects | None:
-    """Return X if it is `Objects` of those modalities."""
+    """Return X if it is `Objects` with these modalities, otherwise None."""
     if not isinstance(X, Objects):
         return None
     if unknown := [name for name in X.parts if name not in modalities]:
@@ -332,7 +332,7 @@ def _held(X, modalities: dict[str, Modality]) -> Objects | None:
 
 
 def _objects_of(X, modalities: dict[str, Modality]) -> Iterator[dict]:
-    """Yield the objects of X, each a dict of the modalities that it has."""
+    """Yield the objects of X as dicts of their modalities."""
     _check_list_of_dicts(X, "X")
     cells = (X.to_numpy() if hasattr(X, "to_numpy") else X).ravel() if hasattr(X, "shape") else X
     yield from (_present(o, modalities, f"X[{i}]") for i, o in enumerate(cells))
@@ -360,13 +360,13 @@ def _dicts(decoded: dict[str, list]) -> list[dict]:
 
 
 def held_out(split: Split) -> str:
-    """Return the end of an error about what is left to train on."""
+    """Return the end of an error message about too few training objects."""
     n = len(split.validation)
     return f" ({n} are held out for validation: more objects or early_stopping=False may help)" if n else ""
 
 
 def _check_list_of_dicts(X, name: str) -> None:
-    """Raise if X is no list, or column, of objects; what is in it is looked at as it is read."""
+    """Raise an error if X is not a list or column of objects. The objects themselves are checked when read."""
     if isinstance(X, dict):
         raise TableError(
             f"{name} is a dict; pass a list of dicts, one per object. To convert a dict of lists, use "

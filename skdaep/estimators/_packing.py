@@ -1,4 +1,4 @@
-"""More objects than memory holds: read once, some at a time, into a folder that training takes its batches from."""
+"""Read more objects than fit in memory, chunk by chunk, into a folder from which training takes its batches."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def pack(chunks, path, modality=None, *, n_learn=20_000) -> Store:
 
 
 def _write(writer: Writer, face: BaseEncoder, declared: dict[str, Modality], chunks: Iterable, n_learn: int) -> None:
-    """Read all chunks that were not read before, and complete the store."""
+    """Read all remaining chunks, and complete the store."""
     objects, held = _objects(face, declared, chunks), deque()
     if writer.learned is None:
         held, learned = _learned(face, declared, objects, n_learn)
@@ -113,7 +113,7 @@ def _write(writer: Writer, face: BaseEncoder, declared: dict[str, Modality], chu
 
 
 def _emptied(held: deque[Objects]) -> Iterator[Objects]:
-    """Yield objects, and hold them no longer."""
+    """Yield objects and release them."""
     while held:
         yield held.popleft()
 
@@ -124,7 +124,7 @@ def _first(done: list[int]) -> int:
 
 
 def _add(writer: Writer, face: BaseEncoder, model: Any, chunk: Objects, k: int) -> None:
-    """Read a chunk and add it; only compare it, if it is the first one and was added before."""
+    """Read a chunk and add it. If it is the first one and already in the store, only compare it."""
     with told(f"chunks[{k}]: "):
         for name, m in model.modalities.items():
             having, own = chunk.having(name)
@@ -162,7 +162,7 @@ def _objects(face: BaseEncoder, declared: dict[str, Modality], chunks: Iterable)
 def _learned(
     face: BaseEncoder, declared: dict[str, Modality], objects: Iterator[Objects], n_learn: int
 ) -> tuple[deque[Objects], dict[str, Modality]]:
-    """Return the first chunks, and the modalities completed with what they show."""
+    """Return the first chunks, and the modalities that have learned from them."""
     if all(getattr(m, "learned", None) is not None for m in declared.values()):
         return deque(), declared
     held: deque[Objects] = deque()
@@ -185,7 +185,7 @@ def _learned(
 
 @contextmanager
 def told(object_name: str) -> Iterator[None]:
-    """Within, say where an object is that an error names."""
+    """In this context errors state in which chunk an object is."""
     try:
         yield
     except TableError as error:

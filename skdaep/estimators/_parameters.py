@@ -1,4 +1,4 @@
-"""Parameters of estimators, declared once each: name, default and what scikit-learn may find in it.
+"""Parameters of estimators, each declared once: name, default and scikit-learn's constraints.
 
 A parameter is an annotated name in the body of a class,
 
@@ -32,7 +32,7 @@ Core = Annotated[str | None, StrOptions({"auto", *filter(None, CORES)}), None]
 
 
 def parameters(cls: type) -> type:
-    """Note the parameters that the body of a class declares; a decorator for what is no encoder itself."""
+    """Decorator that collects the parameters declared in a class that is not itself an encoder."""
     hints = get_type_hints(cls, include_extras=True)
     names = [k for k in vars(cls).get("__annotations__", {}) if get_origin(hints[k]) is Annotated]
     cls._own_parameters = {
@@ -45,7 +45,7 @@ def parameters(cls: type) -> type:
 
 
 def declare(cls: type, without: tuple[str, ...]) -> None:
-    """Give a class the `__init__` and the constraints that its body and its bases declare, `without` some of those.
+    """Give a class the `__init__` and the constraints declared in it and its bases, except those in `without`.
 
     The parameter that says what is measured comes first and may be given by position. The others are in the order in
     which they are described (`_docs.GROUPS`).

@@ -1,4 +1,4 @@
-"""Which objects are trained on and which are held out."""
+"""Split objects into training and held-out ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..model import Split
 
 
 def split(estimator, n_objects: int, groups, seed: int) -> Split:
-    """Return a split of objects, whole groups if there are any, by the estimator's parameters."""
+    """Return a split of objects, or of whole groups, according to the estimator's parameters."""
     everyone = np.arange(n_objects)
     if groups is not None:
         groups = column_or_1d(groups, dtype=None)

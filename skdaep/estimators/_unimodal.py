@@ -1,4 +1,4 @@
-"""The face of an encoder of one modality: lists of Tables, rows of an array, or images."""
+"""Base of encoders of one modality. X is a list of Tables, an array, or images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAME = "sequence"  # of the only modality
 
 
 class UnimodalEncoder(BaseEncoder):
-    """Shared by the encoders of one modality; a subclass names its objective and adds its parameters."""
+    """Base class of encoders of one modality. A subclass names its objective and adds its parameters."""
 
     _measured = "modality"
 
@@ -61,7 +61,7 @@ class UnimodalEncoder(BaseEncoder):
         return _flat(X) if _is_flat(X, self.modalities_[NAME]) else None
 
     def _validated(self, X, name: str) -> Iterable:
-        """Return the objects of X, or its rows of numbers."""
+        """Return the objects or the rows of numbers of X."""
         modality = self.modalities_[NAME]
         if not _is_rows(X, modality):
             return modality.objects(X, name)
@@ -71,7 +71,7 @@ class UnimodalEncoder(BaseEncoder):
         return _checked_rows(self, X, name, reset=False)
 
     def _templates(self, at, n: int, of: str) -> list | None:
-        """Return where to decode, one entry for each of n."""
+        """Return where to decode, one entry for each of n rows."""
         if at is None:
             return None
         at = list(self._validated([at] * n if self.modalities_[NAME].is_one(at) else at, "at"))
@@ -194,12 +194,12 @@ def _is_rows(X, modality: Modality) -> bool:
 
 
 def _columns(estimator) -> dict[str, Any]:
-    """Return what scikit-learn has noted of the columns of an array."""
+    """Return scikit-learn's attributes for the columns of an array."""
     return {k: v for k, v in vars(estimator).items() if k in ("n_features_in_", "feature_names_in_")}
 
 
 def _checked_rows(estimator, X, name: str, reset: bool) -> np.ndarray:
-    """Return rows of numbers; the estimator notes their columns, or compares them with those of fit."""
+    """Return rows of numbers, after noting their columns in fit, or comparing them with those of fit."""
     X = tables.rows(X, name)
     if getattr(X, "ndim", 2) > 2:
         raise TableError(f"{name} looks like images; declare them with modality=Image().")
