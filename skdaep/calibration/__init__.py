@@ -1,4 +1,4 @@
-"""Intervals that cover new objects as often as they say: split conformal, for draws and for predicted labels."""
+"""Calibrated intervals for draws and for predicted labels, by split conformal prediction."""
 
 from ._draws import ConformalDraws
 from ._regressor import ConformalRegressor

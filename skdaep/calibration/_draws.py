@@ -1,4 +1,4 @@
-"""Draws stretched or shrunk until their interval covers new measurements as often as it says: split conformal."""
+"""Calibrate draws by split conformal prediction: stretch or shrink them until their interval has the right coverage."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ class ConformalDraws(BaseEstimator):
         return np.stack(changed) if isinstance(draws, np.ndarray) and draws.dtype != object else changed
 
     def interval(self, draws, at=None):
-        """Return the central interval of what `transform` returns.
+        """Return the central interval of the draws that `transform` returns.
 
         Parameters
         ----------
@@ -224,7 +224,7 @@ class ConformalDraws(BaseEstimator):
     # --- scores and factors -------------------------------------------------------------------------
 
     def _check(self) -> tuple[str, ...]:
-        """Return the names of `by`; raise if a parameter makes no sense."""
+        """Return the names in `by`; raise an error if a parameter is invalid."""
         check_level(self.level)
         keys = () if self.by is None else tuple(np.atleast_1d(self.by).tolist())
         if not all(isinstance(key, str) for key in keys) or len(set(keys)) < len(keys):
@@ -236,11 +236,11 @@ class ConformalDraws(BaseEstimator):
         return keys
 
     def _needed(self) -> int:
-        """Return with how many objects n the part n / (n + 1) of the weights that is not at infinity has the level."""
+        """Return the smallest number n of objects for which the finite weights, n / (n + 1), reach the level."""
         return int(np.ceil(self.level / (1 - self.level) - ROUNDING))
 
     def _score(self, objects: list, draws) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Return the scores of the points observed, and which they are, object by object."""
+        """Return the scores of observed points, and which points of each object these are."""
         scores, seen = [], []
         for i, (x, d) in enumerate(pairs(objects, draws, self.value, with_draws=True)):
             self.n_draws_ = d.shape[-1] if i == 0 else self.n_draws_
@@ -257,7 +257,7 @@ class ConformalDraws(BaseEstimator):
         return scores, seen
 
     def _factor(self, score: np.ndarray, owner: np.ndarray, group: np.ndarray, object_name: str) -> float:
-        """Return the smallest score that, with all below it, has the level's share of the weights."""
+        """Return the smallest score at which the cumulative weight reaches the level."""
         n = len(np.unique(group[owner]))
         order = np.argsort(score)
         share = np.cumsum(weights(owner, group)[order]) / (n + 1)
@@ -320,5 +320,5 @@ class ConformalDraws(BaseEstimator):
 
 
 def _ends(draws: np.ndarray, level: float) -> np.ndarray:
-    """Return the lower end of the central interval, the median and the upper end, of draws along the last axis."""
+    """Return the lower end of the central interval, the median and the upper end, for draws along the last axis."""
     return np.quantile(draws, [0.5 - level / 2, 0.5, 0.5 + level / 2], axis=-1)

@@ -1,4 +1,4 @@
-"""Predicted quantiles of labels, shifted until they cover new objects as often as they say."""
+"""Calibrate predicted quantiles of labels, by shifting them until they have the right coverage."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class ConformalRegressor(BaseEstimator):
         return tables.plain_labels(self.estimator.predict_quantiles(X), targets.form, targets.n_columns)
 
     def _ends(self) -> tuple[int, int]:
-        """Return the places of the pair of quantiles whose nominal share is nearest to the level."""
+        """Return the indices of the pair of quantiles whose nominal coverage is closest to the level."""
         levels = self.estimator.quantiles_
         share = levels[::-1][: len(levels) // 2] - levels[: len(levels) // 2]
         place = int(np.abs(share - self.level).argmin())
@@ -152,7 +152,7 @@ class ConformalRegressor(BaseEstimator):
         return [tables.convert(column.astype(float), given, unit, "y") for column, given, unit in columns]
 
     def _shift(self, score: np.ndarray, group: np.ndarray, name: str) -> float:
-        """Return the smallest score that, with all below it, has the level's share of n + 1 weights."""
+        """Return the smallest score at which the cumulative share of n + 1 weights reaches the level."""
         n, needed = len(np.unique(group)), int(np.ceil(self.level / (1 - self.level) - ROUNDING))
         if n < needed:
             raise ValueError(

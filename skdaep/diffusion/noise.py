@@ -1,15 +1,16 @@
 r"""Noise correlated along the location axis, for draws that are coherent at any set of locations.
 
-A denoiser that treats every point by itself is trained on the law of one point's noise, N(0, 1), and says nothing of
-how the noise of two points goes together. That is free, and a deterministic sampler hands it on to the draw. So the
-noise is taken to be a Gaussian process,
+A denoiser that treats every point separately is trained on the distribution of the noise of one point, N(0, 1). The
+correlation between the noise of two points is not determined by it. So it can be chosen freely, and a deterministic
+sampler passes it on to the draw. Here the noise is a Gaussian process,
 
 .. math:: \epsilon(x) = \sqrt{w_0}\,\text{white} + \sum_k \sqrt{w_k}\, g_k(x), \qquad
     \operatorname{Cov}[g_k(x), g_k(x')] = e^{-\sum_a (x_a - x'_a)^2 / 2 \ell_{ka}^2}, \qquad w_0 + \sum_k w_k = 1,
 
-over the axes a of a location, with weights fitted to what the point estimate leaves over of real objects. A draw is
-then a function of location (white noise apart): decoded at other places it goes on as the same function (Bilos et al.
-2023, arXiv:2211.02590, diffuse functions likewise; :math:`g_k` by random Fourier features, Rahimi & Recht 2007).
+over the axes a of a location, with weights fitted to the residuals of the point estimate of real objects. Apart from
+the white noise, a draw is then a function of location, and decoding it at other places gives the same function. Bilos
+et al. 2023 (arXiv:2211.02590) diffuse functions in a similar way. :math:`g_k` are random Fourier features (Rahimi &
+Recht 2007).
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ N_ANCHORS = 64  # points of an object whose pairs with all others are counted
 class Correlation:
     """Components g_k: length scale, share of the variance, and whether all bands share it or each has its own.
 
-    A scale is a number, or of locations with several axes a tuple of one for each. What the weights leave to 1 is
-    white. Without components all of it is. With a `cycle` locations lie on a circle, and the law of a component is the
-    normal one wound around it: its frequencies are whole turns in a cycle.
+    A scale is a number or, for locations with several axes, a tuple of numbers. The rest of the variance, 1 minus the
+    sum of the weights, is white noise. With a `cycle` locations lie on a circle, and the frequencies of a component are
+    whole numbers per cycle.
     """
 
     scales: tuple[float, ...] | tuple[tuple[float, ...], ...] = ()
@@ -91,11 +92,12 @@ class Correlation:
         finest, longest : tuple of float
             Shortest and longest separation of interest along each axis.
         n_bands : int
-            Number of bands there are.
+            Number of bands.
         cycle : float or None, default=None
-            After how much the one axis closes.
+            Period of the single axis.
         white : float, default=0.0
-            What noise that is not to count, of each point alone, adds to the sum of squares of all residuals.
+            Contribution of noise that should not count, independent for each point, to the sum of squares of all
+            residuals.
         """
         n_axes = len(finest)
         edges = [
@@ -148,7 +150,7 @@ def _kernels(separation: np.ndarray, scales: np.ndarray, cycle: float | None) ->
 
 
 def _law_of_turns(scales: np.ndarray, cycle: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return whole turns in a cycle (K,), and for each length scale the probability of each (n_scales, K)."""
+    """Return whole numbers of turns per cycle (K,), and their probabilities for each length scale (n_scales, K)."""
     spread = cycle / (2 * np.pi * scales[:, None])  # of turns, which on a line would be normal
     turns = np.arange(np.ceil(8 * spread.max()) + 1)
     law = np.exp(-0.5 * (turns / spread) ** 2) * np.where(turns == 0, 1, 2)  # either sense
@@ -156,11 +158,11 @@ def _law_of_turns(scales: np.ndarray, cycle: float) -> tuple[np.ndarray, np.ndar
 
 
 class NoisePlaces(Protocol):
-    """Where noise is wanted: what is read of a batch of B objects of up to L points."""
+    """Places at which noise is needed: the fields of a batch of B objects with up to L points that are used."""
 
     @property
     def value(self) -> Tensor:
-        """Any tensor of the shape (B, L, ...) of the noise."""
+        """Any tensor with the shape (B, L, ...) of the noise."""
 
     @property
     def location(self) -> Tensor:
@@ -176,24 +178,24 @@ class NoisePlaces(Protocol):
 
 
 def apart(stream: np.random.Generator) -> np.random.Generator:
-    """Return a stream that shares no number with the given one: its bit generator, jumped far ahead."""
+    """Return a stream without common numbers with the given one: its bit generator, jumped far ahead."""
     bits: Any = stream.bit_generator  # of what type, numpy does not say; all of its own but SFC64 can jump
     return np.random.Generator(bits.jumped())
 
 
 class Noise:
-    """Standard normal noise for a batch, one independent stream per row; each call gives the next (B, L, ...).
+    """Standard normal noise for a batch, an independent stream per row. Each call returns new noise (B, L, ...).
 
     Parameters
     ----------
     streams : list of numpy.random.Generator
         One per row.
     query : Places
-        Where the noise is wanted, such as a batch.
+        Where noise is needed, such as a batch.
     correlation : Correlation
-        How it is correlated along the location.
+        Correlation of the noise along the location.
     white : bool, default=True
-        Whether what is independent from point to point is part of it; without it the variance is less than 1.
+        Whether to include the part that is independent from point to point. Without it the variance is less than 1.
     """
 
     def __init__(

@@ -1,8 +1,7 @@
-r"""The forward process and the three things a network may predict.
+r"""The forward process, and the three quantities that a network may predict.
 
-With :math:`x_t = \alpha x_0 + \sigma \epsilon` and :math:`v = \alpha\epsilon - \sigma x_0`
-(Salimans & Ho 2022, section 4) any of :math:`x_0`, :math:`\epsilon`, :math:`v` gives the others;
-the conversions stand here and nowhere else.
+With :math:`x_t = \alpha x_0 + \sigma \epsilon` and :math:`v = \alpha\epsilon - \sigma x_0` (Salimans & Ho 2022, section
+4), each of :math:`x_0`, :math:`\epsilon` and :math:`v` determines the others. All conversions are in this module.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ def add_noise(x0: Tensor, noise: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor
 
 
 class Prediction(NamedTuple):
-    """What a network is trained to predict, how x_0 follows from it, and what it is in a line."""
+    """A quantity that a network can predict, how x_0 follows from it, and a one-line description."""
 
     target: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # of x_0, noise, alpha, sigma
     to_x0: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # of x_t, prediction, alpha, sigma
@@ -49,9 +48,9 @@ PREDICTIONS = {
 def input_scale(prediction: str, alpha: Tensor) -> Tensor | float:
     r"""Return the factor on x_t before it enters the network.
 
-    For standardised data :math:`\alpha x_t` is the best linear estimate of :math:`x_0`. Fed with it, the
-    network receives nothing but zeros at t = 1, where x_t holds no information, so that its answer there
-    *is* the conditional mean, the same whatever the noise. A network that predicts the noise needs x_t whole.
+    For standardised data :math:`\alpha x_t` is the best linear estimate of :math:`x_0`. With this input, the network
+    only gets zeros at t = 1, where x_t holds no information. So its prediction there is the conditional mean,
+    independent of the noise. A network that predicts the noise needs x_t itself.
     """
     return 1.0 if prediction == "epsilon" else alpha
 
@@ -61,8 +60,8 @@ def posterior_mean(x_t: Tensor, mean: Tensor, spread: Tensor, alpha: Tensor, sig
 
     .. math:: m + \frac{\alpha s^2}{\alpha^2 s^2 + \sigma^2}\,(x_t - \alpha m)
 
-    A network that gives m in place of :math:`x_0` has the same to say at all times, and its errors fade with the noise
-    instead of pulling a draw towards it again in every step (the skip connection of Karras et al. 2022, section 5).
+    A network that predicts m instead of :math:`x_0` has the same target at all times. Its errors fade with the noise,
+    instead of pulling the draw in every step (the skip connection of Karras et al. 2022, section 5).
     """
     signal = alpha * spread**2
     return mean + signal / (alpha * signal + sigma**2) * (x_t - alpha * mean)

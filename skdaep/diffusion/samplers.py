@@ -1,12 +1,12 @@
 r"""Samplers: one loop over steps from a time t to an earlier time s.
 
-A step is ``step(denoise, x_t, here, there, memory, noise)`` and returns :math:`x_s`. It calls the denoiser itself, as
-often as it needs: ``denoise(x_t, here)`` is :math:`\hat x_0`. `here` and `there` are the noise levels of t and s.
-`memory` is a dict, empty at first, in which a step leaves what a later one needs. ``noise()`` is fresh standard normal
-noise. With :math:`\hat\epsilon = (x_t - \alpha_t \hat x_0) / \sigma_t` every step moves along the reverse process of
+A step is ``step(denoise, x_t, here, there, memory, noise)`` and returns :math:`x_s`. It calls the denoiser as often as
+it needs: ``denoise(x_t, here)`` is :math:`\hat x_0`. `here` and `there` are the noise levels of t and s. `memory` is a
+dict, empty at first, in which steps can store values for later steps. ``noise()`` returns new standard normal noise.
+With :math:`\hat\epsilon = (x_t - \alpha_t \hat x_0) / \sigma_t`, every step moves along the reverse process of
 :math:`x_t = \alpha_t x_0 + \sigma_t \epsilon`.
 
-To add a sampler, write its step and enter it in `SAMPLERS`; the first line of its docstring describes it to users.
+To add a sampler, write its step and add it to `SAMPLERS`. Users see the first line of its docstring.
 """
 
 from __future__ import annotations
@@ -113,14 +113,14 @@ def heun(denoise: Denoiser, x_t: Tensor, here: Level, there: Level, memory: Memo
 
 
 class Sampler(NamedTuple):
-    r"""A step and where it is taken: at the times :math:`(k / n)^p`.
+    r"""A step function and the times of the steps, :math:`(k / n)^p`.
 
-    With p = 1, even times as in DDPM and DDIM, the last step begins where sigma is far from small, 0.08 of 20 steps of
-    the cosine schedule, and values that spread less than that come out as their mean. Squares (Song et al. 2021,
-    appendix D.2) put steps where little noise is left: 20 second-order steps then give normal values of a
-    spread between 0.03 and 1 to about 5 %, where even ones lose two thirds of the smallest.
+    With p = 1, the even times of DDPM and DDIM, sigma is still 0.08 before the last of 20 steps of the cosine schedule,
+    and values with a smaller spread come out as their mean. With p = 2 (Song et al. 2021, appendix D.2) more steps are
+    taken where little noise is left. Then 20 second-order steps reproduce normal values with spreads between 0.03 and 1
+    to about 5 %, whereas even steps lose two thirds of the smallest spread.
 
-    A step evaluates the denoiser `n_evaluations` times, but the last one, to clean data, only once.
+    Each step evaluates the denoiser `n_evaluations` times, except the last one, to clean data, which only does so once.
     """
 
     step: Callable[[Denoiser, Tensor, Level, Level, Memory, Noise], Tensor]
@@ -128,7 +128,7 @@ class Sampler(NamedTuple):
     n_evaluations: int = 1
 
     def n_steps(self, n_evaluations: int) -> int:
-        """Return how many steps so many evaluations of the denoiser allow, at least one."""
+        """Return the number of steps, at least one, for a number of evaluations of the denoiser."""
         return 1 + (n_evaluations - 1) // self.n_evaluations
 
 
@@ -163,7 +163,7 @@ def sample(
         ``noise()`` returns fresh standard normal noise of the shape of x; called once for x_1 and by
         stochastic steps. Randomness is the caller's.
     n_evaluations : int
-        Most evaluations of `denoise`; samplers of one evaluation a step take as many steps.
+        Largest number of evaluations of `denoise`. Samplers with one evaluation per step take as many steps.
     sampler : Sampler
         A step and its times, such as a member of `SAMPLERS`.
     start : float

@@ -1,13 +1,13 @@
-r"""How far measurements lie from the point estimate, for draws that hold as many of them as they say.
+r"""How far measurements lie from the point estimate, so that draws have the right coverage.
 
-The loss of a denoiser asks for the spread s that suits its means best. How much of the scatter is that of measuring,
-and that objects differ in it, it leaves open. What the point estimate leaves over of held-out objects tells both:
+The loss of a denoiser determines the spread s that fits best around its means. It does not determine how much of the
+scatter is measurement noise, nor how much objects differ. The residuals of held-out objects determine both:
 
 .. math:: x - m = a\,s\,e^{\tau \xi}\,g + c\,e\,\eta,
 
-with g the noise of `Correlation`, e the error that a point came with, and :math:`\xi` of each object and
-:math:`\eta` of each point normal. The first term is what the object does and z does not say, the second what measuring
-adds. They are found by maximum likelihood, every object counting once.
+where g is the noise of `Correlation`, e the error of the point, and :math:`\xi` (per object) and :math:`\eta` (per
+point) are standard normal. The first term is what z does not say about the object; the second is measurement noise. The
+parameters are found by maximum likelihood, with equal weight for every object.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ LEVELS, SHARES = np.polynomial.hermite_e.hermegauss(9)
 
 @dataclass(frozen=True)
 class Scatter:
-    """Factors on the spread and on the errors of points, and how much the level of objects varies.
+    """Factors for the spread and for the errors of points, and how much the level of objects varies.
 
     Parameters
     ----------
     spread : float, default=1.0
-        The factor a on the spread that the decoder says.
+        The factor a for the spread of the decoder.
     error : float, default=0.0
-        The factor c on the errors.
+        The factor c for the errors.
     level : float, default=0.0
         Standard deviation tau of the logarithm of an object's level.
     typical_error : float, default=0.0
-        Stands for an unknown error.
+        Replaces unknown errors.
     """
 
     spread: float = 1.0
@@ -59,11 +59,11 @@ class Scatter:
 
     @property
     def is_known(self) -> bool:
-        """Whether it says anything that the decoder does not."""
+        """Whether it differs from the spread of the decoder."""
         return self != Scatter(typical_error=self.typical_error)
 
     def errors(self, error: NDArray[Any]) -> NDArray[Any]:
-        """Return the standard deviation of what measuring adds to points of given errors, not finite where unknown."""
+        """Return the standard deviation of the measurement noise for given errors, which are not finite if unknown."""
         return self.error * np.where(np.isfinite(error), error, self.typical_error)
 
     @classmethod
@@ -74,7 +74,7 @@ class Scatter:
         error: Sequence[NDArray[Any]],
         typical_error: float | None = None,
     ) -> Scatter:
-        """Fit the law to residuals, spreads and errors of the points of each object; without any errors c is 0."""
+        """Fit the parameters to residuals, spreads and errors of the points of each object. Without errors c is 0."""
         most = int(np.clip(MOST / len(residual), LEAST_PER_OBJECT, MOST_PER_OBJECT))
         chosen = [np.unique(np.linspace(0, len(r) - 1, most).astype(int)) for r in residual]
         share = np.concatenate([np.full(len(rows), 1 / len(rows)) for rows in chosen])

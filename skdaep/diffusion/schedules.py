@@ -19,10 +19,10 @@ LEAST_ALPHA = 0.006
 
 
 class Schedule(nn.Module):
-    """A table of betas as a function of continuous time, kept as log alpha-bar; made on the CPU, wherever weights are.
+    """A table of betas as a function of continuous time, stored as log alpha-bar and always made on the CPU.
 
-    Twice: in float32 on the module's device (MPS has no float64), and in float64 on the CPU for samplers, which
-    take differences between neighbouring levels.
+    It is stored twice: in float32 on the module's device (MPS has no float64), and in float64 on the CPU for samplers,
+    which take differences between neighbouring levels.
     """
 
     log_alpha_bar: Tensor
@@ -34,7 +34,7 @@ class Schedule(nn.Module):
         self.register_buffer("log_alpha_bar", log_alpha_bar.float(), persistent=False)
 
     def forward(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Return alpha and sigma, of the shape and dtype of t; t in float64 lies on the CPU."""
+        """Return alpha and sigma with the shape and dtype of t. If t is float64, it must be on the CPU."""
         table = self.exact if t.dtype == torch.float64 else self.log_alpha_bar
         n = len(table) - 1
         place = t.clamp(0, 1) * n
@@ -45,7 +45,7 @@ class Schedule(nn.Module):
         return torch.exp(0.5 * log_alpha_bar), torch.sqrt(-torch.expm1(log_alpha_bar))
 
     def last_time(self, least_alpha: float) -> float:
-        """Return the last time of the table at which alpha is no less."""
+        """Return the last time of the table at which alpha is not below a limit."""
         n = len(self.exact) - 1
         return torch.nonzero(self.exact >= 2 * math.log(least_alpha)).max().item() / n
 

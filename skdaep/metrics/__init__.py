@@ -1,4 +1,4 @@
-"""How good reconstructions, draws and features are: errors, residuals by location, coverage, the linear probe.
+"""Evaluate reconstructions, draws and features: errors, residuals by location, coverage, the linear probe.
 
 `reading` pairs what was measured with what was decoded and says into which bin a point falls; the rest is by theme.
 """

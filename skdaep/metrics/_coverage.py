@@ -1,4 +1,4 @@
-"""Whether draws are as wide as they should be: coverage and width of central intervals, ranks among the draws."""
+"""Check whether draws have the right width: coverage and width of central intervals, ranks among the draws."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def _inside_and_width(x: np.ndarray, draws: np.ndarray, level: float) -> np.ndar
 
 
 def _resampled(share: np.ndarray, there: np.ndarray, n_resamples: int, rng) -> np.ndarray:
-    """Return the central 95 % (2, n_bins) of the mean share when groups (n_groups, n_bins) are drawn anew."""
+    """Return the central 95 % (2, n_bins) of the mean share when groups (n_groups, n_bins) are resampled."""
     means = np.full((n_resamples, share.shape[1]), np.nan)
     for mean in means:
         often = np.bincount(rng.randint(len(share), size=len(share)), minlength=len(share))

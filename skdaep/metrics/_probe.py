@@ -1,4 +1,4 @@
-"""What a linear classifier reads from features."""
+"""Measure how well a linear classifier predicts classes from features."""
 
 from __future__ import annotations
 

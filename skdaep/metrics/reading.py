@@ -1,4 +1,4 @@
-"""What was measured beside what was decoded, object by object, and the bins that points fall into."""
+"""Pair measured and decoded values object by object, and sort points into bins."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def value_unit(objects: list, value: str | None) -> str | None:
 def pairs(
     X, other, value: str | None = None, with_draws: bool = False, unit: str | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield measured and decoded values of each object as float arrays, in `unit` or, if None, in that of the object.
+    """Yield measured and decoded values of each object as float arrays, in `unit` or else in the unit of the object.
 
     NaN where not observed. Draws stand along a further, last axis.
     """
@@ -57,7 +57,7 @@ def pairs(
 
 
 def decoded_values(y, value: str | None, object_name: str, unit: str | None = None) -> np.ndarray:
-    """Return what was decoded for an object as a float array, with or without an axis of draws."""
+    """Return the decoded values of an object as a float array, with or without an axis of draws."""
     if not isinstance(y, (Table, dict)):
         given = getattr(y, "unit", None)
         values = tables.floats(y)
@@ -73,7 +73,7 @@ def seen_of(x: np.ndarray, draws: np.ndarray) -> np.ndarray:
 
 
 def check_level(level: float) -> None:
-    """Raise if a level is not a share between 0 and 1."""
+    """Raise ValueError if a level is not between 0 and 1."""
     if not 0 < level < 1:
         raise ValueError(f"level={level!r}: a share between 0 and 1 is needed.")
 
@@ -90,7 +90,7 @@ def values_by(
     unit: str | None = None,
     name: str = "X",
 ) -> tuple[list[np.ndarray], str | None]:
-    """Return, for each object, one value per point, shape (n_points,), or one for all of them, shape ().
+    """Return, for each object, one value per point, shape (n_points,), or one for all points, shape ().
 
     Values are numbers, NaN where absent, or text, "" where absent; beside them comes their unit, `unit` if given.
     `by` is "location", "band", a key of the metadata, or one number or label for each object.
@@ -120,7 +120,7 @@ def values_by(
 
 
 def _of_metadata(objects: list[Table], key: str, unit: str | None, name: str) -> tuple[list[np.ndarray], str | None]:
-    """Return what each object has in meta, in one unit: that of the first that has one, if none is given."""
+    """Return the metadata of each object in one unit: the given one, or else the first one found."""
     given = [tables.unit_of_metadata(t, key) for t in objects]
     unit = unit or next((one for one in given if one), None)
     values = [tables.metadata(t, key, f"{name}[{i}]") for i, t in enumerate(objects)]
@@ -131,7 +131,7 @@ def _of_metadata(objects: list[Table], key: str, unit: str | None, name: str) ->
 
 
 def _places(x, object_name: str) -> np.ndarray:
-    """Return the places in a row of numbers: its locations."""
+    """Return the column indices of a row of numbers, which serve as locations."""
     if np.ndim(x) != 1:
         raise TableError(f"{object_name} has shape {np.shape(x)}; only a row of numbers or a Table has a location.")
     return np.arange(len(x), dtype=float)
@@ -162,7 +162,7 @@ class Bins:
 
     @classmethod
     def learn(cls, values: Sequence[np.ndarray], bins, name: str) -> Bins:
-        """Return bins with these edges or, if `bins` is a number, with equally many values each; one for each label."""
+        """Return bins with the given edges, a number of bins with equally many values, or one bin per label."""
         flat = np.concatenate([np.ravel(v) for v in values]) if values else np.zeros(0)
         flat = flat[flat != ""] if flat.dtype.kind == "U" else flat[np.isfinite(flat)]
         if not len(flat):
@@ -188,7 +188,7 @@ class Bins:
         return self.marks if self.marks.dtype.kind == "U" else (self.marks[1:] + self.marks[:-1]) / 2
 
     def place(self, values: np.ndarray, open_ends: bool = False) -> np.ndarray:
-        """Return the bin of each value, -1 where it is absent, beyond the edges or an unknown label."""
+        """Return the bin of each value, -1 if it is absent, beyond the edges or an unknown label."""
         if self.marks.dtype.kind == "U":
             values = values.astype(str)
             place = np.searchsorted(self.marks, values).clip(max=len(self) - 1)
@@ -203,7 +203,7 @@ class Bins:
 
 @dataclass(frozen=True)
 class Cells:
-    """All combinations of the bins of what points are told apart by; a single one if that is nothing.
+    """All combinations of bins of several quantities; a single cell if there are none.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ class Cells:
 
     @classmethod
     def learn(cls, read: dict[str, tuple], seen: list[np.ndarray], bins) -> Cells:
-        """Return the cells of the points seen of each object; `read` has by name what `values_by` returned."""
+        """Return the cells for the observed points of each object; `read` has the results of `values_by` by name."""
         if isinstance(bins, dict) and set(bins) != set(read):
             raise ValueError(f"bins has {', '.join(bins)}, but by has {', '.join(read)}; the same names are needed.")
         learned = {}
@@ -231,7 +231,7 @@ class Cells:
         return math.prod(len(bins) for bins in self.bins.values())
 
     def places(self, read: dict[str, tuple], n_objects: int, open_ends: bool = False) -> Iterator[np.ndarray]:
-        """Yield the number of the cell of the points of each object, -1 where they have none."""
+        """Yield the cell numbers of the points of each object, -1 if they are in no cell."""
         for i in range(n_objects):
             cell, known = 0, True
             for name, bins in self.bins.items():
@@ -240,7 +240,7 @@ class Cells:
             yield np.where(known, cell, -1)
 
     def middles(self) -> QTable:
-        """Return the middle of the bin, or the label, of every cell by name."""
+        """Return, by name, the middle of the bin, or the label, of every cell."""
         out, shape = QTable(), [len(bins) for bins in self.bins.values()]
         for (name, bins), index in zip(self.bins.items(), np.indices(shape), strict=True):
             out[name] = bins.middles[index.ravel()]
@@ -253,7 +253,7 @@ class Cells:
 
 
 def group_index(groups, n_objects: int) -> np.ndarray:
-    """Return the number of the group of each object; without groups each object is its own."""
+    """Return the group number of each object. Without groups, each object is its own group."""
     if groups is None:
         return np.arange(n_objects)
     groups = column_or_1d(groups)
@@ -263,7 +263,7 @@ def group_index(groups, n_objects: int) -> np.ndarray:
 
 
 def weights(owner: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return weights of points that sum to 1 in each group: its objects count alike, as do the points of an object.
+    """Return weights of points that sum to 1 in each group, with equal weights of its objects, and of their points.
 
     `owner` is the object of each point, `group` the group of each object.
     """

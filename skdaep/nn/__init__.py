@@ -1,1 +1,1 @@
-"""Networks: pure torch, knowing nothing of tables, objectives or scikit-learn. Closed."""
+"""Networks in pure torch, independent of tables, objectives and scikit-learn. Closed."""

@@ -1,4 +1,4 @@
-"""Tokenizers, encoder, decoders and heads of all modalities, wired; one modality is the case of a dict of one."""
+"""Connect tokenizers, encoder, decoders and heads of all modalities. A single modality is a dict with one entry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .names import ModulesByName
 
 
 class Tokenized(Protocol):
-    """What of a modality the networks are made of."""
+    """The methods of a modality that make parts of the networks."""
 
     def tokenizer(self, model_dim: int) -> nn.Module:
         """Return a new module that turns batches into tokens."""
@@ -26,18 +26,18 @@ class Tokenized(Protocol):
 
 
 class Autoencoder(nn.Module):
-    """Batches by modality to a bottleneck (B, K, D), and a bottleneck to values at queried locations.
+    """Encode batches by modality into a bottleneck (B, K, D), and decode it into values at queried locations.
 
-    Without decoder layers it is an encoder only, with nothing in it that would not be trained.
+    Without decoder layers it is only an encoder, without parameters that would not be trained.
 
     Parameters
     ----------
     modalities : dict of Tokenized
         By name.
     n_decoder_layers : int or None
-        None: there is no way back.
+        Number of decoder blocks; None means that there is no decoder.
     n_moments : int
-        Numbers the encoder gives for each entry of the bottleneck: 1, or 2 for a mean and a scale.
+        Number of outputs of the encoder for each entry of the bottleneck: 1, or 2 for mean and scale.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class Autoencoder(nn.Module):
         self.place = learned_queries(bottleneck_length, model_dim)  # tells the bottleneck tokens apart
 
     def encode(self, batches: dict[str, Batch], further: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Return the bottleneck (B, K, D n_moments) of observed points and metadata; absent modalities do not count.
+        """Return the bottleneck (B, K, D n_moments) of observed points and metadata, ignoring absent modalities.
 
-        `further` are more tokens (B, T, W) of a modality.
+        `further` are additional tokens (B, T, W) of a modality.
         """
         tokens, observed = self.tokens(batches)
         for name, more in (further or {}).items():
@@ -95,7 +95,7 @@ class Autoencoder(nn.Module):
         return self.encoder(tokens, observed)
 
     def tokens(self, batches: dict[str, Batch]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return points and metadata of each modality as the encoder's tokens (B, T, W), and which are there."""
+        """Return the encoder's tokens (B, T, W) for points and metadata of each modality, and which are present."""
         tokens, observed = {}, {}
         for name, batch in batches.items():
             tokenizer = self.encoder_tokenizers[name]
@@ -106,11 +106,11 @@ class Autoencoder(nn.Module):
 
     @property
     def code_shape(self) -> tuple[int, int]:
-        """Shape (K, D n_moments) of what `encode` gives for an object."""
+        """Shape (K, D n_moments) of the output of `encode` for one object."""
         return self.encoder.code_shape
 
     def encoding_part(self) -> Autoencoder:
-        """Return a copy that encodes, and no more."""
+        """Return a copy that can only encode."""
         part = copy.deepcopy(self)
         if self.decoded:
             part.decoded = ()
@@ -119,7 +119,7 @@ class Autoencoder(nn.Module):
         return part
 
     def condition(self, name: str, z: Tensor, query: Batch) -> tuple[Tensor, Tensor]:
-        """Return z and metadata as the decoder's condition (B, C, W) and which of it is present (B, C)."""
+        """Return z and metadata as the decoder's condition (B, C, W), and which tokens are present (B, C)."""
         context, present = self.decoder_tokenizers[name].context(query)
         bottleneck = self.from_bottleneck(z) + self.place  # (B, K, W)
         always = present.new_ones(bottleneck.shape[:2])

@@ -1,4 +1,4 @@
-"""What the networks see: a padded `Batch` of objects, and the flat `Ragged` arrays that it is cut from."""
+"""The input of the networks: a padded `Batch` of objects, and the flat `Ragged` arrays from which it is cut."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import Tensor
 class Batch:
     """Objects padded to a common length; every tensor is dimensionless.
 
-    Padding is ``observed == False`` and holds zeros, so that nothing can reach a network from there.
-    In a batch of queries (locations to decode at) the values are zero and `observed` marks the real locations.
+    Padding has ``observed == False`` and holds zeros, so that it cannot affect a network. In a batch of queries
+    (locations to decode) the values are zero, and `observed` marks the real locations.
     """
 
     value: Tensor  # (B, L) standardised measurements, or (B, L, P) where a point holds several (a patch of pixels)
@@ -34,12 +34,12 @@ class Batch:
 
     @property
     def lengths(self) -> Tensor:
-        """Number of points of each object that are here (B,)."""
+        """Number of points of each object in the batch (B,)."""
         return self.observed.sum(1)
 
     @property
     def present(self) -> Tensor:
-        """Whether an object has any observed point (B,); in a batch of one of several modalities it may have none."""
+        """Whether an object has an observed point (B,). With several modalities it may have none in this one."""
         return self.observed.any(1)
 
     def to(self, device: str | torch.device) -> Batch:
@@ -51,11 +51,11 @@ class Batch:
         return self._map(lambda x: x[index])
 
     def replace(self, **changes: Tensor) -> Batch:
-        """Return a copy with some fields exchanged."""
+        """Return a copy with some fields replaced."""
         return replace(self, **changes)
 
     def repeat(self, n: int) -> Batch:
-        """Stack every object n times, the copies of one object side by side."""
+        """Repeat every object n times, with the copies of an object next to each other."""
         return self._map(lambda x: x.repeat_interleave(n, 0))
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
@@ -98,9 +98,9 @@ OBJECTS = ("numbers", "labels")
 
 @dataclass(frozen=True)
 class Ragged:
-    """All points of all objects end to end, with offsets: no Python loop cuts a batch.
+    """All points of all objects, concatenated, with offsets, so that batches are cut without a Python loop.
 
-    Bands are held in as few bytes as they need; in a `Batch` they are indices, which torch wants to be long.
+    Bands are stored in as few bytes as possible. In a `Batch` they are indices of type long, as torch requires.
     """
 
     points: dict[str, Tensor]  # (n_points, ...) each, keys POINTS
@@ -114,7 +114,7 @@ class Ragged:
 
     @cached_property
     def offsets(self) -> Tensor:
-        """Place of each object's first point (n_objects,)."""
+        """Index of each object's first point (n_objects,)."""
         return self.lengths.cumsum(0) - self.lengths
 
     def to(self, device: str | torch.device) -> Ragged:
@@ -127,7 +127,7 @@ class Ragged:
         )
 
     def grouped(self, groups: Tensor) -> Ragged:
-        """Return a copy whose objects are in groups (n_objects,)."""
+        """Return a copy with the groups (n_objects,) of its objects."""
         return replace(self, groups=groups.to(self.lengths.device))
 
     def select(self, index: Tensor) -> Ragged:
@@ -147,7 +147,7 @@ class Ragged:
     def subset(self, index: Tensor, n_points: int | None, generator: torch.Generator) -> Batch:
         """Pad the points of the objects of `index` in random order, at most `n_points` of each.
 
-        The order is random so that any stretch of it is a random subset.
+        The order is random, so that any slice is a random subset.
         """
         lengths = self.lengths[index]
         longest = int(lengths.max())

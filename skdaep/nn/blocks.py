@@ -1,4 +1,4 @@
-"""Attention, feed-forward and the residual block: the only place where attention is written."""
+"""Attention, feed-forward layers and residual blocks. Attention is implemented only here."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch.nn import functional as F
 class Attention(nn.Module):
     r"""Multi-head attention of a query (B, Q, W) to a context (B, L, W); `observed` (B, L) is True where to attend.
 
-    The query may be (1, Q, W), shared by the whole batch. One function, computed in three ways. With q_i the i-th
-    query, c_j the j-th context token and :math:`A_h = W^q_h{}^\top W^k_h`, the scores of head h are
-    :math:`q_i^\top A_h c_j` and the output is :math:`\sum_h W^o_h W^v_h \sum_j a_{hij} c_j`, so
+    The query may be (1, Q, W), shared by the whole batch. The same function is computed in three ways. With q_i the
+    i-th query, c_j the j-th context token and :math:`A_h = W^q_h{}^\top W^k_h`, the scores of head h are
+    :math:`q_i^\top A_h c_j`, and the output is :math:`\sum_h W^o_h W^v_h \sum_j a_{hij} c_j`. So
 
-    * in general queries, keys and values are projected, for `scaled_dot_product_attention`, the fused path;
-    * few queries (an encoder's) take the keys' and values' projections upon themselves: the long context is read as it
-      is, at 2 Q n_heads W operations for each of its tokens instead of 2 W^2;
-    * a short context (a decoder's condition) takes upon itself the projections of the queries and the output: each of
-      many queries costs 2 L n_heads W instead of 2 W^2.
+    * in general, queries, keys and values are projected for `scaled_dot_product_attention`, the fused kernel;
+    * if there are few queries, as in an encoder, the projections of keys and values are applied to the queries instead:
+      the long context is not projected, and costs 2 Q n_heads W operations per token instead of 2 W^2;
+    * if the context is short, like a decoder's condition, the projections of queries and output are applied to the
+      context instead: each of many queries costs 2 L n_heads W instead of 2 W^2.
     """
 
     def __init__(self, model_dim: int, n_heads: int):
@@ -44,7 +44,7 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).reshape(B, Q, W))
 
     def seen(self, query: Tensor, context: Tensor, by: Attention) -> Tensor:
-        """Return what a query sees of a context (B, Q, W) by the keys and values of another one, before `out`."""
+        """Return the attention of a query (B, Q, W) with the keys and values of another module, before `out`."""
         q, k, v = self._heads(self.query(query)), self._heads(by.key(context)), self._heads(by.value(context))
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
@@ -75,22 +75,22 @@ class Attention(nn.Module):
 
 
 def where_needed(observed: Tensor) -> Tensor | None:
-    """Return None if all is observed: attention without a mask is faster, on CUDA by another kernel.
+    """Return None if everything is observed, because attention without a mask is faster (on CUDA another kernel).
 
-    An exported graph cannot branch on what is observed: it always has the mask.
+    An exported graph always has the mask, because it cannot branch on data.
     """
     return observed if torch.compiler.is_compiling() or not observed.all() else None
 
 
 class FeedForward(nn.Sequential):
-    """Two linear layers with a GELU between, no wider inside: four times as wide learned more slowly per second."""
+    """Two linear layers with a GELU between, no wider inside. Four times the width learned more slowly per second."""
 
     def __init__(self, model_dim: int):
         super().__init__(nn.Linear(model_dim, model_dim), nn.GELU(), nn.Linear(model_dim, model_dim))
 
 
 class CrossBlock(nn.Module):
-    """Pre-norm residual: the query attends to a context, which the caller has normalised once for all blocks."""
+    """Pre-norm residual block: the query attends to a context that the caller has normalised once for all blocks."""
 
     def __init__(self, model_dim: int, n_heads: int):
         super().__init__()
@@ -102,7 +102,7 @@ class CrossBlock(nn.Module):
 
 
 class SelfBlock(nn.Module):
-    """Pre-norm residual: tokens attend to those observed of themselves, then a feed-forward."""
+    """Pre-norm residual block: tokens attend to the observed tokens among them, followed by a feed-forward layer."""
 
     def __init__(self, model_dim: int, n_heads: int):
         super().__init__()
@@ -116,7 +116,7 @@ class SelfBlock(nn.Module):
 
 
 class ForwardBlock(nn.Module):
-    """Pre-norm residual feed-forward, each token by itself."""
+    """Pre-norm residual feed-forward layer, applied to each token separately."""
 
     def __init__(self, model_dim: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The Perceiver-IO decoder: query tokens and a condition to output tokens, one for each query."""
+"""The Perceiver-IO decoder: it turns query tokens and a condition into output tokens, one for each query."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .encoder import learned_queries
 
 
 class PointBlock(nn.Module):
-    """Every point attends to a context by itself; linear in points, which never meet."""
+    """Every point attends to a context separately. The cost is linear in points, which do not interact."""
 
     def __init__(self, model_dim: int, n_heads: int):
         super().__init__()
@@ -22,7 +22,7 @@ class PointBlock(nn.Module):
 
 
 class HiddenBlock(nn.Module):
-    """Two stages: hidden tokens attend to the condition, then to one another; no point is touched."""
+    """Hidden tokens attend to the condition and then to one another. Points are not involved."""
 
     def __init__(self, model_dim: int, n_heads: int):
         super().__init__()
@@ -34,18 +34,18 @@ class HiddenBlock(nn.Module):
 
 
 class PerceiverDecoder(nn.Module):
-    """Queries (B, L, W) and a condition (B, C, W) to tokens (B, L, W) (Jaegle et al. 2022; daep, section 3).
+    """Turn queries (B, L, W) and a condition (B, C, W) into tokens (B, L, W) (Jaegle et al. 2022; daep, section 3).
 
-    In the two-stage form hidden tokens read the points once before all blocks, which work on hidden tokens alone, and
-    the points query them once after: the path by which points meet, at a cost that grows little with depth. (In the
-    authors' code points query in every layer, but each time as they were at first, so that only the last counts.) The
-    condition shares a softmax with the hidden tokens only, whose number is fixed, and never with the points: its pull
-    does not depend on how densely an object was sampled.
+    In the two-stage form, hidden tokens read the points once, before all blocks. The blocks only work on hidden tokens.
+    After them, the points query the hidden tokens once. So points exchange information at a cost that grows little with
+    depth. (In the authors' code, points query in every layer, but always with their initial tokens, so only the last
+    layer counts.) The condition shares a softmax with the hidden tokens, whose number is fixed, but never with the
+    points. So its weight does not depend on how densely an object was sampled.
 
     Parameters
     ----------
     hidden_length : int or None
-        Number of hidden tokens; None is the single-stage form, in which points do not see one another.
+        Number of hidden tokens; None is the single-stage form, in which points do not interact.
     """
 
     def __init__(self, model_dim: int, n_heads: int, n_layers: int, hidden_length: int | None):

@@ -1,4 +1,4 @@
-r"""Attention between two views, each with projections of its own (Kamai, Bronstein & Perets 2025)."""
+r"""Attention between two views, each with its own projections (Kamai, Bronstein & Perets 2025)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ATTENTIONS = {"both": (True, True), "inter": (True, False), "intra": (False, Tru
 
 
 class DualBlock(nn.Module):
-    r"""Pre-norm residual: tokens x_i of two views attend to one another and to themselves, then a feed-forward.
+    r"""Pre-norm residual block: tokens x_i of two views attend to each other and themselves, then feed-forward.
 
     .. math:: x_i \leftarrow x_i
         + O_i\,[\mathrm{Att}(Q_i x_i, K_j x_j, V_j x_j) + \mathrm{Att}(Q_i x_i, K_i x_i, V_i x_i)]
@@ -25,7 +25,7 @@ class DualBlock(nn.Module):
     names : sequence of str
         The two views.
     attention : {"both", "inter", "intra"}
-        Which of the two terms there are.
+        Which of the two terms to use.
     """
 
     def __init__(self, names: Sequence[str], model_dim: int, n_heads: int, attention: str):
@@ -36,7 +36,7 @@ class DualBlock(nn.Module):
         self.think = ModulesByName({k: ForwardBlock(model_dim) for k in names})
 
     def forward(self, x: dict[str, Tensor], meet: Tensor) -> dict[str, Tensor]:
-        """Return the tokens (B, H, W) of both views; those of one see the other's where they `meet` (B,)."""
+        """Return the tokens (B, H, W) of both views, which attend to each other in objects with `meet` (B,)."""
         y = {name: self.norms[name](tokens) for name, tokens in x.items()}
         one, other = x
         return {a: self.think[a](x[a] + self._change(a, b, y, meet)) for a, b in ((one, other), (other, one))}

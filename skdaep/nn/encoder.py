@@ -1,4 +1,4 @@
-"""The Perceiver encoder: any number of tokens to a few bottleneck tokens."""
+"""The Perceiver encoder: it turns any number of tokens into a few bottleneck tokens."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .names import ModulesByName, ParametersByName
 
 
 def learned_queries(length: int, model_dim: int) -> nn.Parameter:
-    """Return learned tokens (1, length, model_dim), drawn at the scale of a normalised token."""
+    """Return learned tokens (1, length, model_dim), initialised at the scale of a normalised token."""
     return nn.Parameter(torch.randn(1, length, model_dim))
 
 
 class Reader(nn.Module):
-    """`n_layers` times: the learned queries attend to the context, then to one another."""
+    """Blocks in which learned queries attend to the context and then to one another, `n_layers` times."""
 
     def __init__(self, length: int, model_dim: int, n_heads: int, n_layers: int, share_weights: bool):
         super().__init__()
@@ -36,19 +36,20 @@ class Reader(nn.Module):
 
 
 class PerceiverEncoder(nn.Module):
-    """Tokens (B, L, W) of one or several modalities to a bottleneck (B, K, D); cost linear in L.
+    """Turn tokens (B, L, W) of one or several modalities into a bottleneck (B, K, D), at a cost linear in L.
 
-    Without `hidden_length` the bottleneck queries read the tokens of all modalities (Jaegle et al. 2021; daep,
-    section 3). With it each modality's tokens are first read by that many hidden tokens of its own, and the
-    bottleneck queries read those: more working memory at a cost that does not grow with the bottleneck, and modalities
-    that meet late, whatever their numbers of points (daep, section 5). A learned embedding tells whose a token is.
+    Without `hidden_length` the bottleneck queries read the tokens of all modalities (Jaegle et al. 2021; daep, section
+    3). With it, `hidden_length` hidden tokens of each modality first read its tokens, and the bottleneck queries read
+    the hidden tokens. This gives more working memory at a cost that does not grow with the bottleneck, and combines
+    modalities late, whatever their numbers of points (daep, section 5). A learned embedding identifies the modality of
+    a token.
 
     Parameters
     ----------
     names : sequence of str
         The modalities.
     mixer_self_attention : bool
-        Whether the tokens that the bottleneck queries read attend to one another first.
+        Whether the tokens attend to one another before the bottleneck queries read them.
     """
 
     def __init__(
@@ -87,11 +88,11 @@ class PerceiverEncoder(nn.Module):
         return self.summary(context, seen)
 
     def summary(self, context: Tensor, seen: Tensor) -> Tensor:
-        """Return what the bottleneck queries make of a context (B, K, D)."""
+        """Return the bottleneck (B, K, D) that the queries read from a context."""
         return self.out(self.bottleneck(context, seen))
 
     def read(self, name: str, tokens: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the bottleneck queries read of one modality, and which of it is there."""
+        """Return the tokens of one modality for the bottleneck queries, and which are present."""
         x, seen = self.norms[name](tokens), observed  # (B, L, W), once for all blocks
         if self.first is not None:
             reader, norm, present = self.first[name], self.first_norms[name], observed.any(1)

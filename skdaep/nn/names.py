@@ -1,6 +1,6 @@
-"""Modules and parameters by the name of a modality.
+"""Modules and parameters, stored by the name of a modality.
 
-Keys may be any text: torch itself wants no dots, and none of the names of its own methods.
+Keys may be any text, whereas torch itself allows neither dots nor the names of its own methods.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ParametersByName(nn.ParameterDict):
         return super().__getitem__(key_of(name))
 
     def items(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Yield keys and parameters; torch's own looks the keys up as if they were names, when it prints a module."""
+        """Yield keys and parameters. torch's own method would treat the keys as names when it prints a module."""
         return self.named_parameters(recurse=False)
 
     def __contains__(self, name: str) -> bool:

@@ -14,9 +14,10 @@ class Sinusoids(nn.Module):
 
     .. math:: \phi(x) = \bigl(\sin 2\pi f_k x,\ \cos 2\pi f_k x\bigr)_{k=1..n}
 
-    with frequencies :math:`f_k` in geometric progression from `lowest` to `highest` cycles per unit of x.
-    The lowest should turn less than once over the data, the highest resolve the finest spacing. On a circle, numbers
-    `cycle` apart are one: there all are rounded to whole turns in a cycle, of which none is taken twice.
+    with frequencies :math:`f_k` in geometric progression from `lowest` to `highest` cycles per unit of x. The lowest
+    frequency should have less than one cycle over the data, and the highest should resolve the finest spacing. On a
+    circle, numbers that differ by `cycle` are the same, so frequencies are rounded to different whole numbers per
+    cycle.
     """
 
     angular: Tensor
@@ -36,7 +37,7 @@ class Sinusoids(nn.Module):
 
 
 class NumberEmbedding(nn.Module):
-    """Sinusoids and a small MLP: a number (...) to a vector (..., model_dim)."""
+    """Sinusoids and a small MLP, which turn a number (...) into a vector (..., model_dim)."""
 
     def __init__(self, model_dim: int, lowest: float, highest: float, n_frequencies: int, cycle: float | None = None):
         super().__init__()
@@ -53,8 +54,8 @@ class NumberEmbedding(nn.Module):
 def frequency_range(extent: float, resolution: float) -> tuple[float, float, int]:
     """Return lowest, highest and number of frequencies for locations of a given range and finest spacing.
 
-    From a quarter turn over the extent to the frequency that just separates neighbours (Nyquist), four to an octave:
-    two leave narrow lines for the network to make up from beats, and it learns them later.
+    They range from a quarter cycle over the extent to the Nyquist frequency of neighbouring points, with four per
+    octave. With two per octave the network learns narrow lines more slowly.
     """
     lowest = 0.25 / extent
     highest = max(0.5 / resolution, 2 * lowest)

@@ -1,4 +1,4 @@
-"""Whether draws are as wide as they should be."""
+"""Show whether draws have the right width."""
 
 from __future__ import annotations
 
@@ -166,6 +166,6 @@ class CoverageDisplay:
 
 
 def _mean_and_error(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and its standard error over objects, the first axis; no error of a single object."""
+    """Return mean and standard error over objects, the first axis. A single object has no error."""
     error = np.nanstd(x, axis=0, ddof=1) / np.sqrt(len(x)) if len(x) > 1 else np.zeros(x.shape[1])
     return np.nanmean(x, axis=0), error

@@ -1,4 +1,4 @@
-"""A modality predicted from others, against what was measured of it."""
+"""Plot a modality predicted from others, and compare it with its measurements."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ class CrossModalDisplay:
         return [x.title for x in truth]
 
     def _draw_images(self, axes: np.ndarray, kwargs: dict, room: bool) -> list[str]:
-        """Draw truth and, below, prediction; there are no titles."""
+        """Draw the truth and, below it, the prediction, without titles."""
         for i, (line, x, y) in enumerate(zip(axes.T, self.X, self.predicted, strict=True)):
             found = panels(x[self.modality], y, self.channels, f"[{i}]")
             for ax, (name, image) in zip(line, list(found.items())[:2], strict=True):
@@ -288,7 +288,7 @@ class CrossModalDisplay:
 
 
 def _given(known, modality: str, given) -> tuple[str, ...]:
-    """Return the modalities given, checked."""
+    """Return the given modalities after checking them."""
     others = tuple(name for name in known if name != modality)
     given = others if given is None else (given,) if isinstance(given, str) else tuple(given)
     if not given or any(name not in others for name in given):
@@ -297,7 +297,7 @@ def _given(known, modality: str, given) -> tuple[str, ...]:
 
 
 def _only(x: dict, given: tuple[str, ...], object_name: str) -> dict:
-    """Return an object with the modalities given and no other."""
+    """Return an object with only the given modalities."""
     visible = {name: x[name] for name in given if x.get(name) is not None}
     if not visible:
         raise ValueError(f"{object_name} has none of {', '.join(given)} to predict from; leave the object out.")

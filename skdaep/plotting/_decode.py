@@ -1,4 +1,4 @@
-"""How displays speak with estimators: which modality, what is decoded."""
+"""The interface between displays and estimators: it selects the modality and decodes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CURVE = "curve"
 
 
 class ModalityView:
-    """A fitted estimator seen from one of its modalities; X is whatever that estimator takes.
+    """One modality of a fitted estimator. X is anything that the estimator accepts.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class ModalityView:
 
     @property
     def is_image(self) -> bool:
-        """Whether the modality is of images rather than of points on lines."""
+        """Whether the modality holds images rather than points on lines."""
         return self.modality.geometry.name == "plane"
 
     def on_a_line(self) -> ModalityView:
@@ -60,12 +60,12 @@ class ModalityView:
 
     @property
     def columns(self) -> tables.Columns | None:
-        """The columns of fit, None of rows of an array; each value of a second axis is a band of its own."""
+        """The columns of fit, None for arrays. Each value of a second axis counts as a separate band."""
         columns = self.modality.columns
         return columns._replace(band=CURVE) if columns and self.modality.second_axis else columns
 
     def as_curves(self, table: Table) -> Table:
-        """Return a Table with its band, and its place on a second axis if there is one, as labels of curves."""
+        """Return a Table in which band and, if there is one, position on a second axis are labels of curves."""
         second, columns = self.modality.second_axis, self.modality.columns
         if second is None:
             return table
@@ -77,7 +77,7 @@ class ModalityView:
         return out
 
     def from_curves(self, extended: Table, table: Table) -> Table:
-        """Return rows of curves, whose labels `as_curves` gave, with the places and bands of the table again."""
+        """Return rows of curves, labelled by `as_curves`, with the original positions and bands."""
         second, columns = self.modality.second_axis, self.modality.columns
         if second is None:
             return extended
@@ -107,18 +107,18 @@ class ModalityView:
         return [self.as_curves(t) for t in objects] if self.modality.second_axis else objects
 
     def reconstruct(self, X, n_draws: int | None = None, **options):
-        """Return what the estimator reconstructs of the modality."""
+        """Return the reconstructions of the modality."""
         check_n_draws(n_draws)
         more = {"modality": self.name} | options if self.several else options
         return self.estimator.reconstruct(X, n_draws=n_draws, **more)
 
     def inverse_transform(self, Z, at=None):
-        """Return what the estimator decodes of the modality."""
+        """Return the modality decoded from Z."""
         more = {"modality": self.name} if self.several else {}
         return self.estimator.inverse_transform(Z, at=at, **more)
 
     def reconstruct_with_curves(self, X, n_draws: int | None, n_points: int):
-        """Return the modality of each object, what is reconstructed of it, and that on a fine grid.
+        """Return the modality of each object, its reconstruction, and the reconstruction on a fine grid.
 
         Of rows of an array there is no finer grid than their own. The two are decoded apart, because a decoder whose
         points see one another gives other values in other company, and residuals are to be those of `reconstruct`.
@@ -135,13 +135,13 @@ class ModalityView:
 
 
 def _distinct_texts(numbers: np.ndarray) -> list[str]:
-    """Return numbers as text, with as many digits as tell different ones apart."""
+    """Return numbers as text, with enough digits to distinguish different numbers."""
     different = np.unique(numbers)
     digits = next(n for n in range(3, 18) if len({f"{x:.{n}g}" for x in different}) == len(different))
     return [f"{x:.{digits}g}" for x in numbers]
 
 
 def check_n_draws(n_draws: int | None) -> None:
-    """Raise ValueError of a number of draws that has no quantiles."""
+    """Raise ValueError if there are too few draws for quantiles."""
     if n_draws is not None and not (isinstance(n_draws, Integral) and n_draws >= 2):
         raise ValueError(f"n_draws={n_draws!r}: at least 2 draws, or None, are needed.")

@@ -164,7 +164,7 @@ class ImageDisplay:
 
 
 def panels(x, y, channels, object_name: str) -> dict[str, tuple[np.ndarray, float, float]]:
-    """Return by name the images (H, W[, 3]) of one object to show, each with its darkest and brightest value."""
+    """Return, by name, the images (H, W[, 3]) to show for an object, each with its darkest and brightest value."""
     x, y = tables.floats(x), tables.floats(y)
     draws = y.ndim == x.ndim + 1
     if (y.shape[:-1] if draws else y.shape) != x.shape or x.ndim not in (2, 3):
@@ -181,7 +181,7 @@ def panels(x, y, channels, object_name: str) -> dict[str, tuple[np.ndarray, floa
 
 
 def select_channels(image: np.ndarray, channels) -> np.ndarray:
-    """Return an image (H, W), or (H, W, 3), of the channels chosen."""
+    """Return an image (H, W) or (H, W, 3) with the chosen channels."""
     if image.ndim == 2:
         return image
     if channels is None and image.shape[-1] in (1, 3):
@@ -194,7 +194,7 @@ def select_channels(image: np.ndarray, channels) -> np.ndarray:
 
 
 def show(ax, image: np.ndarray, low: float, high: float, **kwargs) -> None:
-    """Draw an image in grey, or in colours if it has three; red and blue where zero is in the middle."""
+    """Draw an image in grey, in colours if it has three channels, or in red and blue if zero is in the middle."""
     if image.ndim == 3:
         image = np.nan_to_num(((image - low) / (high - low)).clip(0, 1), nan=1.0)
     defaults = {"cmap": "RdBu_r" if low == -high else "gray", "vmin": low, "vmax": high, "origin": "lower"}

@@ -1,4 +1,4 @@
-"""The bottleneck in two dimensions."""
+"""Plot codes in two dimensions."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ class LatentMapDisplay:
 
 
 def _order(names: np.ndarray) -> np.ndarray:
-    """Return the order of classes: of numbers, that of the numbers."""
+    """Return the order of classes; numbers are sorted as numbers."""
     try:
         return np.argsort(names.astype(float))
     except ValueError:

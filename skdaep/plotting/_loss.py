@@ -1,4 +1,4 @@
-"""How training went."""
+"""Plot the course of training."""
 
 from __future__ import annotations
 

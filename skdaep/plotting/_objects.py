@@ -1,4 +1,4 @@
-"""Objects, and what was decoded for them, as arrays to draw."""
+"""Objects and decoded values, as arrays to draw."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PlottedPoints:
 
     @property
     def bands(self) -> list[str]:
-        """Bands with a point seen."""
+        """Bands with at least one observed point."""
         return np.unique(self.band[self.seen]).tolist()
 
     @property
@@ -57,21 +57,21 @@ class PlottedPoints:
 
     @property
     def labels(self) -> tuple[str, str]:
-        """What stands at the axes of location and value."""
+        """Labels of the axes of location and value."""
         value, location = (axis_label(c, self.units.get(c)) for c in self.columns[:2])
         return location, value
 
     @property
     def is_magnitude(self) -> bool:
-        """Whether larger values are fainter, as far as unit or name tell."""
+        """Whether larger values are fainter, judging by unit or name."""
         return bool(tables.is_magnitude(self.columns.value, self.units.get(self.columns.value), self.magnitude))
 
     def interval(self, level: float) -> np.ndarray:
-        """Return the ends (2, n) of the central interval that holds a share of the draws."""
+        """Return the ends (2, n) of the central interval that contains a given share of the draws."""
         return np.quantile(self.value, [0.5 - level / 2, 0.5 + level / 2], axis=1)
 
     def of_band(self, band: str) -> PlottedPoints:
-        """Return the points seen of one band, by location."""
+        """Return the observed points of one band, sorted by location."""
         return self[sorted(np.flatnonzero(self.seen & (self.band == band)), key=lambda i: self.location[i])]
 
     def __getitem__(self, rows) -> PlottedPoints:
@@ -93,18 +93,18 @@ def read(X, columns: Columns | None = None, name: str = "X", **names: str | None
 
 
 def _find(table: Table, object_name: str, **names: str | None) -> Columns:
-    """Return the columns named, else those with a customary name."""
+    """Return the named columns, or else those with a usual name."""
     return Columns.find(table, object_name, dict.fromkeys(Columns._fields[:4]) | names, ask=ASK)
 
 
 def decoded(Y, measured: list[PlottedPoints], name: str = "reconstructed") -> list[PlottedPoints]:
-    """Return the values decoded at the points of objects, with the locations and bands of these."""
+    """Return the values decoded at the points of objects, with the locations and bands of these points."""
     check_numbers(name, len(Y), len(measured))
     return [_decoded(y, points, f"{name}[{i}]") for i, (y, points) in enumerate(zip(Y, measured, strict=True))]
 
 
 def curves(Y, measured: list[PlottedPoints], name: str = "curves") -> list[PlottedPoints]:
-    """Return Tables decoded on a fine grid, in the units of the objects that they belong to."""
+    """Return Tables decoded on a fine grid, in the units of their objects."""
     check_numbers(name, len(Y), len(measured))
     pairs = enumerate(zip(tables.as_objects(Y, name), measured, strict=True))
     return [_points(t, p.columns, p.units, f"{name}[{i}]", p.scale, draws=True) for i, (t, p) in pairs]
@@ -118,13 +118,13 @@ def check_list(X, name: str = "X") -> None:
 
 
 def check_numbers(name: str, n: int, wanted: int) -> None:
-    """Raise ValueError if there is not one entry for each object."""
+    """Raise ValueError if the number of entries is not the number of objects."""
     if n != wanted:
         raise ValueError(f"{name} holds {n} objects, but X holds {wanted}; one for each is needed.")
 
 
 def extended(table: Table, columns: Columns, n_points: int, object_name: str) -> Table:
-    """Return an object followed by rows without a measurement, on a fine grid in each of its bands.
+    """Return an object with additional rows, without measurements, on a fine grid in each of its bands.
 
     `reconstruct` encodes the measured rows and decodes all of them.
     """
@@ -149,7 +149,7 @@ def extended(table: Table, columns: Columns, n_points: int, object_name: str) ->
 
 
 def title_of(table: Table) -> str:
-    """Return class and redshift, as far as ``table.meta`` has them."""
+    """Return class and redshift if ``table.meta`` has them."""
     label = next((v for v in (_metadatum(table, k) for k in LABELS) if v is not None), None)
     numbers = (_metadatum(table, k) for k in REDSHIFTS if not tables.unit_of_metadata(table, k))  # no velocity
     redshift = next((v for v in numbers if isinstance(v, float)), None)
@@ -158,7 +158,7 @@ def title_of(table: Table) -> str:
 
 
 def _metadatum(table: Table, key: str) -> float | str | None:
-    """Return a number or text of the meta; what is neither does not stand in a title."""
+    """Return a number or text from the meta, None for anything else."""
     try:
         return tables.metadata(table, key)
     except TableError:
@@ -171,7 +171,7 @@ def _metadatum(table: Table, key: str) -> float | str | None:
 def _points(
     table: Table, columns: Columns, units: dict, object_name: str, scale: str | None = None, draws: bool = False
 ) -> PlottedPoints:
-    """Read a Table, in which values may be draws or not; a column whose unit is not given keeps its own."""
+    """Read a Table, whose values may be draws. A column without a given unit keeps its own."""
     for role in ("value", "location", "band"):
         if getattr(columns, role) is not None:
             tables.find_column(table, role, getattr(columns, role), object_name, ask=ASK)

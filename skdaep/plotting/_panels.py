@@ -1,4 +1,4 @@
-"""One Axes: measured points, what was decoded for them, residuals."""
+"""Draw on one Axes: measured points, decoded values, residuals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FEW = 120
 
 
 def draw_measured(ax, points: PlottedPoints, styles: dict[str, tuple[str, str]]) -> None:
-    """Draw points with error bars, one colour and marker per band; grey where there are no bands."""
+    """Draw points with error bars, with one colour and marker per band, or grey if there are no bands."""
     few = points.seen.sum() <= FEW * len(points.bands)
     for band, p in ((b, points.of_band(b)) for b in styles):
         color, marker = (MEASURED, "o") if band == "" else styles[band]
@@ -24,7 +24,7 @@ def draw_measured(ax, points: PlottedPoints, styles: dict[str, tuple[str, str]])
 
 
 def draw_decoded(ax, curve: PlottedPoints, styles: dict[str, tuple[str, str]], **line) -> list:
-    """Draw lines, of draws the median with bands of 68 and 95 %; return the lines."""
+    """Draw lines or, for draws, the median with bands of 68 and 95 %; return the lines."""
     lines = []
     for band, c in ((b, curve.of_band(b)) for b in styles):
         color = DECODED if band == "" else styles[band][0]
@@ -37,7 +37,7 @@ def draw_decoded(ax, curve: PlottedPoints, styles: dict[str, tuple[str, str]], *
 
 
 def draw_residuals(ax, measured: PlottedPoints, fitted: PlottedPoints, styles: dict[str, tuple[str, str]]) -> None:
-    """Draw what was measured less what was reconstructed, over the error where that is known."""
+    """Draw measured minus reconstructed values, divided by the error if known."""
     residual, label = residuals(measured, fitted)
     few = measured.seen.sum() <= FEW * len(measured.bands)
     for band, (color, marker) in styles.items():
@@ -51,7 +51,7 @@ def draw_residuals(ax, measured: PlottedPoints, fitted: PlottedPoints, styles: d
 
 
 def residuals(measured: PlottedPoints, fitted: PlottedPoints) -> tuple[np.ndarray, str]:
-    """Return residuals and their label, in units of the errors if all points seen have one."""
+    """Return residuals and their label, in units of the errors if all observed points have one."""
     difference, error = measured.value - fitted.median, measured.error
     if (error[measured.seen] > 0).all():
         return difference / error, "residual / $\\sigma$"
@@ -59,7 +59,7 @@ def residuals(measured: PlottedPoints, fitted: PlottedPoints) -> tuple[np.ndarra
 
 
 def draw_panel(ax, measured: PlottedPoints, curve: PlottedPoints, styles: dict, **line) -> list:
-    """Draw what was measured and decoded of one object, as far as an astronomer's axis goes; return the lines."""
+    """Draw measured and decoded values of one object, with axes as astronomers expect; return the lines."""
     draw_measured(ax, measured, styles)
     lines = draw_decoded(ax, curve, styles, **line)
     shown = curve.interval(0.95) if curve.has_draws else curve.value
@@ -68,13 +68,13 @@ def draw_panel(ax, measured: PlottedPoints, curve: PlottedPoints, styles: dict, 
 
 
 def set_value_axis(ax, points: PlottedPoints, *values: np.ndarray) -> None:
-    """Set ends and label of the axis of values: all values are to be seen, error bars need not be."""
+    """Set limits and label of the value axis, so that all values are visible, but not all error bars."""
     low, high = limits(*values)
     ax.set(ylabel=points.labels[1], ylim=(high, low) if points.is_magnitude else (low, high))
 
 
 def set_location_axis(ax, points: PlottedPoints) -> None:
-    """Set the label of the axis of locations, whose numbers (MJD) are long and to be read as they stand."""
+    """Set the label of the location axis, and print long numbers (MJD) in full."""
     ax.set_xlabel(points.labels[0])
     if ax.get_xscale() == "linear":
         ax.ticklabel_format(axis="x", useOffset=False, style="plain")
@@ -83,12 +83,12 @@ def set_location_axis(ax, points: PlottedPoints) -> None:
 
 
 def styles_of(objects: list[PlottedPoints]) -> dict[str, tuple[str, str]]:
-    """Return colour and marker of all bands of some objects, the same in every panel."""
+    """Return the colour and marker of each band of some objects, the same in every panel."""
     return band_styles(b for points in objects for b in points.bands)
 
 
 def label_once(axes: np.ndarray) -> None:
-    """Leave the label of the values to the first of a row of Axes that have the same."""
+    """Only label the value axis of the first Axes in a row with equal labels."""
     for first, *others in axes:
         for ax in others:
             if ax.get_ylabel() == first.get_ylabel():
@@ -96,7 +96,7 @@ def label_once(axes: np.ndarray) -> None:
 
 
 def draw_legend(axes: np.ndarray, styles: dict, curve: PlottedPoints | None = None, room: bool = True) -> None:
-    """Name the bands, or what was measured; and the line, and the shares of draws, of what was decoded.
+    """Draw a legend of the bands or measurements, the line, and the shares of draws.
 
     It stands beside the last of a row of Axes or, without room, in the first, in a frame: its markers are not data.
     """

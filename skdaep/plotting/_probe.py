@@ -1,4 +1,4 @@
-"""What a linear probe reads from features, method by method."""
+"""Plot the scores of linear probes, method by method."""
 
 from __future__ import annotations
 

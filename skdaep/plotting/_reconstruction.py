@@ -1,4 +1,4 @@
-"""What was measured of some objects, what is reconstructed, and what is left over."""
+"""Plot measurements of a few objects, their reconstructions and residuals."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ class ReconstructionDisplay:
 
 
 def check_few(X) -> None:
-    """Raise ValueError if more objects are to be drawn than fit side by side, TableError if X is a single one."""
+    """Raise ValueError if more objects are passed than fit side by side, TableError if X is a single object."""
     check_list(X)
     if len(X) > MOST:
         raise ValueError(f"X holds {len(X)} objects; at most {MOST} fit side by side. Choose a few: X[:3].")

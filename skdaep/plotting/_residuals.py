@@ -1,4 +1,4 @@
-"""What reconstructions leave over, against location, over a set of objects."""
+"""Plot residuals of many objects against location."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def test_what_validation_chooses_by_is_the_error_of_the_point_estimate(fitted):
 
 @pytest.mark.parametrize("prediction", ["v", "epsilon"])
 def test_other_predictions_are_refused(prediction):
-    with pytest.raises(ValueError, match='use prediction="x0"'):
+    with pytest.raises(ValueError, match='needs prediction="x0"'):
         make(prediction=prediction).fit(CURVES)
 
 
