@@ -135,7 +135,7 @@ def test_more_processes_than_batches_are_refused(run):
 def test_a_process_does_not_wait_for_one_that_is_gone(run):
     folder, _, _, codes = run
     assert codes == [0, -9]
-    assert (folder / "killed_0").read_text().startswith("RankError: Process 0 of 2 waited in vain for another one")
+    assert (folder / "killed_0").read_text().startswith("RankError: Process 0 of 2 waited in vain for another process")
 
 
 def test_more_processes_than_devices_are_refused(monkeypatch):
