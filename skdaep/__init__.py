@@ -1,4 +1,4 @@
-"""Compact vectors from irregular astronomical measurements, without labels, and back.
+"""Turn irregular astronomical measurements into compact vectors without labels, and vectors back into measurements.
 
 The public names are loaded when first used, so that ``import skdaep`` costs next to nothing. The rooms:
 ``tables`` (what is accepted), ``preprocessing`` OPEN, ``modalities`` OPEN, ``nn``, ``diffusion`` (samplers OPEN),

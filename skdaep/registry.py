@@ -1,10 +1,10 @@
-"""Classes by name, so that a file can say which ones it needs; a file never brings code of its own."""
+"""Registries of classes by name, so that files can refer to classes but never contain code."""
 
 from __future__ import annotations
 
 
 def register(registry: dict[str, type], cls: type) -> type:
-    """Enter a class under its name, which belongs to the first class that has it.
+    """Register a class under its name. The first class with a name keeps it.
 
     A class defined anew, as when the cell of a notebook is run again, takes the place of what it was.
     """

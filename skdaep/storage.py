@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, locks, and the traces that killed processes leave of them."""
+"""Write files completely or not at all, lock paths, and clean up after killed processes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sha256_of(path: Path) -> str:
 
 
 def regular(path: str | os.PathLike[str]) -> os.stat_result | None:
-    """Return what is known of a regular file, None if there is nothing of that name.
+    """Return the status of a regular file, None if it does not exist.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def regular(path: str | os.PathLike[str]) -> os.stat_result | None:
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield the path of an empty file that takes the place of `path` if all goes well, and is gone if not.
+    """Yield the path of an empty file that replaces `path` on success, and is removed otherwise.
 
     Symbolic links are written through. A file that was there hands on its mode and, where that is permitted, its owner.
     What earlier processes left in the folder when they were killed is removed.
@@ -80,12 +80,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 class LockedError(OSError):
-    """Somebody else has a lock; the message says who."""
+    """Another process or thread holds the lock; the message says which."""
 
 
 @contextlib.contextmanager
 def locked(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Within, no other process or thread can be where the same path is locked, whether there is such a file or not.
+    """In this context no other process or thread can lock the same path, whether the file exists or not.
 
     The lock is the system's, on a file beside `path`: it ends with the process that holds it, however that ends.
 
@@ -142,7 +142,7 @@ def _lock(descriptor: int) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files and locks of processes that live no longer."""
+    """Remove temporary files and locks of processes that have ended."""
     with contextlib.suppress(OSError):
         for left in os.scandir(folder):
             if left.name.startswith(PREFIX) and left.is_file(follow_symlinks=False):
@@ -167,7 +167,7 @@ def _is_left(entry: os.DirEntry[str], machine: str, process: int) -> bool:
 
 @cache
 def _machine() -> str:
-    """Return a name of what process numbers are valid in: the machine or, on Linux, the container."""
+    """Return a name for the scope of process numbers: the machine or, on Linux, the container."""
     try:
         space = os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -196,7 +196,7 @@ def _hand_on(before: os.stat_result, path: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Bring the folder's own entries to the disk, where the system can."""
+    """Flush the entries of a folder to disk if the system supports it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Files of public archives: downloaded once, verified at every call, kept under the data home.
+"""Files of public archives, which are downloaded once, stored in the data home, and verified at every call.
 
 `astropy.utils.data` names its copies by a hash of the URL, so none can be put there by hand, and checks no content;
 both are needed here.
@@ -39,7 +39,7 @@ class Remote(NamedTuple):
 
     @property
     def held_to(self) -> int | None:
-        """The bytes that the file must have, where nothing better is known of it."""
+        """The size that the file must have, if no checksum is known."""
         return self.size if self.sha256 is None else None
 
 
@@ -184,7 +184,7 @@ def _download(remote: Remote, path: Path) -> None:
 
 @contextmanager
 def in_the_making(path: Path):
-    """Yield the path of an empty file that takes the name `path` if all goes well, and is gone if not."""
+    """Yield the path of an empty file that is renamed to `path` on success, and removed otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         yield part
@@ -195,7 +195,7 @@ def cause(error: Exception) -> str:
 
 
 def transfer(remote: Remote, part: Path):
-    """Write the content to `part`, taking up again where an earlier try was cut off; return the answer's headers."""
+    """Write the content to `part`, continuing an interrupted download; return the headers of the answer."""
     tag = None
     for tries_left in reversed(range(N_TRIES)):
         headers = {"User-Agent": "skdaep"}
@@ -252,7 +252,7 @@ def _receive(answer, part: Path, size: int | None) -> None:
 
 @contextmanager
 def _progress(url: str, start: int, total: int | None):
-    """Yield a function to be told of every chunk; in a terminal, and with rich, it moves a bar."""
+    """Yield a function to call for every chunk. In a terminal, and with rich, it moves a progress bar."""
     if find_spec("rich") is None or not sys.stderr.isatty():
         yield lambda n: None
         return

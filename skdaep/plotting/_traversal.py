@@ -1,4 +1,4 @@
-"""What the bottleneck encodes: decoding along one of its dimensions, or on the way between two objects."""
+"""Show what the bottleneck encodes, by decoding along one of its dimensions, or between two objects."""
 
 from __future__ import annotations
 

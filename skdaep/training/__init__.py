@@ -1,4 +1,4 @@
-"""Training: `train` runs anything with a `.loss`; batches, devices and precision beside it. Closed."""
+"""Training: `train` runs anything with a `.loss`. Also batches, devices and precision. Closed."""
 
 from .batches import portions, token_batches
 from .loop import SOLVERS, Checkpoint, train

@@ -1,4 +1,4 @@
-"""Batches of objects of similar length under a budget of tokens; and portions of objects, one after the other."""
+"""Batches of objects of similar length with a budget of tokens, and portions of consecutive objects."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ JITTER = 0.05
 
 
 def token_batches(lengths: np.ndarray, budget: float, rng: np.random.Generator | None) -> Iterator[np.ndarray]:
-    """Yield arrays of indices of objects; every object once.
+    """Yield arrays of object indices, with every object once.
 
-    A batch holds objects of similar lengths, as many as fit the budget of tokens, padding included (always at least
-    one), and is cut earlier, from a quarter of the budget on, where padding would pass 10 %. Budgets of one epoch are
-    evened out, which leaves little over for a last, small batch.
+    A batch holds objects of similar lengths, as many as fit the budget of tokens including padding, but at least one.
+    It is cut earlier, from a quarter of the budget on, if padding would exceed 10 %. The budgets of an epoch are evened
+    out, so that the last batch is not much smaller.
 
     Parameters
     ----------
     lengths : ndarray of int, shape (n_objects,)
-        Points of each object.
+        Number of points of each object.
     budget : float
         Largest ``len(batch) * longest`` of a batch.
     rng : numpy.random.Generator or None
@@ -47,7 +47,7 @@ def token_batches(lengths: np.ndarray, budget: float, rng: np.random.Generator |
 
 
 def portions(lengths: np.ndarray, n_points: float) -> Iterator[slice]:
-    """Yield slices of objects in order, each of as few as have so many points together, the last of what is left."""
+    """Yield slices of consecutive objects, each with just enough objects to reach a number of points."""
     total, start = np.cumsum(lengths), 0
     while start < len(total):
         end = 1 + int(np.searchsorted(total, n_points + (total[start - 1] if start else 0)))

@@ -1,4 +1,4 @@
-"""Signals that wait until a step is done."""
+"""Delay signals until a step is done."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what batch systems send
 
 @contextlib.contextmanager
 def postponed() -> Iterator[list[int]]:
-    """Within, a first Ctrl-C or SIGTERM is only noted in the list yielded; a second one is a KeyboardInterrupt.
+    """In this context, a first Ctrl-C or SIGTERM is only noted in the yielded list; a second raises KeyboardInterrupt.
 
-    What handled them before does so again afterwards. Only the main thread can be told of signals: elsewhere, and
-    where they are ignored, nothing changes.
+    Afterwards the previous handlers are restored. Only the main thread receives signals. In other threads, and if
+    signals are ignored, nothing changes.
     """
     noted: list[int] = []
 

@@ -26,16 +26,16 @@ Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 
 class Checkpoint(Protocol):
-    """Where the state of a training is kept while it runs."""
+    """Where the state of training is stored while it runs."""
 
     #: whether training has come to its end, so that nothing need be kept
     done: bool
 
     def resume(self, restore: Callable[[dict[str, Any]], None]) -> bool:
-        """Hand the state to go on from, if there is one, to what takes it over; return whether there was."""
+        """Restore the state, if there is one, by calling the given function; return whether there was one."""
 
     def due(self) -> bool:
-        """Return whether it is time to write the state again."""
+        """Return whether it is time to write another state."""
 
     def write(self, state: dict[str, Any]) -> None:
         """Write a state: dicts, lists, tuples, tensors, numbers and text."""
@@ -62,17 +62,17 @@ def train(
     checkpoint: Checkpoint | None = None,
     ranks: Ranks | None = None,
 ) -> list[dict[str, Any]]:
-    """Train in place; the objective ends with the averaged weights, with `validation` the best of them.
+    """Train in place. At the end the objective has the averaged weights or, with `validation`, the best of these.
 
-    Muon or AdamW, a warm-up and a cosine decay over `max_iter` steps, gradients clipped to a norm, an exponential
-    moving average of the weights whose memory grows with training up to `ema_decay`.
+    The optimiser is Muon or AdamW. The learning rate has a warm-up and a cosine decay over `max_iter` steps, and
+    gradients are clipped to a norm. The weights are averaged exponentially, with a memory that grows up to `ema_decay`.
 
     Parameters
     ----------
     objective : nn.Module with ``loss``
         What to train.
     batches : iterable
-        Endless pairs ``(batch, names)``; names identify the batch's objects in errors.
+        Endless pairs ``(batch, names)``, where names identify the objects of the batch in errors.
     max_iter : int
         Number of gradient steps.
     generator : torch.Generator
@@ -82,24 +82,24 @@ def train(
     validation : callable or None
         Returns the validation loss of a module; called at the end of each record with the averaged weights.
     keep_start : bool
-        Whether the weights before the first step are among those of which validation chooses the best; then they have
-        the first record, which is without a training loss.
+        Whether validation may also choose the weights before the first step. They then have the first record, which has
+        no training loss.
     n_iter_no_change : int or None
-        Stop after so many records without a better validation loss than those before, a start that was kept apart; None
-        never stops.
+        Stop after this many records without a better validation loss, not counting a start that was kept; None never
+        stops.
     solver : {"muon", "adamw"}
         A member of `SOLVERS`.
     precision : callable
-        Returns the context in which the loss is computed.
+        Returns the context manager in which the loss is computed.
     on_epoch_end : callable
         Called with each record and the averaged module; True stops training.
     checkpoint : Checkpoint or None
-        Keeps the state between two steps, to which `batches` gives theirs by `state` and `restore`. A training that
-        goes on from one ends as if it had never been interrupted. In the main thread SIGINT and SIGTERM then wait for
-        the end of a step, and what was reached is kept.
+        Stores the state between two steps, including that of `batches` (methods `state` and `restore`). A training that
+        continues from it gives the same result as an uninterrupted one. In the main thread, SIGINT and SIGTERM then
+        wait for the end of a step, and the current state is stored.
     ranks : Ranks or None
-        The processes that train the same objective, each on batches of its own with noise of its own: a step follows
-        the mean gradient over the objects of all. They stop together, whichever of them is interrupted.
+        The processes that train the same objective, each on its own batches and with its own noise. A step follows the
+        mean gradient over the objects of all processes. If one is interrupted, all stop.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def train(
     Raises
     ------
     DivergenceError
-        At a loss or gradient that is not finite; its `names` are those of the batch.
+        If a loss or gradient is not finite; its `names` are those of the batch.
     """
     optimizers = SOLVERS[solver](objective, learning_rate_init, weight_decay)
     loop = _Loop(
@@ -154,7 +154,7 @@ def train(
 
 @dataclass
 class _Loop(Generic[M]):
-    """What training goes through, and its whole state between two steps."""
+    """The training loop, and its complete state between two steps."""
 
     objective: M
     batches: Any  # an iterator; one that can be gone on with has `state` and `restore`
@@ -184,7 +184,7 @@ class _Loop(Generic[M]):
     PLAIN: ClassVar = ("iteration", "history", "best", "since_best", "sums", "n_summed")
 
     def state(self) -> dict[str, Any]:
-        """Return everything that later steps depend on, none of it copied; the step tells the learning rate."""
+        """Return everything on which later steps depend, without copying. The step determines the learning rate."""
         own, *others = self.ranks.gather({"batches": self.batches.state(), "generator": self.generator.get_state()})
         return {
             "objective": self.objective.state_dict(),
@@ -197,7 +197,7 @@ class _Loop(Generic[M]):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a state; raise ValueError, TypeError or KeyError if it is none that this training comes to."""
+        """Restore a state; raise ValueError, TypeError or KeyError if it cannot occur in this training."""
         for optimizer in self.optimizers:
             fill(optimizer)
         check_state(state, self.state(), self)
@@ -216,7 +216,7 @@ class _Loop(Generic[M]):
             setattr(self, name, copy.deepcopy(state[name]))  # tensors get memory of torch's own, aligned as ever
 
     def run(self, validation: Callable[[M], float] | None, checkpoint: Checkpoint | None) -> None:
-        """Take all steps that are left, or those until a record ends training."""
+        """Take all remaining steps, or those until a record ends training."""
         at_once = checkpoint is None and self.ranks.count == 1
         waiting: AbstractContextManager[list[int]] = nullcontext([]) if at_once else postponed()
         with waiting as signals:
@@ -247,14 +247,14 @@ class _Loop(Generic[M]):
         self.iteration, self.n_summed = self.iteration + 1, self.n_summed + 1
 
     def end_record(self, validation: Callable[[M], float] | None) -> bool:
-        """Write a record of the steps since the last one and tell of it; return whether training is over."""
+        """Write and report a record of the steps since the last one; return whether training is over."""
         record = self.write_record(validation)
         patience_is_over = self.n_iter_no_change is not None and self.since_best >= self.n_iter_no_change
         (stop,) = self.ranks.any(bool(self.on_epoch_end(record, self.average.module)))
         return stop or patience_is_over
 
     def lowest_trained(self) -> float:
-        """Return the lowest validation loss that steps have led to: a start that is kept does not end training."""
+        """Return the lowest validation loss after training steps, without that of the start."""
         losses = [r["validation_loss"] for r in self.history if "loss" in r]
         return min(filter(math.isfinite, losses), default=math.inf)
 
@@ -311,9 +311,9 @@ def _step(
 
 
 def _shared(objective: nn.Module, means: dict[str, torch.Tensor], n: int, ranks: Ranks) -> dict[str, torch.Tensor]:
-    """Give the gradients, of the mean over n objects here, their mean over the objects of all processes.
+    """Replace gradients of the mean over n objects of this process by those of the mean over all processes.
 
-    Return the same of other means. Of a parameter that no process used there is no gradient still.
+    Return other means, averaged in the same way. A parameter that no process used still has no gradient.
     """
     parameters = [p for p in objective.parameters() if p.requires_grad]
     used = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32, device=parameters[0].device)
@@ -343,8 +343,8 @@ def _adamw(objective: nn.Module, learning_rate: float, weight_decay: float) -> l
 def _muon(objective: nn.Module, learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:
     """Muon on the matrices of linear layers, AdamW on all else (Jordan et al. 2024).
 
-    Matrices with a side below 16 are left to AdamW. Muon's orthogonalised steps bear a larger rate than AdamW's of
-    equal size: 2.5 times measured best.
+    AdamW also treats matrices with a side below 16. Muon's orthogonalised steps allow a larger learning rate than
+    AdamW's of equal size: a factor of 2.5 measured best.
     """
     linear = {id(m.weight) for m in objective.modules() if isinstance(m, nn.Linear) and min(m.weight.shape) >= 16}
     matrices = [p for p in objective.parameters() if id(p) in linear]
@@ -369,7 +369,7 @@ SOLVERS = {"muon": _muon, "adamw": _adamw}
 def _warm_up_and_decay(
     optimizer: torch.optim.Optimizer, max_iter: int, warm_up: float
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """One cycle: up to the learning rate over the first steps, then down a cosine to nearly nothing."""
+    """Factor of the learning rate: a linear rise in the first steps, then a cosine decay to nearly zero."""
     total_steps = max_iter + 2  # the cycle needs two steps up and one down, even for a single gradient step
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
@@ -384,7 +384,7 @@ def _warm_up_and_decay(
 
 
 def _growing_memory(decay: float) -> Callable[[Tensors, Tensors, torch.Tensor | int], None]:
-    """Average with weight 1 - d on the newest, d = min(decay, (1 + n) / (10 + n)) after n averages.
+    """Average with weight 1 - d for the newest weights, with d = min(decay, (1 + n) / (10 + n)) after n averages.
 
     A fixed decay would lag behind in short fits.
     """

@@ -1,8 +1,8 @@
-r"""Muon: momentum whose matrix is made orthogonal before it is applied (Jordan et al. 2024).
+r"""Muon: momentum matrices are made orthogonal before they are applied (Jordan et al. 2024).
 
-torch has `torch.optim.Muon`, the reference that this one is tested against. It treats one matrix after another, which
-costs a small network on a CPU more than its gradient does (benchmarks/README.rst); here matrices of a shape are
-orthogonalised together, in bfloat16 as there where the processor has units for it, else in float32.
+The tests compare it with `torch.optim.Muon`, which treats one matrix after another. For a small network on a CPU this
+takes longer than the gradient (benchmarks/README.rst). Here matrices of equal shape are orthogonalised together, in
+bfloat16 like there if the processor supports it, otherwise in float32.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Pair = tuple[Tensor, Tensor]  # a matrix and the direction it moves in
 class Muon(torch.optim.Optimizer):
     r"""Move matrices by :math:`-\eta\, 0.2 \sqrt{\max(m, n)}\; \mathrm{orth}(M)`, M the Nesterov momentum.
 
-    The factor gives steps the size of AdamW's (Liu et al. 2025, arXiv:2502.16982), `learning_rate` its meaning.
+    The factor makes steps as large as AdamW's (Liu et al. 2025, arXiv:2502.16982), so `learning_rate` means the same.
 
     Parameters
     ----------
     params : iterable of 2-D Parameter
-        Matrices; biases, norms, embeddings and the like need another optimiser.
+        Matrices. Biases, norms, embeddings and the like need another optimiser.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0, momentum: float = 0.95):
@@ -36,7 +36,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """Take one step; return the loss if a closure, called first, computes it and its gradients anew."""
+        """Take one step. A closure, if given, is called first to compute the gradients, and its loss is returned."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
@@ -60,7 +60,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def _passes(pairs: list[Pair], shape: torch.Size) -> list[list[Pair]]:
-    """Cut pairs of matrices of a shape into passes: on a CPU what its cache holds, else all at once."""
+    """Split pairs of matrices of equal shape into passes: as many as fit the cache of a CPU, otherwise all at once."""
     n = max(1, CACHED // shape.numel()) if pairs[0][0].device.type == "cpu" else len(pairs)
     return [pairs[i : i + n] for i in range(0, len(pairs), n)]
 

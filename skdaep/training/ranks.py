@@ -1,4 +1,4 @@
-"""Several processes of torch.distributed that train one model; one alone is the case that sends nothing."""
+"""Several processes of torch.distributed that train one model, or a single process, which communicates with none."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ class Ranks:
     Attributes
     ----------
     rank, count : int
-        Number of this process, and how many there are.
+        Number of this process, and number of processes.
     """
 
     rank, count = 0, 1
 
     def first(self, x: Any) -> Any:
-        """Return what the first process has, to the bit."""
+        """Return the value of the first process, bit by bit."""
         return x
 
     def gather(self, x: Any) -> list[Any]:
-        """Return what every process has."""
+        """Return the values of all processes."""
         return [x]
 
     def any(self, *flags: bool) -> list[bool]:
-        """Return which flags some process has raised."""
+        """Return which flags are set in any process."""
         return list(flags)
 
     def summed(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Return sums over processes, in float32; the same everywhere, to the bit."""
+        """Return sums over processes, in float32, bit by bit the same in all of them."""
         return list(tensors)
 
     def align(self, module: nn.Module) -> None:
-        """Give a module the weights that it has in the first process."""
+        """Copy the weights of a module from the first process."""
 
     def check_same(self, digest: str) -> None:
-        """Raise RankError if processes were given different things, by their digests."""
+        """Raise RankError if the digests of the processes' inputs differ."""
 
 
 class Together(Ranks):
-    """One of several processes that train a model on devices of a kind; all must come to the same calls."""
+    """One of several processes that train a model on devices of the same kind. All must make the same calls."""
 
     def __init__(self, device: torch.device):
         self.device, self.rank, self.count = device, dist.get_rank(), dist.get_world_size()
@@ -99,7 +99,7 @@ class Together(Ranks):
 
     @contextlib.contextmanager
     def _waiting(self) -> Iterator[None]:
-        """Within, that another process is gone is said as such."""
+        """In this context, errors of torch become a RankError about the other process."""
         try:
             yield
         except RuntimeError as error:  # every backend has its own
@@ -110,7 +110,7 @@ class Together(Ranks):
 
 
 def join() -> None:
-    """Make this process one of those that `torchrun` started, if it did; a group that is there already stays."""
+    """Join the processes that `torchrun` started, if it did. An existing group is used."""
     if dist.is_available() and dist.is_torchelastic_launched() and not dist.is_initialized():
         if (device := local_device()) is not None:
             torch.cuda.set_device(device)
@@ -129,17 +129,17 @@ def several() -> bool:
 
 
 def ranks_on(device: torch.device) -> Ranks:
-    """Return the processes that train together, on devices of this kind."""
+    """Return the processes that train together on this kind of device."""
     return Together(device) if several() else Ranks()
 
 
 def is_first() -> bool:
-    """Return whether this process is alone or the first, which writes files and tells of progress."""
+    """Return whether this process is the only or the first one, which writes files and reports progress."""
     return not several() or dist.get_rank() == 0
 
 
 def local_device() -> torch.device | None:
-    """Return the CUDA device of this process among those of its machine, None where there are none.
+    """Return the CUDA device of this process on its machine, None if there are none.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Whether a state that was read is one that a training comes to: everything in it against the training's own."""
+"""Check whether a stored state can occur in a training, by comparing all of it with the training's own state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 
 class Course(Protocol):
-    """What a training knows of its course beforehand."""
+    """The planned course of a training."""
 
     max_iter: int
     steps_per_record: int
@@ -23,7 +23,7 @@ class Course(Protocol):
 
 
 def fill(optimizer: torch.optim.Optimizer) -> None:
-    """Take a step without gradients, so that the optimiser has a state of every parameter; weights change."""
+    """Take a step without gradients, so that the optimiser has a state for every parameter. This changes weights."""
     for group in optimizer.param_groups:
         for p in group["params"]:
             p.grad = torch.zeros_like(p)
@@ -32,7 +32,7 @@ def fill(optimizer: torch.optim.Optimizer) -> None:
 
 
 def refill(optimizer: torch.optim.Optimizer, saved: dict[int, dict[str, torch.Tensor]]) -> None:
-    """Give a filled optimiser what was kept; parameters of which nothing was, never had a gradient."""
+    """Restore the state of a filled optimiser. Parameters without a stored state never had a gradient."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for i, p in enumerate(parameters):
         if i not in saved:
@@ -46,16 +46,16 @@ def refill(optimizer: torch.optim.Optimizer, saved: dict[int, dict[str, torch.Te
 
 
 def check_state(state: dict[str, Any], own: dict[str, Any], course: Course) -> None:
-    """Raise ValueError, TypeError or KeyError if a state is none that a training comes to.
+    """Raise ValueError, TypeError or KeyError if a state cannot occur in a training.
 
     Parameters
     ----------
     state : dict
-        What was read.
+        The stored state.
     own : dict
-        That of the training before its first step, but for optimisers, which have taken one.
+        The state of the training before its first step; the optimisers have taken one step.
     course : Course
-        How many steps and records the training takes.
+        Numbers of steps and records of the training.
     """
     if state.keys() != own.keys():
         raise ValueError(f"its parts are {', '.join(map(str, state))}")
@@ -71,7 +71,7 @@ def check_state(state: dict[str, Any], own: dict[str, Any], course: Course) -> N
 def check_same_layout(found: Any, own: Any, path: str) -> None:
     """Raise ValueError or TypeError if tensors in dicts have other names, shapes or types, or are not finite.
 
-    Those may be infinite that are so in what they are compared with.
+    Numbers may be infinite if the ones that they are compared with are.
     """
     if isinstance(own, Mapping):
         _demand(isinstance(found, Mapping) and found.keys() == own.keys(), path, "has other entries")
@@ -85,12 +85,12 @@ def check_same_layout(found: Any, own: Any, path: str) -> None:
 
 
 def check_whole(x: Any, least: int, most: int, path: str) -> None:
-    """Raise ValueError if x is no int from least to most."""
+    """Raise ValueError if x is not an int between least and most."""
     _demand(type(x) is int and least <= x <= most, path, f"is no whole number from {least} to {most}")
 
 
 def check_course(state: dict[str, Any], course: Course) -> None:
-    """Raise ValueError or TypeError if steps, records and sums of losses since the last one do not go together."""
+    """Raise ValueError or TypeError if steps, records and sums of losses since the last record are inconsistent."""
     check_whole(state["iteration"], 1, course.max_iter, "iteration")
     check_whole(state["n_summed"], 0, min(course.steps_per_record, state["iteration"]), "n_summed")
     seconds = state["seconds"]
@@ -125,7 +125,7 @@ def _check_record(record: Any, iteration: int, course: Course) -> None:
 
 
 def check_best(best: Any, average: Mapping[str, Any], course: Course) -> None:
-    """Raise ValueError if the best validation loss and its weights cannot be."""
+    """Raise ValueError if the best validation loss and its weights are impossible."""
     if best is None:
         return
     _demand(course.validated and isinstance(best, tuple) and len(best) == 2, "best", "is no loss with weights")
@@ -146,9 +146,9 @@ def _check_optimizers(found: Any, own: Sequence[dict[int, Any]], n_steps: int) -
 
 
 def restore_rng(rng: np.random.Generator, state: dict[str, Any]) -> None:
-    """Put a generator to another place of its own stream.
+    """Move a generator to another place in its own stream.
 
-    Only there: with an increment that is even, PCG64 has short cycles, in which a shuffle may never come to an end.
+    Other states are refused: with an even increment PCG64 has short cycles, in which a shuffle may never end.
     """
     own: Any = rng.bit_generator.state
     _demand(state.keys() == own.keys() and state["bit_generator"] == own["bit_generator"], "rng", "is of another kind")

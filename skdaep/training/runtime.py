@@ -1,4 +1,4 @@
-"""Devices, precision and randomness; the global generators and settings are never touched."""
+"""Devices, precision and random generators. Global generators and settings are never changed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .ranks import local_device, several
 
 
 def resolve_device(device: str) -> torch.device:
-    """Return the device meant by "auto" (CUDA where there is one, else the CPU) or by a name.
+    """Return the device for "auto" (CUDA if available, else the CPU) or for a name.
 
-    Of several processes each has a CUDA device of its own.
+    With several processes, each uses its own CUDA device.
 
     Raises
     ------
     DeviceError
-        If the device is not there.
+        If the device does not exist.
     """
     cuda = torch.cuda.is_available()
     if device == "auto":
@@ -48,8 +48,8 @@ def resolve_device(device: str) -> torch.device:
 def resolve_precision(precision: str, device: torch.device, *, training: bool) -> torch.dtype:
     """Return the dtype of matrix products.
 
-    "auto" is bfloat16 in training on a CUDA device that has it, else float32: what noise there is in a gradient anyway
-    hides the rounding, but codes and reconstructions would be left with three digits.
+    "auto" is bfloat16 for training on CUDA devices that support it, otherwise float32. The noise of gradients hides the
+    rounding, but codes and reconstructions would only be accurate to three digits.
     """
     if precision == "auto":
         safe = training and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -58,7 +58,7 @@ def resolve_precision(precision: str, device: torch.device, *, training: bool) -
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager[Any]:
-    """Return a context in which matrix products run in `dtype`."""
+    """Return a context manager in which matrix products use `dtype`."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
 
 
@@ -75,10 +75,10 @@ RANDOM = frozenset(
 
 
 class seeded(TorchFunctionMode):
-    """Within, and in this thread alone, networks are initialised from a generator of their own that starts at `seed`.
+    """In this context and thread, networks are initialised from their own generator with the given `seed`.
 
-    torch has layers draw their initial weights from the global generator. Here they get the numbers that it would give
-    after `torch.manual_seed`, which would reseed every CUDA device and race with other threads.
+    In torch, layers draw initial weights from the global generator. Here they get the numbers that it would return
+    after `torch.manual_seed`, which itself would reseed every CUDA device and interfere with other threads.
     """
 
     def __init__(self, seed: int):
@@ -98,12 +98,11 @@ _PROCESS = os.getpid()
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Within, torch and numpy are as they are when Python starts, whatever surrounds the call; then as they were.
+    """In this context torch and numpy have their default settings; afterwards the previous ones are restored.
 
-    That is: gradients on, no inference mode, no autocast, float32 and the CPU as defaults, numpy's warnings of floating
-    point. torch has one default dtype for all threads: while a call that was made under another one runs, they all
-    have float32. In a process that was forked off one that had used torch's threads, which would wait for ever, torch
-    has one thread.
+    The defaults are: gradients, no inference mode, no autocast, float32, the CPU, and numpy's floating-point warnings.
+    torch has one default dtype for all threads. During a call with another default dtype, all threads have float32. In
+    a process forked after torch has used several threads, torch uses one thread, because it would hang otherwise.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
@@ -124,5 +123,5 @@ def undisturbed() -> Iterator[None]:
 
 
 def generator_of(seed: int, device: torch.device) -> torch.Generator:
-    """Return a generator of its own on a device."""
+    """Return a new generator on a device."""
     return torch.Generator(device=device).manual_seed(int(seed))
