@@ -259,9 +259,9 @@ PAGES = {
         "us, and reading them about {scale_reading|rows|FlatTables to Ragged|median:.0f} us. Making a Table takes "
         "{scale_reading|rows|FlatTables to Tables|median:.0f} us and reading it "
         "{scale_reading|rows|Tables to Ragged|median:.0f} us",
-        "a fit to 5,000 objects of 200 points holds {scale_memory|rows|FlatTables|held:.0f} MiB beside its input, "
-        "{scale_memory|rows|FlatTables|bytes a point held:.0f} bytes a point. Before, while it reads the objects, it "
-        "needs {scale_memory|rows|FlatTables|peak:.0f} MiB for a moment",
+        "a fit to 5,000 objects of 200 points holds {scale_memory|rows|FlatTables|held:.0f} MiB in addition to its "
+        "input, {scale_memory|rows|FlatTables|bytes a point held:.0f} bytes per point. While it reads the objects, it "
+        "briefly needs {scale_memory|rows|FlatTables|peak:.0f} MiB",
     ],
     "doc/guide/objects.rst": [
         f"weighting changed the error from {_weighted('SPCC', 'error_mean:.3f')}, and the macro F1 of the classes from "
