@@ -104,7 +104,7 @@ def _after_minutes(words: str, protocol: str, n_train: int, *keys: str) -> str:
 def _scales_of_codes() -> str:
     """Return the table of the guide."""
     kinds = {"supernovae": "SN-SPEC", "stars": "LONG", "dwarfs": "SpeX"}
-    codes = {"{}: s": "s", "s / sigma^(1/2), R": "s / sigma^(1/2), R", "s, R: isometric": "s, R (isometric)"}
+    codes = {"{}: s": "s", "{}: s / sigma^(1/2), R": "s / sigma^(1/2), R", "{}: s, R: isometric": "s, R (isometric)"}
     return " ".join(
         f"{name.format(kind)} {{code_scales|rows|{protocol}|{code}|f1:.3f}} "
         f"{{code_scales|rows|{protocol}|{code}|neighbors:.3f}}"
@@ -265,11 +265,11 @@ PAGES = {
     ],
     "doc/guide/objects.rst": [
         f"weighting changed the error from {_weighted('SPCC', 'error_mean:.3f')}, and the macro F1 of the classes from "
-        f"{_weighted('SPCC', 'f1:.3f')}. On folded light curves of RR Lyrae it changed them from "
-        f"{_weighted('S82-FOLDED', 'error_mean:.3f')} and from {_weighted('S82-FOLDED', 'f1:.2f')}",
+        f"{_weighted('SPCC', 'f1:.3f')}. On folded light curves of RR Lyrae it changed the error from "
+        f"{_weighted('S82-FOLDED', 'error_mean:.3f')} and the F1 from {_weighted('S82-FOLDED', 'f1:.2f')}",
     ],
     "doc/guide/probing.rst": [
-        "an accuracy of {paper_tables/SpeX|yardsticks|PCA 4|accuracy:.3f}; `DAEPEncoder` has "
+        "an accuracy of {paper_tables/SpeX|yardsticks|PCA 4|accuracy:.3f}; ``DAEPEncoder(core=None)`` has "
         "{SpeX|daep, core=None|accuracy:.3f} +- {SpeX|daep, core=None|accuracy_sd:.3f}",
     ],
     "doc/guide/reconstruction.rst": [
@@ -295,9 +295,10 @@ PAGES = {
         "On {paper_tables/CRTS-FOUND|n_objects|1:,} test stars of twelve classes, with periods from `FindPeriod`, the "
         "macro F1 of a linear classifier is {CRTS-FOUND|codes, daep + meta|linear_f1:.3f} from codes of eight numbers "
         "and metadata, {CRTS-FOUND|20 features|linear_f1:.3f} from 20 hand-made features, "
-        "{CRTS-FOUND|codes, daep + 20 features|linear_f1:.3f} from codes and these, and "
-        "{CRTS-FOUND|codes, daep + meta + 20 features + light-curve features|linear_f1:.3f} from all together; a "
-        "random forest reaches {CRTS-FOUND|codes, daep + meta|forest_f1:.3f} from codes and metadata and "
+        "{CRTS-FOUND|codes, daep + 20 features|linear_f1:.3f} from codes and hand-made features, and "
+        "{CRTS-FOUND|codes, daep + meta + 20 features + light-curve features|linear_f1:.3f} from everything "
+        "together. A random forest has a macro F1 of {CRTS-FOUND|codes, daep + meta|forest_f1:.3f} from codes and "
+        "metadata, and "
         "{CRTS-FOUND|meta|forest_f1:.3f} from metadata alone",
     ],
 }
