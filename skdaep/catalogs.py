@@ -1,4 +1,4 @@
-"""A fitted encoder over a catalogue: LSDB's partitions of HATS files, or one frame of nested-pandas."""
+"""Encode catalogues: LSDB's partitions of HATS files, or a frame of nested-pandas."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _check_frame(catalog) -> None:
 
 @dataclass(frozen=True)
 class Encoding:
-    """What is done to a partition; the parameters are those of `encode_catalog`."""
+    """The encoding of a partition. The parameters are those of `encode_catalog`."""
 
     held: Held
     column: Any

@@ -1,11 +1,11 @@
-r"""Fitting of `FactorAnalysis` by expectation and maximisation; each step is a few products of matrices.
+r"""Fit `FactorAnalysis` by expectation maximisation. Each step takes a few matrix products.
 
 Scores get variance 1 and :math:`\mu, w_k` are found together (Tipping & Bishop 1999; Roweis 1998), with the prior
 
 .. math:: -\frac{\lambda}{2} \int \mu''(x)^2 + \sum_k w_k''(x)^2 \, dx, \qquad \lambda = \tau n / s^2
 
-of smooth functions, x running from 0 to 1 over each band and n the numbers measured: of evenly sampled functions,
-waves of more than :math:`\tau^{-1/4} / \pi` half turns are damped.
+of smooth functions, where x runs from 0 to 1 over each band and n is the number of measured values. For evenly sampled
+functions, waves with more than :math:`\tau^{-1/4} / \pi` half periods are damped.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class State:
 
     @property
     def is_mean_alone(self) -> bool:
-        """Whether scores say next to nothing beside the noise: the mean may predict best, but all codes are alike."""
+        """Whether scores are negligible beside the noise: the mean may predict best, but all codes would be alike."""
         return bool((self.theta[..., 1:] ** 2).sum(2).max() < 1e-2 * self.noise)
 
 
@@ -68,25 +68,25 @@ def fit(
     Parameters
     ----------
     points : FlatPoints
-        Of the training objects.
+        Points of the training objects.
     n_components : int
-        K. Beyond what the objects span, scores are 0.
+        K. Scores beyond the dimensions that the objects span are 0.
     n_bands : int
-        Bands are 0 to n_bands - 1.
+        Number of bands, numbered from 0 to n_bands - 1.
     validation : FlatPoints or None
-        Of other objects. With them the best state of all steps is kept: that of the least mean absolute error at a
-        random half of each one's points, given the other half.
+        Points of other objects. With them the best state of all steps is kept: the one with the lowest mean absolute
+        error at a random half of each object's points, given the other half.
     smoothness : float or None
         :math:`\tau` of the prior, 0 for none. None: chosen by the validation objects or, without any, by every tenth
         object, which count in the last steps only.
     weigh_errors : bool
-        Whether measurement errors count as noise of their own.
+        Whether measurement errors count as additional noise.
     max_iter : int
-        Most steps.
+        Largest number of steps.
     tol : float
-        Steps end when the log-likelihood of a number grows by less, in nats.
+        Steps end when the log-likelihood per value grows by less than this, in nats.
     generator : torch.Generator or None
-        Draws the halves, and starts the search for singular vectors of large matrices. None: seeded with 0.
+        Draws the halves, and starts the search for singular vectors of large matrices. None is a generator with seed 0.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def fit(
 
 
 class Search:
-    """The steps of a fit: the last state, the best state and its error, the history."""
+    """The steps of a fit, with the last state, the best state and its error, and the history."""
 
     def __init__(self, em: EM, halves: Halves | None, state: State, max_iter: int, tol: float):
         self.em, self.halves, self.state, self.max_iter, self.tol = em, halves, state, max_iter, tol
@@ -127,7 +127,7 @@ class Search:
         self.began = time.perf_counter()
 
     def choose(self) -> None:
-        """Smooth ten times as strongly each time until that is worse; then go on from the best."""
+        """Increase the smoothness tenfold until the error rises, then continue from the best."""
         finest = (math.pi * int(self.em.nodes.counts.max())) ** -4
         before = self.run(0.0, N_TRIED)
         for power in itertools.count():
@@ -140,7 +140,7 @@ class Search:
             self.run(smoothness, self.max_iter)
 
     def end_with(self, em: EM) -> None:
-        """Take a few more steps from the best state, at its smoothness, for other points, with none held out."""
+        """Take a few more steps from the best state, at its smoothness, with other points and none held out."""
         _, self.state, smoothness = self.best
         self.em, self.halves, self.max_iter = em, None, len(self.history) + N_TRIED
         self.run(smoothness, N_TRIED)
@@ -181,7 +181,7 @@ class EM:
         self.least_noise = LEAST_NOISE * float(self.unweighted.square.sum()) / max(self.n_values, 1) or LEAST_NOISE
 
     def start(self, n_components: int, generator: torch.Generator) -> State:
-        """Return the most likely model of completed curves, which that of curves on a common grid is."""
+        """Return the most likely model of completed curves. For curves on a common grid it is the final one."""
         curves = completed(self.unweighted, self.nodes)  # (N, L, P)
         mean = curves.mean(0)
         X = (curves - mean).flatten(1)
@@ -214,7 +214,7 @@ class EM:
         return State(theta, noise), log_likelihood, log_likelihood - 0.5 * penalty * self._rough(state.theta)
 
     def model(self, state: State) -> FactorAnalysis:
-        """Return what a state says, in canonical form."""
+        """Return the model of a state in canonical form."""
         evidence = self.unweighted
         own = evidence.own.double().sum(0)
         beside = torch.zeros_like(own) if evidence.next is None else evidence.next.double().sum(0)
@@ -269,7 +269,7 @@ class EM:
 
 
 class Halves:
-    """Two random halves of the points of held-out objects: one gives the scores, the other judges the curves."""
+    """Two random halves of the points of held-out objects: one determines the scores, the other tests the curves."""
 
     def __init__(self, em: EM, points: FlatPoints, generator: torch.Generator):
         self.nodes = em.nodes

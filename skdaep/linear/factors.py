@@ -1,10 +1,10 @@
-r"""Probabilistic PCA of functions seen at irregular, incomplete, noisy points.
+r"""Probabilistic PCA of functions that are observed at irregular, incomplete, noisy points.
 
 .. math:: y_{in} = \mu(x_{in}) + \sum_k z_{ik} \phi_k(x_{in}) + \epsilon_{in}, \qquad
     z_{ik} \sim \mathcal{N}(0, v_k), \quad \epsilon_{in} \sim \mathcal{N}(0, s^2 + e_{in}^2)
 
-(Tipping & Bishop 1999; errors e as Bailey 2012.) :math:`\mu` and :math:`\phi_k` are linear between nodes. What is
-missing is missing: an object's scores z are their expectation given its points (PACE; Yao, Mueller & Wang 2005).
+(Tipping & Bishop 1999; errors e as Bailey 2012.) :math:`\mu` and :math:`\phi_k` are linear between nodes. Nothing is
+imputed: an object's scores z are their expectation given its points (PACE; Yao, Mueller & Wang 2005).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RIDGES = (10.0, 1e3, 1e5)
 
 
 class Posterior(NamedTuple):
-    """What the points of objects say of their scores: a normal distribution each."""
+    """The normal distribution of each object's scores, given its points."""
 
     mean: Tensor  # (N, K)
     covariance: Tensor  # (N, K, K)
@@ -33,24 +33,24 @@ class Posterior(NamedTuple):
 
 
 class FactorAnalysis(nn.Module):
-    r"""Mean and basis functions at nodes, the variances of their scores, and the noise; all of it is buffers.
+    r"""Mean and basis functions at nodes, the variances of the scores, and the noise, all of them buffers.
 
-    The basis is orthonormal in the mean over the points of fit, so that :math:`|z - z'|` is the root mean square
-    distance of the curves; scores are uncorrelated and ordered by variance, and the largest value of a function is
-    positive.
+    The basis is orthonormal on average over the points of fit, so that :math:`|z - z'|` is the root mean square
+    difference of the curves. Scores are uncorrelated and ordered by variance. The largest absolute value of a basis
+    function is positive.
 
     Parameters
     ----------
     nodes : Nodes
-        Of L nodes.
+        The L nodes.
     mean, basis : Tensor (L, P), (L, P, K)
-        At nodes.
+        Values at the nodes.
     variance : Tensor (K,)
-        Of scores.
+        Variances of the scores.
     noise : float
-        The variance :math:`s^2`, beside the measurement errors if there is a `typical_error`.
+        The variance :math:`s^2`, in addition to the measurement errors if there is a `typical_error`.
     typical_error : float or None
-        Stands for an unknown error; None: all points have the same noise, whatever their errors.
+        Replaces unknown errors. None means that all points have the same noise, whatever their errors.
     """
 
     mean: Tensor
@@ -88,7 +88,7 @@ class FactorAnalysis(nn.Module):
         density: Tensor,
         typical_error: float | None = None,
     ) -> FactorAnalysis:
-        """Return the model of loadings (L, P, K) of scores of variance 1, in any rotation.
+        """Return the model with loadings (L, P, K), in any rotation, of scores with variance 1.
 
         `density` (L, 2) are the diagonals of the mean of h h^T over the points of fit, h interpolating between nodes.
         """
@@ -96,7 +96,7 @@ class FactorAnalysis(nn.Module):
 
     @classmethod
     def of_state(cls, state: dict[str, Tensor]) -> FactorAnalysis:
-        """Return the model whose `state_dict` was kept; ValueError if it is none."""
+        """Return the model with a given `state_dict`; ValueError if it is invalid."""
         nodes = Nodes(state["nodes.location"], state["nodes.counts"], bool(state["nodes.plane"]))
         error = float(state["typical_error"])
         mean, basis, variance = (state[k] for k in ("mean", "basis", "variance"))
@@ -106,7 +106,7 @@ class FactorAnalysis(nn.Module):
 
     @staticmethod
     def expected_state(n_nodes: int, n_values: int, n_components: int, n_bands: int) -> dict[str, Tensor]:
-        """Return tensors on the meta device, which hold no numbers, like those of a state of these sizes."""
+        """Return tensors on the meta device, without numbers, with the shapes of a state of these sizes."""
         shapes = {
             "mean": ((n_nodes, n_values), torch.float32),
             "basis": ((n_nodes, n_values, n_components), torch.float32),
@@ -125,7 +125,7 @@ class FactorAnalysis(nn.Module):
         return len(self.variance)
 
     def posterior(self, points: FlatPoints) -> Posterior:
-        """Return mean and covariance of scores given points; without any they are those of all objects."""
+        """Return mean and covariance of scores, given points. Without points these are those of all objects."""
         places = self.nodes.place(points.location, points.band)
         evidence = self.nodes.evidence(
             points, places, weights_of_points(points.error, float(self.noise), self._error())
@@ -149,13 +149,13 @@ class FactorAnalysis(nn.Module):
         return torch.einsum("bk,lpk->blp", z.to(self.basis.dtype), self.basis)
 
     def at(self, curves: Tensor, location: Tensor, band: Tensor) -> Tensor:
-        """Return a curve of each object, given at the nodes (B, L, P), at its locations and bands."""
+        """Interpolate a curve of each object, given at the nodes (B, L, P), to its locations and bands."""
         places = self.nodes.place(location.flatten(0, 1), band.flatten())
         owner = torch.arange(len(curves), device=curves.device).repeat_interleave(band.shape[1])
         return self.nodes.at(curves, places, owner).unflatten(0, band.shape)
 
     def noise_of(self, error: Tensor) -> Tensor:
-        """Return the variance of the noise of points with errors (...)."""
+        """Return the noise variance of points with errors (...)."""
         weight = weights_of_points(error, float(self.noise), self._error())
         return self.noise.expand(error.shape) if weight is None else self.noise / weight
 
@@ -164,7 +164,7 @@ class FactorAnalysis(nn.Module):
 
 
 def _check(factors: FactorAnalysis, _: object = None) -> None:
-    """Raise ValueError if numbers that were read make no such model; a hook of `load_state_dict`."""
+    """Raise ValueError if numbers from a file are not a valid model; a hook of `load_state_dict`."""
     nodes = factors.nodes
     if not all((own.diff() > 0).all() for own in nodes.location.split(nodes.counts.tolist())):
         raise ValueError("nodes are not in order")
@@ -173,7 +173,7 @@ def _check(factors: FactorAnalysis, _: object = None) -> None:
 
 
 def root_of(covariance: Tensor) -> Tensor:
-    """Return R with R R^T the covariance (N, K, K), which may be singular."""
+    """Return R, where R R^T is the covariance (N, K, K), which may be singular."""
     values, vectors = torch.linalg.eigh(covariance)
     return vectors * values.clamp(min=0).sqrt()[:, None]
 
@@ -192,7 +192,7 @@ def draw(posterior: Posterior, noise: Tensor) -> Tensor:
 
 
 def weights_of_points(error: Tensor, noise: float, typical_error: float | None) -> Tensor | None:
-    """Return s^2 / (s^2 + e^2) of points, an unknown error being a typical one; None: all weigh 1."""
+    """Return s^2 / (s^2 + e^2) of points, with the typical error if unknown; None if all weights are 1."""
     if typical_error is None:
         return None
     weight = noise / (noise + error.double().nan_to_num(typical_error, posinf=torch.inf) ** 2)
@@ -200,9 +200,9 @@ def weights_of_points(error: Tensor, noise: float, typical_error: float | None) 
 
 
 def expectation(theta: Tensor, noise: float, evidence: Evidence) -> Posterior:
-    """Return the posterior of scores of variance 1, given mean and loadings theta (L, P, 1 + K) and the noise s^2.
+    """Return the posterior of scores with variance 1, given mean and loadings theta (L, P, 1 + K) and the noise s^2.
 
-    Long sums are in the precision of the values, systems of K equations in float64.
+    Long sums have the precision of the values. Systems of K equations are solved in float64.
     """
     k1 = theta.shape[2]
     own, beside = outer_products(theta, evidence.next is not None)
@@ -262,7 +262,7 @@ def symmetric(triangle: Tensor, k: int) -> Tensor:
 
 
 def _principal(loadings: Tensor, density: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the orthonormal basis and the variances of its scores that have the covariance of loadings."""
+    """Return the orthonormal basis and variances of scores with the same covariance as the loadings."""
     weighted = density[:, :1, None] * loadings
     weighted[:-1] += density[:-1, 1:, None] * loadings[1:]
     weighted[1:] += density[:-1, 1:, None] * loadings[:-1]

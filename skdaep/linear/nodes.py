@@ -1,4 +1,4 @@
-"""Nodes along the location between which functions are linear, and what points say of values there."""
+"""Nodes along the location, between which functions are linear, and the evidence of points for the values there."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PLANE = (1.0, math.sqrt(2.0))
 
 
 class NodePlaces(NamedTuple):
-    """Where points lie: the node at or before each, and which share of the way to the next."""
+    """Positions of points: the node at or before each point, and the share of the way to the next node."""
 
     node: Tensor  # (n,)
     share: Tensor  # (n,) of [0, 1)
 
 
 class Evidence(NamedTuple):
-    """Weighted sums over the points of each object, which are all that a linear model needs of them.
+    """Weighted sums over the points of each object, which are all that a linear model needs.
 
     With h(x) the linear interpolation between L nodes, an object's points make the symmetric tridiagonal matrix
     sum w h h^T, of diagonal `own` and off-diagonal `next`, and the vector `value` = sum w h y.
@@ -49,9 +49,9 @@ class Evidence(NamedTuple):
 
 
 class Nodes(nn.Module):
-    """Sorted locations per band: those of the common grid if there is one, else quantiles of the points.
+    """Sorted locations per band: those of the common grid if there is one, otherwise quantiles of the points.
 
-    Functions are linear between nodes and constant beyond the outermost. Places in a plane must lie on nodes.
+    Functions are linear between nodes and constant beyond the outermost ones. Places in a plane must lie on nodes.
     """
 
     location: Tensor
@@ -81,7 +81,7 @@ class Nodes(nn.Module):
         return (self.counts.cumsum(0) - self.counts).tolist()
 
     def place(self, location: Tensor, band: Tensor) -> NodePlaces:
-        """Return where points at locations (n,) or (n, 2) in bands (n,) lie among the nodes."""
+        """Return the positions among the nodes of points at locations (n,) or (n, 2) in bands (n,)."""
         line = on_a_line(location)
         node, share = torch.zeros_like(band), torch.zeros_like(line)
         bands = _by_band(band, len(self.counts))
@@ -118,7 +118,7 @@ class Nodes(nn.Module):
         return first + share * (rows(after) - first)
 
     def evidence(self, points: FlatPoints, places: NodePlaces, weight: Tensor | None = None) -> Evidence:
-        """Return the evidence of points at places, of weights (n,); None: all weigh 1."""
+        """Return the evidence of points at places, with weights (n,); None means that all weights are 1."""
         n_objects, n_nodes, value, width = points.n_objects, len(self), points.value, points.value.shape[1]
         share = places.share.to(value.dtype)
         weight = torch.ones_like(share) if weight is None else weight.to(value.dtype)
@@ -147,7 +147,7 @@ class Nodes(nn.Module):
     def roughness(self) -> Tensor:
         """Return the matrix R (L, 3), in lower bands, of the integral of f''(x)^2, x running from 0 to 1 in each band.
 
-        f^T R f with f the values at nodes; however finely a curve is noded. Zero in a plane.
+        It is f^T R f, with f the values at nodes, and does not depend on the number of nodes. In a plane it is zero.
         """
         bands = torch.zeros(len(self), 3, dtype=torch.float64)
         if self.plane:
@@ -194,7 +194,7 @@ def _nodes_of(location: Tensor, owner: Tensor, plane: bool) -> Tensor:
 
 
 def _apart(location: Tensor) -> Tensor:
-    """Leave out sorted locations that hardly differ from the one before: curves would be steep between them."""
+    """Leave out sorted locations that hardly differ from the previous one, because curves would be steep there."""
     least = CLOSEST * float(location[-1] - location[0]) / len(location)
     nodes = location[:1].tolist()
     for x in location[1:].tolist():

@@ -1,4 +1,4 @@
-r"""Scores of padded batches without a branch on data: what a graph that is exported can hold.
+r"""Scores of padded batches without branches on data, for exported graphs.
 
 With :math:`\phi` the loadings of scores of variance 1 at an object's points, w their weights and r what they differ by
 from the mean, :math:`(I + \phi^T w \phi / s^2)\, z = \phi^T w\, r / s^2`: the mean of `FactorAnalysis.posterior`.
@@ -51,7 +51,7 @@ def _at(functions: Tensor, places: NodePlaces) -> Tensor:
 
 
 def _weights(factors: FactorAnalysis, batch: Batch) -> Tensor:
-    """Return the weight (B, L) of each point, 0 where nothing was observed, as `weights_of_points` does."""
+    """Return the weight (B, L) of each point, like `weights_of_points`, and 0 for padding."""
     error = torch.where(batch.error.isnan(), factors.typical_error, batch.error.double())
     weight = (factors.noise / (factors.noise + error**2)).clamp(min=LEAST_WEIGHT)
     return torch.where(factors.typical_error.isnan(), 1.0, weight) * batch.observed

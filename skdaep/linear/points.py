@@ -1,4 +1,4 @@
-"""The points of many objects end to end, whichever way they were stored."""
+"""The points of many objects, concatenated, however they were stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..nn.batch import POINTS, Batch, Ragged
 
 @dataclass(frozen=True)
 class FlatPoints:
-    """Observed points of `n_objects` objects; `owner` tells whose each is."""
+    """Observed points of `n_objects` objects; `owner` is the object of each point."""
 
     owner: Tensor  # (n,)
     value: Tensor  # (n, P), P numbers in a point
@@ -43,11 +43,11 @@ class FlatPoints:
         return self._map(lambda x: x.to(device))
 
     def of_points(self, chosen: Tensor) -> FlatPoints:
-        """Keep some points (n,); an object may be left without any."""
+        """Keep some points, chosen by an array (n,). Objects may end up without points."""
         return self._map(lambda x: x[chosen])
 
     def of_objects(self, chosen: Tensor) -> FlatPoints:
-        """Keep some objects (n_objects,), numbered anew."""
+        """Keep some objects, chosen by an array (n_objects,), and renumber them."""
         points = self.of_points(chosen[self.owner])
         return replace(points, owner=(chosen.cumsum(0) - 1)[points.owner], n_objects=int(chosen.sum()))
 

@@ -1,4 +1,4 @@
-"""Where EM starts: principal components of curves completed by interpolation."""
+"""The start of EM: principal components of curves that are completed by interpolation."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ N_EXTRA, N_POWERS = 10, 4
 
 
 def completed(evidence: Evidence, nodes: Nodes) -> Tensor:
-    """Return curves (N, L, P): measured ones, between them linear, beyond constant, each less the mean curve.
+    """Return curves (N, L, P) minus the mean curve, linear between measurements and constant beyond them.
 
-    A curve without a point in a band is the mean one there.
+    In a band without points, a curve is the mean curve.
     """
     touched = _touched(evidence)  # (N, L)
     least = torch.finfo(touched.dtype).tiny
@@ -37,7 +37,7 @@ def _touched(evidence: Evidence) -> Tensor:
 
 
 def _between(curves: Tensor, seen: Tensor, location: Tensor) -> Tensor:
-    """Interpolate curves (N, L, P) between what is seen (N, L) of them; zeros where nothing is."""
+    """Interpolate curves (N, L, P) between observed nodes (N, L); zeros if there are none."""
     if seen.all():
         return curves
     n = seen.shape[1]
