@@ -91,7 +91,7 @@ for name, features in {"daep": Z, "PCA": P}.items():
     scores = [linear_probe(features, y_test, train_size=n) for n in sizes]
     ax.errorbar(sizes, [s.accuracy for s in scores], [s.accuracy_sd for s in scores], marker="o", capsize=2, label=name)
 share = np.unique(y_test, return_counts=True)[1].max() / len(y_test)
-ax.axhline(share, color="0.6", lw=0.8, label="commonest type")
+ax.axhline(share, color="0.6", lw=0.8, label="most common type")
 ax.set(xscale="log", xticks=sizes, xticklabels=sizes, xlabel="labels", ylabel="accuracy, mean and s.d. over splits")
 ax.minorticks_off()
 ax.legend(frameon=False)

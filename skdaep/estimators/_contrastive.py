@@ -56,7 +56,7 @@ class ContrastiveNeighbors(
     requested modality. Sequences are interpolated linearly within each band, and are constant beyond their ends. If a
     neighbour lacks a band or a patch of an image, it comes from the next neighbour that has it. With ``n_draws=k`` the
     draws are the k nearest neighbours, in order. A training object is its own nearest neighbour. Metadata that `at`
-    lacks are replaced by the training median or the commonest label.
+    lacks are replaced by the training median or the most common label.
 
     There is no prior, so there is neither `sample` nor `fit_prior`.
 

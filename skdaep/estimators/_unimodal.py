@@ -88,8 +88,8 @@ class UnimodalEncoder(BaseEncoder):
             Bottlenecks from `transform`.
         at : Table, list of Table, or array of shape (n_objects, n_points), default=None
             Where to decode each object. Only locations, bands and metadata are used; values are not needed. Missing
-            metadata are replaced by the training median or the commonest label. A single Table is used for all objects.
-            None decodes on a grid learned in fit.
+            metadata are replaced by the training median or the most common label. A single Table is used for all
+            objects. None decodes on a grid learned in fit.
         n_draws : int, default=None
             Number of draws, which form an additional last axis. None returns the point estimate.
         noise : bool, default=True

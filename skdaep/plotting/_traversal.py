@@ -99,7 +99,7 @@ class TraversalDisplay:
             Index in X of the object from which to move along `dimension`. None starts at the median code of X.
         at : Table, default=None
             Where to decode, and with which metadata. None uses a fine grid over the locations of fit, with the training
-            median or the commonest label of the metadata.
+            median or the most common label of the metadata.
         modality : str, default=None
             Modality to show, for an estimator of several.
         n_steps : int, default=7
