@@ -313,10 +313,10 @@ def test_draws_without_width_cover_only_what_they_hit():
     hit = ConformalDraws().fit(X, draws).factor_
     assert hit == pytest.approx(norm.ppf(0.5 + 0.44 / 0.98) / half_width(), rel=0.05)
     assert hit < 0.97 * one.factor_
-    with pytest.raises(ValueError, match="In the validation objects, so many measurements lie outside"):
+    with pytest.raises(ValueError, match="For the validation objects, so many measurements lie outside"):
         ConformalDraws().fit(X, np.zeros((100, 50, 1)))
     X[:, 0] = 1
-    with pytest.raises(ValueError, match=r"Of location 0\.0 so many measurements"):
+    with pytest.raises(ValueError, match=r"For location 0\.0, so many measurements"):
         ConformalDraws(by="location", bins=[-0.5, 0.5, 49]).fit(X, draws)
 
 

@@ -264,7 +264,7 @@ class ConformalDraws(BaseEstimator):
         factor = score[order][np.searchsorted(share, self.level - ROUNDING)]
         if np.isinf(factor):
             raise ValueError(
-                f"In {object_name}, so many measurements lie outside draws of zero width that no factor covers "
+                f"For {object_name}, so many measurements lie outside draws of zero width that no factor covers "
                 f"{self.level:.3g} of them. Use more draws, or remove such points."
             )
         return float(factor)
