@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
+import re
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,20 +16,24 @@ from typing import Any
 import skdaep
 
 from .exceptions import TableError
-from .storage import replacing
 
-#: objects between two lines of progress
-PORTION = 1000
+#: seconds between two lines of progress
+EVERY = 2.0
 DESCRIPTION = """Compact vectors from irregular astronomical measurements, without labels, and back.
 
 IN is what was measured:
   objects.parquet   one row per object with lists in its cells, or one row per point with a column that
-                    names the object (--by); a folder of such files, a HATS catalogue say, is read as one
-  folder/           one FITS or ECSV file per object, which is called by the name of its file
+                    names the object (--by); of a table with several nested columns name one (--column)
+  folder/           a HATS catalogue, or other parquet files like that, or one FITS or ECSV file per object,
+                    which is called by the name of its file
+
+encode and reconstruct read some objects at a time, fit holds all of them unless it has a --store. A table of one row
+per point is held as a whole if the rows of an object are apart: sort it.
 """
 EXAMPLES = """examples:
   python -m skdaep fit light_curves.parquet model.safetensors --modality photometry --by oid
   python -m skdaep fit spectra/ model.safetensors --modality spectrum --set bottleneck_dim=8 --set max_iter=5000
+  python -m skdaep fit ztf_dr22/ model.safetensors --modality photometry --column lc --store /scratch/store
   python -m skdaep encode model.safetensors new.parquet codes.parquet --by oid
   python -m skdaep reconstruct model.safetensors spectra/ rebuilt.ecsv --draws 20
   python -m skdaep info model.safetensors
@@ -87,16 +92,23 @@ def _parser() -> argparse.ArgumentParser:
     help_set = "parameter of the estimator, such as max_iter=5000 or core=null; may be repeated"
     fit.add_argument("--set", metavar="NAME=VALUE", type=_pair, action="append", default=[], help=help_set)
     fit.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    help_store = "new folder to pack the objects into and to train from: for more of them than memory holds"
+    fit.add_argument("--store", metavar="FOLDER", type=Path, help=help_store)
 
     encode = command("encode", _encode, "Write the code of each object of IN: one row with its name and numbers.")
     rebuild = command("reconstruct", _reconstruct, "Write what MODEL makes of each object of IN, one row per point.")
-    for added, formats in ((encode, "*.parquet, *.ecsv or *.npy"), (rebuild, "*.parquet or *.ecsv")):
+    parquet = "*.parquet, written as objects are read, or, held until the end,"
+    for added, formats in ((encode, f"{parquet} *.ecsv or *.npy"), (rebuild, f"{parquet} *.ecsv")):
         added.add_argument("model", metavar="MODEL", type=Path, help="what fit has saved")
         added.add_argument("input", metavar="IN", type=Path)
         added.add_argument("output", metavar="OUT", type=Path, help=formats)
+    help_errors = "objects that cannot be encoded: end with an error (default), or give them no numbers and go on"
+    encode.add_argument("--errors", choices=("raise", "null"), default="raise", help=help_errors)
     rebuild.add_argument("--draws", metavar="N", type=int, help="so many draws in place of the point estimate")
     for added in (fit, encode, rebuild):
         added.add_argument("--by", metavar="COLUMN", default="object_id", help="names the object; default: %(default)s")
+        help_column = "nested column with the points, or a column of lists; may be repeated; default: all"
+        added.add_argument("--column", metavar="COLUMN", action="append", help=help_column)
         help_unit = "of a column of a parquet file; may be repeated"
         added.add_argument("--unit", metavar="COLUMN=UNIT", type=_pair, action="append", default=[], help=help_unit)
         added.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...; default: %(default)s")
@@ -134,42 +146,90 @@ def _fit(asked: argparse.Namespace) -> None:
     modality = makers[asked.modality](**declared, metadata=tuple(asked.metadata))
     estimator = kind(modality=modality, random_state=asked.seed, device=asked.device, verbose=not asked.quiet)
     estimator.set_params(**{name: _value(text) for name, text in asked.set})
-    objects, _ = _objects(asked, tuple(asked.metadata))
+    source = _source(asked, tuple(asked.metadata))
     if not asked.quiet:
-        _say(f"{len(objects)} objects")
-    estimator.fit(objects)
+        _say(f"{len(source)} objects")
+    read: list[Any] = []  # names of what was
+    try:
+        estimator.fit(_all(asked, source, modality, read))
+    except TableError as error:
+        raise TableError(_with_name(str(error), read)) from None
     estimator.save(asked.output)
+
+
+def _all(asked: argparse.Namespace, source: Any, modality: Any, read: list[Any]) -> Any:
+    """Return all objects, held in memory or packed into a folder; their names are added to `read`."""
+
+    def pieces() -> Iterator[Any]:
+        for objects, names in source.pieces():
+            read.append(names)
+            yield objects
+
+    if asked.store is not None:
+        return skdaep.pack(pieces(), asked.store, modality)
+    from .tables import FlatTables
+
+    return FlatTables.joined(list(pieces()))
+
+
+def _with_name(message: str, read: list[Any]) -> str:
+    """Return the message of an error about ``X[i]``, or that of a chunk, with the name that the object has in files."""
+    if (found := re.search(r"(?:chunks\[(\d+)\]: )?X\[(\d+)\]", message)) is None:
+        return message
+    parts = read if found[1] is None else [read[int(found[1])]]
+    name = [name for part in parts for name in part][int(found[2])]
+    return f"{message[: found.start()]}object {name}{message[found.end() :]}"
 
 
 def _encode(asked: argparse.Namespace) -> None:
     _check_output(asked, (".parquet", ".ecsv", ".npy"))
-    estimator, objects, ids = _loaded(asked)
+    estimator, source = _loaded(asked)
     import numpy as np
 
-    Z = np.concatenate([estimator.transform(portion) for portion in _portions(asked, objects)])
-    names = estimator.get_feature_names_out()
-    if asked.output.suffix == ".npy":
-        rows = np.empty(len(ids), [("object_id", ids.dtype), ("z", Z.dtype, Z.shape[1:])])
-        rows["object_id"], rows["z"] = ids, Z
-        with replacing(asked.output) as temporary, open(temporary, "wb") as file:
-            np.save(file, rows, allow_pickle=False)
-    else:
-        _write(asked.output, {"object_id": ids} | dict(zip(names, Z.T, strict=True)), {})
+    from .catalogs import encode_each
+    from .outputs import written
+
+    columns, first_bad, n_bad = estimator.get_feature_names_out(), "", 0
+    with written(asked.output) as output:
+        for objects, names in _told(asked, source):
+            Z = np.empty((len(objects), len(columns)), np.float32)
+            bad = encode_each(estimator, objects, names, Z, asked.errors)
+            Z[list(bad)] = np.nan
+            first_bad = first_bad or next((f"{names[i]}: {bad[i]}" for i in sorted(bad)), "")
+            n_bad += len(bad)
+            output.add({"object_id": names} | dict(zip(columns, Z.T, strict=True)))
+        if n_bad == len(source):
+            raise TableError(f"No object can be encoded. The first, {first_bad}")
+    if n_bad:
+        _say(f"skdaep: warning: {n_bad} objects cannot be encoded and get NaN. The first, {first_bad}")
 
 
 def _reconstruct(asked: argparse.Namespace) -> None:
     _check_output(asked, (".parquet", ".ecsv"))
-    estimator, objects, ids = _loaded(asked)
+    estimator, source = _loaded(asked)
     import numpy as np
 
-    rebuilt = []
-    for portion in _portions(asked, objects):
-        rebuilt += estimator.reconstruct(portion, n_draws=asked.draws)
-    owner = np.repeat(ids, [len(table) for table in rebuilt])
-    first = rebuilt[0]
-    columns = {c: np.concatenate([_plain(table[c]) for table in rebuilt]) for c in first.colnames}
-    units = {c: str(first[c].unit) for c in first.colnames if getattr(first[c], "unit", None) is not None}
-    _write(asked.output, {"object_id": owner} | columns, units)
+    from .outputs import written
+
+    with written(asked.output) as output:
+        for objects, names in _told(asked, source):
+            rebuilt = _rebuilt(estimator, objects, names, asked.draws)
+            owner, first = np.repeat(names, [len(table) for table in rebuilt]), rebuilt[0]
+            columns = {c: np.concatenate([_plain(table[c]) for table in rebuilt]) for c in first.colnames}
+            units = {c: str(first[c].unit) for c in first.colnames if getattr(first[c], "unit", None) is not None}
+            output.add({"object_id": owner} | columns, units)
+
+
+def _rebuilt(estimator: Any, objects: Any, names: Any, n_draws: int | None) -> Any:
+    try:
+        return estimator.reconstruct(objects, n_draws=n_draws)
+    except TableError:
+        for name, obj in zip(names, objects, strict=True):
+            try:
+                estimator.reconstruct([obj], n_draws=n_draws)
+            except TableError as error:
+                raise TableError(f"Object {name}: {error}") from None
+        raise
 
 
 def _info(asked: argparse.Namespace) -> None:
@@ -187,8 +247,8 @@ def _check_output(asked: argparse.Namespace, suffixes: tuple[str, ...]) -> None:
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}.")
 
 
-def _loaded(asked: argparse.Namespace) -> tuple[Any, Any, Any]:
-    """Return the estimator, objects and their names."""
+def _loaded(asked: argparse.Namespace) -> tuple[Any, Any]:
+    """Return the estimator and where objects come from."""
     estimator = skdaep.load(asked.model, device=asked.device)
     if len(estimator.modalities_) > 1:
         several = ", ".join(estimator.modalities_)
@@ -196,77 +256,29 @@ def _loaded(asked: argparse.Namespace) -> tuple[Any, Any, Any]:
     (modality,) = estimator.modalities_.values()
     if modality.columns is None:
         raise ValueError(f"{asked.model} was fitted to arrays, not to Tables; use it from Python.")
-    return estimator, *_objects(asked, tuple(modality.metadata))
+    return estimator, _source(asked, tuple(modality.metadata))
 
 
-def _portions(asked: argparse.Namespace, objects: Any) -> Iterator[list[Any]]:
-    for start in range(0, len(objects), PORTION):
-        yield [objects[i] for i in range(start, min(start + PORTION, len(objects)))]
-        if not asked.quiet:
-            _say(f"{min(start + PORTION, len(objects))} of {len(objects)} objects")
+def _source(asked: argparse.Namespace, meta: tuple[str, ...]) -> Any:
+    from .inputs import Asked, Long, open_input
+
+    source = open_input(asked.input, Asked(asked.by, asked.column, meta, dict(asked.unit)))
+    if not len(source):
+        raise ValueError(f"{asked.input} holds 0 objects.")
+    if isinstance(source, Long) and source.scattered and not asked.quiet:
+        _say(f"The rows of an object are apart, so all of {asked.input} is held in memory; sort it by {asked.by!r}.")
+    return source
 
 
-# --- files ------------------------------------------------------------------------------------------
-
-
-class _Files(Sequence):
-    """Tables of files, read when they are asked for."""
-
-    def __init__(self, paths: list[Path]):
-        self.paths = paths
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, i):
-        from astropy.table import Table
-
-        if isinstance(i, slice):
-            return _Files(self.paths[i])
-        try:
-            return Table.read(self.paths[i])
-        except Exception as error:  # astropy has many
-            raise TableError(f"{self.paths[i]} cannot be read: {error}") from error
-
-
-def _objects(asked: argparse.Namespace, meta: tuple[str, ...]) -> tuple[Any, Any]:
-    """Return the objects of the input and their names."""
-    import numpy as np
-
-    path = asked.input
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file or folder.")
-    parquet = sorted(path.rglob("*.parquet")) if path.is_dir() else [path] * (path.suffix == ".parquet")
-    parquet = [p for p in parquet if not p.name.startswith(("_", "."))]  # of a HATS catalogue, what is about it
-    if parquet:
-        return _of_parquet(asked, parquet, meta)
-    tables = (
-        sorted(p for p in path.iterdir() if p.name.endswith((".fits", ".fits.gz", ".ecsv"))) if path.is_dir() else []
-    )
-    if not tables:
-        raise ValueError(f"{path} is neither a parquet file nor a folder with *.parquet, *.fits or *.ecsv.")
-    if asked.unit:
-        raise ValueError("--unit is for parquet files; FITS and ECSV files have units of their own.")
-    return _Files(tables), np.array([p.name.partition(".")[0] for p in tables])
-
-
-def _of_parquet(asked: argparse.Namespace, paths: list[Path], meta: tuple[str, ...]) -> tuple[Any, Any]:
-    from . import tables
-
-    try:
-        import pyarrow
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise ImportError("Parquet files need pyarrow: pip install skdaep[data]") from None
-    try:
-        frame = pyarrow.concat_tables([pq.ParquetFile(path).read() for path in paths])
-    except pyarrow.ArrowException as error:
-        raise TableError(f"{paths[0] if len(paths) == 1 else asked.input} cannot be read: {error}") from error
-    units = dict(asked.unit)
-    if any(tables.is_list(field.type) or str(field.type).startswith("struct") for field in frame.schema):
-        by = asked.by if asked.by in frame.column_names or asked.by != "object_id" else None
-        return tables.from_nested(frame, by=by, meta=meta, units=units)
-    return tables.from_long(frame, by=asked.by, meta=meta, units=units)
+def _told(asked: argparse.Namespace, source: Any) -> Iterator[Any]:
+    """Yield what a source has, and tell how far it has come."""
+    began, said, done = time.monotonic(), time.monotonic(), 0
+    for piece in source.pieces():
+        yield piece
+        done, now = done + len(piece[1]), time.monotonic()
+        if not asked.quiet and (done == len(source) or now - said > EVERY):
+            _say(f"{done:,} of {len(source):,} objects, {done / max(now - began, 1e-9):,.0f} a second")
+            said = now
 
 
 def _plain(column: Any) -> Any:
@@ -274,33 +286,6 @@ def _plain(column: Any) -> Any:
 
     values = np.ma.filled(np.ma.asarray(column), np.nan) if np.ma.isMaskedArray(column) else column
     return values.mjd if hasattr(values, "mjd") else np.asarray(values)
-
-
-def _write(path: Path, columns: dict[str, Any], units: dict[str, str]) -> None:
-    """Write columns as ECSV or parquet, whole or not at all."""
-    with replacing(path) as temporary:
-        if path.suffix == ".ecsv":
-            from astropy.table import Table
-
-            Table(columns, units=units).write(temporary, format="ascii.ecsv", overwrite=True)
-            return
-        import pyarrow
-        import pyarrow.parquet as pq
-
-        fields, arrays = [], []
-        for name, values in columns.items():
-            array = _as_arrow(pyarrow, values)
-            about = {"unit": units[name]} if name in units else None
-            fields.append(pyarrow.field(name, array.type, metadata=about))
-            arrays.append(array)
-        pq.write_table(pyarrow.Table.from_arrays(arrays, schema=pyarrow.schema(fields)), os.fspath(temporary))
-
-
-def _as_arrow(pyarrow: Any, values: Any) -> Any:
-    """Return a column of Arrow; several numbers in a row, as draws are, become a list of fixed length."""
-    if values.ndim == 1:
-        return pyarrow.array(values)
-    return pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(values.ravel()), values.shape[1])
 
 
 if __name__ == "__main__":

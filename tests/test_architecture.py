@@ -32,7 +32,9 @@ ROOMS = {
     "catalogs": {"exceptions", "tables", "training", "estimators"},
     "plotting": {"exceptions", "tables", "metrics"},
     "datasets": {"exceptions", "storage", "tables"},
-    "__main__": {"skdaep", "exceptions", "storage", "tables"},
+    "inputs": {"exceptions", "tables"},
+    "outputs": {"storage"},
+    "__main__": {"skdaep", "exceptions", "tables", "catalogs", "inputs", "outputs"},
     "estimators": {
         *("skdaep", "registry", "exceptions", "tables", "modalities", "nn", "diffusion", "objectives", "training"),
         *("model", "metrics"),

@@ -5,7 +5,7 @@ arrays, in which NaN, and nothing else, means "not observed".
 """
 
 from ._arrays import bare, floats
-from ._arrow import flattened, is_list, storage
+from ._arrow import flattened, is_list, is_type_of_points, storage, units_of
 from ._columns import (
     distinct_labels,
     first_duplicate,
@@ -92,6 +92,7 @@ __all__ = [
     "is_magnitude",
     "is_numeric",
     "is_tabular",
+    "is_type_of_points",
     "iterate_objects",
     "labels",
     "labels_of",
@@ -126,6 +127,7 @@ __all__ = [
     "unit_of_error",
     "unit_of_ivar",
     "unit_of_metadata",
+    "units_of",
     "values_of_metadata",
     "warn_of_sentinels",
     "warn_of_sentinels_in",

@@ -143,7 +143,7 @@ def _joined(frame, names: list[str]) -> tuple[dict, np.ndarray]:
     for name in names:
         fields, lengths[name] = flattened(_whole(frame[name]), name)
         if twice := fields.keys() & flat.keys():
-            raise TableError(f"Several of the columns {listed(names)} hold {min(twice)!r}; choose one with columns=.")
+            raise TableError(f"Several of the columns {listed(names)} hold {min(twice)!r}; choose one of them.")
         flat |= fields
     return flat, np.cumsum(common_lengths(lengths))
 
