@@ -101,6 +101,16 @@ def _after_minutes(words: str, protocol: str, n_train: int, *keys: str) -> str:
     return " ".join([words, *figures])
 
 
+def _peaks(n: int) -> str:
+    packing, fit, transform = (f"{{scale_folder|rows|{n}|{what}:.0f}} MiB" for what in ("pack", "fit", "transform"))
+    return f"{packing}, {fit} and {transform}"
+
+
+def _on_paper(survey: str) -> str:
+    row = f"catalogs|paper|{survey}"
+    return f"{{{row}|core hours:,.0f}} core hours, {{{row}|hours on 10 nodes:.1f}} hours"
+
+
 def _scales_of_codes() -> str:
     """Return the table of the guide."""
     kinds = {"supernovae": "SN-SPEC", "stars": "LONG", "dwarfs": "SpeX"}
@@ -262,6 +272,15 @@ PAGES = {
         "a fit to 5,000 objects of 200 points holds {scale_memory|rows|FlatTables|held:.0f} MiB in addition to its "
         "input, {scale_memory|rows|FlatTables|bytes a point held:.0f} bytes per point. While it reads the objects, it "
         "briefly needs {scale_memory|rows|FlatTables|peak:.0f} MiB",
+        f"need {_peaks(10_000)} for 10,000 objects, and {_peaks(1_000_000)} for a million, of which the codes are "
+        "{scale_folder|rows|1000000|codes:.0f} MiB",
+        "A million objects take {scale_folder|rows|1000000|on disk:.0f} MiB on disk",
+        "a worker encodes {catalogs|rows|ZTF, 1 workers|rate by CPU:,.0f} light curves of 217 points in two bands per "
+        "second of CPU time; {catalogs|rows|ZTF, 1 workers|overhead share:.0f/0.01} % of it is not the network's. Two "
+        "workers encode {catalogs|rows|ZTF, 2 workers|rate by CPU:,.0f} per second of both. Each needs "
+        "{catalogs|rows|ZTF, 2 workers|MiB of a worker:.0f} MiB",
+        f"a billion such objects take {_on_paper('ZTF')} on ten nodes of 64 cores",
+        f"as after ten years of Rubin, take {_on_paper('Rubin, 10 years')} on ten nodes",
     ],
     "doc/guide/objects.rst": [
         f"weighting changed the error from {_weighted('SPCC', 'error_mean:.3f')}, and the macro F1 of the classes from "
