@@ -62,8 +62,9 @@ class FunctionalPCA(UnimodalEncoder, without=TRAINED):
         z_{ik} \sim \mathcal{N}(0, v_k), \quad \epsilon_{in} \sim \mathcal{N}(0, s^2 + e_{in}^2),
 
     where the errors :math:`e_{in}` are used if `error_weighting` is True. Mean and basis, one for each band, are linear
-    between nodes. The nodes are the common grid of the objects, if they have one; otherwise their spacing is the
-    resolution. Expectation maximisation fits them [1]_ [2]_ [3]_; scores are conditional expectations [4]_. For
+    between nodes. The nodes are the common grid of the objects, if they have one; otherwise quantiles of the locations,
+    twice as many as a typical object has points in the band, but 64 to 512 (fewer than 64 if there are more than eight
+    bands). Expectation maximisation fits them [1]_ [2]_ [3]_; scores are conditional expectations [4]_. For
     complete data on a common grid this is ordinary PCA.
 
     Scores are ordered by variance. The basis is orthonormal on average over the points of fit, so the distance of two

@@ -13,8 +13,9 @@ from .points import FlatPoints
 
 #: Locations are a common grid if there are at most so many for each point of a typical object.
 MOST_ON_GRID = 8
-#: Nodes of a band elsewhere: two for each point of a typical object, within these bounds.
-FEWEST, MOST = 64, 512
+#: Nodes of a band elsewhere: two for each point of a typical object, within these bounds. Beyond so many bands each has
+#: the fewer at least: dozens, most of which an object has a point or two of, would cost far more than they tell.
+FEWEST, MOST, MANY = 64, 512, 8
 #: Nodes are no closer than this share of their mean distance.
 CLOSEST = 1e-3
 #: Rows and columns are told apart by one number, which no two places of a grid have in common.
@@ -73,7 +74,8 @@ class Nodes(nn.Module):
     def learn(cls, points: FlatPoints, n_bands: int) -> Nodes:
         """Return the nodes of points."""
         line, plane = on_a_line(points.location), points.location.ndim == 2
-        bands = [_nodes_of(line[here], points.owner[here], plane) for here in _by_band(points.band, n_bands)]
+        fewest = max(FEWEST * MANY // max(n_bands, MANY), 8)
+        bands = [_nodes_of(line[here], points.owner[here], plane, fewest) for here in _by_band(points.band, n_bands)]
         return cls(torch.cat(bands), torch.tensor([len(x) for x in bands]), plane)
 
     def starts(self) -> list[int]:
@@ -180,7 +182,7 @@ def _by_band(band: Tensor, n_bands: int) -> Iterator[Tensor]:
     yield from order.split(counts)
 
 
-def _nodes_of(location: Tensor, owner: Tensor, plane: bool) -> Tensor:
+def _nodes_of(location: Tensor, owner: Tensor, plane: bool, fewest: int) -> Tensor:
     """Return the nodes of one band from its points."""
     if not len(location):
         return location
@@ -188,7 +190,7 @@ def _nodes_of(location: Tensor, owner: Tensor, plane: bool) -> Tensor:
     typical = float(points[points > 0].double().median())
     if plane or len(unique) <= MOST_ON_GRID * typical:
         return _apart(unique)
-    n = int(min(max(2 * typical, FEWEST), MOST))
+    n = int(min(max(2 * typical, fewest), MOST))
     ranks = torch.linspace(0, len(location) - 1, n).round().long()
     return _apart(location.sort().values[ranks])
 

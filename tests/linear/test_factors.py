@@ -333,3 +333,19 @@ def test_a_few_objects_at_a_time_give_the_fit_of_all_at_once(weigh_errors, monke
     assert len(again) == len(history)
     torch.testing.assert_close(parts.basis, whole.basis, rtol=1e-7, atol=1e-7)
     torch.testing.assert_close(parts.noise, whole.noise)
+
+
+@pytest.mark.parametrize(("n_bands", "least"), [(1, 64), (4, 64), (8, 64), (37, 13), (300, 8)])
+def test_dozens_of_sparse_bands_have_few_nodes_each(n_bands, least):
+    """Clinical records have 37 variables, most measured once or twice: 64 nodes each cost more than they say."""
+    rng = np.random.default_rng(0)
+    band = np.arange(2 * n_bands) // 2
+    objects = [(rng.uniform(0, 1, len(band)), rng.normal(size=len(band)), band) for _ in range(100)]
+    assert Nodes.learn(points_of(objects, n_bands), n_bands).counts.tolist() == [least] * n_bands
+
+
+def test_a_band_of_many_points_has_as_many_nodes_among_dozens_as_alone():
+    rng = np.random.default_rng(0)
+    band = np.concatenate([np.zeros(50, int), np.arange(1, 37)])
+    objects = [(rng.uniform(0, 1, len(band)), rng.normal(size=len(band)), band) for _ in range(100)]
+    assert Nodes.learn(points_of(objects, 37), 37).counts.tolist() == [100, *[13] * 36]
