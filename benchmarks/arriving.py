@@ -30,6 +30,8 @@ WAYS = {
 }
 COLUMNS = {"macro F1": "f1", "error": "error", "inside 90 %": "raw", "conformal": "conformal"}
 WORKAROUND = "early and late as modalities"
+#: small, for a benchmark of minutes
+NETWORKS = {"model_dim": 32, "n_encoder_layers": 2, "n_decoder_layers": 2, "n_sampling_steps": 10}
 
 
 def since_detection(table: Table) -> Table | None:
@@ -67,7 +69,7 @@ def prepared(n_train: int | None):
 
 def options_of(options) -> dict:
     """Return the parameters of all fits."""
-    return {"max_iter": options.max_iter or 1000, "random_state": options.seed}
+    return NETWORKS | {"max_iter": options.max_iter or 1000, "random_state": options.seed}
 
 
 def forecasts(fitted, data, end: float, split: str, n: int | None, n_draws: int, *, modality: str | None = None):

@@ -26,14 +26,15 @@ from skdaep import DAEPEncoder, FunctionalPCA, MAEPEncoder, Sequence
 from . import _clinical, _report
 
 NETWORKS = {"bottleneck_length": 8, "bottleneck_dim": 8, "model_dim": 48, "n_encoder_layers": 2, "n_decoder_layers": 2}
-LABELS = {"supervised_weight": 0.5}
+#: with labels half as many numbers
+LABELS = {"bottleneck_length": 4, "supervised_weight": 0.5, "max_iter": 200}
 #: row -> encoder, its parameters, whether it reads the summary of a stay
 METHODS: dict[str, tuple] = {
-    "functional PCA": (FunctionalPCA, {"n_components": 64}, True),
-    "daep": (DAEPEncoder, NETWORKS | {"max_iter": 200}, True),
-    "maep": (MAEPEncoder, NETWORKS | {"max_iter": 200}, True),
-    "daep, labels": (DAEPEncoder, NETWORKS | LABELS | {"max_iter": 300}, True),
-    "maep, labels": (MAEPEncoder, NETWORKS | LABELS | {"max_iter": 300}, True),
+    "functional PCA": (FunctionalPCA, {"n_components": 64, "smoothness": 2.5e-6, "max_iter": 15}, True),
+    "daep": (DAEPEncoder, NETWORKS | {"max_iter": 100}, True),
+    "maep": (MAEPEncoder, NETWORKS | {"max_iter": 100}, True),
+    "daep, labels": (DAEPEncoder, NETWORKS | LABELS, True),
+    "maep, labels": (MAEPEncoder, NETWORKS | LABELS, True),
     "daep, as measured": (DAEPEncoder, NETWORKS | {"core": None, "max_iter": 600}, False),
 }
 HIDDEN, N_IMPUTED = 0.2, 400
@@ -55,6 +56,7 @@ def main(arguments=None) -> None:
     parser = _report.parser(__doc__.splitlines()[0])
     parser.add_argument("protocol", choices=_clinical.SPLITS)
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--no-imputation", dest="imputation", action="store_false", help="deaths only")
     options = parser.parse_args(arguments)
     name = options.name or "clinical-" + options.protocol.replace(" ", "")
     path = _report.RESULTS / f"{name}.json"
@@ -65,7 +67,7 @@ def main(arguments=None) -> None:
     def write() -> None:
         _report.write(name, result | {"protocol": options.protocol, "seed": options.seed}, document(result, options))
 
-    if not result["imputation"]:
+    if options.imputation and not result["imputation"]:
         result["imputation"] |= task.yardsticks()
     if "hand-made features" not in result["rows"]:
         result["rows"] |= {"static facts": task.scores(), "hand-made features": task.scores(task.by_hand)}
@@ -84,6 +86,8 @@ def document(result: dict, options) -> str:
     published = {f"{k}, published": {"linear_auroc": a, "linear_auprc": p} for k, (a, p) in _clinical.PUBLISHED.items()}
     n = " / ".join(f"{n:,}" for n in result["n_stays"])
     deaths = _report.table(rows | published, COLUMNS, f"{options.protocol} ({n} stays), deaths, test", "features")
+    if not result["imputation"]:
+        return deaths
     title = f"Measurements hidden from {N_IMPUTED} test stays, mean absolute error in standard deviations"
     return deaths + "\n\n" + _report.table(result["imputation"], ERRORS, title, "filled in by")
 
@@ -166,12 +170,15 @@ class Task:
         fit = {"cpu_seconds": time.process_time() - start, "n_iter": encoder.n_iter_}
         fit |= {"settings": _report.settings(encoder), "history": encoder.history_}
         scored = np.concatenate([self.chosen(split) for split in ("train", "validation", "test")])
-        codes = np.full((len(objects), 64), np.nan)
-        codes[scored] = encoder.transform([objects[i] for i in scored])
+        found = encoder.transform([objects[i] for i in scored])
+        codes = np.full((len(objects), found.shape[1]), np.nan)
+        codes[scored] = found
         row = self.scores(codes)
         if labels:
             row |= self.rated("own", encoder.predict_proba([objects[i] for i in self.chosen("test")])[:, 1])
-        return row, None if labels else self.errors(self.imputed(encoder, summarised)), fit
+        if labels or not self.options.imputation:
+            return row, None, fit
+        return row, self.errors(self.imputed(encoder, summarised)), fit
 
     # --- imputation -----------------------------------------------------------------------------------
 
@@ -199,8 +206,8 @@ class Task:
         owners = np.unique(self.hidden["owner"])
         seen = self.seen[self.seen["owner"].isin(owners)]
         objects = _clinical.tables(self.summary(seen) if summarised else seen, self.data)
-        at = [_clinical.tables(self.hidden, self.data)[i] for i in owners]
-        given = [objects[i] for i in owners]
+        hidden = _clinical.tables(self.hidden, self.data)
+        at, given = ([those[i] for i in owners] for those in (hidden, objects))
         if not summarised:
             decoded = encoder.inverse_transform(encoder.transform(given), at=at)
         else:
