@@ -123,6 +123,10 @@ def _scales_of_codes() -> str:
     )
 
 
+def _deaths(row: str, score: str) -> str:
+    return f"{{clinical-SeFT|rows|{row}|linear_{score}:.3f}}"
+
+
 _DAEP = "DAEP 4 x 4"
 _ZTF = "{paper_tables/ZTF-LC|rows|%s|error_in_units:.3f}"
 _SALT3 = "cross_modality/SALT3|rows|%s|spectrum|all"
@@ -296,6 +300,15 @@ PAGES = {
         "{sn_spectra|times|n_iter:,} steps",
         "an area under the ROC curve of {generated|rows|diffusion prior|spectra:.2f} (chance would be 0.5). Given only "
         "the bottlenecks, it reaches {generated|rows|diffusion prior|z:.2f}",
+    ],
+    "doc/beyond_astronomy.rst": [
+        "the {clinical-SeFT|rows|functional PCA|n:d} numbers of `FunctionalPCA` reach an AUROC of "
+        f"{_deaths('functional PCA', 'auroc')} and an AUPRC of {_deaths('functional PCA', 'auprc')}, above all networks "
+        "in the table, and below the {clinical-SeFT|rows|hand-made features|n:d} hand-made features, which reach "
+        f"{_deaths('hand-made features', 'auroc')} and {_deaths('hand-made features', 'auprc')}.",
+        "the error of functional PCA is {clinical-SeFT|imputation|functional PCA|error:.3f}, that of the last value "
+        "{clinical-SeFT|imputation|last value|error:.3f}, and that of a Gaussian process "
+        "{clinical-SeFT|imputation|Gaussian process of each variable|error:.3f}.",
     ],
     "doc/guide/what_daep_is.rst": [
         "trained on {sn_spectra|n_objects|0:,} supernova spectra and tested on {sn_spectra|n_objects|2:,}",
