@@ -306,6 +306,9 @@ PAGES = {
         f"{_deaths('functional PCA', 'auroc')} and an AUPRC of {_deaths('functional PCA', 'auprc')}, above all networks "
         "in the table, and below the {clinical-SeFT|rows|hand-made features|n:d} hand-made features, which reach "
         f"{_deaths('hand-made features', 'auroc')} and {_deaths('hand-made features', 'auprc')}.",
+        "the {clinical-SeFT|rows|daep, labels|n:d} numbers of a `DAEPEncoder` trained for "
+        "{clinical-SeFT|fits|daep, labels|n_iter:d} steps reach "
+        f"{_deaths('daep, labels', 'auroc')} and {_deaths('daep, labels', 'auprc')}.",
         "the error of functional PCA is {clinical-SeFT|imputation|functional PCA|error:.3f}, that of the last value "
         "{clinical-SeFT|imputation|last value|error:.3f}, and that of a Gaussian process "
         "{clinical-SeFT|imputation|Gaussian process of each variable|error:.3f}.",
