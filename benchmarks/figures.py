@@ -303,9 +303,13 @@ PAGES = {
     ],
     "doc/beyond_astronomy.rst": [
         "the {clinical-SeFT|rows|functional PCA|n:d} numbers of `FunctionalPCA` reach an AUROC of "
-        f"{_deaths('functional PCA', 'auroc')} and an AUPRC of {_deaths('functional PCA', 'auprc')}, above all networks "
-        "in the table, and below the {clinical-SeFT|rows|hand-made features|n:d} hand-made features, which reach "
-        f"{_deaths('hand-made features', 'auroc')} and {_deaths('hand-made features', 'auprc')}.",
+        f"{_deaths('functional PCA', 'auroc')} and an AUPRC of {_deaths('functional PCA', 'auprc')}, above all "
+        "networks in the table, and below the {clinical-SeFT|rows|hand-made features|n:d} hand-made features, which "
+        f"reach {_deaths('hand-made features', 'auroc')} and {_deaths('hand-made features', 'auprc')}.",
+        "with a linear head functional PCA reaches {clinical-Raindrop1|rows|functional PCA|linear_auroc:.3f} and "
+        "{clinical-Raindrop1|rows|functional PCA|linear_auprc:.3f}, hand-made features "
+        "{clinical-Raindrop1|rows|hand-made features|linear_auroc:.3f} and "
+        "{clinical-Raindrop1|rows|hand-made features|linear_auprc:.3f}",
         "the {clinical-SeFT|rows|daep, labels|n:d} numbers of a `DAEPEncoder` trained for "
         "{clinical-SeFT|fits|daep, labels|n_iter:d} steps reach "
         f"{_deaths('daep, labels', 'auroc')} and {_deaths('daep, labels', 'auprc')}.",
