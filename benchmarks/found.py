@@ -28,6 +28,7 @@ import numpy as np
 from astropy.table import Table
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import SplineTransformer
 
 from skdaep import DAEPEncoder, FunctionalPCA, Sequence
 from skdaep.preprocessing import FindPeriod, MetaFeatures, PhaseFold, Standardize, _harmonics
@@ -41,6 +42,8 @@ N_PER_FILE = 100  # objects whose periods are kept together
 PERIOD = ("period", "log_period", "period_power", "period_fap")
 #: what Standardize leaves there
 LEVELS = ("level", "amplitude", "skewness")
+#: what the numbers in meta are called once each is a few splines, and their knots
+SPLINES, N_KNOTS = "splines of meta", 6
 #: names in the package light-curve
 FEATURES = (
     *("Amplitude", "AndersonDarlingNormal", "BeyondNStd", "Cusum", "Eta", "EtaE", "InterPercentileRange", "Kurtosis"),
@@ -100,8 +103,7 @@ def run(name: str, options) -> None:
         start = time.process_time()
         sets[f"codes, {label}"] = encoder.fit(found.train).transform(found.test)
         seconds[label] = time.process_time() - start
-    sets["meta"] = MetaFeatures(found.keys, fill="median").fit(found.train).transform(found.test)
-    sets |= by_hand(found)
+    sets |= of_meta(found) | by_hand(found)
     sets, labels = combined(sets), found.raw.labels("test")
     scores = joblib.Parallel(N_JOBS)(joblib.delayed(probed)(features, labels) for features in sets.values())
     rows = dict(zip(sets, scores, strict=True))
@@ -144,7 +146,8 @@ def n_numbers(settings: dict) -> int:
 def combined(sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the sets alone, what is to be shown side by side, and all of them."""
     codes, features = "codes, daep", [k for k in sets if "features" in k]
-    joined = [(k, "meta") for k in sets if k.startswith("codes")] + [(codes, k) for k in features]
+    joined = [(k, meta) for meta in ("meta", SPLINES) for k in sets if k.startswith("codes")]
+    joined += [(codes, k) for k in features]
     joined += [("meta", *features), (codes, "meta", *features)]
     return sets | {" + ".join(names): np.hstack([sets[k] for k in names]) for names in joined}
 
@@ -155,6 +158,16 @@ def probed(features: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     for name, classifier in CLASSIFIERS.items():
         row |= {f"{name}_{score}": x for score, x in _scores.probe(features, labels, classifier).items()}
     return row
+
+
+def of_meta(found: Found) -> dict[str, np.ndarray]:
+    """Return the numbers in meta of test objects, as they are and as splines with knots at quantiles of training ones.
+
+    A class may have periods between those of others: no line along the period tells it from both.
+    """
+    numbers = MetaFeatures(found.keys, fill="median").fit(found.train)
+    splines = make_pipeline(numbers, SplineTransformer(N_KNOTS, degree=2, knots="quantile")).fit(found.train)
+    return {"meta": numbers.transform(found.test), SPLINES: splines.transform(found.test)}
 
 
 def by_hand(found: Found) -> dict[str, np.ndarray]:
