@@ -3,11 +3,12 @@ r"""How far measurements lie from the point estimate, so that draws have the rig
 The loss of a denoiser determines the spread s that fits best around its means. It does not determine how much of the
 scatter is measurement noise, nor how much objects differ. The residuals of held-out objects determine both:
 
-.. math:: x - m = a\,s\,e^{\tau \xi}\,g + c\,e\,\eta,
+.. math:: x - m = b\,d + a\,s\,e^{\tau \xi}\,g + c\,e\,\eta,
 
-where g is the noise of `Correlation`, e the error of the point, and :math:`\xi` (per object) and :math:`\eta` (per
-point) are standard normal. The first term is what z does not say about the object; the second is measurement noise. The
-parameters are found by maximum likelihood, with equal weight for every object.
+where d follows from what the points of an object leave open of its code, if the objective knows that, g is the noise of
+`Correlation`, e the error of the point, and :math:`\xi` (per object) and :math:`\eta` (per point) are standard normal.
+The first term is small where much was seen, the second is what no code says of an object, the third is measurement
+noise. The parameters are found by maximum likelihood, with equal weight for every object.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from scipy.optimize import minimize
 LEAST_PER_OBJECT, MOST_PER_OBJECT, MOST, FEWEST = 8, 64, 8192, 30
 #: of a and c, and of tau: beyond them the residuals are no noise about a point estimate
 LARGEST, WIDEST = 30.0, 2.0
-#: a, c and tau from which they are looked for
-STARTS = ((0.8, 0.5, 0.3), (0.2, 0.5, 1.3))
+#: a, c (and b), and tau from which they are looked for, and how often for each
+STARTS, EVALUATIONS = ((0.8, 0.5, 0.3), (0.2, 0.5, 1.3)), 85
 #: nodes of the integral over the levels of objects
 LEVELS, SHARES = np.polynomial.hermite_e.hermegauss(9)
 
@@ -45,22 +46,25 @@ class Scatter:
         Standard deviation tau of the logarithm of an object's level.
     typical_error : float, default=0.0
         Replaces unknown errors.
+    code : float, default=0.0
+        The factor b for what is open of the code.
     """
 
     spread: float = 1.0
     error: float = 0.0
     level: float = 0.0
     typical_error: float = 0.0
+    code: float = 0.0
 
     def __post_init__(self) -> None:
-        sizes = (self.spread, self.error, self.level, self.typical_error)
+        sizes = (self.spread, self.error, self.level, self.typical_error, self.code)
         if not all(math.isfinite(x) and x >= 0 for x in sizes):
             raise ValueError(f"{self} is no scatter")
 
     @property
     def is_known(self) -> bool:
         """Whether it differs from the spread of the decoder."""
-        return self != Scatter(typical_error=self.typical_error)
+        return self != Scatter(typical_error=self.typical_error, code=self.code)
 
     def errors(self, error: NDArray[Any]) -> NDArray[Any]:
         """Return the standard deviation of the measurement noise for given errors, which are not finite if unknown."""
@@ -73,33 +77,42 @@ class Scatter:
         spread: Sequence[NDArray[Any]],
         error: Sequence[NDArray[Any]],
         typical_error: float | None = None,
+        of_code: Sequence[NDArray[Any]] | None = None,
     ) -> Scatter:
-        """Fit the parameters to residuals, spreads and errors of the points of each object. Without errors c is 0."""
+        """Fit the parameters to residuals, spreads and errors of the points of each object. Without errors c is 0.
+
+        `of_code` are the standard deviations of d. Without them b is 0.
+        """
         most = int(np.clip(MOST / len(residual), LEAST_PER_OBJECT, MOST_PER_OBJECT))
         chosen = [np.unique(np.linspace(0, len(r) - 1, most).astype(int)) for r in residual]
         share = np.concatenate([np.full(len(rows), 1 / len(rows)) for rows in chosen])
-        r, s, e = (
+        r, s, e, d = (
             np.concatenate([x[rows] for x, rows in zip(columns, chosen, strict=True)]).astype(float)
-            for columns in (residual, spread, error)
+            for columns in (residual, spread, error, of_code or [np.zeros_like(r) for r in residual])
         )
         if len(r) < FEWEST or not r.any():
             return cls(typical_error=typical_error or 0.0)
         e = np.where(np.isfinite(e), e, typical_error or 0.0)
         share /= share.sum()
         size = math.sqrt(share @ (r / s) ** 2)  # a, if nothing else is at work
-        has_errors = bool(e.any())
+        others = [x for x in (e, d) if x.any()]
 
         def cost(x: NDArray[Any]) -> float:
-            a, c, tau = np.exp(x)
-            variance = (a * size * s[:, None] * np.exp(tau * LEVELS)) ** 2 + (c * e[:, None] if has_errors else 0) ** 2
+            a, tau, *factors = np.exp(x)
+            variance = (a * size * s[:, None] * np.exp(tau * LEVELS)) ** 2
+            for factor, other in zip(factors, others, strict=True):
+                variance = variance + (factor * other[:, None]) ** 2
             law = (SHARES * np.exp(-0.5 * r[:, None] ** 2 / variance) / np.sqrt(variance)).sum(1)
             return float(-share @ np.log(np.maximum(law, np.finfo(float).tiny)))
 
         # Few objects far out, or most of them a little: the likelihood may have a maximum at either.
-        bounds = [(math.log(1e-2), math.log(LARGEST))] * 2 + [(math.log(1e-2), math.log(WIDEST))]
+        least, largest, widest = (math.log(x) for x in (1e-2, LARGEST, WIDEST))
+        bounds = [(least, largest), (least, widest), *[(least, largest)] * len(others)]
+        options = {"maxfev": EVALUATIONS * len(bounds)}
         found = (
-            minimize(cost, np.log(start), method="Nelder-Mead", bounds=bounds, options={"maxfev": 250})
-            for start in STARTS
+            minimize(cost, np.log([a, tau, *[c] * len(others)]), method="Nelder-Mead", bounds=bounds, options=options)
+            for a, c, tau in STARTS
         )
-        a, c, tau = np.exp(min(found, key=lambda result: result.fun).x).tolist()
-        return cls(a * size, c if has_errors else 0.0, tau, typical_error or 0.0)
+        a, tau, *factors = np.exp(min(found, key=lambda result: result.fun).x).tolist()
+        c, b = (factors.pop(0) if x.any() else 0.0 for x in (e, d))
+        return cls(a * size, c, tau, typical_error or 0.0, b)

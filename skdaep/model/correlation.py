@@ -36,6 +36,7 @@ class Residuals(NamedTuple):
     residual: NDArray[Any]
     spread: NDArray[Any] | None  # as the decoder says it
     error: NDArray[Any]
+    of_code: NDArray[Any]  # standard deviation from what is open of the code
 
 
 @torch.inference_mode()
@@ -57,9 +58,11 @@ def learn_noise(
         measurements = collate(modalities, records, device)
         for rows in token_batches(total_lengths(measurements), tokens_per_pass(device), None):
             batches = take(measurements, rows)
-            z = module.encode(module.shown(batches, generator) if module.hide else batches).mean
+            shown = module.shown(batches, generator) if module.hide else batches
+            z = module.encode(shown).mean
             for name in module.free_correlation:
-                residuals[name] += _residuals(module, name, z, batches[name], rows)
+                of_code = module.deviation_of_code(name, shown, batches[name])
+                residuals[name] += _residuals(module, name, z, of_code, batches[name], rows)
     laws = {name: _law(modality, residuals[name]) for name, modality in modalities.items()}
     return {k: correlation for k, (correlation, _) in laws.items()}, {k: scatter for k, (_, scatter) in laws.items()}
 
@@ -67,14 +70,21 @@ def learn_noise(
 def _law(modality: Modality, residuals: list[Residuals]) -> tuple[Correlation, Scatter]:
     if not residuals or not modality.geometry.separations:
         return Correlation(), Scatter()
-    location, band, residual, spread, error = zip(*residuals, strict=True)
+    location, band, residual, spread, error, of_code = zip(*residuals, strict=True)
     if spread[0] is None:
         return Correlation.of(zip(location, band, residual, strict=True), *modality.separations()), Scatter()
-    scatter = Scatter.of(residual, spread, error, modality.typical_error())
-    # The errors, which are of each point alone, take no part in what goes together.
-    known = [r / s for r, s in zip(residual, spread, strict=True)]
-    measured = sum(float(((scatter.errors(e) / s) ** 2).sum()) for e, s in zip(error, spread, strict=True))
-    return Correlation.of(zip(location, band, known, strict=True), *modality.separations(), white=measured), scatter
+    scatter = Scatter.of(residual, spread, error, modality.typical_error(), of_code)
+    # The errors, which are of each point alone, take no part in what goes together, nor do points that scatter more for
+    # what is open of the code.
+    seen = [scatter.code * d <= scatter.spread * s for d, s in zip(of_code, spread, strict=True)]
+    if not any(s.any() for s in seen):
+        seen = [np.ones_like(s) for s in seen]
+    known = [(r / s)[own] for r, s, own in zip(residual, spread, seen, strict=True)]
+    places = [[x[own] for x, own in zip(column, seen, strict=True)] for column in (location, band)]
+    measured = sum(
+        float(((scatter.errors(e) / s)[own] ** 2).sum()) for e, s, own in zip(error, spread, seen, strict=True)
+    )
+    return Correlation.of(zip(*places, known, strict=True), *modality.separations(), white=measured), scatter
 
 
 def _first_points(record: Record) -> Record:
@@ -84,12 +94,14 @@ def _first_points(record: Record) -> Record:
     return record.replace(rows=None, **{name: getattr(record, name)[first] for name in PER_POINT})
 
 
-def _residuals(module: Objective, name: str, z: Tensor, batch: Batch, names: NDArray[np.intp]) -> list[Residuals]:
+def _residuals(
+    module: Objective, name: str, z: Tensor, of_code: Tensor | None, batch: Batch, names: NDArray[np.intp]
+) -> list[Residuals]:
     """Return the residuals of the point estimate of each object; `names` are the indices of the objects."""
     rows = batch.present.nonzero()[:, 0]
     if not len(rows):
         return []
-    z, batch = z[rows], batch.rows(rows)
+    z, batch, of_code = z[rows], batch.rows(rows), None if of_code is None else of_code[rows]
     # Where the point estimate is a mean of draws, the draw from no noise at all stands for it.
     noise = (lambda: torch.zeros_like(batch.value)) if module.n_point_draws else None
     residual, spread = batch.value - module.decode(name, z, batch, noise=noise), module.spread(name, z, batch)
@@ -97,6 +109,7 @@ def _residuals(module: Objective, name: str, z: Tensor, batch: Batch, names: NDA
     if not finite.all():
         raise DivergenceError(names[rows[~finite].cpu().numpy()].tolist())
     columns = [batch.location, batch.band, residual, residual if spread is None else spread, batch.error]
+    columns += [torch.zeros_like(residual) if of_code is None else of_code]
     # In float64 the square of what is finite in float32 is finite too.
     arrays = [(x.double() if x.is_floating_point() else x).cpu().numpy() for x in (*columns, batch.observed)]
     objects = (Residuals(*(x[seen] for x in own)) for *own, seen in zip(*arrays, strict=True))

@@ -349,17 +349,38 @@ class Model:
         """Encode objects and decode one modality, at their own locations or at `places`, like `decode`."""
         places = [r[name] for r in records] if places is None else places
         keys = [content_key(r) for r in records]
-        if n_draws is None or self.draws != "posterior":
+        z = None if n_draws is None else self._code_draws(records, name, keys, n_draws)  # (n, draws, K, D)
+        if n_draws is None or z is None:
             return self.decode(name, self.encode(records).mean, places, keys, n_draws, context, measured)
-        z = self.posterior_draws(records, [(self.seed, key) for key in keys], n_draws)  # (n, draws, K, D)
         repeated = [place for place in places for _ in range(n_draws)]
         draw_keys = [key + (draw << 128) for key in keys for draw in range(n_draws)]  # its measurements are others
         flat = z.reshape(-1, *z.shape[2:])
-        if self.objective.measures and measured:
-            values = [v[..., 0] for v in self.decode(name, flat, repeated, draw_keys, n_draws=1)]
+        if self.draws == "noise" or (self.objective.measures and measured):
+            drawn = self.decode(name, flat, repeated, draw_keys, n_draws=1, measured=measured)
+            values = [v[..., 0] for v in drawn]
         else:
             values = self.decode(name, flat, repeated, draw_keys)
         return [np.stack(values[i : i + n_draws], -1) for i in range(0, len(values), n_draws)]
+
+    def _code_draws(self, records: Records, name: str, keys: Sequence[int], n_draws: int) -> NDArray[Any] | None:
+        """Return codes as draws of a modality have them (n_objects, n_draws, K, D); None if all have the same."""
+        sources = [(self.seed, key) for key in keys]
+        if self.draws == "posterior":
+            return self.posterior_draws(records, sources, n_draws)
+        factor = self.scatter.get(name, Scatter()).code
+        if not factor:
+            return None
+        with self.running():
+            measurements = self.collate(records)
+            mean, _ = passes.encode(self.live(), measurements)
+            root = passes.code_roots(self.live(), measurements)
+        if root is None:
+            return None
+        one = np.ones((len(mean), 1), bool)
+        draws = posterior_draws(
+            mean[:, None], np.zeros_like(mean[:, None]), one, factor * root[:, None], sources, n_draws
+        )
+        return isometry.outward(self.isometry, draws)
 
     def posterior_draws(self, records: Records, sources: Sequence[Source], n_draws: int) -> NDArray[Any]:
         """Return draws (n_objects, n_draws, K, D) from the posterior of each object's code."""

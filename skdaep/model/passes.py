@@ -62,6 +62,13 @@ def experts(
 
 
 @torch.inference_mode()
+def code_roots(module: Objective, measurements: dict[str, Ragged]) -> NDArray[Any] | None:
+    """Return the roots (n_objects, K D, K D) of the covariances of codes, if the objective knows them."""
+    (root,) = _in_batches(lambda batches: (module.code_root(batches),), measurements)
+    return root
+
+
+@torch.inference_mode()
 def predict(module: Objective, head: Callable[[Tensor], Tensor], measurements: dict[str, Ragged]) -> NDArray[Any]:
     """Return the predictions of a head from each object's features."""
     answer: NDArray[Any]

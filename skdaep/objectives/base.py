@@ -190,6 +190,17 @@ class Objective(nn.Module):
         mean, scale = self.mean_and_scale(batches)
         return Experts(mean[:, None], scale[:, None], torch.ones(len(mean), 1, dtype=torch.bool, device=mean.device))
 
+    def code_root(self, batches: dict[str, Batch]) -> Tensor | None:
+        """Return the square root (B, K D, K D) of the covariance of what points leave open of codes; None if unknown.
+
+        Of codes that are no posterior: `experts` has those.
+        """
+        return None
+
+    def deviation_of_code(self, name: str, batches: dict[str, Batch], query: Batch) -> Tensor | None:
+        """Return the standard deviation (B, L) of decoded values that follows from `code_root`, if that is known."""
+        return None
+
     def encode_separately(self, batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
         """Encode each modality separately (B, M, K, D n_moments), and return which are present (B, M).
 

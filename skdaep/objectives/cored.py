@@ -63,6 +63,14 @@ class Cored(Objective):
         """Return the bottleneck of a batch, given by modality, from all its points."""
         return Bottleneck(self.core.encode(self.autoencoder, batches))
 
+    def code_root(self, batches: dict[str, Batch]) -> Tensor | None:
+        """Return the square root (B, K D, K D) of the covariance of what points leave open of codes, if known."""
+        return self.core.code_root(batches)
+
+    def deviation_of_code(self, name: str, batches: dict[str, Batch], query: Batch) -> Tensor | None:
+        """Return the standard deviation (B, L) of decoded values that follows from `code_root`, if that is known."""
+        return self.core.deviation_of_code(batches, query)
+
     def encode_separately(
         self, batches: dict[str, Batch], generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:

@@ -42,6 +42,14 @@ class NoCore(nn.Module):
         """Return the code (B, K, D); with a generator, one drawn from what the points leave undetermined."""
         return autoencoder.encode(batches)
 
+    def code_root(self, batches: dict[str, Batch]) -> Tensor | None:
+        """Return the square root (B, K D, K D) of the covariance of what points leave open of codes, if known."""
+        return None
+
+    def deviation_of_code(self, batches: dict[str, Batch], query: Batch) -> Tensor | None:
+        """Return the standard deviation (B, L) of values that follows from it, if known."""
+        return None
+
     def curve(self, autoencoder: Autoencoder, name: str, z: Tensor, query: Batch) -> Tensor | float:
         """Return the part of a modality's values (B, L) that the core predicts from codes and metadata."""
         return 0.0

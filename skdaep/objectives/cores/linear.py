@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...linear import FactorAnalysis
+from ...linear import FactorAnalysis, FlatPoints, root_of
 from ...nn.autoencoder import Autoencoder
 from ...nn.batch import Batch
 from ..plan import TrainingSet
@@ -90,6 +90,23 @@ class LinearCore(NoCore):
         with exactly(z):
             own = z.flatten(1) @ self.rotation * self._unit()
             return along(self.entries, self.entries.curves(own) + larger.deviations(coefficients), query)
+
+    def code_root(self, batches: dict[str, Batch]) -> Tensor | None:
+        """Return the square root (B, K D, K D) of the covariance of codes, which is that of their scores."""
+        with exactly(self.rotation):
+            return self.rotation @ (self._root(batches) / self._unit()[:, None])
+
+    def deviation_of_code(self, batches: dict[str, Batch], query: Batch) -> Tensor | None:
+        """Return the standard deviation (B, L) of the curves that scores are factors of."""
+        variance = torch.zeros_like(query.value)
+        with exactly(variance):
+            for column in self._root(batches).unbind(2):  # (B, n) each
+                variance += along(self.entries, self.entries.deviations(column), query) ** 2
+        return variance.sqrt()
+
+    def _root(self, batches: dict[str, Batch]) -> Tensor:
+        posterior = self.entries.posterior(FlatPoints.of(batches[self.name]))
+        return root_of(posterior.covariance).float()
 
     def _unit(self) -> Tensor:
         sigma = deviations(self.entries)
