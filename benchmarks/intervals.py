@@ -68,7 +68,7 @@ def evaluated(name: str, options) -> tuple[list[dict], dict]:
     encoder = DAEPEncoder(modality, max_iter=options.max_iter, random_state=options.seed, **settings).fit(train)
     fitted = time.process_time()
     draws = encoder.reconstruct(test, n_draws=N_DRAWS, output="arrays")
-    (law,) = encoder.model_.scatter.values()
+    (law,) = (encoder.model_.object_scatter or encoder.model_.scatter).values()
     values, error = ([np.asarray(t[k], float) for t in test] for k in (data.value, data.error))
     rows = []
     for level in LEVELS:

@@ -48,9 +48,9 @@ def check(model: Model) -> None:
     if model.isometry is not None:
         _check_isometry(model.isometry, int(np.prod(model.bottleneck_shape)))
     _check_head(model)
-    for name, correlation in model.correlation.items():
+    for name, correlation in (*model.correlation.items(), *model.object_correlation.items()):
         _check_correlation(correlation, model.modalities[name])
-    for name, scatter in model.scatter.items():
+    for name, scatter in (*model.scatter.items(), *model.object_scatter.items()):
         if scatter.is_known and not model.modalities[name].geometry.separations:
             raise ValueError(f"{scatter}, where the decoder says no spread")
     model.check_own()

@@ -36,13 +36,25 @@ class Residuals(NamedTuple):
     residual: NDArray[Any]
     spread: NDArray[Any] | None  # as the decoder says it
     error: NDArray[Any]
-    of_code: NDArray[Any]  # standard deviation from what is open of the code
+    of_code: NDArray[Any] | None  # standard deviation from what is open of the code
+
+
+class Laws(NamedTuple):
+    """Correlation and scatter of draws by modality.
+
+    Those of an object, whose code is drawn too, are there where the objective knows what is open of codes.
+    """
+
+    correlation: dict[str, Correlation]  # of draws of a code
+    scatter: dict[str, Scatter]
+    object_correlation: dict[str, Correlation]
+    object_scatter: dict[str, Scatter]
 
 
 @torch.inference_mode()
 def learn_noise(
     module: Objective, modalities: dict[str, Modality], records: Sequence[dict[str, Record]], device: torch.device
-) -> tuple[dict[str, Correlation], dict[str, Scatter]]:
+) -> Laws:
     """Return the correlation and the scatter of each modality.
 
     If points are denoised together, or lie on a grid, the noise is white, and the scatter is that of the decoder. Of an
@@ -63,7 +75,16 @@ def learn_noise(
             for name in module.free_correlation:
                 of_code = module.deviation_of_code(name, shown, batches[name])
                 residuals[name] += _residuals(module, name, z, of_code, batches[name], rows)
-    laws = {name: _law(modality, residuals[name]) for name, modality in modalities.items()}
+    of_codes: dict[str, tuple[Correlation, Scatter]] = {}
+    of_objects: dict[str, tuple[Correlation, Scatter]] = {}
+    for name, modality in modalities.items():
+        of_codes[name] = _law(modality, [r._replace(of_code=None) for r in residuals[name]])
+        if any(r.of_code is not None and r.of_code.any() for r in residuals[name]):
+            of_objects[name] = _law(modality, residuals[name])
+    return Laws(*_columns(of_codes), *_columns(of_objects))
+
+
+def _columns(laws: dict[str, tuple[Correlation, Scatter]]) -> tuple[dict[str, Correlation], dict[str, Scatter]]:
     return {k: correlation for k, (correlation, _) in laws.items()}, {k: scatter for k, (_, scatter) in laws.items()}
 
 
@@ -73,18 +94,19 @@ def _law(modality: Modality, residuals: list[Residuals]) -> tuple[Correlation, S
     location, band, residual, spread, error, of_code = zip(*residuals, strict=True)
     if spread[0] is None:
         return Correlation.of(zip(location, band, residual, strict=True), *modality.separations()), Scatter()
-    scatter = Scatter.of(residual, spread, error, modality.typical_error(), of_code)
-    # The errors, which are of each point alone, take no part in what goes together, nor do points that scatter more for
-    # what is open of the code.
-    seen = [scatter.code * d <= scatter.spread * s for d, s in zip(of_code, spread, strict=True)]
-    if not any(s.any() for s in seen):
-        seen = [np.ones_like(s) for s in seen]
-    known = [(r / s)[own] for r, s, own in zip(residual, spread, seen, strict=True)]
-    places = [[x[own] for x, own in zip(column, seen, strict=True)] for column in (location, band)]
-    measured = sum(
-        float(((scatter.errors(e) / s)[own] ** 2).sum()) for e, s, own in zip(error, spread, seen, strict=True)
-    )
-    return Correlation.of(zip(*places, known, strict=True), *modality.separations(), white=measured), scatter
+    open_code = None if of_code[0] is None else of_code
+    scatter = Scatter.of(residual, spread, error, modality.typical_error(), open_code)
+    if open_code is not None:  # points that scatter for what is open of the code have no part in what goes together
+        near = [scatter.code * d <= scatter.spread * s for d, s in zip(open_code, spread, strict=True)]
+        near = near if any(own.any() for own in near) else [np.ones_like(own) for own in near]
+        columns = (location, band, residual, spread, error)
+        location, band, residual, spread, error = (
+            [x[own] for x, own in zip(column, near, strict=True)] for column in columns
+        )
+    # Nor have the errors, which are of each point alone.
+    known = [r / s for r, s in zip(residual, spread, strict=True)]
+    measured = sum(float(((scatter.errors(e) / s) ** 2).sum()) for e, s in zip(error, spread, strict=True))
+    return Correlation.of(zip(location, band, known, strict=True), *modality.separations(), white=measured), scatter
 
 
 def _first_points(record: Record) -> Record:
@@ -109,8 +131,9 @@ def _residuals(
     if not finite.all():
         raise DivergenceError(names[rows[~finite].cpu().numpy()].tolist())
     columns = [batch.location, batch.band, residual, residual if spread is None else spread, batch.error]
-    columns += [torch.zeros_like(residual) if of_code is None else of_code]
+    columns += [residual if of_code is None else of_code]
     # In float64 the square of what is finite in float32 is finite too.
     arrays = [(x.double() if x.is_floating_point() else x).cpu().numpy() for x in (*columns, batch.observed)]
     objects = (Residuals(*(x[seen] for x in own)) for *own, seen in zip(*arrays, strict=True))
-    return [o._replace(spread=None) if spread is None else o for o in objects]
+    objects = (o if spread is not None else o._replace(spread=None) for o in objects)
+    return [o if of_code is not None else o._replace(of_code=None) for o in objects]

@@ -63,6 +63,8 @@ class Model:
         Name -> correlation of the noise of draws along the location. Without an entry, noise is white.
     scatter : dict of Scatter, default={}
         Name -> how far draws lie from the point estimate. Without an entry, the decoder decides.
+    object_correlation, object_scatter : dict, default={}
+        The same for draws of an object, each of which has a code of its own. Without an entry, all have the same code.
     prior : dict of ndarray or None, default=None
         State of the prior of the bottleneck, if one was learned.
     isometry : dict of ndarray or None, default=None
@@ -90,6 +92,8 @@ class Model:
     targets: Targets | None = None
     head: Arrays | None = field(default=None, repr=False)
     scatter: dict[str, Scatter] = field(default_factory=dict)
+    object_correlation: dict[str, Correlation] = field(default_factory=dict)
+    object_scatter: dict[str, Scatter] = field(default_factory=dict)
 
     #: fields that an estimator's parameters of these names set, at any time
     settings: ClassVar[tuple[str, ...]] = ("device", "precision")
@@ -179,8 +183,8 @@ class Model:
     def with_noise(self, records: Records) -> Self:
         """Return a model whose draws scatter around the point estimate, and are correlated, like the given objects."""
         with self.running():
-            correlation, scatter = learn_noise(self.live(), self.modalities, records, torch.device(self.device))
-        return self._sharing(correlation=correlation, scatter=scatter)
+            laws = learn_noise(self.live(), self.modalities, records, torch.device(self.device))
+        return self._sharing(**laws._asdict())
 
     def isometric(self, records: Records) -> Self:
         """Return a model with the same reconstructions, whose codes are as far apart as the decoded objects."""
@@ -292,6 +296,7 @@ class Model:
         n_draws: int | None = None,
         context: float = 0.0,
         measured: bool = True,
+        own_codes: bool = False,
     ) -> list[NDArray[Any]]:
         """Return, for each row of Z, scaled values of a modality (n_points, ...) or draws (n_points, ..., n_draws).
 
@@ -311,6 +316,8 @@ class Model:
             Share of the points of `places` that the decoder sees in addition to z.
         measured : bool
             Whether draws include the noise of measurements.
+        own_codes : bool
+            Whether rows of Z are draws of the codes of objects.
         """
         keys = self.code_keys(name, Z, places) if keys is None else keys
         index = _index(len(Z), places)
@@ -321,8 +328,8 @@ class Model:
             shown = [subsample_observed(r, context, source) for r, source in zip(places, sources, strict=True)]
             seen = modality.collate(shown).to(self.device)
         z = isometry.inward(self.isometry, np.reshape(Z, (len(Z), *self.bottleneck_shape)))
-        laws = self.correlation.get(name, Correlation()), self.scatter.get(name, Scatter())
-        wanted = passes.Draws(n_draws, *laws, measured)
+        known = (self.object_correlation, self.object_scatter) if own_codes else (self.correlation, self.scatter)
+        wanted = passes.Draws(n_draws, known[0].get(name, Correlation()), known[1].get(name, Scatter()), measured)
         with self.running():
             return passes.decode(self.live(), name, ragged, index, z, sources, wanted, seen)
 
@@ -356,7 +363,8 @@ class Model:
         draw_keys = [key + (draw << 128) for key in keys for draw in range(n_draws)]  # its measurements are others
         flat = z.reshape(-1, *z.shape[2:])
         if self.draws == "noise" or (self.objective.measures and measured):
-            drawn = self.decode(name, flat, repeated, draw_keys, n_draws=1, measured=measured)
+            own = self.draws == "noise"
+            drawn = self.decode(name, flat, repeated, draw_keys, n_draws=1, measured=measured, own_codes=own)
             values = [v[..., 0] for v in drawn]
         else:
             values = self.decode(name, flat, repeated, draw_keys)
@@ -367,9 +375,9 @@ class Model:
         sources = [(self.seed, key) for key in keys]
         if self.draws == "posterior":
             return self.posterior_draws(records, sources, n_draws)
-        factor = self.scatter.get(name, Scatter()).code
-        if not factor:
+        if name not in self.object_scatter:
             return None
+        factor = self.object_scatter[name].code
         with self.running():
             measurements = self.collate(records)
             mean, _ = passes.encode(self.live(), measurements)

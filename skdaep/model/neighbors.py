@@ -69,6 +69,7 @@ class NeighborModel(Model):
         n_draws: int | None = None,
         context: float = 0.0,
         measured: bool = True,
+        own_codes: bool = False,
     ) -> list[NDArray[Any]]:
         """Return scaled values of the training object nearest to each row of Z, or of the n_draws nearest, in order."""
         remembered, directions = self._remembered()

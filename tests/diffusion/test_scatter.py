@@ -52,3 +52,20 @@ def test_refuses_what_is_no_law(bad):
 
 def test_too_few_points_tell_nothing():
     assert not Scatter.of(*residuals(2, 5)).is_known
+
+
+def test_finds_how_much_of_what_is_open_of_codes_residuals_hold():
+    residual, spread, error = residuals(a=0.4, c=0.5)
+    rng = np.random.default_rng(1)
+    of_code = [np.full(40, rng.choice([0.0, 2.0])) for _ in residual]  # half of the objects were hardly seen
+    residual = [r + 0.7 * d * rng.normal(size=40) for r, d in zip(residual, of_code, strict=True)]
+    found = Scatter.of(residual, spread, error, typical_error=0.5, of_code=of_code)
+    assert (found.spread, found.error, found.code) == pytest.approx((0.4, 0.5, 0.7), rel=0.1)
+    assert found.level < 0.2
+
+
+def test_where_nothing_is_open_of_codes_none_of_it_counts():
+    residual, spread, error = residuals()
+    nothing = [np.zeros(40)] * len(residual)
+    assert Scatter.of(residual, spread, error, 0.5, nothing) == Scatter.of(residual, spread, error, 0.5)
+    assert Scatter.of(residual, spread, error, 0.5).code == 0

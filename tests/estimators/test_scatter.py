@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from astropy.table import Table
 
 from skdaep import BetaVAEEncoder, DAEPEncoder, FunctionalPCA
@@ -100,3 +101,74 @@ def test_noise_that_cannot_be_told_apart_is_said():
         tied.reconstruct(X[:1], n_draws=2, noise="no")
     mean_curves = BetaVAEEncoder(**small).fit(X)
     assert np.shape(mean_curves.reconstruct(X[:1], n_draws=2, noise=False)[0]["mag"]) == (40, 2)
+
+
+# --- what the points of an object leave open of its code ----------------------------------------------
+
+
+def shown_until(X, end):
+    """Return objects whose values after a time are hidden."""
+    out = []
+    for x in X:
+        new = x.copy()
+        new["mag"][np.asarray(x["time"]) > end] = np.nan
+        out.append(new)
+    return out
+
+
+@pytest.fixture(scope="module")
+def forecasting():
+    settings = {"bottleneck_length": 1, "bottleneck_dim": 2, "model_dim": 16, "max_iter": 30, "random_state": 0}
+    return DAEPEncoder(hide=("points", "future"), **settings).fit(objects(600, 0))
+
+
+@pytest.mark.parametrize("end", [0.15, 0.3, 0.6, 1.0])
+def test_intervals_hold_their_share_however_little_was_seen(forecasting, end):
+    X = [
+        x
+        for x in objects(160, 1)
+        if ((np.asarray(x["time"]) < end).any() and np.asarray(x["time"])[-3] > end) or end == 1
+    ]
+    late = [np.asarray(x["time"]) > (end if end < 1 else 0) for x in X]
+    draws = forecasting.reconstruct(shown_until(X, end), n_draws=100)
+    truth, drawn = ([x[rows] for x, rows in zip(part, late, strict=True)] for part in (X, draws))
+    for level in (0.68, 0.9):
+        inside = coverage(truth, drawn, level=level).coverage.mean()
+        assert inside == pytest.approx(level * 99 / 101, abs=0.06), level
+
+
+def test_draws_of_the_object_narrow_as_it_is_seen(forecasting):
+    X = objects(40, 2)
+    spreads = [
+        np.mean([d["mag"].std(axis=1).mean() for d in forecasting.reconstruct(seen, n_draws=50, noise=False)])
+        for seen in (shown_until(X, 0.2), shown_until(X, 0.6), X)
+    ]
+    assert spreads[0] > 1.5 * spreads[1] > 3 * spreads[2]
+
+
+def test_draws_of_codes_scatter_as_their_curves_are_said_to():
+    ruined = DAEPEncoder(
+        bottleneck_length=1, bottleneck_dim=2, model_dim=16, max_iter=2, learning_rate_init=1e-12, random_state=0
+    ).fit(objects(60, 0))
+    model, module = ruined.model_, ruined.model_.live()
+    (name,) = model.modalities
+    records = model.read([{name: x} for x in shown_until(objects(3, 3), 0.4)])
+    whole = model.collate(model.read([{name: x} for x in objects(3, 3)]))[name].take(torch.arange(3))
+    shown = {k: ragged.take(torch.arange(3)) for k, ragged in model.collate(records).items()}
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        z, root = module.encode(shown).mean, module.code_root(shown)
+        curves = [
+            module.decode(name, z + (root @ torch.randn(3, 2, 1, generator=generator)).view_as(z), whole)
+            for _ in range(3000)
+        ]
+        expected = module.deviation_of_code(name, shown, whole)
+    torch.testing.assert_close(torch.stack(curves).std(0), expected, rtol=0.08, atol=0.01)
+
+
+def test_draws_from_codes_alone_are_those_of_one_code(forecasting):
+    (x,) = shown_until(objects(1, 4), 0.2)
+    of_object = forecasting.reconstruct([x], n_draws=100)[0]["mag"]
+    of_code = forecasting.inverse_transform(forecasting.transform([x]), at=[x], n_draws=100)[0]["mag"]
+    late = np.asarray(x["time"]) > 0.5
+    assert of_object.std(axis=1)[late].mean() > 1.5 * of_code.std(axis=1)[late].mean()
