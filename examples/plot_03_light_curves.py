@@ -53,14 +53,15 @@ for table, label in zip(X_test, y_test, strict=True):
     if (~gap & ~late).sum() > 5 and gap.sum() > 1 and late.sum() > 5:
         pieces = {"seen": table[~gap & ~late], "gap": table[gap], "forecast": table[late]}
         tests.append(pieces | {"whole": table, "label": label})
-Z = encoder.transform([test["seen"] for test in tests])
+seen = [test["seen"] for test in tests]
 
 # %%
 # Fill gaps
 # ---------
 # We decode one light curve of each type on all nights. The grey areas were hidden from the encoder, but their points
 # are shown for comparison. Lines are medians of 100 draws, and bands contain 68 and 95 % of them. A draw is a possible
-# measurement, noise included.
+# measurement, noise included. The draws of ``reconstruct`` know how little was seen; those of ``inverse_transform``
+# only know z, and would be far too narrow here.
 show = [next(i for i, test in enumerate(tests) if test["label"] == kind) for kind in ("Ia", "II", "Ibc")]
 measured = [tests[i]["whole"] for i in show]
 titles = [f"{tests[i]['label']}, $z$ = {tests[i]['whole'].meta['redshift']:.2f}" for i in show]
@@ -74,13 +75,14 @@ def fine(table):
     return Table(grid, units={"time": "day"}, meta=table.meta)
 
 
-def draw(codes, tables):
+def draw(seen, tables):
     """Return 100 draws at the rows of tables."""
-    return encoder.inverse_transform(codes, at=tables, n_draws=100)
+    return encoder.reconstruct(seen, at=tables, n_draws=100)
 
 
-curves = draw(Z[show], [fine(table) for table in measured])
-display = ReconstructionDisplay.from_predictions(measured, draw(Z[show], measured), curves=curves, titles=titles)
+shown = [seen[i] for i in show]
+curves = draw(shown, [fine(table) for table in measured])
+display = ReconstructionDisplay.from_predictions(measured, draw(shown, measured), curves=curves, titles=titles)
 for column in display.axes_.T:
     left, right = column[0].get_xlim()
     for ax in column:
@@ -96,25 +98,24 @@ for column in display.axes_.T:
 table = measured[0]
 days = (5, 12, 30)
 early = [table[table["time"].value <= table["time"].value.min() + day] for day in days]
-codes = encoder.transform(early)
 display = ReconstructionDisplay.from_predictions(
     [table] * 3,
-    draw(codes, [table] * 3),
-    curves=draw(codes, [fine(table)] * 3),
+    draw(early, [table] * 3),
+    curves=draw(early, [fine(table)] * 3),
     titles=[f"after {day} days" for day in days],
 )
-for column, seen in zip(display.axes_.T, early, strict=True):
+for column, until in zip(display.axes_.T, early, strict=True):
     left, right = column[0].get_xlim()
     for ax in column:
-        ax.axvspan(seen["time"].value.max(), right, color="0.92", zorder=0)
+        ax.axvspan(until["time"].value.max(), right, color="0.92", zorder=0)
         ax.set_xlim(left, right)
 
 
-def rate(codes, tables):
+def rate(seen, tables):
     """Return the mean error, the share of points inside the central 90 % of the draws, and its width."""
-    draws = encoder.inverse_transform(codes, at=tables, n_draws=30, output="arrays")
+    draws = encoder.reconstruct(seen, at=tables, n_draws=50, output="arrays")
     inside = coverage(tables, draws, level=0.9)
-    errors = object_errors(tables, encoder.inverse_transform(codes, at=tables, output="arrays"))
+    errors = object_errors(tables, encoder.reconstruct(seen, at=tables, output="arrays"))
     return draws, (errors.mean(), inside.coverage.mean(), inside.width.mean())
 
 
@@ -123,7 +124,7 @@ for day in days:
     ends = [test["whole"]["time"].value.min() + day for test in tests]
     first = [test["whole"][test["whole"]["time"].value <= end] for test, end in zip(tests, ends, strict=True)]
     rest = [test["whole"][test["whole"]["time"].value > end] for test, end in zip(tests, ends, strict=True)]
-    _, scores = rate(encoder.transform(first), rest)
+    _, scores = rate(first, rest)
     print(f"after {day:2} days   " + "".join(f"{score:13.3f}" for score in scores))
 
 # %%
@@ -133,7 +134,7 @@ for day in days:
 # the gap, and for those after day 35.
 for name in ("seen", "gap", "forecast"):
     tables = [test[name] for test in tests]
-    draws, scores = rate(Z, tables)
+    draws, scores = rate(seen, tables)
     print(f"{name:16}" + "".join(f"{score:13.3f}" for score in scores))
 
 # %%

@@ -108,15 +108,18 @@ class UnimodalEncoder(BaseEncoder):
         return self._decoded(NAME, Z, self._templates(at, len(Z), f"Z has {len(Z)} rows"), n_draws, output, noise)
 
     @undisturbed()
-    def reconstruct(self, X, *, n_draws=None, noise=True, output="tables"):
-        """Encode objects and decode them at their own locations, including rows without a measurement.
+    def reconstruct(self, X, *, at=None, n_draws=None, noise=True, output="tables"):
+        """Encode objects and decode them, by default at their own locations, including rows without a measurement.
 
         Parameters
         ----------
         X : list of Table, or array of shape (n_objects, n_points)
             Objects of the same kind as in fit.
+        at : Table, list of Table, or array of shape (n_objects, n_points), default=None
+            Where to decode each object, as in `inverse_transform`. None decodes at its own locations.
         n_draws : int, default=None
-            As in `inverse_transform`.
+            As in `inverse_transform`. Here draws also differ in what the points of X leave open, if the encoder knows
+            that (``core="linear"``, `FunctionalPCA`, VAEs): see :ref:`draws`.
         noise : bool, default=True
             As in `inverse_transform`.
         output : {"tables", "arrays"}, default="tables"
@@ -127,18 +130,25 @@ class UnimodalEncoder(BaseEncoder):
         X : list of Table, list of ndarray, or ndarray of shape (n_objects, n_points[, n_draws])
             As in `inverse_transform`.
         """
-        return self._reconstructed(X, n_draws, output, noise=noise)
+        return self._reconstructed(X, n_draws, output, noise=noise, at=at)
 
-    def _reconstructed(self, X, n_draws, output, context: float = 0.0, noise: bool = True):
+    def _reconstructed(self, X, n_draws, output, context: float = 0.0, noise: bool = True, at=None):
         model = self._ready()
         check_output(output)
         self._check_draws(n_draws, noise)
         refuse_store(X)
-        rebuilt = []
-        for _, objects, records in self._chunks(model, X):
-            values = model.reconstruct(records, NAME, n_draws=n_draws, context=context, measured=noise)
-            templates, own = objects.parts[NAME], [r[NAME] for r in records]
-            rebuilt.append(self._written(model.modalities[NAME], values, own, templates, output))
+        given = None if at is None else self._templates(at, len(X), f"X holds {len(X)} objects")
+        rebuilt, modality = [], model.modalities[NAME]
+        for start, objects, records in self._chunks(model, X):
+            if given is None:
+                templates, places = objects.parts[NAME], [r[NAME] for r in records]
+            else:
+                templates = given[start : start + len(records)]
+                names = [self._name_in_errors("at", start + i, NAME) for i in range(len(templates))]
+                read = modality.read_all(templates, names, values=False)
+                places = [modality.typical_metadata(r) for r in read]
+            values = model.reconstruct(records, NAME, places, n_draws, context, noise)
+            rebuilt.append(self._written(modality, values, places, templates, output))
         return concatenated(rebuilt)
 
     @available_if(BaseEncoder._makes_new_objects)
