@@ -21,7 +21,12 @@ from . import _protocols, _report, _scores, paper_settings, paper_tables
 
 FOLDER = _report.RESULTS / "budgets"
 DEFAULT = ("SN-SPEC", "LONG", "SpeX", "IMAGE", "ZTF-LC")
-METHODS = {"functional PCA": None, "daep": {}, "daep, core=None": {"core": None}}
+METHODS = {
+    "functional PCA": None,
+    "daep": {},
+    "daep, core='basis'": {"core": "basis"},
+    "daep, core=None": {"core": None},
+}
 COLUMNS = {
     "training objects": "n_train",
     "error": "error_mean",
