@@ -286,7 +286,7 @@ def test_prior_and_samples(fitted, X):
             assert not hasattr(fitted, method)
             with pytest.raises(AttributeError, match=f"no attribute '{method}'") as caught:
                 getattr(fitted, method)
-            assert "cannot draw new ones; reconstruct(X, n_draws=)" in str(caught.value.__cause__)
+            assert "cannot draw new ones; use reconstruct(X, n_draws=)" in str(caught.value.__cause__)
         return
     estimator = copy.deepcopy(fitted).fit_prior(X, max_iter=5)
     assert [set(o) for o in estimator.sample(2)] == [set(MODALITIES)] * 2

@@ -28,7 +28,7 @@ def pca():
 
 
 def test_unfolded_variables_teach_their_level_and_a_fit_says_so():
-    with pytest.warns(LevelOnlyWarning, match=r"about each .* FindPeriod, PhaseFold and Standardize") as said:
+    with pytest.warns(LevelOnlyWarning, match=r"mean level of each .* FindPeriod, PhaseFold and Standardize") as said:
         pca().fit(variables())
     assert len(said) == 1
     assert said[0].filename == __file__

@@ -218,7 +218,7 @@ def test_every_weight_of_a_basis_learns_and_its_state_brings_it():
 @pytest.mark.parametrize("prediction", ["v", "epsilon"])
 def test_other_predictions_are_refused(prediction):
     modality, _ = learned(Sequence(), [table(0)])
-    with pytest.raises(ValueError, match=f"core='linear'.*prediction='{prediction}'.*use prediction=\"x0\""):
+    with pytest.raises(ValueError, match=f"core='linear' needs prediction=\"x0\".*'{prediction}'"):
         assembled(modality, prediction=prediction)
 
 
