@@ -107,6 +107,8 @@ class Correlation:
         lags = tuple(len(e) - 1 for e in edges)
         sums, counts, variance, n_points = np.zeros((2, *lags)), np.zeros((2, *lags)), 0.0, 0
         for location, band, residual in residuals:
+            if not len(residual):
+                continue
             location = location.reshape(len(residual), n_axes)
             anchors = np.unique(np.linspace(0, len(location) - 1, N_ANCHORS).astype(int))
             separation = np.abs(location[anchors, None] - location)  # (anchors, points, axes)

@@ -101,7 +101,7 @@ def _law(modality: Modality, residuals: list[Residuals]) -> tuple[Correlation, S
         near = near if any(own.any() for own in near) else [np.ones_like(own) for own in near]
         columns = (location, band, residual, spread, error)
         location, band, residual, spread, error = (
-            [x[own] for x, own in zip(column, near, strict=True) if own.any()] for column in columns
+            [x[own] for x, own in zip(column, near, strict=True)] for column in columns
         )
     # Nor have the errors, which are of each point alone.
     known = [r / s for r, s in zip(residual, spread, strict=True)]

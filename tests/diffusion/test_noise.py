@@ -86,6 +86,15 @@ def test_the_share_of_white_noise_is_what_the_weights_leave():
     assert np.abs(np.diff(many(SMOOTH, [1.0, 1.0], n=100), axis=1)).max() < 1e-5
 
 
+def test_an_object_without_points_tells_nothing():
+    known = residuals(MIXED, n_objects=30)
+    nothing = tuple(x[:0] for x in known[0])
+    finest, longest = (0.1,), (5.0,)
+    expected = Correlation.of(known, finest, longest, 3)
+    assert Correlation.of([nothing, *known, nothing], finest, longest, 3) == expected
+    assert Correlation.of([nothing], finest, longest, 3) == Correlation(n_bands=3)
+
+
 def test_bands_share_the_function_where_declared_and_not_elsewhere():
     shared, own = (Correlation((1.0,), (1.0,), (s,), n_bands=2) for s in (True, False))
     one, other = (many(law, [0.5, 0.5], [0, 1], n=200).T for law in (shared, own))

@@ -188,15 +188,3 @@ def test_draws_may_be_made_where_nothing_was_measured(forecasting):
     assert [len(v) for v in several] == [len(late)] * 2
     with pytest.raises(ValueError, match="at holds 3 objects but X holds 2 objects"):
         forecasting.reconstruct([early, x], at=[late] * 3)
-
-
-@pytest.mark.parametrize("number", [1, 4])
-def test_objects_of_which_all_is_open_leave_the_noise_to_others(number):
-    """Of what goes together only points tell that do not scatter for what is open of the code."""
-    X = objects(40, 7)
-    for x in X[::number]:
-        x["mag"][2:] = np.nan
-    settings = {"bottleneck_length": 1, "bottleneck_dim": 2, "model_dim": 16, "max_iter": 2, "random_state": 0}
-    encoder = DAEPEncoder(**settings).fit(X)
-    draws = encoder.reconstruct(X, n_draws=5, output="arrays")
-    assert all(np.isfinite(d).all() for d in draws)
