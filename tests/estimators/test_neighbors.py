@@ -214,8 +214,6 @@ def test_more_draws_than_there_are_objects_are_refused(fitted, X):
     with pytest.raises(ValueError, match="n_draws=33: only 32 training objects have a 'spectrum'"):
         fitted.reconstruct(X[:1], modality="spectrum", n_draws=33)
     with pytest.raises(ValueError, match="n_draws=10: only 9 training objects have a 'light curve' with the requested"):
-        ValueError, match="n_draws=10: only 9 training objects have a 'light curve' with the requested labels"
-    ):
         fitted.reconstruct(X[8:9], modality="light curve", n_draws=10)
 
 
