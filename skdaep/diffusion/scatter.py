@@ -5,10 +5,10 @@ scatter is measurement noise, nor how much objects differ. The residuals of held
 
 .. math:: x - m = b\,d + a\,s\,e^{\tau \xi}\,g + c\,e\,\eta,
 
-where d follows from what the points of an object leave open of its code, if the objective knows that, g is the noise of
-`Correlation`, e the error of the point, and :math:`\xi` (per object) and :math:`\eta` (per point) are standard normal.
-The first term is small where much was seen, the second is what no code says of an object, the third is measurement
-noise. The parameters are found by maximum likelihood, with equal weight for every object.
+where d follows from the uncertainty of the code given the points of the object, if the objective knows it, g is the
+noise of `Correlation`, e the error of the point, and :math:`\xi` (per object) and :math:`\eta` (per point) are standard
+normal. The first term is small for well-observed objects. The second is what no code says about the object. The third
+is measurement noise. The parameters are found by maximum likelihood, with equal weight for every object.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scipy.optimize import minimize
 LEAST_PER_OBJECT, MOST_PER_OBJECT, MOST, FEWEST = 8, 64, 8192, 30
 #: of a and c, and of tau: beyond them the residuals are no noise about a point estimate
 LARGEST, WIDEST = 30.0, 2.0
-#: a, c (and b), and tau from which they are looked for, and how often for each
+#: starting values of a, of c and b, and of tau, and evaluations of the likelihood for each parameter
 STARTS, EVALUATIONS = ((0.8, 0.5, 0.3), (0.2, 0.5, 1.3)), 85
 #: nodes of the integral over the levels of objects
 LEVELS, SHARES = np.polynomial.hermite_e.hermegauss(9)
@@ -47,7 +47,7 @@ class Scatter:
     typical_error : float, default=0.0
         Replaces unknown errors.
     code : float, default=0.0
-        The factor b for what is open of the code.
+        The factor b for the uncertainty of the code.
     """
 
     spread: float = 1.0

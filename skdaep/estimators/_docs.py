@@ -186,7 +186,7 @@ noise_correlation_ : dict
 noise_scatter_ : dict
     How far draws lie from the point estimate, by modality: a factor for the spread of the decoder, a factor for the
     errors of points, and how much the level of objects varies. With hidden tokens these are 1, 0 and 0. They apply to
-    draws from codes; `reconstruct` may know more.
+    draws of `inverse_transform`; `reconstruct` may also draw the bottleneck.
 classes_ : ndarray
     Classes in the order of `predict_proba`; only after a fit to classes.
 quantiles_ : ndarray

@@ -118,8 +118,8 @@ class UnimodalEncoder(BaseEncoder):
         at : Table, list of Table, or array of shape (n_objects, n_points), default=None
             Where to decode each object, as in `inverse_transform`. None decodes at its own locations.
         n_draws : int, default=None
-            As in `inverse_transform`. Here draws also differ in what the points of X leave open, if the encoder knows
-            that (``core="linear"``, `FunctionalPCA`, VAEs): see :ref:`draws`.
+            As in `inverse_transform`. Here draws also include the uncertainty of the bottleneck, if the encoder knows
+            it (``core="linear"``, `FunctionalPCA`, VAEs): see :ref:`draws`.
         noise : bool, default=True
             As in `inverse_transform`.
         output : {"tables", "arrays"}, default="tables"

@@ -36,13 +36,13 @@ class Residuals(NamedTuple):
     residual: NDArray[Any]
     spread: NDArray[Any] | None  # as the decoder says it
     error: NDArray[Any]
-    of_code: NDArray[Any] | None  # standard deviation from what is open of the code
+    of_code: NDArray[Any] | None  # standard deviation that follows from the uncertainty of the code
 
 
 class Laws(NamedTuple):
     """Correlation and scatter of draws by modality.
 
-    Those of an object, whose code is drawn too, are there where the objective knows what is open of codes.
+    Draws of an object have their own if the objective knows how uncertain codes are, because then these are drawn too.
     """
 
     correlation: dict[str, Correlation]  # of draws of a code
@@ -94,16 +94,16 @@ def _law(modality: Modality, residuals: list[Residuals]) -> tuple[Correlation, S
     location, band, residual, spread, error, of_code = zip(*residuals, strict=True)
     if spread[0] is None:
         return Correlation.of(zip(location, band, residual, strict=True), *modality.separations()), Scatter()
-    open_code = None if of_code[0] is None else of_code
-    scatter = Scatter.of(residual, spread, error, modality.typical_error(), open_code)
-    if open_code is not None:  # points that scatter for what is open of the code have no part in what goes together
-        near = [scatter.code * d <= scatter.spread * s for d, s in zip(open_code, spread, strict=True)]
+    uncertain = None if of_code[0] is None else of_code
+    scatter = Scatter.of(residual, spread, error, modality.typical_error(), uncertain)
+    if uncertain is not None:  # points that scatter mainly because the code is uncertain say little about the noise
+        near = [scatter.code * d <= scatter.spread * s for d, s in zip(uncertain, spread, strict=True)]
         near = near if any(own.any() for own in near) else [np.ones_like(own) for own in near]
         columns = (location, band, residual, spread, error)
         location, band, residual, spread, error = (
             [x[own] for x, own in zip(column, near, strict=True)] for column in columns
         )
-    # Nor have the errors, which are of each point alone.
+    # Measurement errors are independent from point to point, so they do not count towards the correlation.
     known = [r / s for r, s in zip(residual, spread, strict=True)]
     measured = sum(float(((scatter.errors(e) / s) ** 2).sum()) for e, s in zip(error, spread, strict=True))
     return Correlation.of(zip(location, band, known, strict=True), *modality.separations(), white=measured), scatter

@@ -64,7 +64,7 @@ class Model:
     scatter : dict of Scatter, default={}
         Name -> how far draws lie from the point estimate. Without an entry, the decoder decides.
     object_correlation, object_scatter : dict, default={}
-        The same for draws of an object, each of which has a code of its own. Without an entry, all have the same code.
+        The same for draws of an object, whose codes are drawn too. Without an entry, all its draws have the same code.
     prior : dict of ndarray or None, default=None
         State of the prior of the bottleneck, if one was learned.
     isometry : dict of ndarray or None, default=None
@@ -371,7 +371,7 @@ class Model:
         return [np.stack(values[i : i + n_draws], -1) for i in range(0, len(values), n_draws)]
 
     def _code_draws(self, records: Records, name: str, keys: Sequence[int], n_draws: int) -> NDArray[Any] | None:
-        """Return codes as draws of a modality have them (n_objects, n_draws, K, D); None if all have the same."""
+        """Return a code for each draw of a modality (n_objects, n_draws, K, D), or None if all have the same code."""
         sources = [(self.seed, key) for key in keys]
         if self.draws == "posterior":
             return self.posterior_draws(records, sources, n_draws)

@@ -191,9 +191,9 @@ class Objective(nn.Module):
         return Experts(mean[:, None], scale[:, None], torch.ones(len(mean), 1, dtype=torch.bool, device=mean.device))
 
     def code_root(self, batches: dict[str, Batch]) -> Tensor | None:
-        """Return the square root (B, K D, K D) of the covariance of what points leave open of codes; None if unknown.
+        """Return the square root (B, K D, K D) of the covariance of codes given their points, or None if unknown.
 
-        Of codes that are no posterior: `experts` has those.
+        Objectives with a posterior have `experts` instead.
         """
         return None
 

@@ -64,7 +64,7 @@ class Cored(Objective):
         return Bottleneck(self.core.encode(self.autoencoder, batches))
 
     def code_root(self, batches: dict[str, Batch]) -> Tensor | None:
-        """Return the square root (B, K D, K D) of the covariance of what points leave open of codes, if known."""
+        """Return the square root (B, K D, K D) of the covariance of codes given their points, or None."""
         return self.core.code_root(batches)
 
     def deviation_of_code(self, name: str, batches: dict[str, Batch], query: Batch) -> Tensor | None:

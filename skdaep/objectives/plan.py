@@ -17,8 +17,8 @@ class Plan(NamedTuple):
 
 
 class TrainingSet(NamedTuple):
-    """What is learned from without steps."""
+    """The objects from which a closed form is learned."""
 
     measurements: Mapping[str, Ragged]
-    held_out: Mapping[str, Ragged] | None  # what tells when to stop; None: nothing
+    held_out: Mapping[str, Ragged] | None  # objects that decide when to stop, if any
     seed: int

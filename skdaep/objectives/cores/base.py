@@ -43,7 +43,7 @@ class NoCore(nn.Module):
         return autoencoder.encode(batches)
 
     def code_root(self, batches: dict[str, Batch]) -> Tensor | None:
-        """Return the square root (B, K D, K D) of the covariance of what points leave open of codes, if known."""
+        """Return the square root (B, K D, K D) of the covariance of codes given their points, or None."""
         return None
 
     def deviation_of_code(self, batches: dict[str, Batch], query: Batch) -> Tensor | None:
