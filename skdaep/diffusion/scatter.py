@@ -8,7 +8,8 @@ scatter is measurement noise, nor how much objects differ. The residuals of held
 where d follows from the uncertainty of the code given the points of the object, if the objective knows it, g is the
 noise of `Correlation`, e the error of the point, and :math:`\xi` (per object) and :math:`\eta` (per point) are standard
 normal. The first term is small for well-observed objects. The second is what no code says about the object. The third
-is measurement noise. The parameters are found by maximum likelihood, with equal weight for every object.
+is measurement noise. The parameters are found by maximum likelihood, with equal weight for every object, and with
+:math:`b \ge 1`: codes are at least as uncertain as the points that were seen leave them.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from scipy.optimize import minimize
 
 #: points of an object, and about how many of all, that tell the law; and those that are too few to tell it
 LEAST_PER_OBJECT, MOST_PER_OBJECT, MOST, FEWEST = 8, 64, 8192, 30
-#: of a and c, and of tau: beyond them the residuals are no noise about a point estimate
-LARGEST, WIDEST = 30.0, 2.0
-#: starting values of a, of c and b, and of tau, and evaluations of the likelihood for each parameter
+#: of all but b; and of a, b and c, and of tau: beyond them the residuals are no noise about a point estimate
+SMALLEST, LARGEST, WIDEST = 1e-2, 30.0, 2.0
+#: starting values of a, of c and b (if they may be so small) and of tau; evaluations of the likelihood per parameter
 STARTS, EVALUATIONS = ((0.8, 0.5, 0.3), (0.2, 0.5, 1.3)), 85
+#: first step of the logarithms
+STEP = 0.2
 #: nodes of the integral over the levels of objects
 LEVELS, SHARES = np.polynomial.hermite_e.hermegauss(9)
 
@@ -96,6 +99,7 @@ class Scatter:
         share /= share.sum()
         size = math.sqrt(share @ (r / s) ** 2)  # a, if nothing else is at work
         others = [x for x in (e, d) if x.any()]
+        lows = [low for x, low in ((e, SMALLEST), (d, 1.0)) if x.any()]
 
         def cost(x: NDArray[Any]) -> float:
             a, tau, *factors = np.exp(x)
@@ -106,12 +110,22 @@ class Scatter:
             return float(-share @ np.log(np.maximum(law, np.finfo(float).tiny)))
 
         # Few objects far out, or most of them a little: the likelihood may have a maximum at either.
-        least, largest, widest = (math.log(x) for x in (1e-2, LARGEST, WIDEST))
-        bounds = [(least, largest), (least, widest), *[(least, largest)] * len(others)]
-        options = {"maxfev": EVALUATIONS * len(bounds)}
+        highs = [LARGEST, WIDEST, *[LARGEST] * len(others)]
+        bounds = [(math.log(low), math.log(high)) for low, high in zip([SMALLEST] * 2 + lows, highs, strict=True)]
+        starts = (np.log([a, tau, *np.maximum(c, lows)]) for a, c, tau in STARTS)
         found = (
-            minimize(cost, np.log([a, tau, *[c] * len(others)]), method="Nelder-Mead", bounds=bounds, options=options)
-            for a, c, tau in STARTS
+            minimize(
+                cost,
+                start,
+                method="Nelder-Mead",
+                bounds=bounds,
+                # by default the step of an entry is a share of it, and so next to nothing where a factor starts at 1
+                options={
+                    "maxfev": EVALUATIONS * len(bounds),
+                    "initial_simplex": [start, *(start + STEP * np.eye(len(start)))],
+                },
+            )
+            for start in starts
         )
         a, tau, *factors = np.exp(min(found, key=lambda result: result.fun).x).tolist()
         c, b = (factors.pop(0) if x.any() else 0.0 for x in (e, d))

@@ -18,7 +18,7 @@ from ..diffusion.scatter import Scatter
 from ..exceptions import DivergenceError
 from ..modalities import Modality, Record
 from ..nn.batch import POINTS, Batch
-from ..objectives import Objective
+from ..objectives import Objective, shown_in_part
 from ..training import token_batches
 from .passes import TOKENS_PER_PASS, collate, take, tokens_per_pass, total_lengths
 
@@ -26,6 +26,8 @@ from .passes import TOKENS_PER_PASS, collate, take, tokens_per_pass, total_lengt
 N_OBJECTS, N_OBJECTS_COSTLY = 512, 16
 #: fields of a record that hold an entry for each point
 PER_POINT = (*POINTS, "observed")
+#: what is hidden, of one object or the other, to see how uncertain codes are
+STRETCHES = ("points", "spans", "future")
 
 
 class Residuals(NamedTuple):
@@ -60,28 +62,53 @@ def learn_noise(
     If points are denoised together, or lie on a grid, the noise is white, and the scatter is that of the decoder. Of an
     object with more points than a forward pass on a CPU holds, 32,768, only the first ones count, which are neighbours.
     If training hides stretches, the encoder sees objects as in training, because points that it has not seen scatter
-    more. If the point estimate is not finite, a DivergenceError gives the indices of the records.
+    more. Where codes have a known uncertainty, it is compared with what it is about: the points of stretches that the
+    encoder has not seen, whatever training hides. If the point estimate is not finite, a DivergenceError gives the
+    indices of the records.
     """
     records = records[: N_OBJECTS_COSTLY if module.n_point_draws else N_OBJECTS]
     records = [{name: _first_points(record) for name, record in obj.items()} for obj in records]
-    residuals: dict[str, list[Residuals]] = {name: [] for name in modalities}
+    as_trained: dict[str, list[Residuals]] = {name: [] for name in modalities}
+    in_part: dict[str, list[Residuals]] = {name: [] for name in modalities}
     generator = torch.Generator(device).manual_seed(0)
     if module.free_correlation:
         measurements = collate(modalities, records, device)
         for rows in token_batches(total_lengths(measurements), tokens_per_pass(device), None):
             batches = take(measurements, rows)
             shown = module.shown(batches, generator) if module.hide else batches
-            z = module.encode(shown).mean
-            for name in module.free_correlation:
-                of_code = module.deviation_of_code(name, shown, batches[name])
-                residuals[name] += _residuals(module, name, z, of_code, batches[name], rows)
+            _add(as_trained, module, shown, batches, rows)
+            if any(r.of_code is not None for own in as_trained.values() for r in own):
+                _add(in_part, module, _partly(modalities, batches, generator), batches, rows)
     of_codes: dict[str, tuple[Correlation, Scatter]] = {}
     of_objects: dict[str, tuple[Correlation, Scatter]] = {}
     for name, modality in modalities.items():
-        of_codes[name] = _law(modality, [r._replace(of_code=None) for r in residuals[name]])
-        if any(r.of_code is not None and r.of_code.any() for r in residuals[name]):
-            of_objects[name] = _law(modality, residuals[name])
+        of_codes[name] = _law(modality, [r._replace(of_code=None) for r in as_trained[name]])
+        if any(r.of_code is not None and r.of_code.any() for r in in_part[name]):
+            of_objects[name] = _law(modality, as_trained[name] + in_part[name])
     return Laws(*_columns(of_codes), *_columns(of_objects))
+
+
+def _add(
+    residuals: dict[str, list[Residuals]],
+    module: Objective,
+    shown: dict[str, Batch],
+    batches: dict[str, Batch],
+    names: NDArray[np.intp],
+) -> None:
+    """Add the residuals of all points, by modality, of objects of which the encoder sees those that are shown."""
+    z = module.encode(shown).mean
+    for name in module.free_correlation:
+        of_code = module.deviation_of_code(name, shown, batches[name])
+        residuals[name] += _residuals(module, name, z, of_code, batches[name], names)
+
+
+def _partly(modalities: dict[str, Modality], batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Batch]:
+    """Return objects of which points, a stretch or the future are hidden."""
+    shown = {}
+    for name, batch in batches.items():
+        ways = STRETCHES if modalities[name].geometry.separations else STRETCHES[:-1]  # a grid has no future
+        shown[name] = shown_in_part(batch, ways, generator)
+    return shown
 
 
 def _columns(laws: dict[str, tuple[Correlation, Scatter]]) -> tuple[dict[str, Correlation], dict[str, Scatter]]:

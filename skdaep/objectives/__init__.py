@@ -6,7 +6,7 @@ from .contrastive import Contrastive
 from .denoising import Denoising
 from .dualformer import DualFormer
 from .functional_pca import FunctionalPCA
-from .hiding import HIDING, by_modality
+from .hiding import HIDING, by_modality, shown_in_part
 from .masking import Masking
 from .mixture import MixtureOfExperts
 from .plan import Plan, TrainingSet
@@ -35,4 +35,5 @@ __all__ = [
     "TrainingSet",
     "Variational",
     "by_modality",
+    "shown_in_part",
 ]

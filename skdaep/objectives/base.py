@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..nn.autoencoder import Autoencoder
 from ..nn.batch import Batch
 from ..registry import register
-from .hiding import in_part
+from .hiding import shown_in_part
 from .plan import Plan, TrainingSet
 
 #: every objective by its name, for files
@@ -254,8 +254,7 @@ class Objective(nn.Module):
         """Return the points of each object that the encoder sees in a training step, at least one."""
         shown = random_share(batches, generator)
         for name in [k for k in batches if k in self.hide]:
-            seen = in_part(batches[name], self.hide[name], generator)
-            shown[name] = batches[name].foremost(seen).first(seen.sum(1))
+            shown[name] = shown_in_part(batches[name], self.hide[name], generator)
         return shown
 
     def mean_over_modalities(

@@ -87,6 +87,12 @@ def in_part(batch: Batch, ways: tuple[str, ...], generator: torch.Generator) -> 
     return visible | (first & ~visible.any(1, keepdim=True) & batch.observed)
 
 
+def shown_in_part(batch: Batch, ways: tuple[str, ...], generator: torch.Generator) -> Batch:
+    """Return the points that the encoder sees, see `in_part`."""
+    seen = in_part(batch, ways, generator)
+    return batch.foremost(seen).first(seen.sum(1))
+
+
 def by_modality(hide: Any, modalities: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Return the ways of hiding of modalities that hide more than random points.
 

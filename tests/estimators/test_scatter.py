@@ -116,10 +116,10 @@ def shown_until(X, end):
     return out
 
 
-@pytest.fixture(scope="module")
-def forecasting():
+@pytest.fixture(scope="module", params=["points", ("points", "future")])
+def forecasting(request):
     settings = {"bottleneck_length": 1, "bottleneck_dim": 2, "model_dim": 16, "max_iter": 30, "random_state": 0}
-    return DAEPEncoder(hide=("points", "future"), **settings).fit(objects(600, 0))
+    return DAEPEncoder(hide=request.param, **settings).fit(objects(600, 0))
 
 
 @pytest.mark.parametrize("end", [0.15, 0.3, 0.6, 1.0])
