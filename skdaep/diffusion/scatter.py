@@ -49,7 +49,7 @@ class Scatter:
         Standard deviation tau of the logarithm of an object's level.
     typical_error : float, default=0.0
         Replaces unknown errors.
-    code : float, default=0.0
+    code : float, default=1.0
         The factor b for the uncertainty of the code.
     """
 
@@ -57,7 +57,7 @@ class Scatter:
     error: float = 0.0
     level: float = 0.0
     typical_error: float = 0.0
-    code: float = 0.0
+    code: float = 1.0
 
     def __post_init__(self) -> None:
         sizes = (self.spread, self.error, self.level, self.typical_error, self.code)
@@ -84,7 +84,7 @@ class Scatter:
     ) -> Scatter:
         """Fit the parameters to residuals, spreads and errors of the points of each object. Without errors c is 0.
 
-        `of_code` are the standard deviations of d. Without them b is 0.
+        `of_code` are the standard deviations of d. Without them b is 1.
         """
         most = int(np.clip(MOST / len(residual), LEAST_PER_OBJECT, MOST_PER_OBJECT))
         chosen = [np.unique(np.linspace(0, len(r) - 1, most).astype(int)) for r in residual]
@@ -128,5 +128,5 @@ class Scatter:
             for start in starts
         )
         a, tau, *factors = np.exp(min(found, key=lambda result: result.fun).x).tolist()
-        c, b = (factors.pop(0) if x.any() else 0.0 for x in (e, d))
+        c, b = (factors.pop(0) if x.any() else default for x, default in ((e, 0.0), (d, 1.0)))
         return cls(a * size, c, tau, typical_error or 0.0, b)

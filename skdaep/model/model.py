@@ -328,8 +328,9 @@ class Model:
             shown = [subsample_observed(r, context, source) for r, source in zip(places, sources, strict=True)]
             seen = modality.collate(shown).to(self.device)
         z = isometry.inward(self.isometry, np.reshape(Z, (len(Z), *self.bottleneck_shape)))
-        known = (self.object_correlation, self.object_scatter) if own_codes else (self.correlation, self.scatter)
-        wanted = passes.Draws(n_draws, known[0].get(name, Correlation()), known[1].get(name, Scatter()), measured)
+        correlation = self.correlation | (self.object_correlation if own_codes else {})
+        scatter = self.scatter | (self.object_scatter if own_codes else {})
+        wanted = passes.Draws(n_draws, correlation.get(name, Correlation()), scatter.get(name, Scatter()), measured)
         with self.running():
             return passes.decode(self.live(), name, ragged, index, z, sources, wanted, seen)
 
@@ -375,9 +376,7 @@ class Model:
         sources = [(self.seed, key) for key in keys]
         if self.draws == "posterior":
             return self.posterior_draws(records, sources, n_draws)
-        if name not in self.object_scatter:
-            return None
-        factor = self.object_scatter[name].code
+        factor = self.object_scatter.get(name, Scatter()).code
         with self.running():
             measurements = self.collate(records)
             mean, _ = passes.encode(self.live(), measurements)

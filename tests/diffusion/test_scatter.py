@@ -67,8 +67,8 @@ def test_finds_how_much_of_what_is_open_of_codes_residuals_hold_but_at_least_all
         assert found.level < 0.2
 
 
-def test_where_nothing_is_open_of_codes_none_of_it_counts():
+def test_where_nothing_is_open_of_codes_it_counts_as_it_is():
     residual, spread, error = residuals()
     nothing = [np.zeros(40)] * len(residual)
     assert Scatter.of(residual, spread, error, 0.5, nothing) == Scatter.of(residual, spread, error, 0.5)
-    assert Scatter.of(residual, spread, error, 0.5).code == 0
+    assert Scatter.of(residual, spread, error, 0.5).code == 1

@@ -5,7 +5,7 @@ import pytest
 import torch
 from astropy.table import Table
 
-from skdaep import BetaVAEEncoder, DAEPEncoder, FunctionalPCA
+from skdaep import BetaVAEEncoder, DAEPEncoder, FunctionalPCA, Image
 from skdaep.metrics import coverage
 
 ERRORS = (0.05, 0.5)
@@ -188,3 +188,22 @@ def test_draws_may_be_made_where_nothing_was_measured(forecasting):
     assert [len(v) for v in several] == [len(late)] * 2
     with pytest.raises(ValueError, match="at holds 3 objects but X holds 2 objects"):
         forecasting.reconstruct([early, x], at=[late] * 3)
+
+
+def test_hidden_parts_of_images_scatter_as_draws_say():
+    def images(n, seed):
+        rng = np.random.default_rng(seed)
+        y, x = np.mgrid[:12, :12] / 11
+        shapes = np.stack([x, y, np.sin(3 * x), np.cos(4 * y), x * y, np.ones_like(x)])
+        truth = np.einsum("na,ayx->nyx", rng.normal(size=(n, 6)), shapes)
+        return (truth + 0.1 * rng.normal(size=truth.shape))[..., None].astype(np.float32)
+
+    settings = {"bottleneck_length": 1, "bottleneck_dim": 8, "model_dim": 16, "max_iter": 20, "random_state": 0}
+    encoder = DAEPEncoder(Image(), n_sampling_steps=5, **settings).fit(images(300, 0))
+    whole = images(40, 1)
+    half = whole.copy()
+    half[:, :, 4:] = np.nan
+    draws = np.array(encoder.reconstruct(half, n_draws=50, output="arrays"))
+    low, high = np.quantile(draws, [0.05, 0.95], axis=-1)
+    inside = ((whole >= low) & (whole <= high))[:, :, 4:]
+    assert inside.mean() == pytest.approx(0.9 * 49 / 51, abs=0.08)
