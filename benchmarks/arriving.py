@@ -62,7 +62,7 @@ def salt3() -> _data.Data:
     for split in _data.SPLITS:
         first = np.unique(cross.groups[split], return_index=True)[1]
         objects[split] = [cross.objects[split][i]["photometry"] for i in first]
-    for table in sum(objects.values(), []):
+    for table in (t for split in objects.values() for t in split):
         table.meta["label"] = None
     values = np.concatenate([t["mag"] for t in objects["train"]])
     numbers = {"origin": values.mean(), "scale": values.std(), "sha256": cross.sha256}

@@ -199,11 +199,11 @@ def test_hidden_parts_of_images_scatter_as_draws_say():
         return (truth + 0.1 * rng.normal(size=truth.shape))[..., None].astype(np.float32)
 
     settings = {"bottleneck_length": 1, "bottleneck_dim": 8, "model_dim": 16, "max_iter": 20, "random_state": 0}
-    encoder = DAEPEncoder(Image(), n_sampling_steps=5, **settings).fit(images(300, 0))
-    whole = images(40, 1)
+    encoder = DAEPEncoder(Image(), **settings).fit(images(300, 0))
+    whole = images(30, 1)
     half = whole.copy()
     half[:, :, 4:] = np.nan
     draws = np.array(encoder.reconstruct(half, n_draws=50, output="arrays"))
     low, high = np.quantile(draws, [0.05, 0.95], axis=-1)
     inside = ((whole >= low) & (whole <= high))[:, :, 4:]
-    assert inside.mean() == pytest.approx(0.9 * 49 / 51, abs=0.08)
+    assert 0.78 < inside.mean() < 0.93
