@@ -9,7 +9,7 @@ themselves DualFormer knew nothing of periods (R^2 0.01). Spectra are flux over 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdaep import ConformalRegressor, Sequence, Spectrum
+from skdaep import ConformalRegressor, DAEPEncoder, Sequence, Spectrum
 from skdaep.preprocessing import Autocorrelation, Standardize
 
 from ._data import SPLITS, raw_file
@@ -40,16 +40,11 @@ LABELLED = 0.25
 class Stars:
     """Objects by split, their labels (n, 5), NaN where unknown, and the star that each belongs to."""
 
+    modalities: dict  # declarations for a new model
     objects: dict[str, list[dict]]
     labels: dict[str, np.ndarray]
     stars: dict[str, np.ndarray]
     sha256: str
-
-    @property
-    def modalities(self) -> dict:
-        """Declarations for a new model."""
-        correlation = Sequence("autocorrelation", location="lag", metadata=("amplitude",))
-        return {"light_curve": correlation, "spectrum": Spectrum("flux")}
 
     def some_labels(self, share: float, seed: int) -> np.ndarray:
         """Return labels of the training objects of which only a share of the stars keep theirs."""
@@ -72,7 +67,37 @@ def stars(limit: int | None = None) -> Stars:
         objects[split] = [{"light_curve": curve, "spectrum": _spectrum(row)} for curve, row in both]
         labels[split] = own[list(TARGETS)].to_numpy(float)
         groups[split] = own.group.to_numpy(str)
-    return Stars(objects, labels, groups, hashlib.sha256(path.read_bytes()).hexdigest())
+    correlation = Sequence("autocorrelation", location="lag", metadata=("amplitude",))
+    modalities = {"light_curve": correlation, "spectrum": Spectrum("flux")}
+    return Stars(modalities, objects, labels, groups, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def encoded(data: Stars, **settings) -> Stars:
+    """Return stars of which each view is its code, by an encoder that was trained on this view before.
+
+    A number of the code, standardised, is a point, so that it becomes a token.
+    """
+    views: dict[str, dict[str, list[Table]]] = {}
+    for name, modality in data.modalities.items():
+        encoder = make_pipeline(DAEPEncoder(modality, **settings), StandardScaler())
+        encoder.fit([x[name] for x in data.objects["train"]])
+        views[name] = {k: _codes(encoder.transform([x[name] for x in X])) for k, X in data.objects.items()}
+    objects = {
+        k: [dict(zip(views, pair, strict=True)) for pair in zip(*(v[k] for v in views.values()), strict=True)]
+        for k in data.objects
+    }
+    return replace(data, modalities={name: Sequence("code", location="number") for name in views}, objects=objects)
+
+
+def _codes(Z: np.ndarray) -> list[Table]:
+    return [Table({"number": np.arange(len(z), dtype=float), "code": z}) for z in Z]
+
+
+def side_by_side(X: list[dict]) -> np.ndarray:
+    """Return the codes of both views of `encoded` stars (n, numbers), 0, their mean, for views that are missing."""
+    views = [[x[name]["code"] if name in x else np.zeros(0) for x in X] for name in VIEWS["both"]]
+    size = max(len(z) for view in views for z in view)
+    return np.hstack([[np.resize(z, size) if len(z) else np.zeros(size) for z in view] for view in views])
 
 
 def _light_curve(row) -> Table:

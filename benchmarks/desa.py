@@ -82,6 +82,17 @@ ABLATIONS = {
     "DualFormer, intra": ("DualFormer", {"attention": "intra"}),
     "DualFormer, shared A": ("DualFormer", {"projection": "shared"}),
 }
+#: as in DESA: encoders of each view are trained first, and stay as they are
+FROZEN = {
+    "frozen codes, side by side": None,
+    "frozen codes, DualFormer": ("DualFormer", {}),
+    "frozen codes, DualFormer, no variance term": ("DualFormer", {"variance_weight": 0.0}),
+    "frozen codes, InfoNCE": (CONTRAST, {"alignment": "infonce"}),
+    "frozen codes, VICReg": (CONTRAST, {"alignment": "vicreg"}),
+    "frozen codes, SimSiam": (CONTRAST, {"alignment": "simsiam"}),
+    "frozen codes, MultimodalDAEP": ("MultimodalDAEP", {"drop_modality": 0.5}),
+    "frozen codes, untrained": (CONTRAST, {"max_iter": 1, "learning_rate_init": 1e-9}),
+}
 WITH_LABELS = ("DualFormer", "InfoNCE", "VICReg", "MultimodalDAEP")
 
 
@@ -90,7 +101,7 @@ def stars_runs() -> dict:
     runs = [(name, 0.0) for name in METHODS] + [(name, WEIGHT) for name in WITH_LABELS]
     return {
         f"stars-{_file_name(name)}{'-labels' * (weight > 0)}": (stars_run, {"method": name, "weight": weight})
-        for name, weight in [*runs, *((name, 0.0) for name in ABLATIONS)]
+        for name, weight in [*runs, *((name, 0.0) for name in ABLATIONS | FROZEN)]
     }
 
 
@@ -101,14 +112,19 @@ def _file_name(name: str) -> str:
 def stars_run(method: str, weight: float, seed: int = 0) -> dict:
     """Train a method on both views, and probe its codes of both and of either."""
     data = _stars.stars()
-    name, own = (METHODS | ABLATIONS)[method]
+    if method in FROZEN:
+        data = _stars.encoded(data, **STARS, random_state=seed)
+    out = {"method": method, "weight": weight, "seed": seed, "cpu_seconds": 0.0}
+    if (chosen := (METHODS | ABLATIONS | FROZEN)[method]) is None:
+        return out | _stars.probes(_stars.side_by_side, data) | {"settings": STARS, "sha256": data.sha256}
+    name, own = chosen
     cls, more = getattr(skdaep, name), STARS | own | {"supervised_weight": weight, "random_state": seed}
     known = cls(data.modalities).get_params()
     encoder = cls(data.modalities, **{k: v for k, v in more.items() if k in known})
     y = data.some_labels(_stars.LABELLED, seed) if weight else None
     start = time.process_time()
     encoder.fit(data.objects["train"], y, groups=data.stars["train"])
-    out = {"method": method, "weight": weight, "seed": seed, "cpu_seconds": time.process_time() - start}
+    out["cpu_seconds"] = time.process_time() - start
     out |= _stars.probes(encoder.transform, data)
     if weight:
         out["intervals"] = _stars.coverage(encoder, data)
