@@ -16,8 +16,9 @@ from dataclasses import replace
 import torch
 
 from skdaep import DAEPEncoder, FunctionalPCA
+from skdaep.preprocessing import augment
 
-from . import _protocols, _report, _scores, paper_settings, paper_tables
+from . import _protocols, _report, _scores, paper_settings, paper_tables, sn_spectra
 
 FOLDER = _report.RESULTS / "budgets"
 DEFAULT = ("SN-SPEC", "LONG", "SpeX", "IMAGE", "ZTF-LC")
@@ -27,6 +28,9 @@ METHODS = {
     "daep, core='basis'": {"core": "basis"},
     "daep, core=None": {"core": None},
 }
+#: where asked for: trained on N_COPIES - 1 distorted copies of each object, too (SN-SPEC)
+AUGMENTED = {f"{name}, augmented": own for name, own in METHODS.items() if own is not None}
+N_COPIES = 5
 COLUMNS = {
     "training objects": "n_train",
     "error": "error_mean",
@@ -46,7 +50,9 @@ def main(arguments=None) -> None:
     parser.add_argument("protocols", nargs="*", default=DEFAULT, metavar="PROTOCOL")
     parser.add_argument("--budgets", nargs="*", type=float, default=[1.0], help="CPU minutes")
     parser.add_argument("--objects", nargs="*", type=int, default=[None], help="so many training objects; all")
-    parser.add_argument("--methods", nargs="*", default=METHODS, help="rows; all")
+    parser.add_argument(
+        "--methods", nargs="*", default=METHODS, choices=METHODS | AUGMENTED, help="rows; all but augmented"
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -64,7 +70,7 @@ def add(name: str, method: str, minutes: float, n: int | None, data, seed: int) 
     path = FOLDER / f"{name}.json"
     result = json.loads(path.read_text()) if path.exists() else {"protocol": name, "rows": {}}
     size = len(data.train) if n is None else min(n, len(data.train))
-    key = f"{size} {method}" + (f", {minutes:g} min" if METHODS[method] is not None else "")
+    key = f"{size} {method}" + (f", {minutes:g} min" if (METHODS | AUGMENTED)[method] is not None else "")
     if key in result["rows"]:
         return
     estimator, facts = fit(name, method, minutes, data.train[:size], data, seed)
@@ -81,7 +87,10 @@ def add(name: str, method: str, minutes: float, n: int | None, data, seed: int) 
 
 def fit(name: str, method: str, minutes: float, objects, data, seed: int) -> tuple:
     """Return an estimator fitted in about so many minutes, and what that took."""
-    settings, own = paper_settings.OURS[name], METHODS[method]
+    settings, own, groups = paper_settings.OURS[name], (METHODS | AUGMENTED)[method], None
+    if method in AUGMENTED:
+        options = sn_spectra.DISTORTION | {"n_copies": N_COPIES, "random_state": seed}
+        objects, _, groups = augment(objects, value=data.value, **options)
     if own is None:
         size = settings["bottleneck_length"] * settings["bottleneck_dim"]
         declared = paper_tables.declaration(replace(data, metadata=()))
@@ -90,11 +99,11 @@ def fit(name: str, method: str, minutes: float, objects, data, seed: int) -> tup
         estimator = DAEPEncoder(paper_tables.declaration(data), random_state=seed, **settings | own)
         clock = _Clock()
         per_record = max(STEPS_PER_RECORD, -(-len(objects) // estimator.batch_size))
-        estimator.set_params(max_iter=2 * per_record).set_callbacks(clock).fit(objects)
+        estimator.set_params(max_iter=2 * per_record).set_callbacks(clock).fit(objects, groups=groups)
         steps = (60 * minutes - clock.start) / clock.step
         estimator.set_params(max_iter=max(1, round(steps))).set_callbacks()
     start = time.process_time()
-    estimator.fit(objects)
+    estimator.fit(objects, groups=groups)
     return estimator, {"minutes": (time.process_time() - start) / 60, "n_iter": estimator.n_iter_}
 
 
@@ -128,7 +137,10 @@ class _Clock:
 def table(result: dict) -> str:
     """Return the rst table of one protocol, small sets last."""
     rows = dict(
-        sorted(result["rows"].items(), key=lambda item: (-item[1]["n_train"], list(METHODS).index(_of(item[0]))))
+        sorted(
+            result["rows"].items(),
+            key=lambda item: (-item[1]["n_train"], list(METHODS | AUGMENTED).index(_of(item[0]))),
+        )
     )
     rows = {key.partition(" ")[2] + " " * i: row for i, (key, row) in enumerate(rows.items())}
     return _report.table(rows, COLUMNS, f"{result['protocol']}, minutes of one core")
