@@ -15,7 +15,7 @@ is measurement noise. The parameters are found by maximum likelihood, with equal
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,24 +109,21 @@ class Scatter:
             law = (SHARES * np.exp(-0.5 * r[:, None] ** 2 / variance) / np.sqrt(variance)).sum(1)
             return float(-share @ np.log(np.maximum(law, np.finfo(float).tiny)))
 
-        # Few objects far out, or most of them a little: the likelihood may have a maximum at either.
         highs = [LARGEST, WIDEST, *[LARGEST] * len(others)]
         bounds = [(math.log(low), math.log(high)) for low, high in zip([SMALLEST] * 2 + lows, highs, strict=True)]
-        starts = (np.log([a, tau, *np.maximum(c, lows)]) for a, c, tau in STARTS)
-        found = (
-            minimize(
-                cost,
-                start,
-                method="Nelder-Mead",
-                bounds=bounds,
-                # by default the step of an entry is a share of it, and so next to nothing where a factor starts at 1
-                options={
-                    "maxfev": EVALUATIONS * len(bounds),
-                    "initial_simplex": [start, *(start + STEP * np.eye(len(start)))],
-                },
-            )
-            for start in starts
-        )
-        a, tau, *factors = np.exp(min(found, key=lambda result: result.fun).x).tolist()
+        # There may be two maxima: a few objects lie far out, or most of them a little.
+        starts = [np.log([a, tau, *np.maximum(c, lows)]) for a, c, tau in STARTS]
+        a, tau, *factors = np.exp(min((_minimum(cost, x, bounds) for x in starts), key=cost)).tolist()
         c, b = (factors.pop(0) if x.any() else default for x, default in ((e, 0.0), (d, 1.0)))
         return cls(a * size, c, tau, typical_error or 0.0, b)
+
+
+def _minimum(
+    cost: Callable[[NDArray[Any]], float], start: NDArray[Any], bounds: list[tuple[float, float]]
+) -> NDArray[Any]:
+    """Return the minimum that Nelder and Mead's method finds from a start."""
+    # The first steps are given because scipy's are proportional to the start, which may be 0.
+    simplex = [start, *(start + STEP * np.eye(len(start)))]
+    options = {"maxfev": EVALUATIONS * len(bounds), "initial_simplex": simplex}
+    found: NDArray[Any] = minimize(cost, start, method="Nelder-Mead", bounds=bounds, options=options).x
+    return found
