@@ -31,6 +31,33 @@ class Stopwatch:
         return self.n_records >= 2 and metadata["record"]["seconds"] > WARM_UP_SECONDS
 
 
+class Clock:
+    """Callback: the CPU seconds before the first step and those of a step, of a fit of two records."""
+
+    def setup(self, estimator, context):
+        self.begin, self.marks = time.process_time(), []
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, metadata=None):
+        if metadata is not None:
+            self.marks.append((metadata["record"]["iteration"], time.process_time() - self.begin))
+
+    @property
+    def step(self):
+        (first, earlier), (last, later) = self.marks[-2:]
+        return (later - earlier) / (last - first)
+
+    @property
+    def start(self):
+        last, later = self.marks[-1]
+        return later - last * self.step
+
+
 class Curve:
     """Callback: the point error of held-out objects at given minutes of training, its own time not counted.
 

@@ -19,6 +19,7 @@ from skdaep import DAEPEncoder, FunctionalPCA
 from skdaep.preprocessing import augment
 
 from . import _protocols, _report, _scores, paper_settings, paper_tables, sn_spectra
+from ._fitting import Clock
 
 FOLDER = _report.RESULTS / "budgets"
 DEFAULT = ("SN-SPEC", "LONG", "SpeX", "IMAGE", "ZTF-LC")
@@ -97,7 +98,7 @@ def fit(name: str, method: str, minutes: float, objects, data, seed: int) -> tup
         estimator = FunctionalPCA(declared, n_components=size, random_state=seed)
     else:
         estimator = DAEPEncoder(paper_tables.declaration(data), random_state=seed, **settings | own)
-        clock = _Clock()
+        clock = Clock()
         per_record = max(STEPS_PER_RECORD, -(-len(objects) // estimator.batch_size))
         estimator.set_params(max_iter=2 * per_record).set_callbacks(clock).fit(objects, groups=groups)
         steps = (60 * minutes - clock.start) / clock.step
@@ -105,33 +106,6 @@ def fit(name: str, method: str, minutes: float, objects, data, seed: int) -> tup
     start = time.process_time()
     estimator.fit(objects, groups=groups)
     return estimator, {"minutes": (time.process_time() - start) / 60, "n_iter": estimator.n_iter_}
-
-
-class _Clock:
-    """Callback: the CPU seconds before the first step and those of a step, of a fit of two records."""
-
-    def setup(self, estimator, context):
-        self.begin, self.marks = time.process_time(), []
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context, *, metadata=None):
-        if metadata is not None:
-            self.marks.append((metadata["record"]["iteration"], time.process_time() - self.begin))
-
-    @property
-    def step(self):
-        (first, earlier), (last, later) = self.marks[-2:]
-        return (later - earlier) / (last - first)
-
-    @property
-    def start(self):
-        last, later = self.marks[-1]
-        return later - last * self.step
 
 
 def table(result: dict) -> str:

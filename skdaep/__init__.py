@@ -3,8 +3,8 @@
 The public names are loaded when first used, so that ``import skdaep`` costs next to nothing. The rooms:
 ``tables`` (what is accepted), ``preprocessing`` OPEN, ``modalities`` OPEN, ``nn``, ``diffusion`` (samplers OPEN),
 ``objectives`` OPEN, ``training``, ``model`` (what is fitted), ``estimators``, ``metrics``, ``calibration``,
-``plotting`` OPEN, ``datasets``, ``storage`` (files whole or not at all). An open room takes new members, one file or
-function each: doc/extend/index.rst.
+``plotting`` OPEN, ``datasets``, ``pretrained`` OPEN (models ready to use), ``storage`` (files whole or not at all). An
+open room takes new members, one file or function each: doc/extend/index.rst.
 """
 
 from importlib import import_module
@@ -39,6 +39,7 @@ _HOMES = {
     "LevelOnlyWarning": "exceptions",
     "OutOfRangeWarning": "exceptions",
     "UnusedColumnWarning": "exceptions",
+    "UnknownBandWarning": "exceptions",
     "UnverifiedDownloadWarning": "exceptions",
 }
 

@@ -82,5 +82,9 @@ class UnusedColumnWarning(UserWarning):
     """A column looks like it should be used, but is not."""
 
 
+class UnknownBandWarning(UserWarning):
+    """Points are in bands that a pretrained model does not know, and are not used."""
+
+
 class UnverifiedDownloadWarning(UserWarning):
     """A file without a published checksum was downloaded for the first time and is trusted."""

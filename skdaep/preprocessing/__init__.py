@@ -11,6 +11,7 @@ Open: to add a step, write a subclass of `TableTransformer` in a file of related
 from ._augment import augment
 from ._base import TableTransformer
 from ._beside import Views
+from ._brightest import RelativeToBrightest
 from ._fold import PhaseFold
 from ._frames import PhaseFromPeak, RestFrame
 from ._levels import Standardize, ZScore
@@ -35,6 +36,7 @@ __all__ = [
     "PhaseFromPeak",
     "Points",
     "PowerSpectrum",
+    "RelativeToBrightest",
     "RestFrame",
     "SignalToNoiseCut",
     "Standardize",

@@ -73,6 +73,7 @@ STEPS = {
     "PhaseFold-faintest": (preprocessing.PhaseFold(epoch="faintest"), magnitude_curve, True),
     "PhaseFromPeak": (preprocessing.PhaseFromPeak(), flux_curve, True),
     "PhaseFromPeak-magnitudes": (preprocessing.PhaseFromPeak(), magnitude_curve, True),
+    "RelativeToBrightest": (preprocessing.RelativeToBrightest(), flux_curve, True),
     "RestFrame": (preprocessing.RestFrame(), spectrum, True),
     "RestFrame-times": (preprocessing.RestFrame(times=True), flux_curve, True),
     "SignalToNoiseCut": (preprocessing.SignalToNoiseCut(threshold=40.0), flux_curve, False),
@@ -465,6 +466,7 @@ GRIDS = {
     "FluxToMagnitude": {"zero_point": ["AB", 25.0]},
     "MedianFilter": {"size": [1, 3]},
     "PhaseFromPeak": {"keep": [None, (-30, 40)]},
+    "RelativeToBrightest": {"keep": [None, (-30, 40)]},
     "SignalToNoiseCut": {"threshold": [1.0, 10.0]},
     "ZScore": {"per_band": [False, True]},
 }
@@ -532,6 +534,7 @@ def test_two_candidates_name_the_parameter():
     [
         (preprocessing.PhaseFromPeak(), "peak_time"),
         (preprocessing.PhaseFold(), "fold_epoch"),
+        (preprocessing.RelativeToBrightest(), "brightest_time"),
         (preprocessing.ZScore(per_object=True), "zscore_mean"),
         (preprocessing.Standardize(per_band=False), "level"),
     ],
