@@ -32,6 +32,7 @@ from .speed import PLAIN, SIZES, STATISTICS, _status, _times
 
 N_POINTS = 217
 OBJECTS = (10_000, 100_000, 1_000_000)
+ENCODED = (10_000, 50_000, 250_000)  # by the command
 CHUNK, N_LEARN, POINTS_PER_OBJECT = 1000, 10_000, 50
 
 
@@ -68,14 +69,19 @@ def encoder(**changes) -> DAEPEncoder:
 # --- reading ----------------------------------------------------------------------------------------
 
 
-def nested(repeats: int, n: int = 4000) -> None:
-    """Time the way of nested light curves of 217 points to codes, over Tables and over flat columns."""
+def frame_of(flat: FlatTables):
+    """Return an Arrow table with one row per light curve, its points in lists."""
     import pyarrow as pa
 
-    flat = light_curves(0, n, N_POINTS)
     offsets = pa.array(np.append(0, flat.ends).astype(np.int32))
     fields = {name: pa.ListArray.from_arrays(offsets, pa.array(flat.column(name)[:])) for name in flat.columns}
-    frame = pa.table({"lc": pa.StructArray.from_arrays(list(fields.values()), names=list(fields))})
+    return pa.table({"lc": pa.StructArray.from_arrays(list(fields.values()), names=list(fields))})
+
+
+def nested(repeats: int, n: int = 4000) -> None:
+    """Time the way of nested light curves of 217 points to codes, over Tables and over flat columns."""
+    flat = light_curves(0, n, N_POINTS)
+    frame = frame_of(flat)
     estimator = encoder(max_iter=2).fit(flat[:200])
     model = estimator.model_
 
@@ -150,6 +156,35 @@ def _of_folder(n: int) -> dict[str, float]:
     return row | each
 
 
+def command(repeats: int) -> None:
+    """Measure ``python -m skdaep encode`` of a parquet file, each number of objects in a process of its own."""
+    alone = {"mp_context": get_context("spawn"), "max_tasks_per_child": 1}
+    with ProcessPoolExecutor(1, **alone) as pool:
+        rows = dict(zip(ENCODED, pool.map(_of_command, ENCODED), strict=True))
+    title = f"python -m skdaep encode, objects of {POINTS_PER_OBJECT} points: peak in MiB, CPU microseconds per object"
+    columns = {k: k for k in rows[ENCODED[0]]}
+    text = _report.table({f"{n:,}": row for n, row in rows.items()}, columns, title, "objects")
+    _report.write("scale_command", {"rows": rows}, text)
+
+
+def _of_command(n: int) -> dict[str, float]:
+    import pyarrow.parquet as pq
+
+    from skdaep.__main__ import main as skdaep
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        model, objects, codes = (Path(folder) / name for name in ("model.safetensors", "objects.parquet", "z.parquet"))
+        encoder(max_iter=2).fit(light_curves(1, 100, POINTS_PER_OBJECT)).save(model)
+        with pq.ParquetWriter(objects, frame_of(light_curves(0, 1, POINTS_PER_OBJECT)).schema) as writer:
+            for k in range(n // CHUNK):
+                writer.write_table(frame_of(light_curves(k, CHUNK, POINTS_PER_OBJECT)))
+        rc, peak, seconds = beside(lambda: skdaep(["encode", str(model), str(objects), str(codes)]))
+        if rc or pq.read_metadata(codes).num_rows != n:
+            raise RuntimeError(f"encode ended with {rc}")
+        return {"on disk": objects.stat().st_size / 2**20, "peak": peak, "encode us": seconds / n * 1e6}
+
+
 def beside(run: Callable) -> tuple[Any, float, float]:
     """Return what a function gives, its peak of memory in MiB, and its CPU seconds."""
     gc.collect()
@@ -178,7 +213,7 @@ class Watched:
         return max(self.seen), float(np.median(self.seen[len(self.seen) // 2 :]))
 
 
-SECTIONS: dict[str, Callable] = {"nested": nested, "memory": memory, "folder": folder}
+SECTIONS: dict[str, Callable] = {"nested": nested, "memory": memory, "folder": folder, "command": command}
 
 if __name__ == "__main__":
     main()
