@@ -143,7 +143,7 @@ RECIPES = {
         bands={},
         steps=[{"step": "ZScore", "parameters": {"per_object": True}}],
         modality=Spectrum("flux", "wavelength"),
-        settings=SETTINGS | {"max_iter": 6000},
+        settings=SETTINGS | {"max_iter": 3000},
         data=spectra,
     ),
 }

@@ -51,6 +51,13 @@ class Card:
         Size of the file.
     example : dict
         An object as columns, and its vector ("codes").
+
+    Examples
+    --------
+    >>> from skdaep.pretrained import list_models
+    >>> card = list_models()["sn-lightcurves-lsst-salt3"]
+    >>> sorted(card.bands), card.columns["location"]["unit"]
+    (['g', 'i', 'r', 'u', 'y', 'z'], 'd')
     """
 
     name: str
@@ -108,8 +115,8 @@ class Card:
             Some lines.
         """
         head = f"{self.name}: {self.kind}, {self.n_features} numbers per object, {self.n_bytes / 1e6:.1f} MB"
-        roles = [f"{c['name']} ({c['unit']}): {c['meaning']}" for c in self.columns.values()]
-        return "\n".join([head, *_lines({"columns": "; ".join(roles), "good for": self.good_for})])
+        columns = {c["name"]: f"{c['meaning']} (unit: {c['unit']})" for c in self.columns.values()}
+        return "\n".join([head, *_lines(columns | {"good for": self.good_for})])
 
 
 class Cards(tuple):
@@ -119,6 +126,13 @@ class Cards(tuple):
     ----------
     cards : iterable of Card
         The cards.
+
+    Examples
+    --------
+    >>> from skdaep.pretrained import list_models
+    >>> cards = list_models()
+    >>> cards[0] is cards[cards[0].name]
+    True
     """
 
     __slots__ = ()
@@ -154,6 +168,12 @@ def list_models():
     See Also
     --------
     load_model : Load one of them.
+
+    Examples
+    --------
+    >>> from skdaep.pretrained import list_models
+    >>> "sn-lightcurves-lsst-salt3" in list_models().names
+    True
     """
     return Cards(_read(path) for path in sorted(MODELS.glob("*.json")))
 

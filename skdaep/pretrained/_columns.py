@@ -77,7 +77,7 @@ class ModelColumns(TableTransformer):
         unknown: dict[str, int] = {}
         renamed = [self._renamed(table, f"X[{i}]", unknown) for i, table in enumerate(self._objects(X))]
         if unknown:
-            shown = ", ".join(f"{band!r} ({n} objects)" for band, n in sorted(unknown.items()))
+            shown = ", ".join(f"{band!r} ({n} object{'s' * (n > 1)})" for band, n in sorted(unknown.items()))
             warnings.warn(
                 f"Points in bands {shown} are not used: the model knows {', '.join(self.bands)}. If these are other "
                 "names of such bands, rename them.",
@@ -103,6 +103,11 @@ class ModelColumns(TableTransformer):
 
     def __sklearn_is_fitted__(self):
         return True
+
+    def __repr__(self, N_CHAR_MAX=None):
+        """Return columns and bands in short."""
+        names = ", ".join(column["name"] for column in self.columns.values())
+        return f"ModelColumns({names!r}" + (f", bands={', '.join(self.bands)!r})" if self.bands else ")")
 
     def _renamed(self, table: Table, object_name: str, unknown: dict[str, int]) -> Table:
         if len(table) == 0:
@@ -152,6 +157,8 @@ class ModelColumns(TableTransformer):
             raise TableError(f"{name} {has}, but the model needs fluxes per {per}; convert it.")
         if not magnitude:
             return table
+        if not np.isfinite(tables.numbers(table, columns.value, object_name, unit)).any():
+            raise TableError(f"{object_name} has no finite '{columns.value}'; remove the object.")
         step = MagnitudeToFlux(ZERO_POINT, unit=None, value=columns.value, error=columns.error)
         try:
             return step.fit_transform([table])[0]

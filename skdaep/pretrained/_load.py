@@ -51,6 +51,15 @@ def load_model(name, *, trainable=False, device=None, location=None, value=None,
     --------
     list_models : What there is.
     skdaep.load : Load a model of your own.
+
+    Examples
+    --------
+    >>> from skdaep.datasets import make_supernova_light_curves
+    >>> from skdaep.pretrained import load_model
+    >>> X, y = make_supernova_light_curves(5, random_state=0)
+    >>> model = load_model("sn-lightcurves-lsst-salt3")
+    >>> model.transform(X).shape
+    (5, 8)
     """
     card = _card(name)
     if not card.path.is_file():
