@@ -36,7 +36,7 @@ SKEWED = (
 #: the only variable without a value: 1 whenever the stay is noted to be ventilated
 CONSTANT = "MechVent"
 WEIGHTS = {"n ": 1.5, "scatter ": 0.5}
-STATICS = ("age", "gender", "height", "weight", "icu_type")
+STATIC = ("age", "gender", "height", "weight", "icu_type")
 NAMES = {"location": "hours", "value": "value", "band": "variable"}
 SPLITS = {"SeFT": "split_seft", "Raindrop 1": "split_raindrop1"}
 #: AUROC and AUPRC of networks that see the labels, as their papers and ViTST's and Warpformer's give them
@@ -60,7 +60,7 @@ class Stays:
     value: np.ndarray
     died: np.ndarray
     split: np.ndarray  # train, validation, test, or nothing
-    statics: pd.DataFrame
+    static: pd.DataFrame
 
     def of(self, split: str) -> np.ndarray:
         """Return the stays of a split."""
@@ -80,11 +80,11 @@ def stays(protocol: str) -> Stays:
         here = variable == name
         value[here] = value[here].clip(*np.quantile(value[here & seen], CLIPPED))
     value = np.where(np.isin(variable, SKEWED), np.log1p(value), value)
-    statics = frame[list(STATICS)].copy()
-    statics["height"] = statics["height"].where(statics["height"].between(120, 220))  # some are in other units
-    statics["weight"] = statics["weight"].where(statics["weight"] > 25)
+    static = frame[list(STATIC)].copy()
+    static["height"] = static["height"].where(static["height"].between(120, 220))  # some are in other units
+    static["weight"] = static["weight"].where(static["weight"] > 25)
     hours = np.concatenate(frame.location.to_list()).astype(float)
-    return Stays(owner, hours, variable, value, frame.in_hospital_death.to_numpy(), split, statics)
+    return Stays(owner, hours, variable, value, frame.in_hospital_death.to_numpy(), split, static)
 
 
 def as_measured(data: Stays) -> pd.DataFrame:
@@ -120,7 +120,7 @@ def tables(points: pd.DataFrame, data: Stays) -> list[Table]:
     cuts = np.searchsorted(points["owner"].to_numpy(), np.arange(len(data.died) + 1))
     columns = {"hours": points["hours"].to_numpy(), "variable": points["variable"].to_numpy(str)}
     columns |= {"value": points["value"].to_numpy()}
-    facts = data.statics.assign(icu_type=data.statics["icu_type"].map("unit {:.0f}".format)).to_dict("records")
+    facts = data.static.assign(icu_type=data.static["icu_type"].map("unit {:.0f}".format)).to_dict("records")
     return [
         Table({k: v[a:b] for k, v in columns.items()}, meta=meta)
         for a, b, meta in zip(cuts, cuts[1:], facts, strict=False)
@@ -142,10 +142,10 @@ def weighed(objects: list[Table]) -> list[Table]:
 
 def static_columns(data: Stays) -> np.ndarray:
     """Return static facts as columns, the median of training stays where one is unknown, and whether it is."""
-    numbers = data.statics[["age", "gender", "height", "weight"]].to_numpy(float)
+    numbers = data.static[["age", "gender", "height", "weight"]].to_numpy(float)
     unknown = np.isnan(numbers[:, 1:])
     filled = np.where(np.isnan(numbers), np.nanmedian(numbers[data.of("train")], 0), numbers)
-    return np.hstack([filled, unknown, pd.get_dummies(data.statics["icu_type"]).to_numpy(float)])
+    return np.hstack([filled, unknown, pd.get_dummies(data.static["icu_type"]).to_numpy(float)])
 
 
 def by_hand(data: Stays) -> np.ndarray:

@@ -112,7 +112,7 @@ class Task:
         self.summaries = _clinical.tables(self.summary(self.points), data)
         self.rescale = _clinical.scaler([self.summaries[i] for i in data.of("train")])
         self.summaries = _clinical.weighed(self.rescale.transform(self.summaries))
-        self.statics = _clinical.static_columns(data)
+        self.static = _clinical.static_columns(data)
         self.by_hand = _clinical.by_hand(data)
         self.seen, self.hidden = self.halves()
 
@@ -126,8 +126,8 @@ class Task:
 
     def scores(self, codes: np.ndarray | None = None) -> dict[str, float]:
         """Return the scores of both heads on codes (all stays) beside the static facts."""
-        features = self.statics if codes is None else np.hstack([codes, self.statics])
-        row: dict[str, float] = {"n": features.shape[1] - self.statics.shape[1]}
+        features = self.static if codes is None else np.hstack([codes, self.static])
+        row: dict[str, float] = {"n": features.shape[1] - self.static.shape[1]}
         for name, head in {"linear": self.linear, "boosted": boosted}.items():
             fitted = head(features).fit(features[self.chosen("train")], self.data.died[self.chosen("train")])
             row |= self.rated(name, fitted.predict_proba(features[self.chosen("test")])[:, 1])
@@ -157,7 +157,7 @@ class Task:
     def row(self, method: str) -> tuple[dict, dict | None, dict]:
         """Fit an encoder; return the scores of its codes, its errors at hidden points and what the fit took."""
         cls, own, summarised = METHODS[method]
-        keys = () if cls is FunctionalPCA else _clinical.STATICS
+        keys = () if cls is FunctionalPCA else _clinical.STATIC
         modality = Sequence(**_clinical.NAMES, metadata=keys, unknown="ignore")  # in a trial few stays are seen
         encoder = cls(modality, random_state=self.options.seed, **own)
         encoder.set_params(**_report.overrides(self.options.set))

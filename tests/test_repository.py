@@ -40,6 +40,14 @@ def test_commands_of_the_makefile_are_those_of_the_readme():
     assert all(f"\t{command}\n" in makefile for command in commands)
 
 
+def test_continuous_integration_lints_with_the_commands_of_the_makefile():
+    makefile, ci = ((ROOT / name).read_text() for name in ("Makefile", ".ci/run"))
+    tools, *commands = re.search(r"^lint:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[1].split("\n\t")
+    assert len(commands) == 4
+    assert "\n" + "\n".join(commands) in ci
+    assert tools.split("install ")[1] in ci
+
+
 def test_the_workflow_and_the_contributors_page_call_targets_of_the_makefile():
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in (".github/workflows/ci.yml", "CONTRIBUTING.rst", ".github/PULL_REQUEST_TEMPLATE.md"):
