@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from numbers import Integral
@@ -12,8 +11,6 @@ from typing import Annotated, Any, ClassVar, dataclass_transform
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -27,14 +24,13 @@ from ..model.passes import TOKENS_PER_PASS, capacity, collate, total_lengths
 from ..objectives import HIDING, Objective
 from ..registry import register
 from ..tables import FlatTables
-from ..training import SOLVERS, Ranks, is_first, portions, undisturbed
+from ..training import SOLVERS, is_first, portions, undisturbed
 from ._callbacks import CallbackSupportMixin
 from ._compat import StrOptions, fit_context
 from ._files import export_onnx, save
 from ._fitting import (
     check_store,
     checkpoint_of,
-    in_words,
     learn,
     network_parameters,
     ranks_of,
@@ -42,6 +38,7 @@ from ._fitting import (
     training_of,
 )
 from ._labels import PredictorMixin
+from ._new_objects import Places, learn_prior
 from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, WEIGHT, Bool, PositiveInt, declare, parameters
 
 #: points that are read, encoded and decoded before the next objects are looked at, on a CPU
@@ -324,33 +321,31 @@ class BaseEncoder(
 
     # --- decoding -----------------------------------------------------------------------------------
 
-    def _decoded(
-        self,
-        name: str,
-        Z: np.ndarray,
-        templates: list | None,
-        n_draws: int | None,
-        output: str,
-        noise=True,
-        drawn=False,
-    ):
-        """Decode each row of Z at the points of `templates`, or else on the learned grid.
-
-        Returns Tables or arrays, as `output` asks for; one draw of the measurements if `drawn`.
-        """
-        model = self._ready()
-        modality = model.modalities[name]
+    def _places(self, name: str, templates: list | None) -> Places:
+        """Return where to decode: at the points of `templates`, or else on the learned grid."""
+        modality = self._ready().modalities[name]
         if templates is None:
             templates, object_names = [modality.grid()], ["the learned grid"]
         else:
             object_names = [self._name_in_errors("at", i, name) for i in range(len(templates))]
-        places = [modality.typical_metadata(r) for r in modality.read_all(templates, object_names, values=False)]
+        read = modality.read_all(templates, object_names, values=False)
+        return Places(templates, [modality.typical_metadata(r) for r in read])
+
+    def _decoded(
+        self, name: str, Z: np.ndarray, places: Places, n_draws: int | None, output: str, noise=True, drawn=False
+    ):
+        """Decode each row of Z there.
+
+        Returns Tables or arrays, as `output` asks for; one draw of the measurements if `drawn`.
+        """
+        model = self._ready()
+        modality, (templates, records) = model.modalities[name], places
         if drawn:
-            values = model.draw(name, Z, places)
+            values = model.draw(name, Z, records)
         else:
-            values = model.decode(name, Z, places, n_draws=n_draws, measured=noise)
-        n = 1 if len(places) == len(Z) else len(Z)
-        return self._written(modality, values, places * n, templates * n, output)
+            values = model.decode(name, Z, records, n_draws=n_draws, measured=noise)
+        n = 1 if len(records) == len(Z) else len(Z)
+        return self._written(modality, values, records * n, templates * n, output)
 
     def _written(self, modality: Modality, values: list, records: list[Record], templates: list, output: str):
         """Return scaled values in the form that the user requested."""
@@ -406,16 +401,20 @@ class BaseEncoder(
 
     @available_if(_makes_new_objects)
     @undisturbed()
-    def fit_prior(self, X, *, max_iter=2000):
+    def fit_prior(self, X, y=None, *, max_iter=2000):
         """Learn the distribution of bottlenecks, for `sample`.
 
         This trains a small diffusion model on z [1]_ and takes seconds. A tenth of the objects decides when to stop, so
-        that the prior does not memorise the training objects.
+        that the prior does not memorise the training objects. The prior also learns how z depends on the declared
+        metadata and on `y`, so that `sample` can draw objects of a redshift or of a class.
 
         Parameters
         ----------
         X : list of Table, array, images, or list of dict
             Objects of the same kind as in fit, usually the same objects.
+        y : array-like of shape (n_objects,) or (n_objects, n_targets), Table or data frame, default=None
+            Labels of objects: numbers (NaN if unknown), or classes as text, booleans or integers (None if unknown). The
+            encoder does not see them. Objects without a label teach the prior what all objects have in common.
         max_iter : int, default=2000
             Largest number of gradient steps.
 
@@ -427,34 +426,14 @@ class BaseEncoder(
         Raises
         ------
         ValueError
-            If there are fewer than 10 objects, or `max_iter` is not a positive int.
+            If there are fewer than 10 objects, no label in `y`, or `max_iter` is not a positive int.
 
         References
         ----------
         .. [1] Preechakul et al., "Diffusion Autoencoders", arXiv:2111.15640, section 4.
         """
-        model = self._ready()
-        if isinstance(max_iter, bool) or not (isinstance(max_iter, Integral) and max_iter >= 1):
-            raise ValueError(f"max_iter={max_iter!r}: a positive int is needed.")
-        Z = np.concatenate([model.encode(records).mean for _, _, records in self._chunks(model, X)])
-        # With several processes each learns the same, and the first one keeps the state.
-        keeping = checkpoint_of(self, Ranks(), ".prior") if is_first() else contextlib.nullcontext()
-        with keeping as checkpoint:
-            if checkpoint is not None:
-                checkpoint.claim(model.seed, in_words(self, fit_prior_max_iter=max_iter), model.weights, Z)
-            model, history = model.with_prior(Z, max_iter, checkpoint)
-            vars(self).update(model_=model, prior_history_=history)  # both or, if Ctrl-C comes now, neither
+        learn_prior(self, X, y, max_iter)
         return self
-
-    def _new_codes(self, n_objects, random_state) -> np.ndarray:
-        """Return z (n_objects, K * D) from the prior."""
-        model = self._ready()
-        if not (isinstance(n_objects, Integral) and n_objects >= 1):
-            raise ValueError(f"n_objects={n_objects!r}: a positive int is needed.")
-        if not model.has_prior:
-            raise NotFittedError(f"This {type(self).__name__} has no prior yet; call fit_prior(X).")
-        seed = None if random_state is None else int(check_random_state(random_state).randint(2**31 - 1))
-        return model.sample(n_objects, seed)
 
     # --- files --------------------------------------------------------------------------------------
 

@@ -21,8 +21,10 @@ from ..training import undisturbed
 FEW = 10
 
 
-def targets_of(y, objects: list) -> tuple[Targets, np.ndarray]:
+def targets_of(y, objects, otherwise: str = "set supervised_weight=0") -> tuple[Targets, np.ndarray]:
     """Return a description of labels, and their columns: (n, t) numbers or (n, 1) classes.
+
+    `otherwise` tells users what to do without labels.
 
     Raises
     ------
@@ -35,15 +37,44 @@ def targets_of(y, objects: list) -> tuple[Targets, np.ndarray]:
     values = np.stack(columns, 1)
     about = dict(zip(("form", "names", "units", "flat"), about, strict=True))
     if values.dtype == object:
-        return Targets("classes", classes=_classes(values, columns), **about), values
+        return Targets("classes", classes=_classes(values, columns, otherwise), **about), values
     for j, column in enumerate(columns):
-        _check_numbers(column, f"y[{labels.names[j]!r}]" if labels.names else "y" if labels.flat else f"y[:, {j}]")
+        label_name = f"y[{labels.names[j]!r}]" if labels.names else "y" if labels.flat else f"y[:, {j}]"
+        _check_numbers(column, label_name, otherwise)
     scale = np.nanstd(values, axis=0)
     origin, scale = np.nanmean(values, axis=0), np.where(scale > 0, scale, 1.0)
     return Targets("numbers", origin=tuple(origin.tolist()), scale=tuple(scale.tolist()), **about), values
 
 
-def _classes(values: np.ndarray, columns: list[np.ndarray]) -> tuple:
+def asked_labels(y, targets: Targets, n: int) -> np.ndarray:
+    """Return labels (n, t) that are asked for, scaled by `targets`, NaN where unknown; a single one is for all.
+
+    Raises
+    ------
+    ValueError
+        If the targets have no such labels; the message names the classes.
+    """
+    given = tables.read_labels(np.repeat(y, 1) if np.ndim(y) == 0 else y)
+    columns = np.stack(given.columns, 1)
+    if len(columns) not in (1, n) or columns.shape[1] != targets.n_columns or given.names not in ((), targets.names):
+        shape, needed = (" x ".join(map(str, x)) for x in (columns.shape, (n, targets.n_columns)))
+        named = f" ({', '.join(targets.names)})" if targets.names else ""
+        raise ValueError(f"y holds {shape} labels; {needed}{named}, or one for all objects, are needed.")
+    if targets.kind == "classes":
+        columns = np.where(columns != columns, None, columns.astype(object))
+        if unknown := [x for x in columns[:, 0] if x is not None and x not in targets.classes]:
+            known = ", ".join(map(repr, targets.classes))
+            raise ValueError(f"y={unknown[0]!r} is not among the labels of fit_prior ({known}).")
+    elif wrong := [x for x in columns.ravel().tolist() if not isinstance(x, float | None)]:
+        raise ValueError(f"y={wrong[0]!r}: the labels of fit_prior were numbers.")
+    else:
+        units = zip(given.units, targets.units or given.units, strict=True)
+        converted = [tables.convert(c.astype(float), *own, "y") for c, own in zip(columns.T, units, strict=True)]
+        columns = np.stack(converted, 1)
+    return np.broadcast_to(targets.standardised(columns), (n, targets.n_columns))
+
+
+def _classes(values: np.ndarray, columns: list[np.ndarray], otherwise: str) -> tuple:
     if values.shape[1] > 1:
         kinds = ["classes" if c.dtype == object else "numbers" for c in columns]
         raise TableError(
@@ -51,19 +82,17 @@ def _classes(values: np.ndarray, columns: list[np.ndarray]) -> tuple:
         )
     classes = sorted({x for x in values[:, 0] if x is not None})
     if not classes:
-        raise TableError(f"y has no label for any of {len(values)} objects; pass some, or set supervised_weight=0.")
+        raise TableError(f"y has no label for any of {len(values)} objects; pass some, or {otherwise}.")
     if len(classes) < 2:
         raise TableError(f"y holds one class only, {classes[0]!r} (n_samples={len(values)}); at least 2 are needed.")
     return tuple(classes)
 
 
-def _check_numbers(column: np.ndarray, object_name: str) -> None:
+def _check_numbers(column: np.ndarray, object_name: str, otherwise: str) -> None:
     owner = np.flatnonzero(~np.isnan(column))
     known = column[owner]
     if not len(known):
-        raise TableError(
-            f"{object_name} has no label for any of {len(column)} objects; leave it out, or set supervised_weight=0."
-        )
+        raise TableError(f"{object_name} has no label for any of {len(column)} objects; leave it out, or {otherwise}.")
     # A single one would set mean and scale, by which targets are standardised.
     tables.warn_of_sentinels(known, owner, object_name, [f"object {i}" for i in range(len(column))], least=1)
     distinct = np.unique(known)

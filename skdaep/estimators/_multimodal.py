@@ -28,6 +28,7 @@ from ._base import (
 )
 from ._compat import Interval
 from ._docs import documented, multimodal_docstring
+from ._new_objects import Places, check_new, new_codes
 from ._parameters import POSITIVE_INT, Bool, parameters
 from ._unimodal import UnimodalEncoder
 
@@ -143,13 +144,20 @@ class MultimodalEncoder(BaseEncoder):
         Z = self._checked_codes(Z)
         check_output(output)
         self._check_draws(n_draws, noise, True, modality)
-        return self._decoded_all(Z, modality, at, f"Z has {len(Z)} rows", n_draws, output, noise)
+        places = self._all_places(modality, at, len(Z), f"Z has {len(Z)} rows")
+        return self._decoded_all(Z, modality, places, n_draws, output, noise)
 
-    def _decoded_all(self, Z, modality, at, of: str, n_draws, output, noise: bool = True, drawn: bool = False):
-        names, templates = self._check_modality(modality), self._templates(at, modality, len(Z), of)
+    def _all_places(self, modality: str | None, at, n: int, of: str) -> dict[str, Places]:
+        """Return where to decode each modality that is wanted."""
+        names, templates = self._check_modality(modality), self._templates(at, modality, n, of)
         if templates is not None and any(o is None for o in templates):
             raise ValueError(f"at holds None, but {of}; one object for each is needed.")
-        decoded = {k: self._decoded(k, Z, templates, n_draws, output, noise, drawn) for k in names}
+        return {k: self._places(k, templates) for k in names}
+
+    def _decoded_all(
+        self, Z, modality, places: dict[str, Places], n_draws, output, noise: bool = True, drawn: bool = False
+    ):
+        decoded = {k: self._decoded(k, Z, own, n_draws, output, noise, drawn) for k, own in places.items()}
         return decoded[modality] if modality else _dicts(decoded)
 
     @undisturbed()
@@ -220,17 +228,20 @@ class MultimodalEncoder(BaseEncoder):
 
     @available_if(BaseEncoder._makes_new_objects)
     @undisturbed()
-    def sample(self, n_objects=1, *, modality=None, at=None, random_state=None, output="tables"):
+    def sample(self, n_objects=1, *, y=None, modality=None, at=None, random_state=None, output="tables"):
         """Draw new objects.
 
         Parameters
         ----------
         n_objects : int, default=1
             Number of new objects.
+        y : label or array-like of shape (n_objects,), default=None
+            Labels of the new objects, as in `fit_prior`; a single one is for all. None (also in an array) draws from
+            the distribution over all labels.
         modality : str, default=None
             As in `inverse_transform`.
         at : Table or list of Table, default=None
-            As in `inverse_transform`.
+            As in `inverse_transform`. If the prior was learned by `fit_prior`, new objects also suit these metadata.
         random_state : int, RandomState or None, default=None
             Seed. None uses the seed of fit and returns the same objects every time.
         output : {"tables", "arrays", "bottlenecks"}, default="tables"
@@ -245,12 +256,14 @@ class MultimodalEncoder(BaseEncoder):
         ------
         NotFittedError
             If there is no prior, because `fit_prior` was not called and the objective has none.
+        ValueError
+            If `y` is not a label of `fit_prior`; the message names the known ones.
         """
         check_output(output, "bottlenecks")
-        Z = self._new_codes(n_objects, random_state)
-        if output == "bottlenecks":
-            return Z
-        return self._decoded_all(Z, modality, at, f"n_objects={n_objects}", None, output, drawn=True)
+        check_new(self, n_objects)
+        places = self._all_places(modality, at, n_objects, f"n_objects={n_objects}")
+        Z = new_codes(self, n_objects, y, places, random_state)
+        return Z if output == "bottlenecks" else self._decoded_all(Z, modality, places, None, output, drawn=True)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

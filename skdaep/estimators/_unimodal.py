@@ -22,6 +22,7 @@ from ._base import (
     refuse_class,
     refuse_store,
 )
+from ._new_objects import check_new, new_codes
 
 NAME = "sequence"  # of the only modality
 
@@ -105,7 +106,8 @@ class UnimodalEncoder(BaseEncoder):
         Z = self._checked_codes(Z)
         check_output(output)
         self._check_draws(n_draws, noise, of_codes=True)
-        return self._decoded(NAME, Z, self._templates(at, len(Z), f"Z has {len(Z)} rows"), n_draws, output, noise)
+        places = self._places(NAME, self._templates(at, len(Z), f"Z has {len(Z)} rows"))
+        return self._decoded(NAME, Z, places, n_draws, output, noise)
 
     @undisturbed()
     def reconstruct(self, X, *, at=None, n_draws=None, noise=True, output="tables"):
@@ -153,15 +155,18 @@ class UnimodalEncoder(BaseEncoder):
 
     @available_if(BaseEncoder._makes_new_objects)
     @undisturbed()
-    def sample(self, n_objects=1, *, at=None, random_state=None, output="tables"):
+    def sample(self, n_objects=1, *, y=None, at=None, random_state=None, output="tables"):
         """Draw new objects.
 
         Parameters
         ----------
         n_objects : int, default=1
             Number of new objects.
+        y : label or array-like of shape (n_objects,), default=None
+            Labels of the new objects, as in `fit_prior`; a single one is for all. None (also in an array) draws from
+            the distribution over all labels.
         at : Table, list of Table, or array of shape (n_objects, n_points), default=None
-            As in `inverse_transform`.
+            As in `inverse_transform`. If the prior was learned by `fit_prior`, new objects also suit these metadata.
         random_state : int, RandomState or None, default=None
             Seed. None uses the seed of fit and returns the same objects every time.
         output : {"tables", "arrays", "bottlenecks"}, default="tables"
@@ -177,13 +182,14 @@ class UnimodalEncoder(BaseEncoder):
         ------
         NotFittedError
             If there is no prior, because `fit_prior` was not called and the objective has none.
+        ValueError
+            If `y` is not a label of `fit_prior`; the message names the known ones.
         """
         check_output(output, "bottlenecks")
-        Z = self._new_codes(n_objects, random_state)
-        if output == "bottlenecks":
-            return Z
-        templates = self._templates(at, n_objects, f"n_objects={n_objects}")
-        return self._decoded(NAME, Z, templates, None, output, drawn=True)
+        check_new(self, n_objects)
+        places = self._places(NAME, self._templates(at, n_objects, f"n_objects={n_objects}"))
+        Z = new_codes(self, n_objects, y, {NAME: places}, random_state)
+        return Z if output == "bottlenecks" else self._decoded(NAME, Z, places, None, output, drawn=True)
 
 
 def _is_flat(X, modality: Modality) -> bool:

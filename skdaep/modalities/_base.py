@@ -157,6 +157,16 @@ class Modality(abc.ABC):
         """Number of bands seen in fit; 1 if there are none."""
         return self.separations().n_bands if self.geometry.separations else 1
 
+    @property
+    def n_numbers(self) -> int:
+        """Number of the numerical metadata."""
+        return 0
+
+    @property
+    def n_labels(self) -> tuple[int, ...]:
+        """For each metadata label, the number of its values seen in fit."""
+        return ()
+
     def typical_error(self) -> float | None:
         """Return the median measurement error in scaled values; None if there are none."""
         return None

@@ -383,6 +383,14 @@ class Sequence(Modality):
             table[self.band] = np.concatenate([np.full(len(locations), b) for b, locations in learned.grid])
         return table
 
+    @property
+    def n_numbers(self) -> int:
+        return len(self.learned.numbers)
+
+    @property
+    def n_labels(self) -> tuple[int, ...]:
+        return tuple(len(seen) for seen in self.learned.labels.values())
+
     def typical_error(self) -> float | None:
         """Return the median measurement error in scaled values."""
         return self.learned.error
@@ -406,8 +414,8 @@ class Sequence(Modality):
         return SequenceTokenizer(
             model_dim,
             n_bands=len(learned.bands),
-            n_numbers=len(learned.numbers),
-            n_labels=[len(seen) for seen in learned.labels.values()],
+            n_numbers=self.n_numbers,
+            n_labels=self.n_labels,
             extent=learned.extent,
             resolution=learned.resolution,
             cycle=self._scaled_cycle,

@@ -43,8 +43,7 @@ def check(model: Model) -> None:
     state = {name: torch.from_numpy(array) for name, array in model.weights.items()}
     expected = model.objective.expected_state(model.plan(), state)
     _check_state(model.weights, expected, "weights")
-    if model.prior is not None:
-        _check_state(model.prior, prior.expected_state(int(np.prod(model.bottleneck_shape))), "prior")
+    _check_prior(model)
     if model.isometry is not None:
         _check_isometry(model.isometry, int(np.prod(model.bottleneck_shape)))
     _check_head(model)
@@ -105,6 +104,17 @@ def _check_state(arrays: Arrays, expected: dict[str, torch.Tensor], part: str) -
             )
         if not np.isfinite(array).all() and not name.endswith(".typical_error"):
             raise ValueError(f"{part}[{name!r}] is not finite")
+
+
+def _check_prior(model: Model) -> None:
+    if model.prior_targets is not None:
+        model.prior_targets.check()
+        if model.prior is None:
+            raise ValueError("labels of a prior that is not there")
+    if model.prior is not None:
+        sizes = prior.sizes_of(model.modalities, model.prior_targets, model.prior)
+        expected = prior.expected_state(int(np.prod(model.bottleneck_shape)), sizes)
+        _check_state(model.prior, expected, "prior")
 
 
 def _check_isometry(isometry: Arrays, size: int) -> None:

@@ -20,6 +20,7 @@ from ..training import Checkpoint, autocast, resolve_precision, seeded
 from . import isometry, passes, prior
 from .correlation import learn_noise
 from .draws import Source, content_key, posterior_draws, subsample_observed
+from .prior import Facts
 from .state import from_json, of_another_name, to_json
 from .targets import Head, Targets
 
@@ -67,6 +68,8 @@ class Model:
         The same for draws of an object, whose codes are drawn too. Without an entry, all its draws have the same code.
     prior : dict of ndarray or None, default=None
         State of the prior of the bottleneck, if one was learned.
+    prior_targets : Targets or None, default=None
+        The labels that the prior knows in addition to the metadata.
     isometry : dict of ndarray or None, default=None
         The map from the codes of the networks to those that users see, and its inverse. None means that they are the
         same.
@@ -94,6 +97,7 @@ class Model:
     scatter: dict[str, Scatter] = field(default_factory=dict)
     object_correlation: dict[str, Correlation] = field(default_factory=dict)
     object_scatter: dict[str, Scatter] = field(default_factory=dict)
+    prior_targets: Targets | None = None
 
     #: fields that an estimator's parameters of these names set, at any time
     settings: ClassVar[tuple[str, ...]] = ("device", "precision")
@@ -191,11 +195,20 @@ class Model:
         return self._sharing(isometry=isometry.learn(self._sharing(isometry=None), records))
 
     def with_prior(
-        self, Z: NDArray[Any], max_iter: int, checkpoint: Checkpoint | None = None
+        self,
+        Z: NDArray[Any],
+        facts: Facts,
+        targets: Targets | None,
+        max_iter: int,
+        checkpoint: Checkpoint | None = None,
     ) -> tuple[Self, list[dict[str, Any]]]:
-        """Return a model with a prior learned from codes, and the records of the prior's training."""
-        learned, history = prior.learn(Z.reshape(len(Z), -1), self.seed, self.device, max_iter, checkpoint)
-        return self._sharing(prior=arrays_of(learned)), history
+        """Return a model with a prior learned from codes and what is known of their objects, and its records.
+
+        `targets` describe the labels among the `facts`, if there are any.
+        """
+        sizes, flat = prior.sizes_of(self.modalities, targets), Z.reshape(len(Z), -1)
+        learned, history = prior.learn(flat, facts, sizes, self.seed, self.device, max_iter, checkpoint)
+        return self._sharing(prior=arrays_of(learned), prior_targets=targets), history
 
     def _sharing(self, **changes: Any) -> Self:
         """Return a model with the same weights, which shares the live module."""
@@ -395,14 +408,19 @@ class Model:
             experts = passes.experts(self.live(), self.collate(records))
         return isometry.outward(self.isometry, posterior_draws(*experts, sources, n_draws))
 
-    def sample(self, n_objects: int, seed: int | None = None) -> NDArray[Any]:
-        """Return codes (n_objects, K * D) drawn from the prior. The noise of an object depends on its number."""
+    def sample(self, n_objects: int, seed: int | None = None, facts: Facts | None = None) -> NDArray[Any]:
+        """Return codes (n_objects, K * D) drawn from the prior. The noise of an object depends on its number.
+
+        `facts` are what is known of each object; an objective's own prior ignores them.
+        """
         seed = self.seed if seed is None else seed
         size = int(np.prod(self.bottleneck_shape))
         noise = np.stack([np.random.default_rng([seed, i]).standard_normal(size) for i in range(n_objects)])
         noise = noise.astype(np.float32)
         if self.prior is not None:
-            return prior.draw(self.prior, noise, self.device)
+            facts = prior.facts_of(self.modalities, [{}] * n_objects, self.prior_targets) if facts is None else facts
+            sizes = prior.sizes_of(self.modalities, self.prior_targets, self.prior)
+            return prior.draw(self.prior, sizes, noise, facts, self.device)
         if not self.objective.has_prior:
             raise ValueError("This model has no prior; learn one by with_prior.")
         z = self.live().prior_draw(torch.from_numpy(noise).to(self.device).view(-1, *self.bottleneck_shape))

@@ -9,7 +9,7 @@ import torch
 from sklearn.exceptions import NotFittedError
 
 import skdaep
-from skdaep.objectives.prior import Prior
+from skdaep.objectives.prior import Described, Known, Prior
 from skdaep.training import generator_of, train
 
 
@@ -17,6 +17,11 @@ from skdaep.training import generator_of, train
 def with_prior(fitted, make_light_curve):
     estimator = copy.deepcopy(fitted)
     return estimator.fit_prior([make_light_curve(i) for i in range(12)], max_iter=30)
+
+
+def nothing(n):
+    """Nothing is known of n objects."""
+    return Known(torch.zeros(n, 0), torch.zeros(n, 0, dtype=torch.long))
 
 
 def test_the_prior_learns_a_bent_distribution_of_two_parts():
@@ -31,14 +36,14 @@ def test_the_prior_learns_a_bent_distribution_of_two_parts():
 
     def batches():
         while True:
-            yield Z[torch.from_numpy(rng.choice(4000, 256))], []
+            yield Described(Z[torch.from_numpy(rng.choice(4000, 256))], nothing(256)), []
 
     device = torch.device("cpu")
     options = {"solver": "adamw", "learning_rate_init": 3e-3, "steps_per_record": 500}
     train(prior, batches(), max_iter=600, generator=generator_of(0, device), **options)
     noise = torch.randn(2000, 2, generator=generator_of(1, device))
     with torch.inference_mode():
-        drawn = prior.draw(lambda: noise).numpy()
+        drawn = prior.draw(lambda: noise, nothing(2000)).numpy()
     right = drawn[:, 0] > 3
     assert right.mean() == pytest.approx(0.5, abs=0.06)
     radius = np.hypot(drawn[:, 0] - 6 * right, drawn[:, 1])
