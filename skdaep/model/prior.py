@@ -159,18 +159,33 @@ class _Validation:
             return prior.loss(self.objects, generator_of(self.seed, self.objects.z.device))["loss"].mean().item()
 
 
+def _chances(known: Known) -> NDArray[Any] | None:
+    """Return the probability of each object in batches; None if they are equal.
+
+    If fewer than half of the objects have some label or number, the prior would hardly notice it. So half of the chances
+    are theirs.
+    """
+    there = torch.cat([known.numbers.isfinite(), known.labels >= 0], 1).cpu().numpy()
+    share = there.mean(0)
+    rare = there[:, (share > 0) & (share < 1 / 2)]
+    if not rare.shape[1]:
+        return None
+    chances: NDArray[Any] = 0.5 / len(rare) + 0.5 * (rare / rare.sum(0)).mean(1)
+    return chances / chances.sum()
+
+
 class _Batches:
-    """Endless batches, each a random subset of the objects."""
+    """Endless batches of random objects."""
 
     def __init__(self, objects: Described, seed: int):
-        self.objects, self.rng = objects, np.random.default_rng([seed, 4])
+        self.objects, self.rng, self.chances = objects, np.random.default_rng([seed, 4]), _chances(objects.known)
 
     def __iter__(self) -> Iterator[tuple[Described, list[int]]]:
         return self
 
     def __next__(self) -> tuple[Described, list[int]]:
         n, device = len(self.objects.z), self.objects.z.device
-        index = self.rng.choice(n, min(BATCH_SIZE, n), replace=False)
+        index = self.rng.choice(n, min(BATCH_SIZE, n), replace=self.chances is not None, p=self.chances)
         return _rows(self.objects, torch.from_numpy(index).to(device)), index.tolist()
 
     def state(self) -> dict[str, Any]:
