@@ -3,12 +3,12 @@
 One `DAEPEncoder` per data set learns from all training objects, without a label. For each subset its prior learns from
 all training objects and the labels of the subset, and `sample` draws new objects of each class, at the points of random
 training objects. Another generator is a normal distribution of each class in the same bottleneck. Their rivals make as
-many new objects of each class: copies of real objects, `preprocessing.augment`, and SMOTE (Chawla et al. 2002: new points
-between neighbours) among the principal components.
+many new objects of each class: copies of real objects, `preprocessing.augment`, and SMOTE (Chawla et al. 2002: points
+between neighbours of a class) among the principal components.
 
-The classifiers have never seen the encoder. They read the 32 principal components of objects interpolated to a grid. All
-classifiers of a subset have the same real objects, and differ in what is added to them. Spectra are first averaged to at
-most 150 points, so that drawing takes minutes. ``--protocols`` and ``--seeds`` choose; runs that were stopped go on.
+The classifiers never see the encoder. They read the 32 principal components of objects interpolated to a grid. All
+classifiers of a subset have the same real objects, and differ in what is added to them. Spectra are first averaged to
+at most 150 points, so that drawing takes minutes. A run that was stopped goes on.
 """
 
 from __future__ import annotations
