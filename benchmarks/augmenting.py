@@ -140,7 +140,9 @@ def one(setting: Setting, size: int | None, seed: int) -> dict:
     }
     real = setting.train[chosen], labels[chosen]
     trained = {"real": real}
-    trained |= {f"real + {k}": tuple(map(np.concatenate, zip(real, (X, wanted)))) for k, X in sources.items()}
+    trained |= {
+        f"real + {k}": (np.concatenate([real[0], X]), np.concatenate([real[1], wanted])) for k, X in sources.items()
+    }
     trained |= {f"{k} alone": (X, wanted) for k, X in sources.items() if k.startswith("generated")}
     scores = {
         name: {k: f1(model, *own, setting.test, truth) for k, model in classifiers(seed).items()}
@@ -240,8 +242,8 @@ def templates(setting: Setting, wanted, rng) -> list[Table]:
 def likeness(setting: Setting, labels, truth, wanted, sources: dict[str, Features], rng) -> dict[str, dict[str, float]]:
     """Return how near new objects are to training objects, and test objects for comparison.
 
-    The classes are mixed as in the training set. Distances to neighbours are relative to those of test objects: below 1,
-    new objects are nearer to training objects than real ones are.
+    The classes are mixed as in the training set. Distances to neighbours are relative to those of test objects: below
+    1, new objects are nearer to training objects than real ones are.
     """
     frequency = {c: (labels == c).mean() for c in np.unique(labels)}
     most = max(frequency.values())
@@ -257,8 +259,8 @@ def likeness(setting: Setting, labels, truth, wanted, sources: dict[str, Feature
             "neighbors": float(np.median(neighbors.kneighbors(X)[0]) / usual),
         }
     others = setting.train[rng.permutation(len(labels))[: len(mixed)]]
-    for name, X in {"test objects": others, **{k: sources[k][mixed] for k in sources if "generated" in k}}.items():
-        found[name]["auc"] = told_apart(X, test)
+    for name, X in {"training objects": others, **{k: sources[k][mixed] for k in sources if "generated" in k}}.items():
+        found.setdefault(name, {})["auc"] = told_apart(X, test)
     return found
 
 
@@ -321,10 +323,9 @@ def summary(runs: list[dict]) -> dict[str, dict[str, dict]]:
                 values = [run["scores"][name][classifier] for run in own]
                 _add(rows.setdefault(classifier, {}).setdefault(name, {}), size, values)
                 if name in RIVALS:
-                    ahead = [
-                        run["scores"]["real + generated"][classifier] - run["scores"][name][classifier] for run in own
-                    ]
-                    _add(rows.setdefault(f"gain, {classifier}", {}).setdefault(f"over {name}", {}), size, ahead)
+                    ours = [run["scores"]["real + generated"][classifier] for run in own]
+                    gain = np.subtract(ours, values).tolist()
+                    _add(rows.setdefault(f"gain, {classifier}", {}).setdefault(f"over {name}", {}), size, gain)
         for name, measures in own[0]["likeness"].items():
             for measure in measures:
                 values = [run["likeness"][name][measure] for run in own]
