@@ -96,6 +96,7 @@ def learn(
     held_out, shown = (_rows(objects, piece) for piece in (slice(n_held_out), slice(n_held_out, None)))
     with seeded(seed):
         prior = Prior(shown.z.mean(0).cpu(), shown.z.std(0).clamp(min=1e-6).cpu(), **sizes).to(device)
+        prior.silence(shown.known)
     history = train(
         prior,
         _Batches(shown, seed),

@@ -76,8 +76,7 @@ class Prior(nn.Module):
         self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, len(mean)))
         # Standardised numbers, in which a prior is smooth: from a quarter turn over +-4 to a turn over one.
         self.numbers = nn.ModuleList(NumberEmbedding(width, 1 / 32, 1.0, 11) for _ in range(n_numbers))
-        # A label that no training object has says nothing: its vector stays 0.
-        self.labels = nn.ParameterList(nn.Parameter(torch.zeros(n, width)) for n in n_labels)
+        self.labels = nn.ParameterList(nn.Parameter(torch.randn(n, width)) for n in n_labels)
 
     def loss(self, objects: Described, generator: torch.Generator) -> dict[str, Tensor]:
         """Return the squared error of the predicted v per object (B,)."""
@@ -94,6 +93,12 @@ class Prior(nn.Module):
     def network(self, z_t: Tensor, t: Tensor, given: Tensor) -> Tensor:
         """Return the predicted v (B, D) at times t (B,), given what `describe` returns."""
         return self.out(self.blocks(self.read(z_t) + self.time(t) + given))
+
+    @torch.no_grad()
+    def silence(self, known: Known) -> None:
+        """Make labels that none of these objects has say nothing."""
+        for vectors, column in zip(self.labels, known.labels.T, strict=True):
+            vectors[torch.isin(torch.arange(len(vectors), device=column.device), column, invert=True)] = 0
 
     def describe(self, known: Known) -> Tensor:
         """Return what is known of objects as vectors (B, W); zeros where nothing is."""
