@@ -88,9 +88,9 @@ class UnimodalEncoder(BaseEncoder):
         Z : array of shape (n_objects, bottleneck_length * bottleneck_dim)
             Bottlenecks from `transform`.
         at : Table, list of Table, or array of shape (n_objects, n_points), default=None
-            Where to decode each object. Only locations, bands and metadata are used; values are not needed. Missing
-            metadata are replaced by the training median or the most common label. A single Table is used for all
-            objects. None decodes on a grid learned in fit.
+            Where to decode each object. Only locations, bands, metadata and, for the noise of draws, errors are used;
+            values are not needed. Missing metadata are replaced by the training median or the most common label. A
+            single Table is used for all objects. None decodes on a grid learned in fit.
         n_draws : int, default=None
             Number of draws, which form an additional last axis. None returns the point estimate.
         noise : bool, default=True

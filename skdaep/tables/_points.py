@@ -31,14 +31,14 @@ def read_points(
     Errors, also those from inverse variances, are in the unit of the values, and NaN where unknown.
 
     A value is NaN if it was not observed: if it is NaN or masked, if its error is infinite or its inverse variance 0,
-    or if its quality flag is not 0.
+    or if its quality flag is not 0. Without `values`, errors are also NaN where they are infinite or negative.
 
     For `FlatTables`, bands are `Labels`, and an error may name another object than the bad one.
     """
     if isinstance(objects, FlatTables):
         band = {} if columns.band is None else {"band": labels_of(objects, columns.band, object_names)}
         columns = columns._replace(band=None)
-        roles = [name for name in (columns if values else columns[1:2]) if name in objects.columns]
+        roles = [name for name in columns if name in objects.columns]
         whole = [objects.whole(roles)]
         return band | read_points(whole, columns, object_names[:1], units, whose, scale=scale, values=values)
     points = {}
@@ -48,7 +48,12 @@ def read_points(
         )
     if columns.band is not None:
         points["band"] = labels_of(objects, columns.band, object_names)
-    if not values or columns.value is None:
+    if columns.value is None:
+        return points
+    if not values:
+        if columns.error is not None or columns.ivar is not None:
+            error = read_errors(objects, columns, object_names, units.get("value"), whose)
+            points["error"] = np.where(np.isfinite(error) & (error >= 0), error, np.nan)
         return points
     value = points["value"] = numbers_of(objects, columns.value, object_names, units.get("value"), whose)
     if columns.error is not None or columns.ivar is not None:
@@ -73,7 +78,8 @@ def read_draws(
     No value is set to NaN, because all points were decoded.
     """
     (table,), (place,) = objects, object_names
-    points = read_points(objects, columns, object_names, units, scale=scale, values=False)
+    places = columns._replace(error=None, ivar=None)
+    points = read_points(objects, places, object_names, units, scale=scale, values=False)
     unit = units.get("value")
     if columns.value is not None:
         points["value"] = numbers_or_draws(table, columns.value, place, unit)

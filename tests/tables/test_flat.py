@@ -100,7 +100,9 @@ FAULTS = {
     "empty": lambda rows: lambda objects: objects.ends.__setitem__(3, objects.starts[3]),
     "nothing seen": lambda rows: lambda objects: objects.columns["flag"].__setitem__(slice(None), 1),
     "text": lambda rows: lambda objects: objects.columns.update(mag=np.full(len(objects.columns["mag"]), "x")),
-    "number": lambda rows: lambda objects: objects.meta["z"].__setitem__(2, np.inf),
+    "number": lambda rows: (
+        lambda objects: objects.meta["z"].__setitem__(2, np.inf) if isinstance(objects.meta["z"], np.ndarray) else None
+    ),
     "label": lambda rows: lambda objects: objects.meta["survey"].names.__setitem__(0, "DES"),
     "label for number": lambda rows: lambda objects: objects.meta.update(z=objects.meta["survey"]),
 }
