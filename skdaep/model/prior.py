@@ -163,8 +163,8 @@ class _Validation:
 def _chances(known: Known) -> NDArray[Any] | None:
     """Return the probability of each object in batches; None if they are equal.
 
-    If fewer than half of the objects have some label or number, the prior would hardly notice it. So half of the chances
-    are theirs.
+    A label or number that few objects have would hardly be noticed. If it is fewer than half of them, half of the
+    chances are theirs.
     """
     there = torch.cat([known.numbers.isfinite(), known.labels >= 0], 1).cpu().numpy()
     share = there.mean(0)
