@@ -197,3 +197,17 @@ def test_each_modality_has_metadata_of_its_own():
         asked = encoder.sample(20, y=kind, modality="one", at=at), encoder.sample(20, y=kind, modality="other")
         for drawn in asked:
             assert (signs([t["v"] for t in drawn]) == sign).mean() > 0.85
+
+
+def test_draws_are_as_noisy_as_the_errors_where_they_are_decoded():
+    X = curves()
+    for table in X:
+        table["v_err"] = np.full(len(PLACE), 0.05)
+    encoder = FunctionalPCA(Sequence("v", location="x", error="v_err"), n_components=2, random_state=0).fit(X)
+    Z, at = encoder.transform(X), X[0].copy()
+    at["v_err"][6:] = [0.5, 0.5, 0.5, np.nan, np.inf, -1.0]
+    point = encoder.inverse_transform(Z, at=at, output="arrays")
+    drawn = encoder.inverse_transform(Z, at=at, n_draws=50, output="arrays")
+    spread = np.std(np.stack(drawn) - np.stack(point)[..., None], axis=(0, 2))
+    assert (spread[6:9] > 5 * spread[0]).all()
+    np.testing.assert_allclose(spread[9:], spread[0], rtol=0.2)  # unknown: typical
