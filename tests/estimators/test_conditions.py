@@ -203,7 +203,9 @@ def test_draws_are_as_noisy_as_the_errors_where_they_are_decoded():
     X = curves()
     for table in X:
         table["v_err"] = np.full(len(PLACE), 0.05)
-    encoder = FunctionalPCA(Sequence("v", location="x", error="v_err"), n_components=2, random_state=0).fit(X)
+    encoder = FunctionalPCA(
+        Sequence("v", location="x", error="v_err"), error_weighting=True, n_components=2, random_state=0
+    ).fit(X)
     Z, at = encoder.transform(X), X[0].copy()
     at["v_err"][6:] = [0.5, 0.5, 0.5, np.nan, np.inf, -1.0]
     point = encoder.inverse_transform(Z, at=at, output="arrays")
