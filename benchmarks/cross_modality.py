@@ -12,6 +12,7 @@ import json
 import textwrap
 import time
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 import torch
@@ -72,27 +73,39 @@ Spectra from photometry, photometry from spectra
 ``python -m benchmarks.cross_modality`` writes this page. ``benchmarks/results/cross_modality`` has all settings, seeds,
 machines and commits, and ``benchmarks/_cross.py`` defines the data sets.
 
-* An object is one spectrum together with the light curve of its supernova. Rows are phases of the spectrum.
-* Errors are in dex^2 of flux or mag^2, and widths in dex or mag. Brackets contain 95 % intervals of a bootstrap over
-  supernovae.
-* Coverage is that of 50 draws; perfect draws would cover 0.87. Stretched draws should cover 0.90. The factor is found
-  from the validation supernovae of SALT3 and REAL. GOLDSTEIN has only eight of these, so there every spectrum counts as
-  an object.
+* An object is one spectrum together with the light curve of its supernova. Rows are phases of the spectrum, in days
+  from maximum.
+* Errors and widths are given in the unit that follows the title of the table. Numbers in parentheses are 95 % intervals
+  of a bootstrap over supernovae.
+* The training mean is the mean of the training objects at that phase (for spectra), or at that epoch and in that band
+  (for photometry). Its draws are training objects.
+* Coverage is the fraction of measured points within the 90 % interval of 50 draws; perfect draws would cover 0.87.
+* Stretched draws are widened or narrowed by a factor, so that they cover 0.90 of the validation supernovae of SALT3 and
+  REAL. GOLDSTEIN has only eight of these, so there every spectrum counts as an object.
 * SALT3 and GOLDSTEIN are simulated at 10 pc. REAL is observed, and the level of its spectra has been removed.
 * Draws of mmVAE (one importance sample) are mean curves without measurement noise. Draws of the contrastive method are
   the nearest training objects.
-* Training hides each modality half of the time, unless a row says otherwise.
+* Training hides each modality half of the time, unless a column or row says otherwise.
 * On GOLDSTEIN and REAL the fits of mmVAE are older than commit bf76c16: they divide the divergence by the number of
   points shown in a step, at most 128 per modality. On SALT3 it is divided by the number of all points.
 
 On SALT3, daep is best at every phase in both directions.
 """
+TARGETS = {"spectrum": "spectra from photometry", "photometry": "photometry from spectra"}
+UNITS = {"spectrum": "dex", "photometry": "mag"}
 TITLES = {
-    "mse": "mean squared error of the point estimate",
-    "coverage": "coverage of the 90 % interval",
-    "width": "width of the 90 % interval",
-    "coverage_corrected": "coverage, draws stretched to cover validation supernovae",
-    "width_corrected": "width, draws stretched to cover validation supernovae",
+    "mse": "Mean squared error of the point estimate",
+    "coverage": "Coverage of the 90 % interval",
+    "width": "Width of the 90 % interval",
+    "coverage_corrected": "Coverage of stretched draws",
+    "width_corrected": "Width of the 90 % interval of stretched draws",
+}
+PROBES = {"accuracy": "Accuracy", "balanced": "Balanced accuracy", "f1": "Macro F1"}
+#: headings, where a name in the results is too long for one
+HEADINGS = {
+    YARDSTICK: "training mean",
+    "both, spectrum missing at test": "no test spectrum",
+    "both, photometry missing at test": "no test photometry",
 }
 
 
@@ -192,30 +205,48 @@ def load_models(name: str, result: dict, options) -> dict:
 
 
 def tables(result: dict) -> list[str]:
-    """Return the rst tables of one protocol."""
+    """Return the sections of one protocol: a heading and the rst tables of each direction, and of the classes."""
+    name, rows = result["protocol"], result["rows"]
+    methods = [m for m in (YARDSTICK, *ROWS[name]) if m in rows]
     out = []
-    for target, what in (("spectrum", "spectra from photometry"), ("photometry", "photometry from spectra")):
+    for target, what in TARGETS.items():
+        out.append(_heading(f"{name}: {what}", "~"))
         for key, title in TITLES.items():
-            rows = {m: {p: _cell(row[target].get(p), key) for p in columns()} for m, row in result["rows"].items()}
-            if result["protocol"] == "GOLDSTEIN" and target == "spectrum" and key in PUBLISHED:
-                published = zip(columns(), map(str, PUBLISHED[key]), strict=False)
-                rows["published, trained on thousands"] = dict(published)
-            out += _by_phase(rows, f"{result['protocol']}, {what}: {title}")
-    if any("probes" in row for row in result["rows"].values()):
-        for key, title in {"accuracy": "accuracy", "balanced": "balanced accuracy", "f1": "macro F1"}.items():
-            rows = {m: row["probes"] for m, row in result["rows"].items() if "probes" in row}
-            names = list(next(iter(rows.values())))[:-1]
-            cells = {m: {n: _with_spread(row[n], key) for n in names} for m, row in rows.items()}
-            out.append(_report.table(cells, {n: n for n in names}, f"REAL, classes read from z: {title}"))
+            values = {m: {p: rows[m][target][p][key] for p in columns() if p in rows[m][target]} for m in methods}
+            if name == "GOLDSTEIN" and target == "spectrum" and key in PUBLISHED:
+                values["published"] = {p: [x] for p, x in zip(columns(), PUBLISHED[key], strict=False)}
+            unit = {"mse": f"{UNITS[target]}^2", "width": UNITS[target]}.get(key.removesuffix("_corrected"), "")
+            out += _by_phase(values, title, unit)
+    probed = {m: rows[m]["probes"] for m in methods if "probes" in rows[m]}
+    if probed:
+        out.append(_heading(f"{name}: classes read from z", "~"))
+        out.append("The last two columns: trained on both modalities, and tested with one.")
+        names = list(next(iter(probed.values())))[:-1]
+        for key, title in PROBES.items():
+            cells = {m: {n: _with_spread(row[n], key) for n in names} for m, row in probed.items()}
+            out.append(_report.table(cells, {HEADINGS.get(n, n): n for n in names}, title))
     return out
 
 
-def _by_phase(rows: dict[str, dict], heading: str) -> list[str]:
-    """Return tables with a row for each phase and a column for each method, narrow enough to read."""
-    methods = list(rows)
-    parts = [methods[i : i + N_COLUMNS] for i in range(0, len(methods), N_COLUMNS)]
-    turned = {p: {m: rows[m].get(p, "") for m in methods} for p in columns()}
-    return [_report.table(turned, {m: m for m in part}, heading, "days from maximum") for part in parts]
+def _heading(text: str, rule: str) -> str:
+    return f"{text}\n{rule * len(text)}"
+
+
+def _by_phase(values: dict[str, dict], title: str, unit: str) -> list[str]:
+    """Return a title, and tables with a row for each phase and a column for each method, narrow enough to read.
+
+    `values` holds a value and the bounds of its interval for each method and phase. Where some would start with several
+    zeros, they are given in a power of ten of the unit.
+    """
+    power = 0
+    if unit:
+        least = min(x[0] for column in values.values() for x in column.values())
+        power = int(f"{least:.2e}".partition("e")[2])
+        power = power if power < -1 else 0
+        title += f", in 10^{power} {unit}" if power else f", in {unit}"
+    turned = {p: {m: _cell(values[m][p], unit, power) for m in values if p in values[m]} for p in columns()}
+    parts = [list(values)[i : i + N_COLUMNS] for i in range(0, len(values), N_COLUMNS)]
+    return [title, *(_report.table(turned, {HEADINGS.get(m, m): m for m in part}, "", "phase") for part in parts)]
 
 
 def columns() -> list[str]:
@@ -223,11 +254,12 @@ def columns() -> list[str]:
     return [*map(str, PHASES), "all"]
 
 
-def _cell(scores: dict | None, key: str) -> str:
-    if scores is None:
-        return ""
-    texts = [f"{x:.2f}" if key.startswith("coverage") else f"{x:#.3g}" for x in scores[key]]
-    return f"{texts[0]} ({texts[1]} {texts[2]})"
+def _cell(numbers: list[float], unit: str, power: int) -> str:
+    """Return a value and its interval; one that stands alone is published, and keeps its digits."""
+    if len(numbers) == 1:
+        return f"{Decimal(str(numbers[0])).scaleb(-power):f}"
+    value, *bounds = (f"{Decimal(f'{x:.2e}').scaleb(-power):f}" if unit else f"{x:.2f}" for x in numbers)
+    return f"{value} ({'-'.join(bounds)})"
 
 
 def _with_spread(scores: dict, key: str) -> str:
@@ -269,9 +301,9 @@ def document() -> str:
         if path.exists():
             result = json.loads(path.read_text())
             n = " / ".join(map(str, result["n_supernovae"]))
-            heading = f"{name} ({n} supernovae), {result['split']}"
-            commits = ", ".join(f"{m}: {row['commit']}" for m, row in result["rows"].items())
-            lines += [heading, "-" * len(heading), "", f"Commits: {commits}.", "", "\n\n".join(tables(result)), ""]
+            commits = "; ".join(f"{m}: {row['commit']}" for m, row in result["rows"].items())
+            lines += [_heading(f"{name} ({n} supernovae), {result['split']}", "-"), ""]
+            lines += [*textwrap.wrap(f"Commits: {commits}.", 110), "", "\n\n".join(tables(result)), ""]
     return "\n".join(lines)
 
 

@@ -43,6 +43,16 @@ def test_no_table_has_a_blank_heading(page):
     assert not [head for head in heads if head.startswith(" ")]
 
 
+@pytest.mark.parametrize("page", [*(ROOT / "doc").glob("*.rst")], ids=lambda page: page.name)
+def test_tables_of_results_are_narrow_enough_to_read(page):
+    text = page.read_text()
+    text += "".join(
+        (page.parent / name).read_text() for name in re.findall(r"^\.\. include:: (.*\.txt)$", text, re.MULTILINE)
+    )
+    widths = [len(rule) for rule in re.findall(r"^=+(?:  =+)+$", text, flags=re.MULTILINE)]
+    assert max(widths, default=0) <= (122 if page.name == "desa.rst" else 110)
+
+
 def test_parameters_are_described_without_figures_of_benchmarks():
     for name in (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL):
         described = getattr(skdaep, name).__doc__.partition("Parameters\n")[2].partition("Attributes\n")[0]
