@@ -101,6 +101,24 @@ def _after_minutes(words: str, protocol: str, n_train: int, *keys: str) -> str:
     return " ".join([words, *figures])
 
 
+def _start(protocol: str, start: str, key: str, form: str = ".3f") -> str:
+    """Return the placeholder of a fit of about five minutes to all training objects, by where it starts.
+
+    Those of protocols without such a fit from random weights are fits of ``paper_tables``.
+    """
+    name = {"PCA": "functional PCA", "default": "daep, 5 min"}.get(start, f"daep, core={start}, 5 min")
+    row = f"{_results(f'paper_tables/{protocol}')['n_objects'][0]} {name}"
+    if start == "None" and row not in _results(f"budgets/{protocol}")["rows"]:
+        return f"{{paper_tables/{protocol}|rows|daep, core=None|{key}:{form}}}"
+    return f"{{budgets/{protocol}|rows|{row}|{key}:{form}}}"
+
+
+def _row_of_starts(words: str, protocol: str) -> str:
+    """Return error and F1 of functional PCA, of the default that starts from it, and of a random start."""
+    pairs = (" / ".join(_start(protocol, start, key) for key in ("error_mean", "f1")) for start in _STARTS)
+    return " ".join([words, *pairs])
+
+
 def _peaks(n: int) -> str:
     packing, fit, transform = (f"{{scale_folder|rows|{n}|{what}:.0f}} MiB" for what in ("pack", "fit", "transform"))
     return f"{packing}, {fit} and {transform}"
@@ -128,6 +146,8 @@ def _deaths(row: str, score: str) -> str:
 
 
 _DAEP = "DAEP 4 x 4"
+_STARTS = ("PCA", "default", "None")
+_BASIS = "'basis'"
 _ZTF = "{paper_tables/ZTF-LC|rows|%s|error_in_units:.3f}"
 _SALT3 = "cross_modality/SALT3|rows|%s|spectrum|all"
 
@@ -189,30 +209,51 @@ PAGES = {
         f"PCA on a grid {_error('sn_spectra', 'PCA 16')} {_probe('sn_spectra', 'PCA 16', 'f1')}",
     ],
     "doc/guide/alternatives.rst": [
-        "error of functional PCA is {SpeX|functional PCA|error_mean:.3f}, that of `DAEPEncoder` "
-        "{SpeX|daep, core=None|error_mean:.3f}; on stars (LONG) {LONG|functional PCA|error_mean:.3f} and "
-        "{LONG|daep, core=None|error_mean:.3f}",
-        "Macro F1 on SpeX is {SpeX|functional PCA|f1:.3f} from functional PCA and "
-        "{SpeX|daep, core=None|f1:.3f} from `DAEPEncoder`; on LONG {LONG|functional PCA|f1:.3f} and "
-        "{LONG|daep, core=None|f1:.3f}; on galaxies (IMAGE) {IMAGE|functional PCA|f1:.3f} and "
-        "{IMAGE|daep, core=None|f1:.3f}",
-        "has a macro F1 of {paper_tables/CRTS-FOLDED|yardsticks|20 features, random forest|f1:.3f}, the features of "
-        "`DAEPEncoder` {CRTS-FOLDED|daep, core=None|f1:.3f}",
+        f"spectra of dwarfs (SpeX) was {_start('SpeX', 'default', 'error_mean')}, that of functional PCA "
+        f"{_start('SpeX', 'PCA', 'error_mean')}; on stars (LONG) {_start('LONG', 'default', 'error_mean')} and "
+        f"{_start('LONG', 'PCA', 'error_mean')}.",
+        f"larger errors: {_start('SpeX', 'None', 'error_mean')} and {_start('LONG', 'None', 'error_mean')}.",
+        f"Macro F1 on SpeX is {_start('SpeX', 'PCA', 'f1')} from functional PCA, {_start('SpeX', 'default', 'f1')} "
+        f"from `DAEPEncoder` and {_start('SpeX', 'None', 'f1')} with ``core=None``;",
+        f"on LONG {_start('LONG', 'PCA', 'f1')}, {_start('LONG', 'default', 'f1')} and {_start('LONG', 'None', 'f1')};",
+        f"on supernova spectra (SN-SPEC) {_start('SN-SPEC', 'PCA', 'f1')}, {_start('SN-SPEC', 'default', 'f1')} and "
+        f"{_start('SN-SPEC', 'None', 'f1')}.",
+        "has a macro F1 of {paper_tables/CRTS-FOLDED|yardsticks|20 features, random forest|f1:.3f}, a linear "
+        f"classifier on the features of `DAEPEncoder` {_start('CRTS-FOLDED', 'default', 'f1')}.",
     ],
     "doc/guide/choosing.rst": [
-        "- a baseline - `FunctionalPCA` - {SN-SPEC|functional PCA|minutes:.1f}",
-        "- features, reconstructions, draws - `DAEPEncoder` - {SN-SPEC|daep, core=None|minutes:.1f}",
-        "- ``DAEPEncoder(hidden_length=32)`` - {LONG|daep, core=None|minutes:.1f}",
-        "- ``DAEPEncoder(Photometry())`` - {ZTF-LC|daep, core=None|minutes:.1f}",
-        "then `DAEPEncoder` - {CRTS-FOLDED|daep, core=None|minutes:.1f}",
-        "- ``DAEPEncoder(Image())`` - {IMAGE|daep, core=None|minutes:.1f}",
-        "``reconstruct(context=)`` - {SN-SPEC|maep 30 %|minutes:.1f}",
-        "- `BetaVAEEncoder` - {SN-SPEC|beta-VAE|minutes:.1f}",
-        f"- `MultimodalDAEP` - {_seconds('daep')}",
-        f"- `ContrastiveNeighbors` - {_seconds('contrastive')}",
-        "the errors are {LONG|functional PCA|error_mean:.3f} and {LONG|daep, core=None|error_mean:.3f}, in "
-        "favour of PCA, and the macro F1 of a linear classifier is {LONG|functional PCA|f1:.3f} and "
-        "{LONG|daep, core=None|f1:.3f}",
+        f"- a baseline - `FunctionalPCA` - {_start('SN-SPEC', 'PCA', 'minutes', '.1f')} (SN-SPEC)",
+        f"- features, reconstructions, draws - `DAEPEncoder` - {_start('SN-SPEC', 'default', 'minutes', '.1f')} "
+        "(SN-SPEC)",
+        f"- ``DAEPEncoder(hidden_length=32)`` - {_start('LONG', 'default', 'minutes', '.1f')} (LONG)",
+        f"- ``DAEPEncoder(Photometry())`` - {_start('ZTF-LC', 'default', 'minutes', '.1f')} (ZTF-LC)",
+        f"then `DAEPEncoder` - {_start('CRTS-FOLDED', 'default', 'minutes', '.1f')} (CRTS-FOLDED)",
+        f"- ``DAEPEncoder(Image())`` - {_start('IMAGE', 'default', 'minutes', '.1f')} (IMAGE)",
+        "``reconstruct(context=)`` - {SN-SPEC|maep 30 %|minutes:.1f} (SN-SPEC)",
+        "- `BetaVAEEncoder` - {SN-SPEC|beta-VAE|minutes:.1f} (SN-SPEC)",
+        f"- `MultimodalDAEP` - {_seconds('daep')} (SALT3)",
+        f"- `ContrastiveNeighbors` - {_seconds('contrastive')} (SALT3)",
+        f"- `MixtureOfExpertsVAE` - {_seconds('mmVAE')} (SALT3)",
+        "- `DualFormer` - {desa/pairs-dualformer-0|cpu_seconds:.1f/60} (REAL)",
+        "`MAEPEncoder` and `BetaVAEEncoder` took {SN-SPEC|maep 30 %|n_iter:,} steps, the three estimators on SALT3 "
+        "{cross_modality/SALT3|fits|daep|n_iter:,}, and `DualFormer`, a small network, "
+        "{desa/pairs-dualformer-0|settings|max_iter:,}.",
+        *(
+            _row_of_starts(*row)
+            for row in (
+                ("spectra of supernovae (SN-SPEC)", "SN-SPEC"),
+                ("spectra of stars (LONG)", "LONG"),
+                ("spectra of dwarfs (SpeX)", "SpeX"),
+                ("images of galaxies (IMAGE)", "IMAGE"),
+                ("supernovae (SPCC)", "SPCC"),
+                ("variable stars (CRTS-FOLDED)", "CRTS-FOLDED"),
+                ("RR Lyrae (S82-FOLDED)", "S82-FOLDED"),
+            )
+        ),
+        f"On IMAGE its error is {_start('IMAGE', _BASIS, 'error_mean')} and its F1 "
+        f"{_start('IMAGE', _BASIS, 'f1')}, on SPCC {_start('SPCC', _BASIS, 'error_mean')} and "
+        f"{_start('SPCC', _BASIS, 'f1')}",
+        "took {S82-FOLDED|daep, core=None|minutes:.1f} to {SN-SPEC|daep, core=None|minutes:.1f} minutes",
         "training sets of {paper_tables/S82-FOLDED|n_objects|0:,} to {paper_tables/CRTS-FOLDED|n_objects|0:,} objects",
     ],
     "doc/guide/time_and_size.rst": [
