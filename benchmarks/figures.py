@@ -347,16 +347,16 @@ PAGES = {
         f"{_deaths('functional PCA', 'auroc')} and an AUPRC of {_deaths('functional PCA', 'auprc')}, above all "
         "networks in the table, and below the {clinical-SeFT|rows|hand-made features|n:d} hand-made features, which "
         f"reach {_deaths('hand-made features', 'auroc')} and {_deaths('hand-made features', 'auprc')}.",
-        "with a linear head functional PCA reaches {clinical-Raindrop1|rows|functional PCA|linear_auroc:.3f} and "
-        "{clinical-Raindrop1|rows|functional PCA|linear_auprc:.3f}, hand-made features "
+        "with the linear classifier functional PCA reaches {clinical-Raindrop1|rows|functional PCA|linear_auroc:.3f} "
+        "and {clinical-Raindrop1|rows|functional PCA|linear_auprc:.3f}, hand-made features "
         "{clinical-Raindrop1|rows|hand-made features|linear_auroc:.3f} and "
         "{clinical-Raindrop1|rows|hand-made features|linear_auprc:.3f}",
         "the {clinical-SeFT|rows|daep, labels|n:d} numbers of a `DAEPEncoder` trained for "
         "{clinical-SeFT|fits|daep, labels|n_iter:d} steps reach "
         f"{_deaths('daep, labels', 'auroc')} and {_deaths('daep, labels', 'auprc')}.",
-        "the error of functional PCA is {clinical-SeFT|imputation|functional PCA|error:.3f}, that of the last value "
-        "{clinical-SeFT|imputation|last value|error:.3f}, and that of a Gaussian process "
-        "{clinical-SeFT|imputation|Gaussian process of each variable|error:.3f}.",
+        "the mean absolute error is {clinical-SeFT|imputation|functional PCA|error:.3f} standard deviations with "
+        "functional PCA, {clinical-SeFT|imputation|last value|error:.3f} with the last known value, and "
+        "{clinical-SeFT|imputation|Gaussian process of each variable|error:.3f} with a Gaussian process",
     ],
     "doc/guide/what_daep_is.rst": [
         "trained on {sn_spectra|n_objects|0:,} supernova spectra and tested on {sn_spectra|n_objects|2:,}",
