@@ -12,7 +12,7 @@ import skdaep.datasets
 from skdaep.tables import ALIASES, ERRORS, FLAGS, INVERSE_VARIANCES, SURVEYS
 
 DOC = Path(skdaep.__file__).parents[1] / "doc"
-ROOMS = ("skdaep", "skdaep.preprocessing", "skdaep.metrics", "skdaep.plotting", "skdaep.datasets")
+ROOMS = ("skdaep", "skdaep.preprocessing", "skdaep.metrics", "skdaep.plotting", "skdaep.datasets", "skdaep.pretrained")
 # the rest of the room is inner
 OF_TABLES = {f"skdaep.tables.{name}" for name in ("from_long", "from_nested", "FlatTables", "Objects")}
 CONTRACTS = {

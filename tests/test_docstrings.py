@@ -13,7 +13,7 @@ from skdaep.preprocessing import TableTransformer
 validate = pytest.importorskip("numpydoc.validate").validate
 NumpyDocString = pytest.importorskip("numpydoc.docscrape").NumpyDocString
 
-ROOMS = ("datasets", "metrics", "preprocessing", "plotting")
+ROOMS = ("datasets", "metrics", "preprocessing", "plotting", "pretrained")
 IGNORED = {
     "GL01",  # the summary stands on the line of the quotes, as ruff's numpy convention has it
     "ES01",  # an extended summary is not owed

@@ -137,6 +137,10 @@ class Cards(tuple):
 
     __slots__ = ()
 
+    def __new__(cls, cards):
+        """Return the cards as a tuple."""
+        return super().__new__(cls, cards)
+
     def __getitem__(self, key):
         """Return the card with this name or at this place."""
         if not isinstance(key, str):

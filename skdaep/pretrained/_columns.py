@@ -104,11 +104,6 @@ class ModelColumns(TableTransformer):
     def __sklearn_is_fitted__(self):
         return True
 
-    def __repr__(self, N_CHAR_MAX=None):
-        """Return columns and bands in short."""
-        names = ", ".join(column["name"] for column in self.columns.values())
-        return f"ModelColumns({names!r}" + (f", bands={', '.join(self.bands)!r})" if self.bands else ")")
-
     def _renamed(self, table: Table, object_name: str, unknown: dict[str, int]) -> Table:
         if len(table) == 0:
             raise TableError(f"{object_name} is an empty table; remove the object.")
