@@ -1,4 +1,4 @@
-"""SN-SPEC: spectra of supernovae through a 4 x 4 bottleneck, beside PCA and the mean spectrum."""
+"""SN-SPEC: spectra of supernovae through a 4 x 4 bottleneck, ``core=None``, beside PCA and the mean spectrum."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def main(arguments=None) -> None:
     data = _data.sn_spectra()
     print(f"{len(data.train)} / {len(data.validation)} / {len(data.test)} objects, sd {data.scale:.4f} dex", flush=True)
     data = data.limited(options.limit)
-    estimator = DAEPEncoder(Spectrum(value="log_flux"), random_state=options.seed)
+    estimator = DAEPEncoder(Spectrum(value="log_flux"), core=None, random_state=options.seed)
     estimator.set_params(**(PROCESS if options.paper else {}) | _report.overrides(options.set))
     if options.max_iter:
         estimator.set_params(max_iter=options.max_iter)

@@ -1,4 +1,4 @@
-"""ZTF-LC: two-band light curves of supernovae through a 2 x 2 bottleneck, beside per-band mean templates."""
+"""ZTF-LC: two-band light curves of supernovae, a 2 x 2 bottleneck and ``core=None``, beside per-band mean templates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def main(arguments=None) -> None:
 
     data = _data.ztf_lightcurves().limited(options.limit)
     modality = Photometry(value="mag", location="phase", error="mag_err")
-    estimator = DAEPEncoder(modality, bottleneck_length=2, bottleneck_dim=2, random_state=options.seed)
+    estimator = DAEPEncoder(modality, core=None, bottleneck_length=2, bottleneck_dim=2, random_state=options.seed)
     estimator.set_params(**_report.overrides(options.set))
     if options.max_iter:
         estimator.set_params(max_iter=options.max_iter)

@@ -54,3 +54,9 @@ def test_the_workflow_and_the_contributors_page_call_targets_of_the_makefile():
         called = re.findall(r"\bmake ((?:[a-z]+ ?)+?)(?=``|`|\n| in )", (ROOT / page).read_text())
         assert called, page
         assert set(" ".join(called).split()) <= targets, page
+
+
+def test_the_page_of_the_benchmarks_lists_every_command():
+    folder = ROOT / "benchmarks"
+    commands = {path.stem for path in folder.glob("[a-z]*.py") if "__main__" in path.read_text()}
+    assert set(re.findall(r"^``benchmarks\.(\w+)``$", (folder / "README.rst").read_text(), re.MULTILINE)) == commands
