@@ -347,6 +347,9 @@ PAGES = {
         f"{_deaths('functional PCA', 'auroc')} and an AUPRC of {_deaths('functional PCA', 'auprc')}, above all "
         "networks in the table, and below the {clinical-SeFT|rows|hand-made features|n:d} hand-made features, which "
         f"reach {_deaths('hand-made features', 'auroc')} and {_deaths('hand-made features', 'auprc')}.",
+        "`DAEPEncoder` and `MAEPEncoder` start from the same solution, and {clinical-SeFT|fits|daep|n_iter:d} steps of "
+        "training without labels change little: {clinical-SeFT|rows|daep|linear_auroc:.3f} and "
+        "{clinical-SeFT|rows|daep|linear_auprc:.3f} for both.",
         "with the linear classifier functional PCA reaches {clinical-Raindrop1|rows|functional PCA|linear_auroc:.3f} "
         "and {clinical-Raindrop1|rows|functional PCA|linear_auprc:.3f}, hand-made features "
         "{clinical-Raindrop1|rows|hand-made features|linear_auroc:.3f} and "
