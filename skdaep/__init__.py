@@ -12,10 +12,10 @@ from typing import Any
 
 __version__ = "0.1.0.dev0"
 
-#: encoders of one modality, and of several
+#: encoders of one modality, and encoders of several modalities
 ESTIMATORS = ("DAEPEncoder", "MAEPEncoder", "BetaVAEEncoder")
 MULTIMODAL = ("MultimodalDAEP", "MixtureOfExpertsVAE", "ContrastiveNeighbors", "DualFormer")
-#: encoders of one modality that are solved at once, not trained
+#: encoders of one modality that need no gradient steps
 CLOSED_FORM = ("FunctionalPCA",)
 _HOMES = {
     **dict.fromkeys((*ESTIMATORS, *MULTIMODAL, *CLOSED_FORM, "load", "info", "pack"), "estimators"),

@@ -40,7 +40,7 @@ EXAMPLES = """examples:
 
 Exit codes: 0 done, 1 something was wrong (the message says what), 2 the command was not understood, 130 interrupted.
 """
-#: what is said without a traceback: errors that tell the user what to do
+#: errors whose messages tell the user what to do; they are printed without a traceback
 SAID = (ValueError, OSError, ImportError, RuntimeError, ArithmeticError, TypeError)
 
 
@@ -149,7 +149,7 @@ def _fit(asked: argparse.Namespace) -> None:
     source = _source(asked, tuple(asked.metadata))
     if not asked.quiet:
         _say(f"{len(source)} objects")
-    read: list[Any] = []  # names of what was
+    read: list[Any] = []  # names of the objects read so far
     try:
         estimator.fit(_all(asked, source, modality, read))
     except TableError as error:
@@ -289,5 +289,5 @@ def _plain(column: Any) -> Any:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):  # of what reads the output
+    with contextlib.suppress(BrokenPipeError):  # the program that reads the output, such as head, has ended
         sys.exit(main())

@@ -21,9 +21,9 @@ from .exceptions import TableError
 from .tables import FlatTables, Objects, convert, fields_of, from_nested, n_points, unit_of
 from .training import portions
 
-#: points that are read and encoded before the next objects of a partition are
+#: points of a partition that are read and encoded together
 POINTS_AT_ONCE = 2**16
-#: estimators that a process holds for later partitions
+#: loaded estimators that a process keeps for later partitions
 N_HELD = 4
 
 

@@ -14,14 +14,14 @@ from astropy.table import Table
 from .exceptions import TableError
 from .tables import from_long, from_nested, is_type_of_points, units_of
 
-#: objects that are read at a time, and points of long tables
+#: number of objects, or of rows of a long table, that are read at a time
 N_OBJECTS, N_POINTS = 1000, 2**16
-#: what the files of a folder of objects end with
+#: endings of files that hold one object each
 ENDS = (".fits", ".fits.gz", ".fit", ".ecsv")
-#: how files of HATS say what they are
+#: names of the files that describe a HATS catalogue
 COLLECTION, PROPERTIES = "collection.properties", ("hats.properties", "properties")
 
-#: the column that names objects, if none is named
+#: default name of the column with the names of objects
 BY = "object_id"
 
 Piece = tuple[Sequence[Any], np.ndarray]
@@ -56,7 +56,7 @@ class Folder:
 def _table(path: Path) -> Table:
     try:
         return Table.read(path)
-    except Exception as error:  # astropy has many
+    except Exception as error:  # astropy raises many kinds
         raise TableError(f"{path} cannot be read: {error}") from error
 
 
@@ -142,7 +142,7 @@ class Long:
                 part = slice(start, start + N_OBJECTS)
                 yield objects[part], names[part]
             return
-        rest = None  # of the last object, which may go on
+        rest = None  # rows of the last object, which may continue in the next frame
         for path, file in zip(self.paths, self.files, strict=True):
             with _told(path):
                 for frame in _frames(file, N_POINTS):
@@ -161,7 +161,7 @@ class Long:
         return from_long(frame, self.by, meta=self.asked.meta, units=self.asked.units)
 
 
-#: of columns whose types differ from file to file
+#: for columns whose types differ between files
 PERMISSIVE = {"promote_options": "permissive"}
 
 
@@ -267,7 +267,7 @@ def _parquet_files(path: Path) -> list[Path]:
     kind = _properties(about).get("dataproduct_type", "object")
     if kind not in ("object", "source", "nested"):
         raise ValueError(f"{path} is a HATS catalogue of type {kind!r}, not one of objects.")
-    return [p for p in found if any(part.startswith("Norder=") for part in p.parts)]  # no thumbnail
+    return [p for p in found if any(part.startswith("Norder=") for part in p.parts)]  # not the thumbnail
 
 
 def _properties(path: Path) -> dict[str, str]:

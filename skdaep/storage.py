@@ -16,15 +16,15 @@ from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
-#: of temporary files: machine, process, a number of its own; short, whatever the name of the file is
+#: names of temporary files: short, even if the name of the file is long
 PREFIX = ".skdaep-"
 NAME = PREFIX + "{machine}-{process}-{number}"
 PATTERN = re.compile(r"\.skdaep-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}")
-#: of files that are locked, and what is in them
+#: names of lock files, and their content
 LOCK_NAME = PREFIX + "{hash}.lock"
 LOCK_PATTERN = re.compile(r"\.skdaep-[0-9a-f]{8}\.lock")
 HOLDER = re.compile(r"process (\d+) on .* \(([0-9a-f]{8})\)")
-#: seconds without a change after which a temporary file of another machine is one that was left
+#: a temporary file of another machine is deleted after this many seconds without a change
 STALE = 86_400
 
 
@@ -65,7 +65,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     sweep(path.parent)
     own = NAME.format(machine=_machine(), process=os.getpid(), number=uuid4().hex[:8])
     temporary = path.with_name(own)
-    # Nobody else may read what takes the place of a private file, not even while it is written.
+    # If the file to be replaced is private, the temporary file must be private, too.
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 if before is None else 0o600))
     try:
         yield temporary
@@ -119,17 +119,17 @@ def _holding(lock: Path) -> Iterator[int]:
             raise
         if lock.exists() and os.path.samestat(os.fstat(descriptor), os.stat(lock)):
             break
-        os.close(descriptor)  # who held it before has removed it
+        os.close(descriptor)  # its previous holder has removed the file: try again with a new one
     try:
         yield descriptor
     finally:
-        with contextlib.suppress(PermissionError):  # Windows removes no file that is open
+        with contextlib.suppress(PermissionError):  # Windows cannot delete an open file
             lock.unlink(missing_ok=True)
         os.close(descriptor)
 
 
 def _lock(descriptor: int) -> None:
-    if sys.platform == "win32":  # bytes that are locked cannot be read by others: one far behind the text
+    if sys.platform == "win32":  # nobody can read locked bytes, so lock one far behind the text
         import msvcrt
 
         os.lseek(descriptor, 2**20, os.SEEK_SET)
@@ -176,7 +176,7 @@ def _machine() -> str:
 
 
 def _lives(process: int) -> bool:
-    if sys.platform == "win32":  # there os.kill ends a process, whatever the signal
+    if sys.platform == "win32":  # on Windows os.kill would end the process
         return True
     try:
         os.kill(process, 0)

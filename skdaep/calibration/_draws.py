@@ -24,7 +24,7 @@ from ..metrics.reading import (
     weights,
 )
 
-ROUNDING = 1e-9  # of sums of weights: 9 tenths are enough for a level of 0.9
+ROUNDING = 1e-9  # tolerance of sums of weights: nine tenths must reach a level of 0.9
 
 
 class CentralInterval(NamedTuple):
@@ -251,7 +251,7 @@ class ConformalDraws(BaseEstimator):
             low, median, high = _ends(d[seen[i]], self.level)
             off = x[seen[i]] - median
             half = np.where(off < 0, median - low, high - median)
-            score = np.full(len(off), np.inf)  # stays where draws have no width: no factor will do
+            score = np.full(len(off), np.inf)  # remains infinite if draws have no width, which no factor can widen
             np.divide(np.abs(off), half, out=score, where=half > 0)
             scores.append(np.where(off == 0, 0.0, score))
         return scores, seen
@@ -303,7 +303,7 @@ class ConformalDraws(BaseEstimator):
             key: values_by(references, key, location=self.location, band=self.band, unit=unit, name=name)
             for key, unit in self._cells.units.items()
         }
-        factors = np.append(self.factors_["factor"], self.factor_)  # the last for what has no bin
+        factors = np.append(self.factors_["factor"], self.factor_)  # the last one is for points outside all bins
         places = self._cells.places(read, len(given), open_ends=True)
         for i, (y, cell) in enumerate(zip(given, places, strict=True)):
             d = decoded_values(y, self.value, f"draws[{i}]")

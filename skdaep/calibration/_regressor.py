@@ -125,7 +125,7 @@ class ConformalRegressor(BaseEstimator):
         check_is_fitted(self)
         quantiles, (low, high) = self._quantiles(X), self._ends()
         bottom, top = quantiles[..., low] - self.shift_, quantiles[..., high] + self.shift_
-        middle = (bottom + top) / 2  # of quantiles so wide that the shift would cross them
+        middle = (bottom + top) / 2  # a negative shift must not move the lower end above the upper one
         targets = self._targets()
         return PredictedInterval(*(_written(x, targets) for x in (np.minimum(bottom, middle), np.maximum(top, middle))))
 

@@ -16,9 +16,9 @@ from ._hub import hub_files
 REPOSITORY = "AstroMLCore/AstroM3Processed"
 SUBSETS, SEEDS, SPLITS = ("full", "sub50", "sub25", "sub10"), (42, 0, 66, 12, 123), ("train", "validation", "test")
 LABELS = ("DSCT", "EA", "EB", "EW", "HADS", "M", "ROT", "RRAB", "RRC", "SR")
-#: the columns of "photometry" after time, flux and its error: one value per object, repeated
+#: the columns of "photometry" after time, flux and error; they repeat one value per object
 FEATURES = ("amplitude", "period", "lksl_statistic", "rfr_score", "log_mad", "years")
-DAYS_PER_YEAR = 365  # of the authors
+DAYS_PER_YEAR = 365  # as the authors of the data define a year
 
 
 def fetch_astrom3(

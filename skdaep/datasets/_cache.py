@@ -26,7 +26,7 @@ N_TRIES = 3
 DELAY = 1.0  # seconds before the second try, doubled before each further one
 TIMEOUT = 60.0  # seconds without a byte
 CHUNK = 2**20
-FAILURES = (URLError, TimeoutError, ConnectionError, HTTPException)  # of a network
+FAILURES = (URLError, TimeoutError, ConnectionError, HTTPException)  # errors of the network: try again
 
 
 class Remote(NamedTuple):
@@ -35,7 +35,7 @@ class Remote(NamedTuple):
     url: str
     path: str
     sha256: str | None = None  # None: not published
-    size: int | None = None  # bytes; what a file is held to if no checksum is published, else told to the user
+    size: int | None = None  # bytes; checked if no checksum is published, otherwise only shown to the user
 
     @property
     def held_to(self) -> int | None:
@@ -199,9 +199,8 @@ def transfer(remote: Remote, part: Path):
     tag = None
     for tries_left in reversed(range(N_TRIES)):
         headers = {"User-Agent": "skdaep"}
-        if (
-            tag is not None and part.stat().st_size
-        ):  # the server sends the rest, or all of it if the file is no longer the same
+        if tag is not None and part.stat().st_size:
+            # The server sends the rest, or the whole file if it has changed in the meantime.
             headers |= {"Range": f"bytes={part.stat().st_size}-", "If-Range": tag}
         try:
             with _open(Request(remote.url, headers=headers)) as answer:
@@ -235,7 +234,7 @@ def _receive(answer, part: Path, size: int | None) -> None:
     start = part.stat().st_size if resumed else 0
     sent = answer.headers.get("Content-Range", "")
     if resumed and not sent.startswith(f"bytes {start}-"):
-        part.write_bytes(b"")  # begin anew
+        part.write_bytes(b"")  # start again from the beginning
         raise ConnectionError(f"asked for the bytes from {start} on, but got {sent or 'some, nobody knows which'}")
     length = answer.headers.get("Content-Length")
     total = None if length is None else start + int(length)
@@ -246,7 +245,7 @@ def _receive(answer, part: Path, size: int | None) -> None:
             if size is not None and file.tell() > size:
                 return
         arrived = file.tell()
-    if total is not None and arrived < total:  # http.client says nothing of it
+    if total is not None and arrived < total:  # http.client does not report this
         raise ConnectionError(f"the connection was cut off after {arrived} of {total} bytes")
 
 

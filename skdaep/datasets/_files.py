@@ -37,7 +37,7 @@ def parquet_file(path: Path, caller: str):
     parquet = require("pyarrow.parquet", caller)
     try:
         return parquet.ParquetFile(path)
-    except ValueError as error:  # pyarrow.ArrowInvalid
+    except ValueError as error:  # such as pyarrow.ArrowInvalid
         raise TableError(f"{path} is not a Parquet file: {error}") from error
 
 

@@ -23,7 +23,7 @@ from ._cache import (
 )
 
 HUB = "https://huggingface.co"
-MOST_PAGES = 10_000  # of a listing, a thousand files each
+MOST_PAGES = 10_000  # pages of a listing, with a thousand files each
 
 
 def hub_files(

@@ -109,7 +109,7 @@ def _ask(target: str, query: dict, quality_bitmask) -> Table:
     try:
         found = lightkurve.search_lightcurve(target, **query)
         curves = found.download_all(quality_bitmask=quality_bitmask) if len(found) else None
-    except Exception as error:  # of a dozen kinds: lightkurve's, astroquery's, those of requests
+    except Exception as error:  # lightkurve, astroquery and requests raise a dozen kinds
         raise DatasetError(
             f"lightkurve could not fetch {target!r} ({query}): {type(error).__name__}: {error}. Without a network, "
             "fetch it where there is one and copy the folder 'lightkurve' of the data home."

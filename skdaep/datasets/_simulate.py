@@ -14,9 +14,9 @@ from ._supernova import BANDS, CLASSES, LINES, draw_supernova
 SPECTRUM_RANGE = (3500.0, 8500.0)  # Angstrom, rest frame
 UNITS = {"wavelength": u.AA, "time": u.day, "mjd": u.day, "mag": u.mag, "mag_err": u.mag}
 N_HELD_OUT = 100
-NIGHTS = np.arange(-20.0, 101.0)  # days of the observer from maximum
+NIGHTS = np.arange(-20.0, 101.0)  # days from maximum, in the observer's frame
 BAND_NAMES = np.array(list(BANDS))
-FAINTEST_SNR = 4.0  # of the noise-free magnitude, so that detection does not bias the noise
+FAINTEST_SNR = 4.0  # computed without noise: otherwise only upward fluctuations of faint points would be detected
 
 
 class SimulatedTruth(NamedTuple):
@@ -274,12 +274,12 @@ def _spectrum_error(wavelength, flux, snr):
 
 
 def _observe_light_curve(supernova, rng, with_truth):
-    # every night in both bands, of which most are then not observed
+    # Start with every night in both bands; most of them are removed below.
     time = np.repeat(NIGHTS, len(BANDS)) + rng.uniform(0.0, 0.3, len(BANDS) * len(NIGHTS))
     which = np.tile(np.arange(len(BANDS)), len(NIGHTS))
     curve = supernova.light_curve()
     mag = curve(time)[np.arange(len(time)), which]
-    limit = rng.normal(20.6, 0.2)  # magnitude of signal-to-noise 5
+    limit = rng.normal(20.6, 0.2)  # magnitude with a signal-to-noise ratio of 5
     snr = 5 * 10 ** (0.4 * (limit - mag))
     seen = _nights_observed(rng, time, np.flatnonzero(snr > FAINTEST_SNR))
     time, band, mag, snr = time[seen], BAND_NAMES[which[seen]], mag[seen], snr[seen]

@@ -7,7 +7,7 @@ import numpy as np
 from ._simulate import N_HELD_OUT, simulate
 from ._variable_star import START, VariableStar, draw_star
 
-SEASONS, SEASON = 3, 200.0  # years of observation, and days of each in which the field is up at night
+SEASONS, SEASON = 3, 200.0  # number of years, and days per year in which the field is visible at night
 BANDS = np.array(["g", "r"])
 
 
@@ -74,7 +74,7 @@ def _observe(star: VariableStar, rng: np.random.Generator, with_truth: bool):
     mjd = _visits(rng, rng.integers(80, 201))
     red = rng.integers(0, 2, len(mjd)).astype(bool)
     mag = star.magnitude(mjd, red)
-    error = np.hypot(0.01, 0.02 * 10 ** (0.4 * (mag - 17)))  # of the sky's noise, and of the calibration
+    error = np.hypot(0.01, 0.02 * 10 ** (0.4 * (mag - 17)))  # calibration and sky noise
     noisy = mag + error * rng.standard_normal(len(mag))
     columns = {"mjd": mjd, "mag": noisy, "mag_err": error, "band": BANDS[red.astype(int)]}
     elsewhere = None

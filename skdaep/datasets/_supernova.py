@@ -14,7 +14,7 @@ from scipy.special import expit
 LIGHT_SPEED = 299_792.458  # km/s
 PLANCK_KELVIN = 1.438777e8  # h c / k in Angstrom kelvin
 HUBBLE = 70.0  # km/s/Mpc
-PIVOT = 6200.0  # Angstrom, in r: where the luminosity template sets the level of the continuum
+PIVOT = 6200.0  # Angstrom, in r: the wavelength at which the light curve sets the level of the continuum
 
 # Rest wavelengths (Angstrom, air) and relative optical depths of the lines of each ion
 LINES = {
@@ -29,18 +29,18 @@ LINES = {
     "Fe II": {4924: 0.7, 5018: 0.9, 5169: 1.0, 4549: 0.6},
 }
 
-# How far out in the ejecta an ion sits, as a sign and size for the layering of velocities
+# How far out in the ejecta an ion is: above 0 its lines are faster than the photosphere, below 0 slower
 LAYER = {"H I": 0.8, "He I": 0.2, "O I": 0.0, "Na I": 0.3, "Mg II": 0.3, "Si II": 0.0, "S II": -0.8,
          "Ca II": 1.0, "Fe II": -1.0}  # fmt: skip
 
-# Emission over absorption: 1 is pure scattering (no photon lost); recombination adds to hydrogen
+# Ratio of emission to absorption: 1 for pure scattering, more where recombination adds photons, as in hydrogen
 EMISSION = {"H I": 3.0, "He I": 1.2, "Ca II": 1.3, "Na I": 0.9}
 
 ABSORPTION_WIDTH = 0.3  # of the logarithm of velocity
 EMISSION_WIDTH = 0.5  # in units of the photospheric velocity
 
-# Ions of a class: optical depth, then the course with phase (days): "fades" is a Gaussian bump with this
-# centre and width, "grows" a logistic rise.
+# The ions of a class: optical depth, and how it changes with phase (days). "fades" is a Gaussian with the given
+# centre and width, "grows" is a logistic rise.
 CLASSES = {
     "Ia": {
         "absolute_magnitude": (-19.2, 0.2), "rise": 18.0, "rise_scale": 4.2, "fall_scale": 17.0,
@@ -79,19 +79,19 @@ class Supernova:
     """
 
     label: str
-    temperature: float  # of the photosphere at maximum, kelvin
+    temperature: float  # of the photosphere at maximum, in kelvin
     cooling: float  # T falls as (time since explosion) ** -cooling, down to the floor of the class
     velocity: float  # of the photosphere at maximum, km/s
     slowing: float  # v falls as (time since explosion) ** -slowing
-    layering: float  # spread of the ions' velocities: calcium fast, iron slow
+    layering: float  # how much the velocities of ions differ: calcium is fast, iron slow
     reddening: float  # E(B-V), magnitudes
     stretch: float  # of the light curve's time axis
-    plateau: float  # end of the plateau, days from maximum (type II only, else infinite)
-    bump: float  # secondary maximum, magnitudes (Ia only, else 0)
+    plateau: float  # end of the plateau in days from maximum (type II only, otherwise infinite)
+    bump: float  # height of the secondary maximum in magnitudes (type Ia only, otherwise 0)
     absolute_magnitude: float
     redshift: float
     mjd_peak: float
-    strengths: dict  # ion -> optical depth over the mean of its class
+    strengths: dict  # ion -> optical depth relative to the mean of the class
 
     def flux(self, wavelength, phase):
         """Return F_lambda over the dust-free continuum at the pivot; arguments broadcast."""
@@ -136,12 +136,12 @@ class Supernova:
         kind = CLASSES[self.label]
         rise, fall = kind["rise_scale"] * self.stretch, kind["fall_scale"] * self.stretch
         phase = np.asarray(phase, float)
-        turn = -rise * np.log(fall / rise - 1)  # puts the maximum of rise times fall at phase 0
+        turn = -rise * np.log(fall / rise - 1)  # places the maximum at phase 0
         decay = phase / fall
-        if self.label != "II":  # the radioactive tail: from 1 / fall to a third of that, after a month
+        if self.label != "II":  # radioactive tail: after a month the decline slows to a third
             decay = decay - (2 / 3) / fall * 4 * np.logaddexp(0, (phase - 30 * self.stretch) / 4)
         level = -decay - np.logaddexp(0, -(phase - turn) / rise)
-        level = level + np.log1p(rise / (fall - rise))  # the value at phase 0
+        level = level + np.log1p(rise / (fall - rise))  # 0 at phase 0
         if np.isfinite(self.plateau):
             level = level + np.log(0.12 + 0.88 * expit((self.plateau - phase) / 4))
         bump = self.bump * np.exp(-0.5 * ((phase / self.stretch - 26) / 6) ** 2)
@@ -152,7 +152,7 @@ class Supernova:
         wavelength = np.stack(list(BANDS.values())) / (1 + self.redshift)  # (bands, nodes)
         phase = np.asarray(time, float) / (1 + self.redshift)
         flux = self.flux(wavelength, phase[:, None, None])
-        # photon-counting mean of F_nu over the band, with 0 for F_lambda = 1 at the pivot
+        # photon-counting mean of F_nu over the band, for a spectrum with F_lambda = 1 at the pivot
         f_nu = np.mean(flux * wavelength, axis=-1) / np.mean(PIVOT**2 / wavelength, axis=-1)
         distance_modulus = 25 + 5 * np.log10(LIGHT_SPEED * self.redshift * (1 + self.redshift / 2) / HUBBLE)
         level = self.absolute_magnitude + distance_modulus + self.dimming(phase)
@@ -180,7 +180,7 @@ def pcygni(wavelength, rest, scale):
     rest; its tail is the faster matter outside. The emission is centred at rest and has the area of the
     absorption.
     """
-    speed = (1.0 - wavelength / rest) / scale  # towards us, in photospheric velocities
+    speed = (1.0 - wavelength / rest) / scale  # towards us, in units of the photospheric velocity
     absorbed = np.exp(-0.5 * (np.log(np.maximum(speed, 1e-3)) / ABSORPTION_WIDTH) ** 2)
     area = ABSORPTION_WIDTH * np.exp(0.5 * ABSORPTION_WIDTH**2) / EMISSION_WIDTH
     return absorbed, area * np.exp(-0.5 * (speed / EMISSION_WIDTH) ** 2)
@@ -201,10 +201,10 @@ def draw_supernova(rng):
         return mean * np.exp(fraction * rng.standard_normal())
 
     strengths = {ion: scattered(1.0, 0.35) for ion in kind["ions"]}
-    if label == "Ibc":  # from Ic, without helium, to Ib
+    if label == "Ibc":  # no helium means Ic, strong helium Ib
         strengths["He I"] = rng.uniform(0.0, 1.6)
     absolute = rng.normal(*kind["absolute_magnitude"])
-    # magnitude-limited survey: counts grow as 10 ** (0.6 m), as in Euclidean space
+    # a survey with a magnitude limit, in Euclidean space: the number of supernovae grows as 10 ** (0.6 m)
     apparent = max(18.5 + np.log10(rng.uniform()) / 0.6, 14.5)
     hubble = 10 ** (0.2 * (apparent - absolute - 25)) * HUBBLE / LIGHT_SPEED
     return Supernova(

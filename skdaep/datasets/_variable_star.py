@@ -16,7 +16,7 @@ CLASSES = ("RRab", "RRc", "DSCT", "CEP", "MIRA", "EA", "EW")
 
 START = 58_800.0  # MJD of the first night
 MAGNITUDES = (14.0, 18.5)
-#: amplitude in r over that in g: pulsation changes the temperature, which g feels more; Miras are cool, eclipses grey
+#: amplitude in r relative to g. Pulsation changes the temperature, to which g is more sensitive; eclipses are grey.
 RED_SHARE = {"RRab": 0.7, "RRc": 0.7, "DSCT": 0.7, "CEP": 0.65, "MIRA": 0.75, "EA": 1.0, "EW": 0.95}
 #: median colour g - r of the star
 COLOURS = {"RRab": 0.3, "RRc": 0.2, "DSCT": 0.15, "CEP": 0.6, "MIRA": 1.8, "EA": 0.5, "EW": 0.7}
@@ -29,8 +29,8 @@ class VariableStar:
     label: str
     period: float  # days
     epoch: float  # MJD of phase 0
-    mean_mag: float  # in g; of eclipsing stars that between eclipses
-    amplitude: float  # magnitudes in g, peak to peak; 1 of detached binaries, whose geometry gives it
+    mean_mag: float  # in g; for eclipsing stars, the magnitude outside eclipses
+    amplitude: float  # magnitudes in g, peak to peak; 1 for detached binaries, whose `shape` is in magnitudes
     colour: float  # g - r
     shape: Callable[[np.ndarray], np.ndarray]
 
@@ -88,7 +88,7 @@ def _mira(rng):
 def _detached(rng):
     """Two spheres on a circular orbit, of radii `r` in units of their distance and surface brightness ratio `ratio`."""
     first, second = np.sort(rng.uniform(0.12, 0.28, 2))[::-1]
-    tilt = rng.uniform(0, 0.5) * (first + second)  # cosine of the inclination: eclipses are deep or partial
+    tilt = rng.uniform(0, 0.5) * (first + second)  # cosine of the inclination, small enough for an eclipse
     shape = partial(_eclipses, first, second, rng.uniform(0.15, 0.9), tilt)
     return np.exp(rng.uniform(np.log(0.8), np.log(6.0))), 1.0, shape
 
@@ -99,7 +99,7 @@ def _eclipses(first, second, ratio, tilt, phase):
     apart = np.sqrt(np.sin(angle) ** 2 + (tilt * np.cos(angle)) ** 2)
     covered = _overlap(apart, first, second)
     lights = np.array([first**2, ratio * second**2]) / (first**2 + ratio * second**2)
-    fainter_in_front = np.cos(angle) > 0  # at phase 0 the brighter surface is covered
+    fainter_in_front = np.cos(angle) > 0  # at phase 0 the fainter star covers the brighter one
     lost = np.where(fainter_in_front, lights[0] / first**2, lights[1] / second**2) * covered / np.pi
     return -2.5 * np.log10(1 - lost)
 

@@ -25,13 +25,13 @@ from numpy.typing import ArrayLike
 from scipy.optimize import nnls
 from torch import Tensor
 
-N_FEATURES = 16  # sinusoids of each g_k
-#: lags at which correlations are counted, and scales that are offered, along the axes of a location by their number
+N_FEATURES = 16  # sinusoids that make up each g_k
+#: number of lags and of length scales along each axis, for locations with one and two axes
 N_LAGS = {1: 32, 2: 16}
 N_SCALES = {1: 12, 2: 8}
-#: of the variance of residuals, that white noise from elsewhere leaves to what is correlated
+#: share of the variance of residuals that remains for correlated noise, however large the known white noise is
 LEAST_SHARE = 0.05
-N_ANCHORS = 64  # points of an object whose pairs with all others are counted
+N_ANCHORS = 64  # points per object that are paired with all its other points
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Correlation:
         kernels = _kernels(middles[:, 0], scales, cycle)  # (lags, scales)
         design = np.block([[kernels, kernels], [kernels, np.zeros_like(kernels)]])  # [same band, other] x [shared, own]
         target = (sums / np.maximum(counts, 1)).ravel() * n_points / variance
-        weight = np.sqrt(counts.ravel() / counts.max()).clip(max=0.1)  # long lags have most pairs, not most to say
+        weight = np.sqrt(counts.ravel() / counts.max()).clip(max=0.1)  # or long lags would dominate
         found = nnls(design * weight[:, None], target * weight)[0]
         found /= max(1.0, found.sum())
         used = found > 1e-3
@@ -153,9 +153,9 @@ def _kernels(separation: np.ndarray, scales: np.ndarray, cycle: float | None) ->
 
 def _law_of_turns(scales: np.ndarray, cycle: float) -> tuple[np.ndarray, np.ndarray]:
     """Return whole numbers of turns per cycle (K,), and their probabilities for each length scale (n_scales, K)."""
-    spread = cycle / (2 * np.pi * scales[:, None])  # of turns, which on a line would be normal
+    spread = cycle / (2 * np.pi * scales[:, None])  # standard deviation of the number of turns
     turns = np.arange(np.ceil(8 * spread.max()) + 1)
-    law = np.exp(-0.5 * (turns / spread) ** 2) * np.where(turns == 0, 1, 2)  # either sense
+    law = np.exp(-0.5 * (turns / spread) ** 2) * np.where(turns == 0, 1, 2)  # clockwise and anticlockwise
     return turns, law / law.sum(1, keepdims=True)
 
 
@@ -181,7 +181,7 @@ class NoisePlaces(Protocol):
 
 def apart(stream: np.random.Generator) -> np.random.Generator:
     """Return a stream without common numbers with the given one: its bit generator, jumped far ahead."""
-    bits: Any = stream.bit_generator  # of what type, numpy does not say; all of its own but SFC64 can jump
+    bits: Any = stream.bit_generator  # numpy does not type this; all its generators except SFC64 can jump
     return np.random.Generator(bits.jumped())
 
 
@@ -205,7 +205,7 @@ class Noise:
     ):
         self.streams, self.query, self.correlation = streams, query, correlation
         self.share = correlation.white**0.5 if white else 0.0
-        # One number per point, from streams of their own: a draw is the same function wherever it is wanted.
+        # White noise has separate streams, so that the smooth part of a draw does not depend on the number of points.
         self.white = [apart(stream) for stream in streams]
         self.lengths = query.observed.sum(1).tolist()
 

@@ -25,7 +25,7 @@ class Prediction(NamedTuple):
     summary: str
 
 
-#: name -> prediction, the default of estimators first
+#: name -> prediction; the first is the default of the estimators
 PREDICTIONS = {
     "x0": Prediction(
         lambda x0, noise, alpha, sigma: x0,

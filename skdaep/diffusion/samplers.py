@@ -132,9 +132,9 @@ class Sampler(NamedTuple):
         return 1 + (n_evaluations - 1) // self.n_evaluations
 
 
-#: evaluations of the denoiser that no draw needs more of
+#: largest allowed number of evaluations of the denoiser per draw
 MOST_EVALUATIONS = 10_000
-#: name -> sampler, the default of estimators first
+#: name -> sampler; the first is the default of the estimators
 SAMPLERS = {
     "dpm++": Sampler(dpmpp, power=2.0),
     "heun": Sampler(heun, power=2.5, n_evaluations=2),
@@ -184,7 +184,7 @@ def sample(
 
     x = noise()
     for here, there in pairwise(levels):
-        if here.sigma == 0:  # thousands of steps: the last times are those of clean data already
+        if here.sigma == 0:  # with thousands of steps the last times already are those of clean data
             break
         x = sampler.step(estimate, x, here, there, memory, noise)
     return x

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 N_STEPS = 1000
-#: a predictor of the noise divides by alpha: no draw starts where there is less (DDPM's linear schedule ends at 0.0064)
+#: A predictor of the noise divides by alpha, so draws start where alpha is larger (DDPM's linear schedule: 0.0064).
 LEAST_ALPHA = 0.006
 
 
@@ -38,7 +38,7 @@ class Schedule(nn.Module):
         table = self.exact if t.dtype == torch.float64 else self.log_alpha_bar
         n = len(table) - 1
         place = t.clamp(0, 1) * n
-        # k / n times n misses k by a rounding error, which the steep end of the cosine would magnify.
+        # (k / n) * n differs from k by a rounding error, which the steep end of the cosine would amplify.
         place = torch.where((place - place.round()).abs() < 1e-3, place.round(), place)
         left = place.floor().clamp(max=n - 1).long()
         log_alpha_bar = torch.lerp(table[left], table[left + 1], (place - left).to(table.dtype))
@@ -70,5 +70,5 @@ def cosine(n: int = N_STEPS) -> Schedule:
     return Schedule((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))
 
 
-#: name -> schedule, the default of estimators first; the first line of a docstring describes it to users
+#: name -> schedule; the first is the default. The first line of its docstring appears in the documentation.
 SCHEDULES = {"cosine": cosine, "linear": linear}

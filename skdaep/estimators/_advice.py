@@ -13,15 +13,15 @@ from ..exceptions import LevelOnlyWarning
 from ..modalities import Record
 from ..model import Model
 
-#: records of a training that tell whether it has converged, and the share of the loss that its last third may gain
+#: fewest records from which convergence is judged, and largest relative gain of the loss in the last third
 TELLING, GAIN = 3, 0.05
-#: steps of a training after which more than levels could be known
+#: fewest steps after which a model should know more than the level of each object
 LEAST_STEPS = 150
-#: objects that tell what a model explains, at least and at most, fewer where each costs many evaluations
+#: fewest and most objects on which a model is tested, and most if decoding needs many evaluations
 LEAST, MOST, MOST_COSTLY = 10, 128, 16
-#: share of an object's variance that a model explains at least if it has learned more than levels
+#: share of an object's variance that a model must explain to have learned more than levels
 EXPLAINED = 0.1
-#: Where this file's functions are called from, in frames below the user's call of `fit`.
+#: Frames between the functions of this file and the user's call of `fit`.
 STACKLEVEL = 6
 
 
@@ -49,7 +49,7 @@ def warn_of_levels(model: Model, records: list[dict[str, Record]]) -> None:
     for name, modality in model.modalities.items():
         if not modality.is_over_time or not model.objective.has_decoder:
             continue
-        with suppress(KeyboardInterrupt):  # the fit is done: there is nothing else to end
+        with suppress(KeyboardInterrupt):  # the fit is done, so Ctrl-C only skips this test
             share = explained_beyond_levels(model, name, records)
             if share is not None and share < EXPLAINED:
                 _warn_of_levels(name if len(model.modalities) > 1 else "the light curves", share)

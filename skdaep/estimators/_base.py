@@ -41,9 +41,9 @@ from ._labels import PredictorMixin
 from ._new_objects import Places, learn_prior
 from ._parameters import NOT_NEGATIVE, POSITIVE, POSITIVE_INT, SHARE, WEIGHT, Bool, PositiveInt, declare, parameters
 
-#: points that are read, encoded and decoded before the next objects are looked at, on a CPU
+#: points that are read, encoded and decoded together on a CPU
 POINTS_PER_CHUNK = 4 * TOKENS_PER_PASS
-#: every estimator by its name, for files
+#: every estimator by name, for loading files
 ESTIMATORS: dict[str, type] = {}
 
 
@@ -63,11 +63,11 @@ class BaseEncoder(
     that are called as arguments of the networks, of the objective or of `Training` are handed to these.
     """
 
-    #: what is learned
+    #: the objective that is trained
     objective_class: ClassVar[type[Objective]]
-    #: what is kept of the fit
+    #: the class of the fitted model
     model_class: ClassVar[type[Model]] = Model
-    #: the parameter that says what is measured
+    #: name of the parameter that declares the modalities
     _measured: ClassVar[str]
 
     bottleneck_length: PositiveInt = 4
@@ -184,7 +184,7 @@ class BaseEncoder(
         CorruptModelError, BlockingIOError
             If the checkpoint is damaged, or in use by another fit.
         """
-        ranks = ranks_of(self)  # an unknown device is refused before anything is read
+        ranks = ranks_of(self)  # refuses an unknown device before any data are read
         with checkpoint_of(self, ranks) as checkpoint:
             self._set_fitted(learn(self, X, y, groups, checkpoint, ranks))
         return self

@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 try:
     from sklearn.callback import CallbackSupportMixin
-except ImportError:  # before 1.9
+except ImportError:  # scikit-learn before 1.9
 
     class _NoCallbacks:
         """A task that nobody is told of."""
@@ -20,7 +20,7 @@ except ImportError:  # before 1.9
             return self
 
         def call_on_fit_task_end(self, **about):
-            return False  # nobody asks to stop
+            return False  # there are no callbacks that could stop the fit
 
     class CallbackSupportMixin:
         """Fit without callbacks; `set_callbacks` says what they need."""

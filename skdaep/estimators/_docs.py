@@ -150,7 +150,7 @@ n_sampling_steps : int, default=20
     many steps.
 """
 
-#: the order in which parameters are described: most used, architecture, training, decoding, device
+#: the order in which parameters are listed: most used, architecture, training, decoding, device
 GROUPS = (
     "modality modalities bottleneck_length bottleneck_dim n_components max_iter model_dim max_points",
     "n_heads n_encoder_layers n_decoder_layers hidden_length encoder_hidden_length share_weights core isometric "
@@ -224,7 +224,7 @@ def _summary(function: Callable) -> str:
     return inspect.cleandoc(function.__doc__ or "").partition("\n")[0]
 
 
-#: registry -> its members' names and what each is in a line
+#: registry -> its members by name, each with a description in one line
 OPTIONS = {
     "solvers": {name: _summary(solver) for name, solver in SOLVERS.items()},
     "schedules": {name: _summary(schedule) for name, schedule in SCHEDULES.items()},

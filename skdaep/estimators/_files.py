@@ -18,7 +18,7 @@ from ..model.state import from_json, of_another_name, to_json
 from ..training import undisturbed
 from ._fitting import architecture_of, new_model
 
-#: what `fit` notes that a file keeps, and its type; the model has all else
+#: attributes set by `fit` that a file stores in addition to the model, and their types
 RECORDS = list[dict[str, float | str | bool | None]]
 NOTED = {
     **{"history_": RECORDS, "n_iter_": int, "best_loss_": float, "prior_history_": RECORDS, "n_features_in_": int},
@@ -26,11 +26,11 @@ NOTED = {
     "_sklearn_output_config": dict[str, Literal["default", "pandas", "polars"]],
 }
 NEEDED = {"history_", "n_iter_", "best_loss_", "_architecture"}
-#: what parameters were called before
+#: old name of a parameter -> new name
 RENAMED = {"contrastive_weight": "alignment_weight"}
-#: what files stand for that are older than a parameter, where that is not its default now
+#: values of parameters in files that are older than the parameter, if they differ from today's default
 OLDER: dict[str, Any] = {"core": None, "isometric": False}
-#: parts of a description
+#: format -> parts of a description
 PARTS = {1: {"class", "parameters", "fitted"}, 2: {"class", "parameters", "fitted", "model"}}
 
 
@@ -43,7 +43,7 @@ def save(estimator, path, registry: dict[str, type], key: str | bytes | None) ->
     parameters = estimator.get_params(deep=False)
     arrays, model = estimator.model_.state()
     description = {"class": kind.__name__, "parameters": to_json(parameters), "fitted": to_json(noted), "model": model}
-    _check(estimator)  # what `load` would refuse is not written
+    _check(estimator)  # do not write what `load` would refuse
     files.write(path, arrays, description, key)
 
 
@@ -91,17 +91,17 @@ def load(path, *, device=None, key=None):
         estimator = _estimator(path, content, device)
         estimator._set_fitted(_fitted(estimator, version, arrays, content))
         _check(estimator)
-        checks.trial(estimator._ready())  # a model that cannot run is found out now
+        checks.trial(estimator._ready())  # fails now rather than later if the model cannot run
     except (CorruptModelError, DeviceError):
         raise
-    except Exception as error:  # a forged file can go wrong in any way
+    except Exception as error:  # a forged file can fail in any way
         raise CorruptModelError(f"{path} does not describe a valid model: {error!r}") from error
     return estimator
 
 
 def _check(estimator) -> None:
     """Raise ValueError or TypeError if parameters, fitted attributes and model are inconsistent."""
-    with warnings.catch_warnings(action="ignore"):  # what they warn of, `fit` has said
+    with warnings.catch_warnings(action="ignore"):  # `fit` has already given these warnings
         estimator._validate_params()
     model = estimator.model_
     if type(model) is not estimator.model_class or model.objective is not estimator.objective_class:
@@ -115,7 +115,7 @@ def _check(estimator) -> None:
     for name, value in noted.items():
         check(value, NOTED[name], name)
     check(noted["_architecture"]["modalities"], dict[str, Modality], "_architecture['modalities']")
-    # rows of an array are all as long as the grid
+    # The rows of an array have as many columns as the grid has points.
     columns = {len(m.grid()) for m in model.modalities.values() if m.takes_rows and m.learned.arrays}
     stated = {noted[k] for k in ["n_features_in_"] if k in noted}
     names = {noted[k].shape for k in ["feature_names_in_"] if k in noted}
@@ -131,7 +131,7 @@ def _estimator(path, content: dict[str, Any], device: str | None):
 
     name = content["class"]
     for own in (*skdaep.ESTIMATORS, *skdaep.MULTIMODAL, *skdaep.CLOSED_FORM):
-        getattr(skdaep, own)  # which enters it in the registry
+        getattr(skdaep, own)  # imports it, which adds it to the registry
     if name not in ESTIMATORS:
         raise CorruptModelError(f"{path}: unknown estimator {name!r}; import the module that defines it.")
     kind = ESTIMATORS[name]
@@ -148,7 +148,7 @@ def _renamed(values: dict[str, Any]) -> dict[str, Any]:
 def _fitted(estimator, version: int, arrays: dict[str, np.ndarray], content: dict[str, Any]) -> dict[str, Any]:
     """Return the fitted attributes by name."""
     noted = from_json(content["fitted"])
-    noted["_architecture"] = architecture_of(estimator, {}) | noted["_architecture"]  # parameters newer than the file
+    noted["_architecture"] = architecture_of(estimator, {}) | noted["_architecture"]  # adds newer parameters
     if version == 1:
         return _fitted_of_format_1(estimator, arrays, noted)
     if unknown := noted.keys() - NOTED.keys():

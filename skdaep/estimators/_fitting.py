@@ -42,7 +42,7 @@ from ._split import split
 if TYPE_CHECKING:
     from ._base import BaseEncoder
 
-#: objects of which, at most, a trained model is asked what it makes
+#: largest number of objects used for what is learned after training: distances of codes, and noise
 LOOKED_AT = 1024
 
 
@@ -53,10 +53,10 @@ class Task:
     model: Model
     measurements: Measurements
     parts: Split
-    groups: Any  # as the user gave them
+    groups: Any  # as given by the user
     labels: NDArray[Any] | None  # (n_objects, n_targets), standardised
     noted: dict[str, Any]  # attributes of the estimator that training does not change
-    checksums: Any = None  # of a `Store`, which stand for its arrays
+    checksums: Any = None  # of a `Store`; they replace its arrays in `identity`
 
     def identity(self) -> tuple[Any, ...]:
         """Return everything that affects the result of the fit, except parameters and seed."""
@@ -74,7 +74,7 @@ def learn(estimator: BaseEncoder, X, y, groups, checkpoint: CheckpointFile | Non
         checkpoint.claim(task.model.seed, in_words(estimator, processes=ranks.count), *task.identity())
 
     def fitted_so_far(module, history) -> dict[str, Any]:
-        so_far = task.model.with_weights(module)  # a copy: training goes on changing that module
+        so_far = task.model.with_weights(module)  # a copy, because training continues to change the module
         return task.noted | {"model_": so_far} | _training_attributes(history)
 
     training = training_of(estimator)
@@ -125,7 +125,7 @@ def _prepared(estimator: BaseEncoder, X, y, groups, seed: int) -> Task:
         objects, columns = estimator._objects_of_fit(X, learned)
     parts = split(estimator, len(objects), groups, seed)
     modalities = learned or _learned(estimator, declared, objects)
-    if getattr(estimator, "error_weighting", False):  # not where nothing is decoded
+    if getattr(estimator, "error_weighting", False):  # estimators without a decoder lack the parameter
         _check_errors(estimator, objects, modalities)
     architecture = architecture_of(estimator, declared)
     model, labels = new_model(estimator, modalities, seed), None
@@ -173,7 +173,7 @@ def training_of(estimator: BaseEncoder) -> Training | None:
 @contextlib.contextmanager
 def checkpoint_of(estimator: BaseEncoder, ranks: Ranks, suffix: str = "") -> Iterator[CheckpointFile | None]:
     """Yield the checkpoint, if there is one. Only the first process reads and writes the file."""
-    path = getattr(estimator, "checkpoint", None)  # not where nothing is trained
+    path = getattr(estimator, "checkpoint", None)  # estimators in closed form lack the parameter
     if path is None:
         yield None
     elif ranks.rank:
@@ -191,8 +191,8 @@ def in_words(estimator: BaseEncoder, **further: Any) -> dict[str, str]:
     apart = {"checkpoint", "checkpoint_every", "random_state", "verbose"}
     found = {k: v for k, v in estimator.get_params(deep=False).items() if k not in apart}
     device = resolve_device(estimator.device)
-    found |= {"device": device.type if several() else str(device)} | further  # each of several has one of its own
-    words = {k: re.sub(r" at 0x\w+", "", repr(v)) for k, v in found.items()}  # of functions: not where they lie
+    found |= {"device": device.type if several() else str(device)} | further  # each process may have its own device
+    words = {k: re.sub(r" at 0x\w+", "", repr(v)) for k, v in found.items()}  # without addresses in memory
     return {"estimator": type(estimator).__name__, "skdaep": skdaep.__version__} | words
 
 
@@ -211,7 +211,7 @@ def new_model(estimator: BaseEncoder, modalities: dict[str, Modality], seed: int
         networks=estimator._networks(),
         options=_options(estimator, modalities),
         seed=seed,
-        correlation={name: Correlation() for name in modalities},  # white until it is learned
+        correlation={name: Correlation() for name in modalities},  # white noise until the correlation is learned
     ).using(**settings_of(estimator))
 
 
@@ -304,7 +304,7 @@ class _Names(Sequence):
 
 def _check_resumes(estimator: BaseEncoder, architecture: dict[str, Any]) -> None:
     """Raise ValueError if the weights of the previous fit belong to other networks."""
-    # A parameter that is younger than the fit had its default there.
+    # A parameter that did not exist at the previous fit had its default value.
     defaults = {k: p.default for k, p in inspect.signature(type(estimator)).parameters.items()}
     for name, value in architecture.items():
         if value != (was := (defaults | estimator._architecture)[name]):
@@ -318,7 +318,7 @@ def _finished(estimator: BaseEncoder, model: Model, measurements: Measurements, 
     """Return the trained model with everything that is learned after training."""
     held_out = parts.validation if len(parts.validation) else parts.train
     try:
-        if getattr(estimator, "isometric", False):  # not where nothing is decoded, or distances mean that already
+        if getattr(estimator, "isometric", False):  # not every estimator has this parameter
             inspected = np.random.default_rng(model.seed).permutation(parts.train)[:LOOKED_AT]
             model = model.isometric(records_of(measurements, inspected))
         return model.with_noise(records_of(measurements, held_out[:LOOKED_AT]))

@@ -17,7 +17,7 @@ from ..model.targets import Targets
 from ..objectives import QUANTILES
 from ..training import undisturbed
 
-#: so few distinct whole numbers, as floats, may well be classes
+#: with no more distinct whole numbers than this, a column of floats may be meant as classes
 FEW = 10
 
 
@@ -93,7 +93,7 @@ def _check_numbers(column: np.ndarray, object_name: str, otherwise: str) -> None
     known = column[owner]
     if not len(known):
         raise TableError(f"{object_name} has no label for any of {len(column)} objects; leave it out, or {otherwise}.")
-    # A single one would set mean and scale, by which targets are standardised.
+    # Even one sentinel such as -999 would distort the mean and scale of the targets.
     tables.warn_of_sentinels(known, owner, object_name, [f"object {i}" for i in range(len(column))], least=1)
     distinct = np.unique(known)
     if len(distinct) <= min(FEW, len(known) / 2) and (distinct == distinct.round()).all():

@@ -50,7 +50,7 @@ class MultimodalEncoder(BaseEncoder):
     modalities: Annotated[dict[str, Modality], dict]
     encoder_hidden_length: Annotated[int | None, POSITIVE_INT, None] = 16
 
-    #: whether the modalities of an object are aligned, so that some object must have two
+    #: whether training aligns modalities, so that some objects must have two
     _aligns = False
 
     def _validate_params(self):
@@ -319,7 +319,7 @@ def check_alignment_options(alignment: str, options: dict | None) -> None:
             raise ValueError(f"alignment_options[{name!r}]={value!r}: {needed} is needed, such as {known[name]!r}.")
 
 
-#: type of a default -> what may stand there
+#: type of a default -> type that is accepted, and its name in errors
 _KINDS = {str: (str, "text"), int: (Integral, "a positive int"), float: (Real, "a number of at least 0")}
 
 
@@ -361,7 +361,7 @@ def _present(obj, modalities: dict[str, Modality], object_name: str) -> dict:
             raise TableError(
                 f"{object_name} has {name!r}, which is not among the modalities ({', '.join(modalities)})."
             )
-    absent = {k for k, v in obj.items() if v is None or (isinstance(v, float) and np.isnan(v))}  # pandas says NaN
+    absent = {k for k, v in obj.items() if v is None or (isinstance(v, float) and np.isnan(v))}  # NaN: pandas
     present = {k: modalities[k].one(v, f"{object_name}[{k!r}]") for k, v in obj.items() if k not in absent}
     if not present:
         raise TableError(f"{object_name} has none of the modalities ({', '.join(modalities)}); remove the object.")

@@ -39,7 +39,7 @@ def parameters(cls: type) -> type:
         k: inspect.Parameter(k, KEYWORD, default=vars(cls).get(k, inspect.Parameter.empty), annotation=hints[k])
         for k in names
     }
-    for name in set(names) & vars(cls).keys():  # a default is no attribute: an estimator has what it was given
+    for name in set(names) & vars(cls).keys():  # defaults must not look like attributes of an estimator
         delattr(cls, name)
     return cls
 

@@ -24,7 +24,7 @@ from ._base import (
 )
 from ._new_objects import check_new, new_codes
 
-NAME = "sequence"  # of the only modality
+NAME = "sequence"  # internal name of the only modality
 
 
 class UnimodalEncoder(BaseEncoder):
@@ -52,7 +52,7 @@ class UnimodalEncoder(BaseEncoder):
             return _listed(self._validated(X, "X")), _columns(self)
         if not _is_rows(X, modality):
             return _listed(modality.objects(X, "X")), {}
-        blank = type(self)(**self.get_params(deep=False))  # which notes what scikit-learn wants noted
+        blank = type(self)(**self.get_params(deep=False))  # notes n_features_in_ and feature_names_in_
         return _listed(_checked_rows(blank, X, "X", reset=True)), _columns(blank)
 
     def _stream(self, X) -> Iterator[dict]:

@@ -28,11 +28,11 @@ from .points import FlatPoints
 from .scores import Sums, posteriors, triangles, twice
 from .start import completed, principal_components
 
-#: Least noise, as a share of the mean square of the values: what float32 can tell.
+#: Smallest noise variance relative to the mean square of the values, given the precision of float32.
 LEAST_NOISE = 1e-6
-#: Steps for each smoothness that is tried, each ten times that before; and how much worse than it is the last.
+#: Steps per value of smoothness that is tried, and the relative error at which the search for it ends.
 N_TRIED, WORSE = 5, 1.005
-#: Every so many objects one is held out where there are no others to choose by.
+#: One in so many objects is held out to choose the smoothness, if no validation objects are given.
 HELD_OUT = 10
 
 
@@ -123,7 +123,7 @@ class Search:
         error = math.inf if halves is None or state.is_mean_alone else halves.error(state)
         self.best: tuple[float, State, float] = (error, state, 0.0)  # error, state, smoothness
         self.history: list[dict[str, Any]] = []
-        self.settled: set[float] = set()  # smoothness at which steps gained too little to go on
+        self.settled: set[float] = set()  # values of smoothness for which further steps gain too little
         self.began = time.perf_counter()
 
     def choose(self) -> None:
@@ -152,7 +152,7 @@ class Search:
             state, log_likelihood, objective = self.em.step(self.state, penalty)
             self.state, error = state, math.inf if self.halves is None else self.halves.error(state)
             self._record(smoothness, log_likelihood, error)
-            better = self.halves is None or not error >= self.best[0]  # NaN where nothing is hidden
+            better = self.halves is None or not error >= self.best[0]  # True for NaN: nothing was hidden
             if better and not state.is_mean_alone:
                 self.best = error, state, smoothness
             if objective - last < self.tol * self.em.n_values:
@@ -190,7 +190,7 @@ class EM:
         noise = max(left / max(X.shape[1] - n_components, 1), self.least_noise)
         variance = values**2 / len(X)
         shrunk = (variance - noise).clamp(min=0)
-        # Without any loading there is nothing for the steps to grow from.
+        # If all loadings were 0, they would stay 0 in the following steps.
         loadings = vectors * (shrunk if shrunk.any() else variance).sqrt()
         return State(torch.cat([mean[..., None], loadings.unflatten(0, mean.shape)], -1), noise)
 
@@ -205,7 +205,7 @@ class EM:
             log_likelihood += float(posterior.log_likelihood.sum())
             if weight is not None:
                 moments.append(triangles(posterior, state.theta.dtype))
-        assert sums is not None  # there are objects
+        assert sums is not None  # there is at least one object
         theta, residual = self._maximise(evidence, sums, penalty * state.noise)
         if weight is not None:
             scores, covariance = (torch.cat(parts) for parts in zip(*moments, strict=True))
@@ -241,7 +241,7 @@ class EM:
         """Return the best theta given scores, and the expected sum of squared residuals."""
         (own, beside, pull), k = sums, sums.pull.shape[2]
         own_blocks, beside_blocks = symmetric(own, k), None if beside is None else symmetric(beside, k)
-        # Where few objects are seen the rounding of long sums can exceed the least eigenvalue.
+        # Where few objects have points, rounding errors of long sums can exceed the smallest eigenvalue.
         rounding = torch.finfo(evidence.value.dtype).eps * own_blocks.diagonal(dim1=1, dim2=2).mean()
         theta = steady(own_blocks, beside_blocks, pull, ridge * self.roughness, rounding)
         products = outer_products(theta, beside is not None)
@@ -305,7 +305,7 @@ def solve(own: Tensor, beside: Tensor | None, pull: Tensor, rough: Tensor) -> Te
     L, P, k = pull.shape
     if beside is None and not rough.any():
         return torch.linalg.solve(own, pull.mT).mT
-    reach = 3 if rough.any() else 2  # blocks below the diagonal that are not zero, the diagonal one counted
+    reach = 3 if rough.any() else 2  # number of non-zero blocks per column, on and below the diagonal
     bands, node = own.new_zeros(reach * k, L, k), torch.arange(L)[:, None]  # entry (l k + j + d, l k + j) at [d, l, j]
     i, j = torch.tril_indices(k, k)
     bands[i - j, node, j] = own[:, i, j]

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from .nodes import Evidence, Nodes
 from .points import FlatPoints
 
-#: Of a point of infinite error: nothing, but with a logarithm.
+#: Weight of a point with an infinite error: next to nothing, but its logarithm exists.
 LEAST_WEIGHT = 1e-30
-#: What the diagonal of a system gets beside, in units of the rounding of its entries: the first that suffices.
+#: Added to the diagonal of a system, in units of its rounding error; the first that makes it solvable is used.
 RIDGES = (10.0, 1e3, 1e5)
 
 

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from .points import FlatPoints
 
-#: Locations are a common grid if there are at most so many for each point of a typical object.
+#: Locations form a common grid if there are at most this many for each point of a typical object.
 MOST_ON_GRID = 8
-#: Nodes of a band elsewhere: two for each point of a typical object, within these bounds. Beyond so many bands each has
-#: the fewer at least: dozens, most of which an object has a point or two of, would cost far more than they tell.
+#: Otherwise a band has two nodes for each point of a typical object, but at least FEWEST and at most MOST. With more
+#: than MANY bands the lower limit falls, because dozens of bands with a point or two each would cost too much.
 FEWEST, MOST, MANY = 64, 512, 8
-#: Nodes are no closer than this share of their mean distance.
+#: Smallest distance of two nodes, relative to the mean distance.
 CLOSEST = 1e-3
-#: Rows and columns are told apart by one number, which no two places of a grid have in common.
+#: Row and column of a pixel are joined into one number, which is different for all places of a grid.
 PLANE = (1.0, math.sqrt(2.0))
 
 

@@ -31,7 +31,7 @@ def places_of(nodes: Nodes, location: Tensor, band: Tensor) -> NodePlaces:
     """Return where points at locations (B, L[, 2]) in bands (B, L) lie, (B, L) each, as `Nodes.place` does."""
     x, last = on_a_line(location.flatten(0, 1)).view(band.shape), len(nodes) - 1
     count, start = nodes.counts[band], (nodes.counts.cumsum(0) - nodes.counts)[band]
-    left = torch.where(count > 0, start, 0)  # of the band: the last node that is not beyond x, found by bisection
+    left = torch.where(count > 0, start, 0)  # last node of the band that is not beyond x, found by bisection
     for power in reversed(range(last.bit_length())):
         further = left + 2**power
         reached = nodes.location[further.clamp(max=last)] <= x
@@ -39,7 +39,7 @@ def places_of(nodes: Nodes, location: Tensor, band: Tensor) -> NodePlaces:
     right = torch.where(left + 1 < start + count, left + 1, left)
     first, width = nodes.location[left], nodes.location[right] - nodes.location[left]
     share = torch.where(width > 0, (x - first) / torch.where(width > 0, width, 1.0), 0.0).clamp(0, 1)
-    in_plane = location.ndim > band.ndim  # where places are nodes
+    in_plane = location.ndim > band.ndim  # pixels of an image lie exactly on nodes
     return NodePlaces(torch.where(share > 0.5, right, left), share * 0) if in_plane else NodePlaces(left, share)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from .factors import Posterior, expectation
 from .nodes import Evidence
 
-#: Numbers of the covariances that are held at once.
+#: Largest number of entries of covariance matrices that are in memory together.
 AT_ONCE = 2**19
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .nodes import Evidence, Nodes
 
-#: Beyond so many rows and columns singular vectors are found by a random projection (Halko et al. 2011).
+#: With more rows and columns than this, singular vectors come from a random projection (Halko et al. 2011).
 LARGE = 1000
 N_EXTRA, N_POWERS = 10, 4
 

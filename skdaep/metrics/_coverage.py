@@ -166,7 +166,7 @@ def coverage_by(
     counted = np.concatenate(counted, axis=1)  # (2, n_points)
 
     n_groups = group.max() + 1
-    sums = np.zeros((3, n_groups, len(cells)))  # mean share and mean width of each group, and whether it is there
+    sums = np.zeros((3, n_groups, len(cells)))  # per group: mean share, mean width, and whether it has points
     for k in range(len(cells)):
         here = place == k
         weight, of = weights(owner[here], group), group[owner[here]]

@@ -21,7 +21,7 @@ def objects_of(X, name: str = "X") -> list:
     return list(X.to_numpy() if hasattr(X, "to_numpy") else X)
 
 
-#: how a metric lets itself be told of a column
+#: how the user names a column to a metric, for error messages
 ASK = "{}"
 
 
@@ -172,7 +172,7 @@ class Bins:
         if np.ndim(bins) == 0:
             if not (isinstance(bins, (int, np.integer)) and bins > 0):
                 raise ValueError(f"bins={bins!r}: a positive number of bins, or their edges, are needed.")
-            edges = np.unique(np.quantile(flat, np.linspace(0, 1, bins + 1)))  # many equal values make fewer bins
+            edges = np.unique(np.quantile(flat, np.linspace(0, 1, bins + 1)))  # fewer if many values are equal
             return cls(edges if len(edges) > 1 else np.repeat(edges, 2), name)
         edges = np.asarray(bins, float)
         if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():

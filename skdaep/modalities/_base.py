@@ -38,17 +38,17 @@ class Modality(abc.ABC):
     dataclass in the copy, decorate that class with `storable`.
     """
 
-    #: where points lie
+    #: what kind of space points lie in
     geometry: ClassVar[Geometry]
-    #: whether rows of a 2-D array are objects too
+    #: whether the rows of a 2-D array are accepted as objects
     takes_rows = False
     #: whether objects are Tables, which may come as `FlatTables`
     takes_tables = False
-    #: whether decoded objects have one shape, so that many are given as one array
+    #: whether all decoded objects have the same shape and are returned as one array
     stacks = False
-    #: whether locations are times, along which what varies may come again: not phases
+    #: whether locations are times, along which a signal may repeat; False for phases
     is_over_time = False
-    #: of two location axes the column of the second, for each of whose values a display draws a curve along the first
+    #: column of the second location axis, if there is one; displays draw a curve for each of its values
     second_axis: str | None = None
 
     @property

@@ -11,7 +11,7 @@ from astropy.table import Table
 from .. import tables
 from ..exceptions import TableError, UnusedColumnWarning
 
-#: a column of text with so few different cells looks like one of bands
+#: a text column with no more distinct cells than this may be one of bands
 FEW_LABELS = 12
 
 
@@ -29,7 +29,7 @@ def find_columns(declared: Any, objects: list[Table], object_names: list[str]) -
         for role in ("value", "location")
     }
     for role in ("band", "error", "ivar", "quality"):
-        other = {"error": declared.ivar, "ivar": names.get("error")}.get(role)  # one of the two will do
+        other = {"error": declared.ivar, "ivar": names.get("error")}.get(role)  # one of the two is enough
         needless = other is not None and getattr(declared, role) is None
         names[role] = None if needless else _find_optional(declared, role, distinct, names["value"])
     _check_distinct(names, object_names[0])

@@ -31,7 +31,7 @@ class LearnedImage:
     shape: tuple[int, int, int]  # rows, columns, channels
     has_channels: bool  # whether the user's arrays have an axis for them
     value: Scaling
-    unit: str | None = None  # of fit
+    unit: str | None = None  # of the training images
 
     def __post_init__(self):
         if min(self.shape) < 1 or not (self.has_channels or self.shape[2] == 1):
@@ -133,7 +133,7 @@ class Image(Modality):
         scaled = self.learned.value.forward(obj.reshape(self.learned.shape))
         patches = self._to_patches(scaled).astype(np.float32)  # (L, P)
         observed = np.isfinite(patches).all(1)
-        patches[~observed] = np.nan  # what is not observed must not count as content
+        patches[~observed] = np.nan  # pixels of unobserved patches must not affect the content key
         if values and not observed.any():
             raise TableError(f"{object_name} has no patch without NaN; {remedy(object_name)}.")
         n = len(patches)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ._sequence import Sequence
     from ._series import SpectralSeries
 
-#: free axes of inputs
+#: names of the axes of inputs whose lengths may vary
 OBJECTS, POINTS = "objects", "points"
 
 

@@ -11,10 +11,10 @@ from astropy.time import TIME_SCALES
 from ..tables import wild
 from ._record import storable
 
-#: Standard deviations from the mean of fit beyond which a number is refused: the step of float32 is a sixteenth of one
-#: there, so that neighbours merge, and what so large a number does in a network is no matter of what was learned.
+#: A number farther than this from the training mean, in standard deviations, is refused. There float32 has a step of a
+#: sixteenth, so neighbouring numbers merge, and a network has learned nothing about such numbers.
 LIMIT = 1e6
-#: share of the spacings that may be finer than what is resolved, and of the mean spacing what is resolved at the finest
+#: share of the spacings that may be finer than the resolution, and finest resolution relative to the mean spacing
 FEW_SPACINGS, CLUSTERED = 0.1, 0.1
 EXTREME = "more than a million standard deviations from the rest of fit; set it to NaN, or bring values to one scale"
 
@@ -82,10 +82,8 @@ class Learned:
     n_points: float  # median number of observed points
     arrays: bool  # learned from rows of a 2-D array
     number_units: dict[str, str | None] = field(default_factory=dict)  # metadata key -> unit of fit
-    ranges: dict[str, tuple[float, float]] = field(
-        default_factory=dict
-    )  # role -> ends of what fit saw, but for what was wild
-    time_scale: str | None = None  # of a column of Time
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)  # role -> range in training, without outliers
+    time_scale: str | None = None  # if the locations are a Time
 
     def __post_init__(self):
         demand_positive(self, "extent", "resolution", "n_points")

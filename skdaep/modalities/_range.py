@@ -11,10 +11,10 @@ import numpy as np
 
 from ..exceptions import OutOfRangeWarning
 
-#: An object is out of range if all its values, or locations, are so far beyond those of fit, as a share of what these
-#: span. What lies next to them is ordinary extrapolation: a fainter object, the days after.
+#: An object is out of range if all its values, or locations, are farther than this outside the training range, as a
+#: share of its width. Closer ones are ordinary extrapolation: a fainter object, the following days.
 MARGIN = 0.25
-#: columns that objects read some at a time were warned of already; None outside `warned_once`
+#: columns for which `warned_once` has already given a warning; None outside of it
 SAID: ContextVar[set[str | None] | None] = ContextVar("said", default=None)
 
 
@@ -45,7 +45,7 @@ def warn_out_of_range(
     for role, (low, high) in ranges.items():
         margin, numbers, owner = MARGIN * (high - low), points[role], points["owner"]
         outside = (numbers < low - margin) | (numbers > high + margin)
-        if low == high or not outside.any():  # one number spans no range
+        if low == high or not outside.any():  # a single number has no range
             continue
         inside = ~outside & np.isfinite(numbers)
         for i in np.setdiff1d(owner[outside], owner[inside]):

@@ -21,7 +21,7 @@ def read_together(read: Callable, objects: Sequence, object_names: Sequence[str]
 
 def remedy(object_name: str) -> str:
     """Return advice, for an error message, about an object, or a modality of one, without a measurement."""
-    of_several = object_name.endswith(("']", '"]'))  # X[3]['spectrum']
+    of_several = object_name.endswith(("']", '"]'))  # such as X[3]['spectrum']
     return "leave that modality out or set it to None" if of_several else "remove the object"
 
 

@@ -102,7 +102,7 @@ class Separations(NamedTuple):
 LINE = Geometry("line")
 PLANE = Geometry("plane", n_axes=2, separations=False)
 
-#: dataclasses that a model file may hold, by name: modalities, and what they learn
+#: dataclasses that a model file may contain, by name: modalities, and what they learn from data
 STORABLE: dict[str, type] = {}
 
 

@@ -138,7 +138,7 @@ class Sequence(Modality):
             if not arrays:
                 tables.warn_of_sentinels_in(objects[0], getattr(new, role), role, numbers, owner, object_names)
         scaling = Scaling.of(location, np.median(location))
-        n_points = float(np.median(np.bincount(owner)))  # no object is without a point
+        n_points = float(np.median(np.bincount(owner)))  # every object has a point
         bands = tuple(np.unique(band).tolist())
         axis = (
             line(location, band, owner, scaling, n_points)
@@ -146,7 +146,7 @@ class Sequence(Modality):
             else circle(new.cycle, bands, scaling, n_points)
         )
         value_scaling = Scaling.of(value)
-        errors = errors[errors > 0]  # also leaves out NaN
+        errors = errors[errors > 0]  # this removes NaN, too
         learned = Learned(
             units=units,
             value=value_scaling,
@@ -248,10 +248,10 @@ class Sequence(Modality):
             if len(beyond := chosen[scaling.extreme(raw[role][chosen])]):
                 self._refuse_extreme(role, raw, beyond[0], object_names)
         warn_out_of_range(raw, learned.ranges, self._roles._asdict(), object_names)
-        # Canonical order: equal contents give equal noise and sums, however the rows were sorted.
+        # Canonical order: noise and sums must not depend on how the rows were sorted.
         value = np.nan_to_num(raw["value"], nan=np.inf)
         chosen = chosen[canonical_order(*(x[chosen] for x in (raw["owner"], raw["location"], band, value)))]
-        with np.errstate(over="ignore"):  # a point of infinite error has no weight
+        with np.errstate(over="ignore"):  # an infinite error is allowed: the point has no weight
             error = (raw["error"][chosen] / learned.value.scale).astype(np.float32)
         points = {
             "value": learned.value.forward(raw["value"][chosen]).astype(np.float32),

@@ -21,7 +21,7 @@ from ._record import Geometry, Record, Separations, storable
 from ._sequence import Sequence
 from ._tokenizer import SequenceTokenizer
 
-#: epochs of the default grid
+#: number of epochs in the default grid
 N_EPOCHS = 5
 
 
@@ -148,7 +148,7 @@ class SpectralSeries(Sequence):
             raise TableError(
                 f"{object_name} has no finite '{self.epoch}' where '{self.value}' was measured; {remedy(object_name)}."
             )
-        # In canonical order: that of rows must not matter where two epochs share wavelength and value.
+        # Canonical order: the order of rows must not matter, even if two epochs share wavelength and value.
         value = np.nan_to_num(record.value, nan=np.inf)
         chosen = chosen[np.lexsort([x[chosen] for x in (value, record.band, epoch, record.location)])]
         location = np.stack([record.location[chosen], epoch[chosen].astype(np.float32)], 1)

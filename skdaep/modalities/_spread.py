@@ -6,9 +6,9 @@ import numpy as np
 
 from ..exceptions import TableError
 
-#: Spread below which squares vanish in double precision, and size above which they overflow: no scale can be had.
+#: Below the first, squares vanish in double precision; above the second, they overflow. Then there is no scale.
 SMALLEST, LARGEST = 1e-150, 1e150
-#: Finest scale, in standard deviations of the locations, that single precision tells apart.
+#: Finest scale that single precision resolves, in standard deviations of the locations.
 FINEST = 1e-7
 
 

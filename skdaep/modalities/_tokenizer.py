@@ -32,7 +32,7 @@ class SequenceTokenizer(nn.Module):
         self.location = NumberEmbedding(model_dim, *frequency_range(extent, resolution), cycle)
         self.band = nn.Embedding(n_bands, model_dim) if n_bands > 1 else None
         self.join = nn.Linear(2 * model_dim, model_dim)
-        # Standardised metadata: a quarter turn over +-4 standard deviations, down to 1/16 of one.
+        # Metadata are standardised. The lowest frequency makes a quarter turn from -4 to 4, the highest resolves 1/16.
         self.numbers = nn.ModuleList(NumberEmbedding(model_dim, 1 / 32, 8.0, 17) for _ in range(n_numbers))
         self.labels = nn.ModuleList(nn.Embedding(n, model_dim) for n in n_labels)
 

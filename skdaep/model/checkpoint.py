@@ -186,7 +186,7 @@ def _as_corrupt(path: Path) -> Iterator[None]:
     advice = "Give checkpoint= another path, or delete the file to start again."
     try:
         yield
-    except OSError:  # it cannot be read, whatever it holds
+    except OSError:  # the file cannot be read; its content is not to blame
         raise
     except CorruptModelError as error:
         raise CorruptModelError(f"{error} {advice}") from error

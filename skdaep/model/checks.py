@@ -24,12 +24,12 @@ from .hints import check as check_hint
 if TYPE_CHECKING:
     from .model import Arrays, Model
 
-#: more than these no model needs, and no tensor tells: layers that share weights, length scales of noise that go into
-#: a circle, and options
+#: Upper limits that protect against forged files, where no tensor shows the number: layers that share weights, turns
+#: of noise on a circle, and options.
 MOST_LAYERS, MOST_TURNS, MOST = 1_000, 1_000_000, {"n_sampling_steps": MOST_EVALUATIONS}
-#: at least, of a layer that shares its weights with no other
+#: fewest tensors of a layer that does not share its weights
 TENSORS_PER_LAYER = 2
-#: points at which a trial runs
+#: number of points at which a model is tried
 N_TRIED = 8
 
 
@@ -150,7 +150,7 @@ def trial(model: Model) -> None:
     for name, modality in model.modalities.items():
         grid = modality.grid()
         record = modality.read(grid, name, values=False)
-        modality.write(modality.unscale(np.zeros_like(record.value), record), grid)  # units and the like
+        modality.write(modality.unscale(np.zeros_like(record.value), record), grid)  # refuses invalid units
         queries[name] = modality.typical_metadata(_first_of(record))
         shown[name] = queries[name].replace(
             value=np.zeros_like(queries[name].value), observed=np.ones_like(queries[name].observed)

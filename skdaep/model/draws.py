@@ -15,7 +15,7 @@ from ..modalities import Record
 METADATA = ("numbers", "labels")
 CONTENT = ("value", "location", "band", *METADATA)
 
-#: seed and content key of an object: what its draws depend on
+#: seed and content key of an object, which determine its draws
 Source = tuple[int, int]
 
 
@@ -31,7 +31,7 @@ def content_key(records: dict[str, Record], z: NDArray[Any] | None = None) -> in
         for field in CONTENT if z is None else METADATA:
             digest.update(np.ascontiguousarray(getattr(records[name], field)).tobytes())
     if z is not None:
-        digest.update((np.round(z, 3) + 0.0).astype(np.float32).tobytes())  # + 0.0: no negative zero
+        digest.update((np.round(z, 3) + 0.0).astype(np.float32).tobytes())  # + 0.0 turns -0.0 into 0.0
     return int.from_bytes(digest.digest(), "little")
 
 
@@ -68,7 +68,7 @@ def random_experts(present: NDArray[Any], sources: Sequence[Source], n_draws: in
     for i, source in enumerate(sources):
         there = np.flatnonzero(present[i])
         for draw in range(n_draws):
-            own = apart(stream(source, draw))  # not the numbers that the draw itself is made of
+            own = apart(stream(source, draw))  # independent of the numbers that the draw itself uses
             chosen[i, draw] = there[own.integers(len(there))]
     return chosen
 

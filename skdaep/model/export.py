@@ -21,7 +21,7 @@ from ..storage import replacing
 from .model import Model
 from .operations import translations
 
-#: Free axes of the example that is traced: an object of so many points is long, and attention computed as for those.
+#: Size of the example that is traced. Its objects are long, so that the graph has the attention for long objects.
 EXAMPLE = {"objects": 2, "points": 1024}
 NEEDED = ("onnx", "onnxscript")
 

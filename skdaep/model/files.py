@@ -19,9 +19,9 @@ from safetensors import safe_open
 from ..exceptions import CorruptModelError
 from ..storage import regular, replacing
 
-#: written by this version, and read
+#: the format that is written, and those that can be read
 FORMAT, READ = 2, (1, 2)
-#: bytes of the header that safetensors allows
+#: largest header, in bytes, that safetensors allows
 LONGEST_HEADER = 100_000_000
 
 
@@ -35,7 +35,7 @@ def write(
 
     An existing file is only replaced when the new one is complete.
     """
-    arrays = {k: np.asarray(v, order="C") for k, v in arrays.items()}  # safetensors writes memory as it lies
+    arrays = {k: np.asarray(v, order="C") for k, v in arrays.items()}  # safetensors ignores strides
     text = json.dumps(content | {"sha256": {k: _sha256(v) for k, v in arrays.items()}}, allow_nan=False)
     header = {"format": str(FORMAT), "skdaep": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
     if key is not None:
@@ -70,7 +70,7 @@ def read(
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the header of a safetensors file, with the place of every tensor and the description of the file."""
     if regular(path) is None:
-        Path(path).open("rb")  # for the error that Python has for it
+        Path(path).open("rb")  # raises the error of Python, such as FileNotFoundError
     with open(path, "rb") as file:
         start = file.read(8)
         (length,) = struct.unpack("<Q", start) if len(start) == 8 else (0,)
@@ -113,7 +113,7 @@ def _arrays(path: str | os.PathLike[str], header: dict[str, Any]) -> dict[str, N
             return {k: file.get_tensor(k) for k in file.keys()}
     except CorruptModelError:
         raise
-    except Exception as error:  # safetensors and numpy have many for a shape or a type that cannot be
+    except Exception as error:  # invalid shapes and types raise many kinds of errors
         raise CorruptModelError(f"{path} is not a readable model file: {error}") from error
 
 

@@ -31,13 +31,13 @@ from .measurements import Measurements, Subset
 from .model import Model
 from .passes import TOKENS_PER_PASS
 
-#: a record of training is an epoch, but at least so many steps
+#: fewest steps between two records of the history; usually there is one record per epoch
 STEPS_PER_RECORD = 50
-#: objects in files, and points of theirs, from which, at most, what needs no steps is solved: the core of an encoder,
-#: functional PCA
+#: most objects, and most points, of a folder from which the core of an encoder and functional PCA are solved, because
+#: these points must fit into memory
 MOST_SOLVED, MOST_POINTS_SOLVED = 20_000, 2**22
-#: Records without a better validation loss after which training stops: a share of those of a whole fit, at least so
-#: many. At the full learning rate long fits go on after as much as a tenth of their steps.
+#: Training stops after this share of all records without a better validation loss, but not before LEAST_PATIENCE
+#: records. At the full learning rate, long fits still improve after a tenth of their steps without progress.
 PATIENCE, LEAST_PATIENCE = 0.25, 5
 
 
@@ -132,7 +132,7 @@ def train_model(
     if len(split.validation):
         held_out = solved_from(measurements, split.validation)
         validation = Validation(measurements, split.validation, training, model.seed + 1, device, dtype, known)
-    if not model.weights:  # a fresh fit
+    if not model.weights:  # not a warm start
         objective.prepare(model.plan(), TrainingSet(solved_from(measurements, split.train), held_out, model.seed))
         objective.to(device)
     objective.begin()

@@ -28,10 +28,10 @@ from .checkpoint import content_digest
 from .measurements import Measurements
 from .state import from_json, to_json
 
-#: of the layout
+#: version of the layout of files
 FORMAT = 1
 DESCRIPTION, PROGRESS = "store.json", "packing.json"
-#: seconds between two notes of how far packing has come
+#: seconds between two saved states of the packing
 EVERY = 5.0
 
 
@@ -72,7 +72,7 @@ class Store:
     declared: dict[str, Modality] = field(init=False, repr=False)
     measurements: Measurements = field(init=False, repr=False)
     checksums: dict[str, str] = field(init=False, repr=False)
-    #: by modality why objects cannot be weighed by their errors, if they cannot
+    #: modality -> why its points cannot be weighted by their errors, if they cannot
     without_errors: dict[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ class Store:
             measurements = {name: _mapped(path, i) for i, name in enumerate(modalities)}
         except CorruptStoreError:
             raise
-        except Exception as error:  # a forged file can go wrong in any way
+        except Exception as error:  # a forged file can fail in any way
             raise CorruptStoreError(f"{path / DESCRIPTION} describes no store that can be read: {error!r}.") from error
         own = vars(self)
         own.update(path=path, modalities=modalities, declared=declared, measurements=measurements)
@@ -141,7 +141,7 @@ def _mapped(path: Path, i: int) -> Ragged:
     def tensor(field: str) -> torch.Tensor:
         file = path / name_of(i, field)
         try:
-            # "c": torch wants arrays that it may write into; nothing is written into these
+            # Mode "c" (copy on write) because torch only takes writable arrays; nothing is ever written to them.
             return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))
         except (OSError, EOFError, ValueError, TypeError) as error:
             raise CorruptStoreError(f"{file} cannot be read: {error}.") from error
@@ -205,7 +205,7 @@ class Growing:
         self.sync()
 
 
-#: of a writer, what a later one goes on from
+#: fields of a writer from which another one can continue
 KEPT = ("done", "first", "lengths", "learned", "without_errors")
 
 
@@ -224,7 +224,7 @@ class Writer:
     path: Path
     identity: dict[str, Any]
     files: dict[str, Growing] = field(default_factory=dict)
-    #: number of objects of each chunk so far, and digest of the first that had any
+    #: number of objects in each chunk so far, and digest of the first chunk with objects
     done: list[int] = field(default_factory=list)
     first: str | None = None
     lengths: dict[str, int] = field(default_factory=dict)

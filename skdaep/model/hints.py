@@ -75,7 +75,7 @@ def _check_any(value: Any, choices: tuple[Any, ...], hint: Any, path: str) -> No
             return check(value, choice, path)
         except TypeError as error:
             errors.append(error)
-    # Where a class is meant, what is wrong within it says more than the list of what might be there.
+    # If the value matches the outer type of one choice, the error within it is more helpful than a list of choices.
     within = [e for e in errors if not str(e).startswith(f"{path} is ")]
     if within:
         raise within[0]

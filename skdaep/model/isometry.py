@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-#: objects, and points of each, over which the mean is taken
+#: largest number of objects, and of points per object, in the mean
 N_OBJECTS, N_POINTS = 64, 128
-#: half of a difference, in standard deviations of an entry, and the least of those beside that of all
+#: half the step of the differences, in standard deviations of an entry; and the smallest of these relative to all
 STEP, LEAST_SPREAD = 0.05, 0.01
-#: least length of a direction of codes that decode to the same, beside the longest: the map must have an inverse
+#: smallest relative length of a direction of codes; above 0, because the map must have an inverse
 LEAST = 1e-4
 
 
@@ -45,7 +45,7 @@ def _metric_of(model: Model, name: str, records: Records, rng: np.random.Generat
     having = [record for record in records if name in record]
     chosen = [having[i] for i in rng.permutation(len(having))[:N_OBJECTS]]
     places = [subsample_points(record[name], rng) for record in chosen]
-    keys = range(len(chosen))  # the same noise on both sides of a difference, where there is any
+    keys = range(len(chosen))  # if decoding uses noise, it must be the same on both sides of a difference
     Z = model.encode(chosen).mean.reshape(len(chosen), -1)
     return metric(Z, lambda codes: model.decode(name, codes, places, keys))
 
@@ -54,7 +54,7 @@ def metric(Z: Array, decode: Callable[[Array], Sequence[Array]]) -> Array:
     """Return M (D, D), by central differences around codes (n, D); `decode` returns the values of each object."""
     Z = Z.astype(np.float64)
     steps = STEP * Z.std(0).clip(min=LEAST_SPREAD * max(Z.std(), LEAST_SPREAD))
-    derivatives = [_difference(Z, step, decode) for step in np.diag(steps)]  # D times n arrays
+    derivatives = [_difference(Z, step, decode) for step in np.diag(steps)]  # n arrays for each of the D entries
     of_objects = (np.stack([d.ravel() for d in own], 1) / steps for own in zip(*derivatives, strict=True))
     return np.mean([j.T @ j / len(j) for j in of_objects], axis=0)
 

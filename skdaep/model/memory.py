@@ -15,12 +15,12 @@ from ..modalities import Modality
 from .fitting import Training
 from .model import Model
 
-#: numbers that a training step keeps of a point for each one of `model_dim`, by block of decoder and encoder;
+#: numbers that a training step stores per point and unit of `model_dim` in each block of the decoder and the encoder;
 #: measured, and rounded down
 PER_DECODER_BLOCK, PER_ENCODER_BLOCK = 7, 1
-#: where the system tells what there is
+#: where Linux reports the memory
 PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
-#: of control groups of versions 2 and 1: the folder, the limit, what is used, and what of that would be given back
+#: control groups (versions 2 and 1): folder, limit, memory in use, and the part of it that can be reclaimed
 GROUPS = {
     "": ("", "memory.max", "memory.current", "inactive_file"),
     "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -42,7 +42,7 @@ def check_memory(model: Model, lengths: NDArray[Any], training: Training | None)
     device = torch.device(model.device)
     points = float(lengths.sum(0) @ [_size(modality) for modality in model.modalities.values()])
     step = 0.0 if training is None else _of_a_step(lengths, model.shapes(), training, device)
-    needed = {"cpu": points, str(device): points + step}  # points are read here and moved there
+    needed = {"cpu": points, str(device): points + step}  # points are read into main memory, then moved
     for place, n_bytes in needed.items():
         free = free_memory(torch.device(place))
         if n_bytes > free:
@@ -64,12 +64,12 @@ def _of_a_step(lengths: NDArray[Any], shapes: dict[str, Any], training: Training
     most = training.max_points
     shown = (lengths if most is None else lengths.clip(max=most)).sum(1)
     n_points = max(shown.max(), min(shown.sum(), training.batch_size * np.median(shown)))
-    # Hidden tokens, where there are any, go through the blocks in place of the points.
+    # With hidden tokens, points only pass through one block; the others process hidden tokens.
     n_encoder = 1 if shapes.get("encoder_hidden_length") else shapes["n_encoder_layers"]
     n_decoder = 1 if any((shapes.get("hidden_length") or {}).values()) else shapes.get("n_decoder_layers", 0)
     decoded = 1.0 if most is None else 0.25
     per_width = decoded * PER_DECODER_BLOCK * n_decoder + PER_ENCODER_BLOCK * n_encoder
-    return float(n_points * shapes["model_dim"] * per_width * (4 if device.type == "cpu" else 2))  # bfloat16 elsewhere
+    return float(n_points * shapes["model_dim"] * per_width * (4 if device.type == "cpu" else 2))  # GPUs use bfloat16
 
 
 def _advice(objects: float, step: float, training: Training | None) -> str:
@@ -99,7 +99,7 @@ def _available() -> float:
     """Return the free memory of the machine, including swap."""
     try:
         found = _numbers(PROC / "meminfo")
-    except OSError:  # no Linux
+    except OSError:  # not on Linux
         return math.inf
     return 1024.0 * (found.get("MemAvailable:", math.inf) + found.get("SwapFree:", 0))
 
@@ -116,7 +116,7 @@ def _left_in_groups() -> Iterator[float]:
             continue
         folder, *names = GROUPS[controllers]
         group = CGROUP / folder / path.lstrip("/")
-        while group != CGROUP.parent:  # the limit of a group holds for those in it
+        while group != CGROUP.parent:  # the limits of parent groups hold, too
             yield _left(group, *names)
             group = group.parent
 
@@ -127,7 +127,7 @@ def _left(group: Path, limit: str, used: str, cached: str) -> float:
         if most == "max":
             return math.inf
         return int(most) - int((group / used).read_text()) + _numbers(group / "memory.stat").get(cached, 0)
-    except OSError:  # not to be seen from within a container
+    except OSError:  # a container cannot see its parent groups
         return math.inf
 
 

@@ -24,7 +24,7 @@ from .prior import Facts
 from .state import from_json, of_another_name, to_json
 from .targets import Head, Targets
 
-#: every kind of model by its name, for files
+#: every kind of model by name, for loading files
 MODELS: dict[str, type] = {}
 
 Arrays = dict[str, NDArray[Any]]
@@ -99,7 +99,7 @@ class Model:
     object_scatter: dict[str, Scatter] = field(default_factory=dict)
     prior_targets: Targets | None = None
 
-    #: fields that an estimator's parameters of these names set, at any time
+    #: fields that follow the parameters of the estimator with the same names, even after the fit
     settings: ClassVar[tuple[str, ...]] = ("device", "precision")
 
     def __init_subclass__(cls, **options: Any):
@@ -129,7 +129,7 @@ class Model:
     def live(self) -> Objective:
         """Return the objective on its device, ready to run. All threads that share the model get the same one."""
         module: Objective | None = vars(self).get("_live")
-        if module is None:  # no lock, which a fork could leave locked: of two that are made at once, one stays
+        if module is None:  # without a lock, which a fork could leave locked; if two threads make a module, one is kept
             module = vars(self).setdefault("_live", self.revived().eval())
         return module
 
@@ -374,7 +374,7 @@ class Model:
         if n_draws is None or z is None:
             return self.decode(name, self.encode(records).mean, places, keys, n_draws, context, measured)
         repeated = [place for place in places for _ in range(n_draws)]
-        draw_keys = [key + (draw << 128) for key in keys for draw in range(n_draws)]  # its measurements are others
+        draw_keys = [key + (draw << 128) for key in keys for draw in range(n_draws)]  # other noise for each draw
         flat = z.reshape(-1, *z.shape[2:])
         if self.draws == "noise" or (self.objective.measures and measured):
             own = self.draws == "noise"

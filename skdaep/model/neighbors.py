@@ -13,9 +13,9 @@ from ..modalities import Modality, Record
 from ..nn.batch import OBJECTS, POINTS
 from .model import Model, Records
 
-#: so many training objects with the nearest metadata are compared, if fewer are near
+#: fewest training objects to compare; if too few have similar metadata, the nearest ones are taken
 N_CANDIDATES = 10
-#: objects whose distances to all training objects are held at once
+#: number of objects whose distances to all training objects are in memory together
 N_AT_ONCE = 256
 
 
@@ -181,7 +181,7 @@ def ranking(
     apart = np.nan_to_num(np.abs(numbers - target.numbers), nan=np.inf)
     apart = np.where(np.isnan(target.numbers), 0, apart).max(1, initial=0)
     near = ~other & (apart <= max(tolerance, np.sort(apart[~other])[:N_CANDIDATES][-1]))
-    # Rounded, so that those as near as one another stay in the order of fit, whatever the last bits say.
+    # Rounded, so that equally distant objects stay in the order of fit in spite of rounding errors.
     order = np.lexsort((distance.round(6), np.where(near, 0, apart), ~near, other))
     return order, int((~other).sum())
 

@@ -23,6 +23,6 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
             both = both - op.Unsqueeze(others, [2]) * op.Unsqueeze(row, [1])
         return op.Gather(both, n, axis=2)
 
-    # The exporter asks for types; script would look for their names, if they stood above, outside this function.
+    # The exporter needs types. They are set here because `script` would look up annotations outside this function.
     solved.__annotations__ = {"matrix": DOUBLE, "right": DOUBLE, "return": DOUBLE}
     return {torch.ops.skdaep.solved.default: script()(solved)}

@@ -18,7 +18,7 @@ from ..objectives import Objective
 from ..training import token_batches
 from .draws import Source, stream
 
-#: points that one forward pass may hold on a CPU, padding included
+#: largest number of points, with padding, in a forward pass on a CPU
 TOKENS_PER_PASS = 2**15
 
 
@@ -118,7 +118,7 @@ class Draws(NamedTuple):
     number: int | None = None  # None: the point estimate
     correlation: Correlation = Correlation()
     scatter: Scatter = Scatter()
-    measured: bool = True  # with what differs from point to point: noise of the measuring
+    measured: bool = True  # whether to add measurement noise, which differs from point to point
 
 
 @torch.inference_mode()

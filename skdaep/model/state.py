@@ -18,9 +18,9 @@ from .hints import check
 storable(Correlation)
 storable(Scatter)
 
-#: of what a file says: how deep it may be nested, bytes of an array that is no tensor, the largest whole number
+#: limits for the description in a file: depth of nesting, bytes of an array in it, largest whole number
 DEEPEST, MOST_BYTES, LARGEST = 50, 2**26, 2**64
-KINDS = "biufUO"  # of arrays
+KINDS = "biufUO"  # numpy kinds of arrays that a file may contain
 
 
 def to_json(x: Any) -> Any:
@@ -33,7 +33,7 @@ def to_json(x: Any) -> Any:
     """
     if isinstance(x, np.generic):
         x = x.item()
-    if isinstance(x, float) and not math.isfinite(x):  # JSON has no such numbers
+    if isinstance(x, float) and not math.isfinite(x):  # JSON has neither NaN nor infinity
         return {"float": repr(float(x))}
     if x is None or isinstance(x, (bool, int, float, str)):
         return x

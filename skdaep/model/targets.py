@@ -14,7 +14,7 @@ from ..modalities import storable
 from ..objectives import HEADS
 from ..training import seeded
 
-Head = Any  # one of HEADS
+Head = Any  # a member of HEADS
 
 
 @storable

@@ -81,7 +81,7 @@ class Autoencoder(nn.Module):
         for name in decoded:
             self.decoders[name] = PerceiverDecoder(model_dim, n_heads, n_decoder_layers, hidden[name])
         self.from_bottleneck = nn.Linear(bottleneck_dim, model_dim)
-        self.place = learned_queries(bottleneck_length, model_dim)  # tells the bottleneck tokens apart
+        self.place = learned_queries(bottleneck_length, model_dim)  # distinguishes the bottleneck tokens
 
     def encode(self, batches: dict[str, Batch], further: Mapping[str, Tensor] | None = None) -> Tensor:
         """Return the bottleneck (B, K, D n_moments) of observed points and metadata, ignoring absent modalities.

@@ -27,7 +27,7 @@ class Batch:
     n_points: Tensor  # (B,) number of points of the whole object, of which these may be a part
     numbers: Tensor  # (B, M) standardised metadata, NaN where absent
     labels: Tensor  # (B, C) index of the metadata label, -1 where absent
-    group: Tensor | None = None  # (B,) whose objects are of one thing, such as spectra of a star; no network sees it
+    group: Tensor | None = None  # (B,) equal for objects that belong together, such as spectra of a star
 
     def __len__(self) -> int:
         return len(self.observed)
@@ -106,8 +106,8 @@ class Ragged:
     points: dict[str, Tensor]  # (n_points, ...) each, keys POINTS
     objects: dict[str, Tensor]  # (n_objects, ...) each, keys OBJECTS
     lengths: Tensor  # (n_objects,)
-    mapped: bool = False  # whether the points are in a file, from where batches of them are taken as they are needed
-    groups: Tensor | None = None  # (n_objects,) see `Batch`; None: each object for itself
+    mapped: bool = False  # whether the points stay in a file, from which batches are read
+    groups: Tensor | None = None  # (n_objects,) as in `Batch`; None if every object is its own group
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -28,7 +28,8 @@ class Attention(nn.Module):
         self.key = nn.Linear(model_dim, model_dim, bias=False)
         self.value = nn.Linear(model_dim, model_dim, bias=False)
         self.out = nn.Linear(model_dim, model_dim)
-        for scoring in (self.query, self.key):  # scores of unit variance: even attention sees means, and learns late
+        # Scores of unit variance. With smaller ones attention starts as a mean over all tokens, and learns slowly.
+        for scoring in (self.query, self.key):
             nn.init.xavier_uniform_(scoring.weight)
 
     def forward(self, query: Tensor, context: Tensor, observed: Tensor | None = None) -> Tensor:
@@ -65,12 +66,12 @@ class Attention(nn.Module):
         W, H = context.shape[2], self.n_heads
         k = torch.einsum("bhld,hdw->bhlw", self._heads(self.key(context)), self.query.weight.view(H, -1, W))
         v = torch.einsum("bhld,whd->bhlw", self._heads(self.value(context)), self.out.weight.view(W, H, -1))
-        # Queries last, since a softmax over a last axis of few is slow; gradients of queries come as queries lie.
+        # Queries on the last axis, because a softmax is slow where the last axis is short.
         scores = (query @ (k.flatten(1, 2) * (W // H) ** -0.5).mT).mT  # (B, H L, Q)
         scores = scores.unflatten(1, (H, -1))
         if observed is not None:
             scores = scores.masked_fill(~observed[:, None, :, None], -torch.inf)
-        v = v + self.out.bias / H  # of the short side; the weights of each head sum to one
+        v = v + self.out.bias / H  # cheaper than after attention; the weights of each head sum to 1
         return scores.softmax(2).flatten(1, 2).mT @ v.flatten(1, 2)
 
 

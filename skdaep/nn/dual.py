@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .blocks import Attention, ForwardBlock
 from .names import ModulesByName
 
-#: what tokens attend to -> those of the other view, those of their own
+#: attention -> whether tokens attend to the other view, and whether to their own
 ATTENTIONS = {"both": (True, True), "inter": (True, False), "intra": (False, True)}
 
 

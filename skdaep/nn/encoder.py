@@ -96,11 +96,12 @@ class PerceiverEncoder(nn.Module):
         x, seen = self.norms[name](tokens), observed  # (B, L, W), once for all blocks
         if self.first is not None:
             reader, norm, present = self.first[name], self.first_norms[name], observed.any(1)
-            if torch.compiler.is_compiling():  # no choice of rows by data: who lacks it reads padding, for nothing
+            if torch.compiler.is_compiling():
+                # A graph cannot select rows by their content. Objects without the modality read padding, and get 0.
                 x = norm(reader(x, observed | ~present[:, None])).masked_fill(~present[:, None, None], 0)
             elif present.all():
                 x = norm(reader(x, observed))  # (B, H, W)
-            else:  # an object without the modality has nothing to attend to
+            else:  # objects without the modality have nothing to attend to
                 read = norm(reader(x[present], observed[present]))
                 x = read.new_zeros(len(present), *read.shape[1:]).index_put((present.nonzero()[:, 0],), read)
             seen = present[:, None].expand(x.shape[:2])

@@ -25,7 +25,7 @@ class Sinusoids(nn.Module):
     def __init__(self, lowest: float, highest: float, n_frequencies: int, cycle: float | None = None):
         super().__init__()
         frequencies = torch.logspace(math.log10(lowest), math.log10(highest), n_frequencies)
-        if cycle is not None:  # counted without tensors, since on the meta device these hold no numbers
+        if cycle is not None:  # computed with numpy, because tensors on the meta device have no values
             turns = cycle * np.geomspace(lowest, highest, n_frequencies)
             frequencies = torch.tensor(sorted({max(1, round(n)) for n in turns.tolist()})) / cycle
         self.register_buffer("angular", 2 * math.pi * frequencies)
@@ -44,7 +44,7 @@ class NumberEmbedding(nn.Module):
         self.features = Sinusoids(lowest, highest, n_frequencies, cycle)
         first, last = nn.Linear(self.features.width, model_dim), nn.Linear(model_dim, model_dim)
         self.mlp = nn.Sequential(first, nn.GELU(), last)
-        for layer in (first, last):  # a token must tell where as loudly as what, from the first step
+        for layer in (first, last):  # location and value must have equal weight in a token from the first step
             nn.init.kaiming_normal_(layer.weight)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from ..registry import register
 from .hiding import shown_in_part
 from .plan import Plan, TrainingSet
 
-#: every objective by its name, for files
+#: every objective by name, for loading files
 OBJECTIVES: dict[str, type] = {}
 
 NextNoise = Callable[[], Tensor]  # fresh standard normal noise at every call
@@ -34,7 +34,7 @@ class Experts(NamedTuple):
     mean: Tensor  # (B, M, K, D)
     scale: Tensor  # (B, M, K, D)
     present: Tensor  # (B, M)
-    root: Tensor | None = None  # (B, M, K D, K D) of the covariance, where entries are correlated
+    root: Tensor | None = None  # (B, M, K D, K D) root of the covariance, if entries are correlated
 
 
 class Objective(nn.Module):
@@ -88,7 +88,7 @@ class Objective(nn.Module):
         fixed grid.
     """
 
-    autoencoder: Autoencoder  # all but those in closed form have one
+    autoencoder: Autoencoder  # missing in objectives in closed form
     n_moments: ClassVar[int] = 1
     draws: ClassVar[str | None] = None
     free_correlation: frozenset[str] = frozenset()
@@ -264,7 +264,7 @@ class Objective(nn.Module):
         if len(batches) == 1:
             ((name, batch),) = batches.items()
             return loss(name, z, batch).float()
-        total, weights = torch.zeros(2, len(z), device=z.device)  # float32, whatever the precision of the networks
+        total, weights = torch.zeros(2, len(z), device=z.device)  # float32, even if the networks use less precision
         for name, batch in batches.items():
             rows = batch.present.nonzero()[:, 0]
             if len(rows):
@@ -293,7 +293,8 @@ class Objective(nn.Module):
 def encode_separately(encode: Callable[[dict[str, Batch]], Tensor], batches: dict[str, Batch]) -> tuple[Tensor, Tensor]:
     """Return separate encodings of the modalities (B, M, K, D), 0 if absent, and which are present (B, M)."""
     present = torch.stack([batch.present for batch in batches.values()], 1)
-    if torch.compiler.is_compiling():  # no choice of rows by data: what is absent is encoded, and left out
+    if torch.compiler.is_compiling():
+        # A graph cannot select rows by their content. Absent modalities are encoded, and the result is set to 0.
         separate = torch.stack([encode({name: batch}) for name, batch in batches.items()], 1)
         return separate.masked_fill(~present[:, :, None, None], 0), present
     alone = {}
@@ -321,5 +322,5 @@ def first_share(batches: dict[str, Batch], share: float | Tensor) -> dict[str, B
 
 def share_of(batch: Batch, share: float | Tensor) -> Tensor:
     """Return how many points of each object (B,) are a given share of all, at least one."""
-    # 0.6 of 25 points are 15 of them, in float32 too.
+    # The small number prevents that 0.6 of 25 points become 16 because of rounding in float32.
     return torch.ceil(share * batch.lengths - 1e-3).long().clamp(min=1)

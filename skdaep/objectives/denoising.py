@@ -38,14 +38,14 @@ class Spread(nn.Module):
         The module that reads the values. A copy of it reads the logarithm of the spread, relative to a common level.
     """
 
-    RATE = 10.0  # the level is so many times its weight, which is thereby learned so many times as fast as others
-    RANGE = (-6.0, 1.0)  # of the logarithm; values are standardised
+    RATE = 10.0  # the level is this factor times its weight, and so learned this much faster than other weights
+    RANGE = (-6.0, 1.0)  # of the logarithm of the spread, in standardised values
 
     def __init__(self, head: nn.Module):
         super().__init__()
         self.level = nn.Parameter(torch.tensor(-1.0 / self.RATE))
         self.head = copy.deepcopy(head)
-        silence(self.head)  # all alike at first
+        silence(self.head)  # all spreads are equal at first
 
     def start_at(self, spread: float) -> None:
         """Start from a known spread."""
@@ -73,7 +73,7 @@ class Denoising(Cored):
     draws = "noise"
     measures = True
     decoding_options = frozenset({"sampler", "n_sampling_steps"})
-    hidden_length_on_grids = 32  # patches must meet
+    hidden_length_on_grids = 32  # patches must exchange information
 
     def __init__(
         self,
@@ -96,11 +96,11 @@ class Denoising(Cored):
         self.sampler, self.n_sampling_steps = SAMPLERS[sampler], n_sampling_steps
         self.start = self.schedule.last_time(LEAST_ALPHA) if prediction == "epsilon" else 1.0
         self.time = NumberEmbedding(autoencoder.model_dim, 0.25, 8.0, 16)
-        # x_0 is not looked for where x_t already shows it.
+        # Predictors of x_0 learn a spread, with which `posterior_mean` combines the prediction and x_t.
         learned = autoencoder.decoded if prediction == "x0" else ()
         self.spreads = ModulesByName({name: Spread(autoencoder.heads[name]) for name in learned})
         self.free_correlation = frozenset(k for k in autoencoder.decoded if autoencoder.decoders[k].hidden is None)
-        # Dividing an epsilon-predictor's error by alpha near t = 1 ruins one step: average draws instead.
+        # The error of an epsilon predictor is divided by a small alpha near t = 1, so point estimates average draws.
         self.n_point_draws = 8 if prediction == "epsilon" else 0
         self.alignment_weight = alignment_weight
         aligned = ALIGNMENTS[alignment]

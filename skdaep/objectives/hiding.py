@@ -22,10 +22,10 @@ from torch import Tensor
 
 from ..nn.batch import Batch
 
-#: largest half-width of a hidden window, largest end of what is seen, least share of the points that is seen
+#: largest half-width of a hidden window, latest end of the visible part, smallest visible share; the range is 0 to 1
 WIDEST, LATEST, LEAST_SHARE = 0.375, 1.25, 0.25
 
-Uniform = Callable[..., Tensor]  # numbers between 0 and 1 of a shape
+Uniform = Callable[..., Tensor]  # returns uniform random numbers of a given shape
 
 
 def points(batch: Batch, uniform: Uniform) -> Tensor:
@@ -54,7 +54,7 @@ def ends(batch: Batch, uniform: Uniform) -> Tensor:
     return ((u >= begin) & (u <= begin + size)).all(2)
 
 
-#: name -> which points are kept, as the parameter `hide` says it
+#: value of the parameter `hide` -> function that returns the visible points
 HIDING: dict[str, Callable[[Batch, Uniform], Tensor]] = {
     "points": points,
     "spans": spans,

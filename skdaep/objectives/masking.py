@@ -42,7 +42,7 @@ class Masking(Cored):
         z = self.core.encode(self.autoencoder, visible, self.drawn(generator))
 
         def squared_error(name: str, z: Tensor, batch: Batch) -> Tensor:
-            seen = batch.first(n_seen[name][batches[name].present])  # of those that have any
+            seen = batch.first(n_seen[name][batches[name].present])  # for the objects that have this modality
             n_hidden = (batch.lengths - seen.lengths).clamp(min=1)
             hidden = batch.last(n_hidden if self.n_queries is None else n_hidden.clamp(max=self.n_queries))
             share = torch.rand(len(z), generator=generator, device=generator.device)

@@ -54,7 +54,7 @@ class MixtureOfExperts(Variational):
     def loss(self, batches: dict[str, Batch], generator: torch.Generator) -> dict[str, Tensor]:
         """Return the bound per object and point, and its two parts, averaged over draws."""
         means, scales, present, _ = self.experts(self.shown(batches, generator), self.drawn(generator))
-        owner, expert = present.nonzero(as_tuple=True)  # (P,) each, one for every expert of every object
+        owner, expert = present.nonzero(as_tuple=True)  # (P,) each, with an entry for every expert of every object
         mean, scale = (x[owner, expert][:, None] for x in (means, scales))  # (P, 1, K, D)
         shape = (len(owner), self.n_importance, *mean.shape[2:])
         z = mean + scale * torch.randn(shape, generator=generator, device=generator.device)  # (P, S, K, D)

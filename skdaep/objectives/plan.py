@@ -13,12 +13,12 @@ class Plan(NamedTuple):
 
     modalities: dict[str, Any]
     networks: dict[str, Any]  # keyword arguments of the `Autoencoder`
-    options: dict[str, Any]  # those of the objective
+    options: dict[str, Any]  # keyword arguments of the objective
 
 
 class TrainingSet(NamedTuple):
     """The objects from which a closed form is learned."""
 
     measurements: Mapping[str, Ragged]
-    held_out: Mapping[str, Ragged] | None  # objects that decide when to stop, if any
+    held_out: Mapping[str, Ragged] | None  # validation objects, if any
     seed: int

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from ..nn.batch import Batch
 from .base import Objective
 
-#: levels of the quantiles that are predicted, the median in their middle
+#: levels of the predicted quantiles, with the median in the middle
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
@@ -92,7 +92,7 @@ class Classes(nn.Module):
         return F.cross_entropy(self.read(x).float(), target[:, 0].long(), reduction="none")
 
 
-#: kind of target -> what predicts it
+#: kind of target -> head that predicts it
 HEADS: dict[str, type[Quantiles] | type[Classes]] = {"numbers": Quantiles, "classes": Classes}
 
 

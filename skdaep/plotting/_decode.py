@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import tables
 from ._objects import check_list, extended
 
-#: the column of labels of curves, where there is a second axis
+#: column with the label of the curve, if locations have a second axis
 CURVE = "curve"
 
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 from .style import axes_of, class_styles, keywords, require_matplotlib
 
 UNKNOWN = "0.75"
-#: more points are drawn smaller
+#: with more points than this, markers are smaller
 MANY = 2000
 
 
@@ -180,7 +180,7 @@ class LatentMapDisplay:
         order = _order(names)
         names, counts = names[order], counts[order]
         styles = class_styles(names.tolist())
-        for name in names[np.argsort(-counts, kind="stable")].tolist():  # rare ones on top
+        for name in names[np.argsort(-counts, kind="stable")].tolist():  # rare classes last, on top
             color, marker = styles[name]
             self._scatter(ax, name, known & (y == name), color=color, marker=marker, label=name)
         self.scatters_ = {name: self.scatters_[name] for name in (*styles, "unknown") if name in self.scatters_}

@@ -12,12 +12,12 @@ from ..exceptions import TableError
 from ..metrics.reading import decoded_values
 from .style import axis_label
 
-#: keys of ``table.meta`` that may stand in a title
+#: keys of ``table.meta`` that appear in titles
 LABELS, REDSHIFTS = ("label", "class", "type"), ("redshift", "z")
 
 
 Columns = tables.Columns
-#: how a display lets itself be told of a column
+#: how the user names a column to a display, for error messages
 ASK = "{}"
 
 
@@ -30,10 +30,10 @@ class PlottedPoints:
     band: np.ndarray  # (n,) of str, "" where there are no bands
     error: np.ndarray  # (n,), NaN where not known
     columns: Columns
-    units: dict[str, str | None]  # column -> unit, of value and location
+    units: dict[str, str | None]  # units of the columns of value and location
     title: str = ""
-    scale: str | None = None  # of times
-    magnitude: bool | None = None  # what a step of preprocessing says of the values
+    scale: str | None = None  # time scale of locations, such as "tdb"
+    magnitude: bool | None = None  # whether values are magnitudes, if a preprocessing step has noted it
 
     @property
     def has_draws(self) -> bool:
@@ -151,7 +151,7 @@ def extended(table: Table, columns: Columns, n_points: int, object_name: str) ->
 def title_of(table: Table) -> str:
     """Return class and redshift if ``table.meta`` has them."""
     label = next((v for v in (_metadatum(table, k) for k in LABELS) if v is not None), None)
-    numbers = (_metadatum(table, k) for k in REDSHIFTS if not tables.unit_of_metadata(table, k))  # no velocity
+    numbers = (_metadatum(table, k) for k in REDSHIFTS if not tables.unit_of_metadata(table, k))  # not a velocity
     redshift = next((v for v in numbers if isinstance(v, float)), None)
     parts = [] if label is None else [f"{label:g}" if isinstance(label, float) else label]
     return ", ".join([*parts, *([] if redshift is None else [f"$z$ = {redshift:.3g}"])])

@@ -7,7 +7,7 @@ import numpy as np
 from ._objects import PlottedPoints
 from .style import DECODED, FAINT, FAINTER, MEASURED, REFERENCE, axis_label, band_styles, keywords, limits
 
-#: up to so many points of an object are drawn large, with clear error bars
+#: up to this many points of an object are drawn large, with clear error bars
 FEW = 120
 
 
@@ -29,7 +29,7 @@ def draw_decoded(ax, curve: PlottedPoints, styles: dict[str, tuple[str, str]], *
     for band, c in ((b, curve.of_band(b)) for b in styles):
         color = DECODED if band == "" else styles[band][0]
         if c.has_draws:
-            for level, alpha in ((0.95, FAINTER), (0.68, FAINT - FAINTER)):  # the inner one lies on the outer one
+            for level, alpha in ((0.95, FAINTER), (0.68, FAINT - FAINTER)):  # opacities of both bands add up
                 ax.fill_between(c.location, *c.interval(level), color=color, alpha=alpha, lw=0, zorder=2)
         style = keywords("line", line, color=color, linewidth=1.4, zorder=3, label="_decoded")
         lines += ax.plot(c.location, c.median, **style)

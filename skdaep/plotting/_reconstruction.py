@@ -7,7 +7,7 @@ from ._objects import Columns, check_list, check_numbers, curves, decoded, read
 from ._panels import draw_legend, draw_panel, draw_residuals, label_once, set_location_axis, styles_of
 from .style import axes_of, require_matplotlib
 
-#: so many objects fit side by side
+#: largest number of objects side by side
 MOST = 8
 
 

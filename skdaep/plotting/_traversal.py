@@ -14,7 +14,7 @@ from ._objects import PlottedPoints, check_numbers, read
 from ._panels import set_location_axis, set_value_axis, styles_of
 from .style import axes_of, keywords, limits, require_matplotlib
 
-#: from the dark end of viridis, without its last yellow, which is lost on white
+#: viridis without its bright yellow end, which is hard to see on white
 CMAP, CMAP_END = "viridis", 0.92
 
 
@@ -228,7 +228,7 @@ class TraversalDisplay:
         for ax_, step, image in zip(axes[0], self.steps, images, strict=True):
             show(ax_, image, low, high, **kwargs)
             ax_.set_title(f"{step:.2f}", fontsize="small")
-        axes[0, n // 2].set_xlabel(self.label, x=n % 2 / 2)  # below the middle; it may be wider than an image
+        axes[0, n // 2].set_xlabel(self.label, x=n % 2 / 2)  # centred: it may be wider than an image
         return axes
 
 

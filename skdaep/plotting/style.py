@@ -14,15 +14,15 @@ from astropy import units as u
 
 from .. import tables
 
-#: of measurements without bands, of what was decoded for them, and of lines of reference
+#: colours of measurements without bands, of decoded curves without bands, and of reference lines
 MEASURED, DECODED, REFERENCE = "0.45", "#0072B2", "0.3"
-#: how opaque the bands of 95 and 68 % of the draws are
+#: opacity of the bands that contain 68 and 95 % of the draws
 FAINT, FAINTER = 0.45, 0.2
 
 BLUE, GREEN, RED, AMBER, PINK, MAROON = "#0c71ff", "#49be61", "#c61c00", "#ffc200", "#f341a2", "#5d0000"
 VIOLET, CYAN, ORANGE = "#4b1e9e", "#00a6b8", "#e8710a"
-#: band -> colour and marker, from short waves to long. Within a photometric system the colours also differ for readers
-#: who confuse red and green or blue and yellow.
+#: band -> colour and marker, from short to long wavelengths. Within a photometric system, colour-blind readers can
+#: distinguish the colours.
 BANDS = {
     "FUV": (VIOLET, "o"), "NUV": (BLUE, "D"),
     "u": (BLUE, "o"), "g": (GREEN, "^"), "r": (RED, "v"), "i": (AMBER, "s"), "z": (PINK, "*"), "y": (MAROON, "p"),
@@ -32,10 +32,10 @@ BANDS = {
     "J": (AMBER, "s"), "H": (PINK, "D"), "K": (MAROON, "p"), "Ks": (MAROON, "p"),
     "W1": (BLUE, "o"), "W2": (GREEN, "^"), "W3": (AMBER, "s"), "W4": (RED, "v"),
 }  # fmt: skip
-#: of anything else that is told apart: unknown bands, classes, methods
+#: colours of unknown bands, of classes and of methods
 CYCLE = (BLUE, AMBER, RED, GREEN, PINK, MAROON, CYAN, VIOLET)
 MARKERS = ("o", "s", "v", "^", "D", "p", "*", "P", "X", "<", ">")
-#: names of surveys and instruments that stand before or after that of a band: "ztfg", "lsst::u", "2MASS J", "r_sdss"
+#: names of surveys and instruments before or after the name of a band: "ztfg", "lsst::u", "2MASS J", "r_sdss"
 SURVEYS = (
     *("lsst", "sdss", "ztf", "ps1", "panstarrs", "des", "decam", "hsc", "atlas", "2mass", "twomass", "bessell", "gaia"),
     *("wise", "unwise", "allwise", "johnson", "cousins", "galex", "kait", "csp", "skymapper", "mosfire", "ukidss"),
@@ -152,7 +152,7 @@ def band_styles(bands: Iterable[str]) -> dict[str, tuple[str, str]]:
     for name in names:
         style = (DECODED, "o") if name == "" else BANDS.get(known[name])
         colors, markers = ({s[i] for s in styles.values()} for i in (0, 1))
-        if style is None or style[0] in colors:  # two surveys' r, or a band without a custom
+        if style is None or style[0] in colors:  # its colour is taken, as with r of two surveys, or the band is unknown
             color = next((c for c in CYCLE if c not in colors), CYCLE[len(styles) % len(CYCLE)])
             style = (color, next((m for m in MARKERS if m not in markers), MARKERS[len(styles) % len(MARKERS)]))
         styles[name] = style
@@ -165,7 +165,7 @@ def _customary(band: str) -> str | None:
     bare = re.sub(rf"^({surveys})|({surveys})$", "", band.strip(), flags=re.IGNORECASE).strip(" _:-./'")
     if bare in BANDS:
         return bare
-    folded = {name.lower(): name for name in reversed(BANDS)}  # of "u" and "U" the former
+    folded = {name.lower(): name for name in reversed(BANDS)}  # reversed, so that "u" has priority over "U"
     return folded.get(bare.lower())
 
 

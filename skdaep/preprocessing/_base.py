@@ -21,7 +21,7 @@ from ._object import Points
 
 #: roles of the columns that a step may change
 WRITTEN = (*NUMBERS, "ivar")
-#: objects of `FlatTables` of which Tables are made at once
+#: number of objects of `FlatTables` that are converted to Tables together
 AT_ONCE = 1000
 
 
@@ -66,12 +66,12 @@ class TableTransformer(TableReader):
 
     # --- hooks: what a step says --------------------------------------------------------------------
 
-    #: what an error proposes where no point of an object is left
+    #: advice for the error if no point of an object remains
     remedy = ""
-    #: whether what becomes of a point depends on no other point and no metadata: `FlatTables` are then done at once
+    #: whether each point is transformed independently of other points and metadata; then `FlatTables` take one pass
     pointwise = False
 
-    _warned: Set[str] = frozenset()  # columns of whose sentinels `fit` warned
+    _warned: Set[str] = frozenset()  # columns for which `fit` warned of sentinels
 
     def check_parameters(self) -> None:
         """Raise an error if a parameter is invalid; called first in `fit`."""
@@ -226,7 +226,7 @@ class TableTransformer(TableReader):
         if not isinstance(objects, FlatTables):
             return self._transformed(objects)
         if self.pointwise:
-            with suppress(TableError):  # which each object is then asked for
+            with suppress(TableError):  # one object at a time then raises the error with its index
                 return self._transformed_at_once(objects)
         starts = range(0, len(objects), AT_ONCE)
         return FlatTables.of(t for start in starts for t in self._transformed(objects[start : start + AT_ONCE], start))
@@ -237,7 +237,7 @@ class TableTransformer(TableReader):
 
     def _after(self, old: Points, new: Points) -> tuple[Table, Points]:
         table = self._write(old, new, self.units_out_, self.is_magnitude_after(), self.cycle_after())
-        for name in self._warned & set(table.colnames):  # once is enough: what comes next need not say it again
+        for name in self._warned & set(table.colnames):  # so that later steps and the encoder do not warn again
             table[name].info.meta = (table[name].info.meta or {}) | {tables.WARNED: True}
         return table, new
 

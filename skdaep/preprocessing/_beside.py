@@ -170,7 +170,7 @@ class Views(ObjectsOut):
         parts, present = dict(objects.parts), dict(objects.present)
         for name, (rows, views) in made.items():
             if len(rows):
-                place = np.zeros(len(objects), int)  # of those without, whatever stands first
+                place = np.zeros(len(objects), int)  # where absent, any place will do
                 place[rows] = np.arange(len(rows))
                 parts[name], present[name] = views[place], np.isin(np.arange(len(objects)), rows)
         return Objects(parts, present)

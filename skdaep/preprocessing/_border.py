@@ -166,7 +166,7 @@ def _unit_of_role(units: dict[str, str | None], role: str) -> str | None:
 
 def _column(values: np.ndarray, unit: str | None, original, kind: type):
     """Return a column of the same kind as another one: masked if that is masked, a Quantity in a QTable."""
-    # A Time always has a mask, but says whether it is one.
+    # A Time always has a mask; its attribute `masked` tells whether anything is masked.
     masked = getattr(original, "masked", hasattr(original, "mask"))
     if kind is QTable and unit is not None:
         values = values << tables.unit_named(unit)

@@ -12,8 +12,8 @@ from ._base import Points, TableTransformer
 from ._parameters import are_increasing, in_unit_of_locations, unit_of_locations
 from ._values import DIMENSIONLESS
 
-NEAR = 20.0  # days within which a bright point needs others, so that a stray one is not taken
-ERRORS_BELOW = 2.0  # errors subtracted before fluxes are compared
+NEAR = 20.0  # days; a bright point without others this near may be an artefact
+ERRORS_BELOW = 2.0  # fluxes are compared after subtracting this many errors
 
 
 class RelativeToBrightest(TableTransformer):

@@ -16,11 +16,11 @@ from ._harmonics import extreme_phase
 from ._parameters import in_unit_of_locations, plain_number, unit_of_locations
 from ._period import curve_of
 
-#: cycles beyond which double precision leaves a phase fewer than two digits
+#: with more cycles than this, a phase has fewer than two correct digits in double precision
 MOST_CYCLES = 1e14
-#: epochs that a fit to the object gives
+#: choices of `epoch` that need a fit to the object
 FITTED = ("brightest", "faintest")
-#: most harmonics of that fit
+#: largest number of harmonics in that fit
 N_HARMONICS = 6
 
 
@@ -127,7 +127,7 @@ class PhaseFold(TableTransformer):
                 return float(getattr(time, self._scale).mjd)
             except ScaleValueError as error:
                 raise TableError(f"{points.object_name} column '{name}' and the epoch: {error}.") from None
-        if called != "jd" and not called.endswith("mjd"):  # of the heliocentre or barycentre they are minutes apart
+        if called != "jd" and not called.endswith("mjd"):  # heliocentric and barycentric times differ by minutes
             raise TableError(
                 f"{points.object_name} column '{name}' holds numbers with an unknown origin, to which the epoch, a "
                 f"Time, cannot be converted; give PhaseFold(epoch=...) as such a number."
@@ -156,7 +156,7 @@ class PhaseFold(TableTransformer):
         if self.cycle in points.table.colnames:
             raise TableError(f"{points.object_name} has a column {self.cycle!r} already; set another cycle=.")
         epoch = self._epoch(points, float(seen.min()))
-        with np.errstate(over="ignore"):  # refused just below
+        with np.errstate(over="ignore"):  # an overflow is an error below
             turns = (points.location - epoch) / self._period(points)
         if len(far := np.flatnonzero(np.abs(turns) > MOST_CYCLES)):
             name, row = self.columns_["location"], far[0]
@@ -166,7 +166,7 @@ class PhaseFold(TableTransformer):
             )
         cycle = np.floor(turns)
         phase = turns - cycle
-        # A hair before the epoch the rest rounds to 1, which is phase 0 of the next cycle.
+        # Just before the epoch, a phase may round to 1, which is phase 0 of the next cycle.
         phase, cycle = np.where(phase == 1, 0.0, phase), cycle + (phase == 1)
         new = replace(points, location=phase, other={self.cycle: np.nan_to_num(cycle).astype(np.int64)})
         return new.remember(**{self.key: epoch})

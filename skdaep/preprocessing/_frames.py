@@ -58,7 +58,7 @@ class RestFrame(TableTransformer):
 
     def units_after(self):
         name, unit = self.columns_["location"], self.units_["location"]
-        self._axis = tables.log_unit(name, unit) or unit  # the unit itself, or that inside a logarithm
+        self._axis = tables.log_unit(name, unit) or unit  # the unit, or the one inside a logarithm
         self._is_log = self._axis != unit
         column = f"X[0] column '{name}'"
         if self.times and self._scale is not None:
@@ -238,12 +238,12 @@ def _peak_time(time: np.ndarray, brightness: np.ndarray, error: np.ndarray, wind
     near = np.abs(time - origin) < window
     time, brightness, error = time[near] - origin, brightness[near], error[near]
     scale = brightness.std() or 1.0
-    # In units of the scatter; the floor keeps the matrix well conditioned where points are close.
+    # In units of the scatter. The minimum keeps the matrix well conditioned if points are close to each other.
     noise = np.hypot(np.where(np.isfinite(error), error / scale, 0.1), 0.02)
     kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(window / 3, (window / 7.5, window / 0.75), nu=2.5)
     process = GaussianProcessRegressor(kernel, alpha=noise**2)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound is a fine answer
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound is acceptable
         process.fit(time[:, None], (brightness - brightness.mean()) / scale)
     step = window / 240
     grid = np.append(np.arange(time.min(), time.max(), step), time.max())

@@ -10,23 +10,23 @@ from astropy.timeseries import LombScargle
 from astropy.utils import minversion
 from scipy.stats import beta
 
-#: frequencies of the grid within the width of a peak, 1 over the time span
+#: grid frequencies per width of a peak, which is 1 / (time span)
 OVERSAMPLING = 5
-#: peaks looked at closely, of each number of harmonics summed
+#: number of peaks that are refined, for each number of summed harmonics
 N_PEAKS = 12
-#: measurements for each number that is fitted, and those that a band needs to take part, for a level and a sinusoid
+#: measurements needed per fitted number, and so for a level and a sinusoid, without which a band is left out
 PER_NUMBER = 3
 FEWEST = 3 * PER_NUMBER
-#: errors, in robust standard deviations of the band, below which no point counts for more
+#: smallest error in a fit, in robust standard deviations of the band
 LEAST_ERROR = 0.1
-#: share of the weight added to the diagonal of normal equations, so that a harmonic does not run away in a gap
+#: added to the diagonal of normal equations, as a share of the weight, so that harmonics remain small in gaps
 RIDGE = 1e-4
-#: By how much the criterion must prefer twice a period. "Very strong" evidence (Kass & Raftery 1995) is 10, but what
-#: stars change from cycle to cycle is no noise, and exceeds that.
+#: Difference of the criterion that decides between a period and twice that. "Very strong" evidence is 10 (Kass &
+#: Raftery 1995), but changes from cycle to cycle, which are not noise, can exceed it.
 EVIDENCE = 20.0
-#: harmonics of a fit whose first two tell an eclipse, and their phase difference, in radians, up to which they do
+#: harmonics of the fit that recognises eclipses, and largest phase difference (radians) of its first two
 N_SHAPE, SYMMETRIC = 4, 0.6
-#: phases at which a fit is looked at for its extremes
+#: number of phases at which a fit is evaluated to find its extremes
 N_PHASES = 1000
 
 
@@ -89,13 +89,13 @@ def find_period(curve: Curve, lowest: float, highest: float, n_harmonics: int, e
     power = periodogram(curve, frequency)
     candidates = _candidates(power, int(np.ceil(lowest / step)), n_harmonics) * step
     candidates = np.unique(np.concatenate([candidates / 2, candidates, 2 * candidates]))
-    near = step * np.arange(-OVERSAMPLING, OVERSAMPLING + 1) / 2  # half a peak to either side
+    near = step * np.arange(-OVERSAMPLING, OVERSAMPLING + 1) / 2  # half the width of a peak on either side
     trial = (candidates[:, None] + near).ravel()
     trial = trial[(trial >= lowest) & (trial <= highest)]
     best, *_ = _best(curve, trial, n_harmonics)
     trial = best + near / (2 * OVERSAMPLING)
     best, order, criterion = _best(curve, trial[(trial >= lowest) & (trial <= highest)], n_harmonics)
-    # Two unequal eclipses are told from two equal ones by as sharp a series of twice the period alone.
+    # Two unequal eclipses per orbit only differ from equal ones in a fit of twice the period with equally sharp terms.
     if best / 2 >= lowest:
         half, more, less = _best(curve, np.array([best / 2]), 2 * n_harmonics)
         if less < criterion - EVIDENCE:
@@ -111,8 +111,8 @@ def find_period(curve: Curve, lowest: float, highest: float, n_harmonics: int, e
     total, constant = chi2[0, 0], len(curve.by_band())
     power = 1 - chi2[0, order] / total
     shape = (numbers[order] - constant) / 2, (len(curve.time) - numbers[order]) / 2
-    alone = beta.sf(power, *shape)  # of one frequency and order, in normal noise
-    trials = (2 + n_harmonics) * span * (highest - lowest)  # a count that simulated noise agrees with
+    alone = beta.sf(power, *shape)  # for a single frequency and order, and normal noise
+    trials = (2 + n_harmonics) * span * (highest - lowest)  # independent trials, confirmed by simulated noise
     return Found(1 / best, float(power), float(-np.expm1(trials * np.log1p(-min(alone, 1 - 1e-16)))))
 
 
@@ -147,7 +147,7 @@ def _method() -> tuple[str, dict]:
         import nifty_ls  # noqa: F401  (tells astropy of its method)
 
         return "fastnifty", {}
-    # Candidates need no digits: that of Press & Rybicki, the only one before astropy 8, on a coarse grid.
+    # Candidates need not be precise, so the algorithm of Press & Rybicki on a coarse grid is enough.
     quick = {"algorithm": "fasper"} if minversion("astropy", "8.0") else {}
     return "fast", {"trig_sum_kwds": {"oversampling": 3}} | quick
 
@@ -156,7 +156,7 @@ def _candidates(power: np.ndarray, first: int, n_harmonics: int) -> np.ndarray:
     """Return the indices, from 1, of the highest peaks of the power summed over 1, 2, ... harmonics."""
     total, found = np.zeros_like(power), []
     for k in range(1, n_harmonics + 1):
-        overtones = power[k - 1 :: k]  # at k times the frequency, as far as the grid goes
+        overtones = power[k - 1 :: k]  # power at k times the frequency, up to the end of the grid
         total[: len(overtones)] += overtones
         found.append(_peaks(total[max(first, 1) - 1 :], N_PEAKS) + max(first, 1))
     return np.unique(np.concatenate(found))
@@ -174,7 +174,7 @@ def _best(curve: Curve, frequency: np.ndarray, n_harmonics: int) -> tuple[float,
     chi2, numbers = chi_squared(curve, frequency, n_harmonics)
     n = len(curve.time)
     criterion = n * np.log(np.maximum(chi2, 1e-12 * chi2[0, 0])) + np.log(n) * numbers
-    # A star's first or second harmonic is its strongest; else a fraction of the frequency is fitted.
+    # The first or second harmonic of a star is its strongest. Otherwise the frequency is a fraction of the true one.
     gain = -np.diff(chi2, axis=1)
     criterion[:, 1:][np.maximum.accumulate(gain, axis=1) > gain[:, :2].max(1)[:, None]] = np.inf
     row, order = np.unravel_index(np.argmin(criterion[:, 1:]), criterion[:, 1:].shape)
@@ -215,7 +215,7 @@ def _design(turns: np.ndarray, n_harmonics: int) -> np.ndarray:
     """Return 1, and the cosines and sines of 1, 2, ... times an angle in turns, along the last axis."""
     design, once = np.ones((*turns.shape, 1 + 2 * n_harmonics)), np.exp(2j * np.pi * turns)
     power = np.ones_like(once)
-    for k in range(n_harmonics):  # e to the i k angle, without another sine
+    for k in range(n_harmonics):  # exp(i k angle) by multiplication, which is faster
         power = power * once
         design[..., 2 * k + 1], design[..., 2 * k + 2] = power.real, power.imag
     return design

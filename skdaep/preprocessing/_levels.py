@@ -35,7 +35,7 @@ class _Levelled(TableTransformer):
             names = dict(chain(*(zip(self._names(g), pair, strict=True) for g, pair in statistics.items())))
             points = points.remember(**names)
         level, scale = self._of_points(points, statistics)
-        with np.errstate(over="ignore"):  # a point of infinite error has no weight
+        with np.errstate(over="ignore"):  # an infinite error is allowed: the point has no weight
             return replace(points, value=(points.value - level) / scale, error=points.error / scale)
 
     def backward(self, points):
@@ -46,7 +46,7 @@ class _Levelled(TableTransformer):
             statistics = {group: tuple(map(points.recall, own[:2])) for group, own in names.items()}
             points = points.forget(*chain(*names.values()))
         level, scale = self._of_points(points, statistics)
-        # Transposed, so that a column of draws has its points last too.
+        # Transposed, because columns of draws have the axis of points first.
         return replace(points, value=(points.value.T * scale + level).T, error=(points.error.T * scale).T)
 
     def _names(self, group: str) -> tuple[str, ...]:
@@ -224,7 +224,7 @@ class Standardize(_Levelled):
 
 def _mean_and_spread(value: np.ndarray) -> tuple[float, float]:
     """Return mean and standard deviation, or 1 if values differ only by rounding."""
-    unit = np.ldexp(1.0, int(np.frexp(np.abs(value).max())[1]) - 1)  # a power of two: no digit is lost
+    unit = np.ldexp(1.0, int(np.frexp(np.abs(value).max())[1]) - 1)  # a power of two, so that the division is exact
     value = value / unit  # so that no square overflows or vanishes
     spread = value.std()
     scale = float(unit * spread)

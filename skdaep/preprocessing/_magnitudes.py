@@ -67,7 +67,7 @@ class FluxToMagnitude(TableTransformer):
         if self.is_magnitude_ or self._dex is not None:
             unit = f" with unit '{self.units_['value']}'" if self.units_["value"] else ""
             raise TableError(f"X[0] column '{self.columns_['value']}'{unit} is in magnitudes already, not a flux.")
-        self._zero_point()  # refuses a unit that has none
+        self._zero_point()  # raises an error if the unit has no zero point
         return self.units_ | {"value": "mag(AB)" if self.zero_point == "AB" else "mag", "error": "mag"}
 
     def is_magnitude_after(self):
@@ -133,7 +133,7 @@ class MagnitudeToFlux(TableTransformer):
         inside = getattr(given, "physical_unit", None)
         other = self.zero_point == "AB" and inside is not None and inside != u.ABmag.physical_unit
         step = getattr(given, "function_unit", given)
-        of_mag = given is None or unit == "" or step.is_equivalent(u.mag)  # not per solid angle
+        of_mag = given is None or unit == "" or step.is_equivalent(u.mag)  # surface brightness is not
         if other or not of_mag or self.is_magnitude_ is False:
             kind = "AB magnitudes" if other else "magnitudes"
             has = f"has unit '{unit}'" if unit else "is a flux by its name"
@@ -185,7 +185,7 @@ def _zero_point(zero_point: float | str, unit: str | None, object_name: str) -> 
         return float(zero_point)
     try:
         return float((1 * tables.unit_named(unit or "")).to_value(u.ABmag))
-    except (u.UnitsError, TypeError, ValueError):  # the last of units unknown to astropy
+    except (u.UnitsError, TypeError, ValueError):  # ValueError for units that astropy does not know
         has = "no unit" if unit is None else f"unit '{unit}'"
         raise TableError(
             f"{object_name} has {has}, which does not define an AB magnitude; use a flux per frequency (uJy) or a "

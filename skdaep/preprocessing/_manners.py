@@ -9,7 +9,7 @@ class ObjectsOut(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """A transformer that returns objects instead of columns of numbers."""
 
     def __init_subclass__(cls, **kwargs):
-        # scikit-learn would otherwise wrap every subclass's transform to make DataFrames of Tables.
+        # Otherwise scikit-learn would wrap `transform` of every subclass to convert its output to DataFrames.
         super().__init_subclass__(**kwargs | {"auto_wrap_output_keys": None})
 
     def get_feature_names_out(self, input_features=None):

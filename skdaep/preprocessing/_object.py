@@ -98,7 +98,7 @@ class Points:
 
     def _in_unit(self, value: float, given: str, unit: str | None, key: str) -> float:
         try:
-            # A redshift of astropy.cosmology has a unit of that name.
+            # astropy.cosmology gives redshifts the unit "redshift".
             return float(tables.convert(value, "" if given == "redshift" else given, unit, self.object_name))
         except TableError:
             neither = "the locations have no unit; give both one, or neither."

@@ -15,9 +15,9 @@ from ._base import Points, TableTransformer
 from ._harmonics import FEWEST, OVERSAMPLING, Curve, find_period
 from ._parameters import in_unit_of_locations, plain_number, unit_of_locations
 
-#: shortest period looked for by default, in days where the locations have a unit of time
+#: default of the shortest period, in days if locations have a unit of time
 SHORTEST = 0.05
-#: frequencies of one search beyond which a unit is missing rather than a period wanted
+#: a search with more frequencies than this is refused, because the unit of the locations is probably missing
 MOST_FREQUENCIES = 2e7
 
 

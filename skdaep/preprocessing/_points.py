@@ -76,7 +76,7 @@ class SignalToNoiseCut(TableTransformer):
         if self._dex is not None:
             signal = np.where(np.isfinite(signal), 1 / (np.log(10) * abs(self._dex)), np.nan)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            ratio = signal / points.error  # infinite at an error of next to nothing
+            ratio = signal / points.error  # infinite if the error is close to 0
         retained = ~(ratio < self.threshold)
         best = np.argsort(-ratio)[: self.min_points]  # NaN is sorted last
         retained[best] = True

@@ -29,11 +29,11 @@ class View(TableTransformer):
     It cannot be inverted.
     """
 
-    #: columns of the locations and of the values
+    #: names of the columns of locations and values
     _names: tuple[str, str]
-    #: the parameter that says the locations, by name and in words, and whether they may begin at 0
+    #: name and description of the parameter that sets the locations, and whether these may start at 0
     _places: tuple[str, str, bool]
-    #: what an error says of an object without any value
+    #: error for an object without any value
     _nothing = "has no value; remove the object."
 
     def __init__(self, *, per_band=True, location=None, value=None, band=None, error=None):
@@ -212,14 +212,14 @@ class PowerSpectrum(View):
             return None
         try:
             return (tables.unit_named(unit) ** -1).to_string()
-        except ValueError:  # of one that astropy does not know
+        except ValueError:  # the unit is unknown to astropy
             return f"1 / ({unit})"
 
     def _default_places(self, span, n):
         return np.arange(1, n) / (2 * span)
 
     def _values(self, curves, places):
-        scaled = places / places[-1]  # astropy takes any grid of tiny steps for a regular one
+        scaled = places / places[-1]  # otherwise astropy takes any grid with tiny steps for a regular one
         explained, total = np.zeros(len(places)), 0.0
         for time, value, weight, _ in curves:
             chi2 = weight @ (value - np.average(value, weights=weight)) ** 2
@@ -327,7 +327,7 @@ def _products(curve: Curve, edges: np.ndarray) -> np.ndarray:
     time, value = curve.time[order], ((curve.value - curve.value.mean()) / curve.value.std())[order]
     for k in range(1, len(time)):
         lag = time[k:] - time[:-k]
-        if lag.min() >= edges[-1]:  # and so are those of points further apart in order
+        if lag.min() >= edges[-1]:  # then all larger k only have larger lags
             break
         place = np.searchsorted(edges, lag, side="right") - 1
         inside = (place >= 0) & (place < len(edges) - 1)

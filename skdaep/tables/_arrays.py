@@ -21,16 +21,16 @@ def floats(x) -> np.ndarray:
 
 def bare(x) -> tuple[np.ndarray, np.ndarray | None]:
     """Return a column, array or NDData as a plain array, and its mask, None if it cannot have one."""
-    # The two commonest kinds stand first, since each of a million objects has some: a Quantity looks for an attribute
-    # that it lacks among all units, and numpy.ma.getdata makes a new Column of a Column.
+    # The two most common kinds are handled first and quickly, because a million objects have many of them. A Quantity
+    # searches all units for an attribute that it lacks, and numpy.ma.getdata of a Column makes a new Column.
     if type(x) is u.Quantity:
         return np.asarray(x), None
     cells = x
-    if is_time(x):  # the axis of a TimeSeries
+    if is_time(x):  # such as the column of a TimeSeries
         return days(x), None
     if not isinstance(x, Column):
         x = x if hasattr(x, "uncertainty") else np.asanyarray(x)
-        cells = x.data if hasattr(x, "uncertainty") else x  # NDData
+        cells = x.data if hasattr(x, "uncertainty") else x  # only NDData has an uncertainty
         cells = np.ma.getdata(getattr(cells, "unmasked", cells))
     mask = getattr(x, "mask", None)
     return np.asarray(cells), None if mask is None else np.asarray(mask, bool)

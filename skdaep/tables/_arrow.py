@@ -43,7 +43,7 @@ def flattened(column, name: str) -> tuple[dict, np.ndarray]:
         raise TableError(f"Column {name!r} holds {column.type} instead of lists: it is metadata, not points.")
     if is_list(column.type):
         values, lengths = _unlisted(column)
-        if str(values.type).startswith("struct<"):  # a list of structs: a table the other way round
+        if str(values.type).startswith("struct<"):  # a list of structs instead of a struct of lists
             return dict(zip(_fields(values.type, name), values.flatten(), strict=True)), lengths
         return {name: values}, lengths
     parts = {n: _unlisted(part) for n, part in zip(_fields(column.type, name), column.flatten(), strict=True)}
@@ -74,7 +74,7 @@ def units_of(schema) -> dict[str, str]:
         try:
             columns = get_header_from_yaml(text.decode().split("\n"))["datatype"]
             found = {column["name"]: column["unit"] for column in columns if column.get("unit")}
-        except Exception as error:  # yaml and astropy have many
+        except Exception as error:  # yaml and astropy raise many kinds
             raise TableError(f"The units that astropy wrote (table_meta_yaml) cannot be read: {error}") from error
     for field in [inner for outer in schema for inner in (outer, *_within(outer.type))]:
         if unit := (field.metadata or {}).get(b"unit", b"").decode():

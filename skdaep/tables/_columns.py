@@ -55,7 +55,7 @@ def numbers_of(
     units = [unit_of_column(column) for column in columns]
     if without is not None and None in units:
         units = [without(table) if one is None else one for one, table in zip(units, objects, strict=True)]
-    if unit is not None and says_log(name) and dex_of(unit) is None:  # loglam, for a fit in Angstrom
+    if unit is not None and says_log(name) and dex_of(unit) is None:  # such as loglam, if the fit was in Angstrom
         units = ["dex(Angstrom)" if one in (None, "dex") else one for one in units]
     if len(set(units)) == 1:
         return convert(values, units[0], unit, f"{object_names[0]} column '{name}'", whose)
@@ -116,7 +116,7 @@ def time_scale(column) -> str | None:
 def _in_scale(column: Time, scale: str, object_name: str) -> Time:
     try:
         return getattr(column, scale)
-    except (ScaleValueError, IndexError) as error:  # of a local time nothing is known, of UT1 only the past
+    except (ScaleValueError, IndexError) as error:  # local times cannot be converted, and UT1 only for past dates
         raise TableError(
             f"{object_name} is in {column.scale}, which cannot be converted to {scale} of fit: {error}"
         ) from None
@@ -198,7 +198,7 @@ def _as_text(values: np.ndarray) -> np.ndarray:
     return text
 
 
-#: what numpy and pandas write for nothing into a column of text
+#: what numpy and pandas write into text columns for missing values
 _ABSENT = ("nan", "None", "<NA>", "NaT")
 _SHORTEST_ABSENT = np.dtype("U3").itemsize
 
@@ -213,7 +213,7 @@ def _label(value) -> str:
 
 def _decoded(values: np.ndarray) -> np.ndarray:
     try:
-        return values.astype(str)  # ASCII only, a hundred times as fast
+        return values.astype(str)  # a hundred times faster, but only for ASCII
     except UnicodeDecodeError:
         return np.char.decode(values, "utf-8")
 

@@ -8,7 +8,7 @@ from ..exceptions import TableError
 from ._roles import ALIASES, SURVEYS
 from ._units import plain
 
-#: customary names of the column that says whose point a row is, lower case without "_"
+#: common names of the column with the object of each row, in lower case and without "_"
 IDS = ("objectid", "id", "oid", "objid", "sourceid", "diaobjectid", "snid", "objectname", "object", "name", "target")
 
 
@@ -48,7 +48,7 @@ def is_nested(X) -> bool:
 
 
 def _holds_lists(X, i: int) -> bool:
-    if hasattr(X, "iloc"):  # pandas: lists are Python objects, unless a type of pyarrow or nested-pandas says so
+    if hasattr(X, "iloc"):  # pandas stores lists as Python objects, or in types of pyarrow and nested-pandas
         column = X.iloc[:, i]
         first = next((cell for cell in column.iloc[:8] if cell is not None), None) if column.dtype == object else None
         return isinstance(first, (list, np.ndarray)) or str(column.dtype).startswith(("list", "struct", "nested"))

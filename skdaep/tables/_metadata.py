@@ -15,7 +15,7 @@ from ._flat import FlatTables, Labels
 from ._times import days, is_time
 from ._units import convert, unit_of_column
 
-#: texts that stand for no value; "Na" is sodium
+#: texts that mean a missing value; "Na" is not among them, because it is sodium
 ABSENT = frozenset(
     ("", "-", "--", "N/A", "n/a", "NA", "<NA>", "nan", "NaN", "NAN", "NaT", "none", "None", "NONE", "null", "NULL")
 )
@@ -34,7 +34,7 @@ def metadata(table: Table, key: str, object_name: str = "The object") -> float |
         If the entry is neither a number nor text, such as a list, or a pair of value and comment.
     """
     value = raw_metadata(table, key)
-    if type(value) is float and math.isfinite(value):  # what a million objects have
+    if type(value) is float and math.isfinite(value):  # the most common case, handled quickly
         return value
     try:
         value = _plain(value)

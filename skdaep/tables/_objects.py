@@ -13,13 +13,13 @@ from ..exceptions import TableError
 from ._flat import FlatTables
 from ._frames import holds_points, refuse_frame
 
-#: kind of uncertainty -> the power of a standard deviation that it is
+#: kind of uncertainty -> its exponent as a power of the standard deviation
 UNCERTAINTIES = {"std": 1, "var": 2, "ivar": -2}
 
 
 def is_numeric(X) -> bool:
     """Return whether X is meant to be a 2-D array of numbers rather than a list of Tables."""
-    if is_tabular(X) or (isinstance(X, dict) and not hasattr(X, "shape")):  # scipy has sparse arrays that are dicts
+    if is_tabular(X) or (isinstance(X, dict) and not hasattr(X, "shape")):  # some sparse arrays of scipy are dicts
         return False
     if is_listing(X):
         return len(X) > 0 and not any(is_tabular(x) for x in iterate(X)) and not _looks_like_objects(X)
@@ -29,7 +29,7 @@ def is_numeric(X) -> bool:
     if getattr(values, "dtype", None) != np.dtype(object):
         return True
     cells = values.ravel()
-    if len(cells) == len(values):  # one cell per object: numbers, or Tables, or something to be refused by index
+    if len(cells) == len(values):  # one cell per object
         return all(isinstance(x, Number) for x in cells)
     return not any(is_tabular(x) for x in cells)
 
@@ -189,7 +189,7 @@ def _table_of_spectrum(spectrum, object_name: str) -> Table:
     bad = np.zeros(len(table), bool) if spectrum.mask is None else np.asarray(spectrum.mask) != 0
     if spectrum.uncertainty is not None:
         error = _errors_of_spectrum(spectrum, object_name)
-        bad |= np.isinf(error.value)  # nothing is known there: an inverse variance of 0
+        bad |= np.isinf(error.value)  # an inverse variance of 0 means that nothing was measured
         error[~np.isfinite(error)] = np.nan
         table["flux_err"] = error
     if spectrum.mask is not None or bad.any():

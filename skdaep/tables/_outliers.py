@@ -9,16 +9,16 @@ from astropy.table import Table
 
 from ..exceptions import OutOfRangeWarning
 
-#: A number is wild if it is so many times the distance between the quartiles beyond them, and past a gap so many times
-#: the distance of the farthest number that is not; and if it is one of few, as a share of all, or recurs as a sentinel
-#: does. Without the gap the bright end of a distribution over many decades would be wild; of 10,000 normal ones none.
+#: A number is wild if it lies FAR interquartile ranges outside the quartiles and beyond a gap, GAP times as wide as the
+#: distance to the farthest number that is not wild; and if there are few of them (as a share of all numbers), or they
+#: are equal, like sentinels. The condition of a gap protects the bright end of a distribution over many decades.
 FAR, GAP = 10.0, 5.0
 FEW, FEW_THAT_RECUR = 0.01, 0.5
-#: so many numbers show where the quartiles are
+#: largest number of values from which quartiles are computed
 ENOUGH = 2**20
-#: distinct numbers that have quartiles of their own
+#: with this many distinct numbers, their quartiles are used instead of those of all numbers
 MANY = 20
-#: in the meta of a column, once a step has warned of the sentinels in it
+#: key in the meta of a column whose sentinels a step has already warned of
 WARNED = "warned of sentinels"
 
 

@@ -98,7 +98,7 @@ def read_errors(
     name = columns.error or columns.ivar
     unit_of_own = unit_of_error if columns.error else unit_of_ivar
 
-    def without(table: Table) -> str | None:  # that of the values that they stand beside
+    def without(table: Table) -> str | None:  # errors without a unit have that of the values
         return unit_of_own(unit_of(table, columns.value)) if columns.value in table.columns else None
 
     def read(objects: list[Table], name: str, object_names: list[str]) -> np.ndarray:
@@ -111,7 +111,7 @@ def read_errors(
 
 def _errors_of_ivar(ivar: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
-        return np.where(ivar < 0, ivar, np.abs(ivar) ** -0.5)  # below 0 is refused as it stands
+        return np.where(ivar < 0, ivar, np.abs(ivar) ** -0.5)  # negative ones are refused later
 
 
 def _check_errors(

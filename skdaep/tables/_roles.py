@@ -11,12 +11,12 @@ from astropy.table import Table
 from ..exceptions import TableError
 from ._units import is_magnitude, plain, unit_of
 
-#: role -> customary column names, whose case and separators do not count
+#: role -> common column names; case and separators are ignored
 ALIASES = {
     "value": ("value", "flux", "mag", "magnitude", "f_lambda", "flam", "fluxcal"),  # fluxcal: SNANA
     "location": ("location", "time", "mjd", "jd", "date", "wavelength", "wave", "lambda", "phase"),
     "band": ("band", "filter", "passband", "bandpass", "flt"),  # passband: PLAsTiCC; flt: SNANA
-    "error": ("error", "err", "uncertainty", "unc", "sigma"),  # those that name no value; uncertainty: AAVSO
+    "error": ("error", "err", "uncertainty", "unc", "sigma"),  # names without that of the value; uncertainty: AAVSO
     "ivar": ("ivar", "inverse_variance", "invvar"),  # ivar: SDSS, DESI, LAMOST
     "quality": (
         *("dq", "dq_flag", "and_mask"),  # STScI pipelines; SDSS, and LAMOST's andmask
@@ -26,7 +26,7 @@ ALIASES = {
     ),
 }
 
-#: role -> names that surveys have of their own; they count where no name above is there
+#: role -> names that only some surveys use; they are tried if no common name matches
 SURVEYS = {
     "value": (
         *("psfFlux", "psfMag", "psfDiffFlux"),  # Rubin LSST, data previews (DP1): Source, ForcedSource, DiaSource
@@ -56,11 +56,11 @@ ERRORS = (
     *("e_X", "err_X", "dX", "sigma_X", "sig_X"),  # VizieR and ALeRCE; ATLAS; sigma_X also ZTF (sigmagap)
     *("X_sigma", "X_std"),
 )
-#: names of its inverse variance, and of a flag that is not 0 where it is bad
+#: names of the inverse variance of a value X, and of a flag that is not 0 for bad values
 INVERSE_VARIANCES = ("X_ivar", "ivar_X", "X_invvar")
 FLAGS = ("X_flag",)  # LSST: psfFlux_flag
 
-#: what errors advise; a caller passes its own
+#: default advice in errors
 ASK = "modality=Sequence({})"
 
 
@@ -90,7 +90,7 @@ class Columns(NamedTuple):
         """
         found: dict[str, str | None] = dict.fromkeys(cls._fields)
         for role in cls._fields if "value" in names else names:
-            other = {"error": names.get("ivar"), "ivar": found["error"]}.get(role)  # one of the two will do
+            other = {"error": names.get("ivar"), "ivar": found["error"]}.get(role)  # one of the two is enough
             needed = role in required and role != "error"
             if other is not None and names.get(role) is None:
                 continue
@@ -156,7 +156,7 @@ def candidates(table: Table, role: str, prefer: tuple[str, ...] = (), value: str
     columns = [c for c in table.colnames if c != value]
     own, all_write, surveys = _names(role, value)
     found = [[c for c in columns if plain(c) in names] for names in (own, all_write, surveys)]
-    if role == "band":  # ATLAS's F is text; a column of numbers of that name is something else
+    if role == "band":  # the band F of ATLAS is text; a column F of numbers is something else
         found[2] = [c for c in found[2] if plain(c) != "f" or table[c].dtype.kind in "SUO"]
     if role in ("error", "ivar") and value is not None:
         found[1:] = [
@@ -173,12 +173,12 @@ def _names(role: str, value: str | None) -> tuple[frozenset[str], ...]:
     """Return the plain names for a role: those derived from the value, general names, and those of surveys."""
     own = {plain(name) for name in _own_names(role, value)}
     if role == "error" and value is not None:
-        # Within the name: SExtractor's FLUXERR_AUTO, SDSS's psfMagErr_r; and sigmapsf of ZTF's magpsf.
+        # Inside the name, as in FLUXERR_AUTO (SExtractor) and psfMagErr_r (SDSS); also sigmapsf for magpsf (ZTF).
         key = plain(value)
         own |= {key.replace(x, x + end, 1) for x in ("flux", "mag") if x in key for end in ("err", "error")}
         own |= {"sigma" + key.removeprefix("mag")} if key.startswith("mag") and key != "mag" else set()
     if role == "ivar" and value is not None:
-        own |= {plain(value).replace("flux", "ivar", 1)} - {plain(value)}  # DESI: B_FLUX, B_IVAR
+        own |= {plain(value).replace("flux", "ivar", 1)} - {plain(value)}  # such as B_FLUX and B_IVAR of DESI
     return frozenset(own), *(frozenset(map(plain, names[role])) for names in (ALIASES, SURVEYS))
 
 

@@ -24,7 +24,7 @@ def rows(X, name: str = "X"):
         If X is not a collection, rows differ in length, or cells have units or are not numbers.
     """
     check_collection(X, name)
-    if hasattr(X, "to_numpy"):  # a DataFrame, of whose columns scikit-learn notes the names
+    if hasattr(X, "to_numpy"):  # a DataFrame is kept, because scikit-learn stores the names of its columns
         _numbers(X.to_numpy(), name)
         return X
     if not is_listing(X):

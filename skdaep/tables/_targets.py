@@ -15,7 +15,7 @@ from ._frames import names_of
 from ._metadata import ABSENT
 from ._units import unit_of_column
 
-#: whole numbers are classes, unless there are more of them than this and than a tenth of the objects
+#: whole numbers are classes, unless there are more than this many and more than a tenth of the number of objects
 MOST_CLASSES = 30
 
 
@@ -23,7 +23,7 @@ class LabelColumns(NamedTuple):
     """Columns of numbers, NaN where unknown, or of classes, None where unknown."""
 
     columns: list[np.ndarray]  # (n,) of float64 or of objects
-    form: str  # what they came in
+    form: str  # type of y, such as "array" or "table"
     names: tuple[str, ...]
     units: tuple[str | None, ...]
     flat: bool  # whether y had the shape (n,)

@@ -11,9 +11,9 @@ from astropy.table import Table
 from ..exceptions import TableError
 from ._times import is_time
 
-#: in the meta of a column whose name and unit do not say whether it is in magnitudes
+#: key in the meta of a column: whether it is in magnitudes, if name and unit do not say it
 MAGNITUDE = "magnitude"
-#: in the meta of a column of locations on a circle: its circumference, in the unit of the column
+#: key in the meta of a column of locations on a circle: the circumference, in the unit of the column
 CYCLE = "cycle"
 
 
@@ -34,13 +34,13 @@ def unit_of_column(column) -> str | None:
         return "d"
     if column.unit is None:
         return None
-    if isinstance(column.unit, u.UnrecognizedUnit):  # which astropy before 7 cannot hash
+    if isinstance(column.unit, u.UnrecognizedUnit):  # not hashable before astropy 7
         return column.unit.to_string()
     return _to_string(column.unit)
 
 
-@lru_cache
-def _to_string(unit) -> str:  # takes longer than all the rest of reading a column
+@lru_cache  # to_string takes longer than everything else in reading a column
+def _to_string(unit) -> str:
     return unit.to_string()
 
 
@@ -78,7 +78,7 @@ def convert(values, given: str | None, wanted: str | None, object_name: str, who
         raise TableError(f"{object_name} has unit '{given}', but {whose} had none. Remove it, or add it there.")
     try:
         return unit_named(given).to(unit_named(wanted), values, equivalencies=u.spectral() if light else [])
-    except (ValueError, u.UnitsError):  # that of units unknown to astropy, and of functions of units
+    except (ValueError, u.UnitsError):  # ValueError for units that astropy does not know
         raise TableError(
             f"{object_name} has unit '{given}', which cannot be converted to '{wanted}' of {whose}."
         ) from None

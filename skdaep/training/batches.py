@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-#: share of padding at which a batch is cut, once it has such a share of the budget: few pairs of objects are alike
+#: a batch ends when this share of it is padding, if it fills at least this share of the budget
 MAX_PADDING, LEAST_FILLED = 0.1, 0.25
-#: lengths are taken to be up to so much longer or shorter when objects are sorted by them
+#: relative random change of lengths before sorting, so that batches differ from epoch to epoch
 JITTER = 0.05
 
 
@@ -29,7 +29,7 @@ def token_batches(lengths: np.ndarray, budget: float, rng: np.random.Generator |
         Shuffles objects of similar length and the batches; None keeps the order of increasing length.
     """
     roughly = lengths if rng is None else lengths * rng.uniform(1 - JITTER, 1 + JITTER, len(lengths))
-    order = np.argsort(roughly, kind="stable")  # neighbours vary: in another epoch an object meets others
+    order = np.argsort(roughly, kind="stable")  # by changed lengths
     total = lengths.sum()
     budget = min(budget, total / np.ceil(total / budget) + lengths.max())
     batches, start, filled, longest = [], 0, 0, 0

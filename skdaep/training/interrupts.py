@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what batch systems send before they kill
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and the signal of batch systems before they kill a job
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 class Checkpoint(Protocol):
     """Where the state of training is stored while it runs."""
 
-    #: whether training has come to its end, so that nothing need be kept
+    #: whether training is complete, so that the checkpoint is no longer needed
     done: bool
 
     def resume(self, restore: Callable[[dict[str, Any]], None]) -> bool:
@@ -143,7 +143,7 @@ def train(
             InterruptedTrainingWarning,
             stacklevel=2,
         )
-        if loop.n_summed:  # validation is what was interrupted, or takes time that the user does not have
+        if loop.n_summed:  # without validation, which takes time
             loop.end_record(None)
     else:
         if checkpoint is not None:
@@ -157,7 +157,7 @@ class _Loop(Generic[M]):
     """The training loop, and its complete state between two steps."""
 
     objective: M
-    batches: Any  # an iterator; one that can be gone on with has `state` and `restore`
+    batches: Any  # an iterator; with `state` and `restore` it can be continued
     generator: torch.Generator
     optimizers: list[torch.optim.Optimizer]
     schedulers: list[torch.optim.lr_scheduler.LRScheduler]
@@ -176,11 +176,11 @@ class _Loop(Generic[M]):
     history: list[dict[str, Any]] = field(default_factory=list)
     best: tuple[float, dict[str, Any]] | None = None  # validation loss and weights
     since_best: int = 0
-    sums: dict[str, torch.Tensor] = field(default_factory=dict)  # of losses since the last record
+    sums: dict[str, torch.Tensor] = field(default_factory=dict)  # sums of losses since the last record
     n_summed: int = 0
     start: float = field(default_factory=time.perf_counter)
 
-    #: what is plain data already
+    #: attributes that consist of plain data
     PLAIN: ClassVar = ("iteration", "history", "best", "since_best", "sums", "n_summed")
 
     def state(self) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class _Loop(Generic[M]):
             "average": self.average.state_dict(),
             "optimizers": [optimizer.state_dict()["state"] for optimizer in self.optimizers],
             **own,
-            **({"others": others} if others else {}),  # of the other processes
+            **({"others": others} if others else {}),  # states of the other processes
             "seconds": time.perf_counter() - self.start,
             **{name: getattr(self, name) for name in self.PLAIN},
         }
@@ -213,7 +213,7 @@ class _Loop(Generic[M]):
         self.generator.set_state(own["generator"])
         self.start = time.perf_counter() - state["seconds"]
         for name in self.PLAIN:
-            setattr(self, name, copy.deepcopy(state[name]))  # tensors get memory of torch's own, aligned as ever
+            setattr(self, name, copy.deepcopy(state[name]))  # copies tensors into aligned memory of torch
 
     def run(self, validation: Callable[[M], float] | None, checkpoint: Checkpoint | None) -> None:
         """Take all remaining steps, or those until a record ends training."""
@@ -266,7 +266,7 @@ class _Loop(Generic[M]):
         if validation is not None:
             record["validation_loss"] = loss = self.ranks.first(validation(module))
             self.since_best = 0 if loss < self.lowest_trained() else self.since_best + 1
-            if loss < (math.inf if self.best is None else self.best[0]):  # never so for NaN
+            if loss < (math.inf if self.best is None else self.best[0]):  # False for NaN
                 self.best = (loss, copy.deepcopy(module.state_dict()))
         record["learning_rate"] = self.optimizers[-1].param_groups[0]["lr"]
         record["seconds"] = time.perf_counter() - self.start
@@ -285,7 +285,7 @@ class _Average(AveragedModel, Generic[M]):
 
 
 def _step(
-    objective: Any,  # an nn.Module with a loss: Python has no type for what is two things at once
+    objective: Any,  # an nn.Module with a method `loss`, which Python cannot express as a type
     batch: Any,
     names: Sequence[int],
     generator: torch.Generator,
@@ -362,7 +362,7 @@ def _adamw_of(parameters: list[nn.Parameter], learning_rate: float, weight_decay
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.99), fused=True)
 
 
-#: name -> optimisers, the default of estimators first; the first line of a docstring describes it to users
+#: name -> optimisers; the first is the default. The first line of its docstring appears in the documentation.
 SOLVERS = {"muon": _muon, "adamw": _adamw}
 
 
@@ -370,7 +370,7 @@ def _warm_up_and_decay(
     optimizer: torch.optim.Optimizer, max_iter: int, warm_up: float
 ) -> torch.optim.lr_scheduler.LRScheduler:
     """Factor of the learning rate: a linear rise in the first steps, then a cosine decay to nearly zero."""
-    total_steps = max_iter + 2  # the cycle needs two steps up and one down, even for a single gradient step
+    total_steps = max_iter + 2  # the schedule needs at least two steps up and one down
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-#: numbers that are worked on at once on a CPU, half a MiB of float32: their products then stay in a core's cache
+#: numbers processed together on a CPU: half a MiB of float32, so that products stay in the cache of a core
 CACHED = 2**17
 
 Pair = tuple[Tensor, Tensor]  # a matrix and the direction it moves in

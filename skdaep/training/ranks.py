@@ -102,7 +102,7 @@ class Together(Ranks):
         """In this context, errors of torch become a RankError about the other process."""
         try:
             yield
-        except RuntimeError as error:  # every backend has its own
+        except RuntimeError as error:  # every backend has its own message
             raise RankError(
                 f"Process {self.rank} of {self.count} waited in vain for another process, which has ended or is "
                 f"busy; see the error of that process. ({error})"

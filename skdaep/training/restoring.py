@@ -111,7 +111,7 @@ def check_course(state: dict[str, Any], course: Course) -> None:
         _demand(finite, f"sums[{name!r}]", "is no number")
 
 
-#: what a record has beside losses
+#: keys of a record in addition to losses
 RECORDED = ("iteration", "validation_loss", "learning_rate", "seconds")
 
 
@@ -141,7 +141,7 @@ def _check_optimizers(found: Any, own: Sequence[dict[int, Any]], n_steps: int) -
             isinstance(one, dict) and one.keys() <= expected.keys(), "optimizers", "have parameters that are not there"
         )
         check_same_layout(one, {i: expected[i] for i in one}, "optimizers")
-        counts = [saved["step"] for saved in one.values() if "step" in saved]  # as AdamW has them
+        counts = [saved["step"] for saved in one.values() if "step" in saved]  # AdamW counts its steps
         _demand(all(1 <= x <= n_steps for x in counts), "optimizers", f"have not taken 1 to {n_steps} steps")
 
 

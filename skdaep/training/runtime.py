@@ -62,7 +62,7 @@ def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractCon
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
 
 
-#: what initialises networks, and draws from a generator of its own if told to
+#: functions that initialise networks; they accept a generator
 RANDOM = frozenset(
     [
         *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal, torch.bernoulli, torch.multinomial),
@@ -92,7 +92,7 @@ class seeded(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-#: of the process that imported this; threads of torch do not survive a fork
+#: the process that imported this module; threads of torch do not survive a fork
 _PROCESS = os.getpid()
 
 

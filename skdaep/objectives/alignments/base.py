@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from ...nn.autoencoder import Autoencoder
 from ...nn.batch import Batch
 
-#: name -> alignment; the first line of its docstring describes it to users
+#: name -> alignment; the first line of its docstring appears in the documentation
 ALIGNMENTS: dict[str, type[Alignment]] = {}
 
-#: objects that have both modalities of a pair, below which there is nothing to compare them with
+#: fewest objects with both modalities of a pair; a single one has no other to be compared with
 LEAST = 2
 
 
@@ -29,9 +29,9 @@ class Pair(NamedTuple):
 
     a: Tensor  # (n, D) encodings of the first
     b: Tensor  # (n, D) encodings of the second
-    places: tuple[int, int]  # of the modalities
-    number: int  # of the pair
-    rows: Tensor  # (n,) of the objects in the batch
+    places: tuple[int, int]  # indices of the modalities
+    number: int  # index of the pair
+    rows: Tensor  # (n,) indices of the objects in the batch
     batches: tuple[Batch, Batch]  # their points
 
 
@@ -46,9 +46,9 @@ class Alignment(nn.Module):
         The networks, including the encoder.
     """
 
-    #: what it is called
+    #: name of the alignment
     name: ClassVar[str]
-    #: whether it looks at directions only, so that codes are unit vectors
+    #: whether only the direction of codes counts, so that they are normalised
     spherical: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any):
@@ -86,7 +86,7 @@ class Alignment(nn.Module):
     ) -> Tensor:
         """Return the mean (B,) of ``loss(pair)`` (n,) over the pairs of modalities that each object has."""
         z = separate.flatten(2).float()
-        # Where no object has a pair there is a loss too, and a gradient, of 0, which optimisers can do with.
+        # If no object has a pair, loss and gradient must still exist, and be 0, for the optimiser.
         trained = sum(p.sum() for p in self.parameters() if p.requires_grad)
         total, n_pairs = 0 * (z.flatten(1).sum(1) + trained), torch.zeros(len(z), device=z.device)
         named = itertools.combinations(enumerate(batches.values()), 2)

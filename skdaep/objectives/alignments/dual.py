@@ -52,7 +52,7 @@ class Dual(Alignment):
             raise ValueError(f"projection={projection!r}: choose 'transpose' or 'shared'.")
         self.transposed, self.weights = projection == "transpose", (duality_weight, covariance_weight, variance_weight)
         n, size = len(autoencoder.names), math.prod(autoencoder.code_shape)
-        # One for each pair of modalities. With three axes they are no matrices to optimisers: no decay, no Muon.
+        # One matrix for each pair of modalities. In one tensor of three axes, they get neither weight decay nor Muon.
         self.matrices = nn.Parameter(torch.randn(n * (n - 1) // 2, size, size) / size**0.5)
 
     def of_pair(self, pair: Pair) -> Tensor:

@@ -23,7 +23,7 @@ from ...nn.autoencoder import Autoencoder
 from ...nn.batch import Batch
 from .base import Alignment, Pair, unit
 
-#: temperature to begin with, and the lowest
+#: initial and lowest temperature
 START, LOWEST = 0.07, 0.01
 
 
@@ -49,7 +49,7 @@ def info_nce(a: Tensor, b: Tensor, temperature: Tensor | float, same: Tensor | N
 
     Objects for which `same` (n, n) is True are not negatives of one another.
     """
-    logits = (a[:, None] * b).sum(2) / temperature  # (n, n), in float32: no matrix product
+    logits = (a[:, None] * b).sum(2) / temperature  # (n, n); a sum, because autocast would multiply in bfloat16
     if same is not None:
         own = torch.eye(len(a), dtype=torch.bool, device=a.device)
         logits = logits.masked_fill(same & ~own, -torch.inf)

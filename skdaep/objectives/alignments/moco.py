@@ -24,7 +24,7 @@ from ...nn.batch import Batch
 from ..base import encode_separately
 from .base import Alignment, Encode, Pair, unit
 
-EMPTY = -1  # group of a place in the queue that holds no key yet
+EMPTY = -1  # group of a place in the queue that is still empty
 
 
 class MoCo(Alignment):
@@ -58,7 +58,7 @@ class MoCo(Alignment):
     ):
         super().__init__(autoencoder)
         self.momentum, self.temperature = momentum, temperature
-        #: where the queries come from; no submodule, since its weights are the objective's
+        #: the encoder of queries, in a tuple so that its weights are not registered twice
         self.query_encoder = (autoencoder,)
         self.key_encoder = autoencoder.encoding_part().requires_grad_(False)
         n_modalities, size = len(autoencoder.names), math.prod(autoencoder.code_shape)
@@ -114,7 +114,7 @@ class MoCo(Alignment):
         known = self.groups[modality]
         negative = (known != EMPTY) & (known != group[:, None])  # (n, Q)
         with torch.autocast(query.device.type, enabled=False):
-            others = query @ self.queue[modality].clone().T  # cloned, since the queue moves on before the gradient
+            others = query @ self.queue[modality].clone().T  # the queue changes before the backward pass
         logits = torch.cat([(query * key).sum(1, keepdim=True), others.masked_fill(~negative, -torch.inf)], 1)
         own = torch.zeros(len(query), dtype=torch.long, device=query.device)
         return F.cross_entropy(logits / self.temperature, own, reduction="none")

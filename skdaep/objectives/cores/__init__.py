@@ -9,7 +9,7 @@ from .basis import BasisCore
 from .expansion import has_curves
 from .linear import LinearCore
 
-#: name -> core, as parameters say it
+#: value of the parameter `core` -> core
 CORES: dict[str | None, type[NoCore]] = {None: NoCore, "linear": LinearCore, "basis": BasisCore}
 
 

@@ -16,7 +16,7 @@ from ..plan import TrainingSet
 class NoCore(nn.Module):
     """No core: only the networks, as in the paper."""
 
-    #: whether it predicts well before the first step
+    #: whether predictions are good before the first step
     solved: ClassVar[bool] = False
 
     def __init__(self, autoencoder: Autoencoder):

@@ -14,14 +14,14 @@ from ...nn.batch import Batch
 from ..plan import TrainingSet
 from .base import silence
 
-#: The larger basis has four factors for each entry of the code, but at most so many more: its time grows as their
-#: square, and what comes after is close to noise in all sets that it was tried on.
+#: The larger basis has four factors for each entry of the code, but at most this many more than entries: time grows as
+#: their square, and further factors were close to noise in all data sets that we tried.
 MORE_FACTORS = 32
-#: Steps of expectation and maximisation for the larger basis, which need not be the likeliest one.
+#: Steps of expectation maximisation for the larger basis. It need not be the most likely one.
 STEPS = 10
-#: Width of the network that gives its coefficients.
+#: Width of the network that computes its coefficients.
 WIDTH = 128
-#: Least standard deviation of a score, as a share of that of the values: beyond the rank of the data scores are 0.
+#: Smallest standard deviation of a score relative to that of the values. Beyond the rank of the data, scores are 0.
 LEAST = 1e-3
 
 
