@@ -39,7 +39,13 @@ WAYS = {
     "points, future, core='basis'": {"hide": ("points", "future"), "core": "basis"},
     WORKAROUND: None,
 }
-COLUMNS = {"macro F1": "f1", "error": "error", "inside 90 %": "raw", "conformal": "conformal"}
+#: score -> title of its table
+SCORES = {
+    "f1": "Macro F1 of a linear probe",
+    "error": "Mean absolute error of what came later, in standard deviations of all values; all: of what was seen",
+    "raw": "Share of what came later inside 90 % of the draws (of 50 perfect draws 0.865)",
+    "conformal": "The same after ConformalDraws",
+}
 #: small, for a benchmark of minutes
 NETWORKS = {"model_dim": 32, "n_encoder_layers": 2, "n_decoder_layers": 2, "n_sampling_steps": 10}
 
@@ -168,6 +174,22 @@ def fit(name: str, data, options):
     return DAEPEncoder(modality_of(data), **WAYS[name], **options_of(options)).fit(data.train)
 
 
+def tables(content: dict) -> str:
+    """Return an rst table of each score, by day."""
+    texts = []
+    for score, title in SCORES.items():
+        rows = {
+            name: {day: row[score] for day, row in own.items() if score in row}
+            | {f"{day}_sd": row[f"{score}_sd"] for day, row in own.items() if f"{score}_sd" in row}
+            for name, own in content["rows"].items()
+        }
+        days = [str(d) for d in DAYS] + ["all"] * any("all" in row for row in rows.values())
+        if any(rows.values()):
+            columns = {"all" if day == "all" else f"{day} days": day for day in days}
+            texts.append(_report.table({k: v for k, v in rows.items() if v}, columns, title, "hidden in training"))
+    return "\n\n".join(texts)
+
+
 def main(arguments=None) -> None:
     """Fit, score, and write the results."""
     parser = _report.parser(__doc__)
@@ -192,10 +214,8 @@ def main(arguments=None) -> None:
                 encoder = fit(name, data, options)
                 found = rows_of(encoder, data, options)
             content["fits"][name] = {"cpu_seconds": time.process_time() - start, "commit": _report.commit()}
-            content["rows"] |= {f"{name}, {row['days']} d".replace("all d", "all"): row for row in found}
-            title = f"{protocol}, days since the first detection"
-            text = _report.table(content["rows"], COLUMNS, title, names="hidden in training")
-            _report.write(f"arriving-{protocol}", content, text)
+            content["rows"][name] = {row.pop("days"): row for row in found}
+            _report.write(f"arriving-{protocol}", content, tables(content))
 
 
 if __name__ == "__main__":
