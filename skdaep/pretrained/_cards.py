@@ -195,6 +195,6 @@ def _read(path: Path) -> Card:
 def _lines(entries: dict[str, str]) -> list[str]:
     """Return entries as wrapped lines behind their names."""
     return [
-        textwrap.fill(text, WIDTH, initial_indent=f"    {name:<11}", subsequent_indent=" " * 15)
+        textwrap.fill(text, WIDTH, initial_indent=f"    {name:<12}", subsequent_indent=" " * 16)
         for name, text in entries.items()
     ]
