@@ -23,13 +23,10 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=150, random_
 X_train[0][:3]
 
 # %%
-# Training hides points from the encoder, and the decoder predicts them. By default it hides random points, so the
-# encoder nearly always sees some of the last ones and never learns to forecast. Here we also hide everything after a
-# random night (``"future"``), or a stretch of nights (``"spans"``). Training is short, so that the example takes less
-# than a minute on two cores.
+# Training starts from functional PCA, which knows how much a few points leave open, so the encoder can forecast from
+# the first nights. Training is short, so that the example takes less than a minute on two cores.
 encoder = DAEPEncoder(
     Photometry(metadata=("redshift",)),
-    hide=("points", "spans", "future"),
     bottleneck_dim=2,
     model_dim=32,
     n_encoder_layers=2,
