@@ -347,8 +347,8 @@ PAGES = {
         f"{_arriving('points, future, core=None', '7|raw', 2)} (SPCC, 7 days), and lowers their error from "
         f"{_arriving('points, core=None', '7|error')} to {_arriving('points, future, core=None', '7|error')}, which is "
         f"below that of the default, {_arriving('points', '7|error')}.",
-        f"complete light curves becomes a little worse, {_arriving('points, future, core=None', 'all|error')} instead of "
-        f"{_arriving('points, core=None', 'all|error')}.",
+        f"complete light curves becomes a little worse, {_arriving('points, future, core=None', 'all|error')} instead "
+        f"of {_arriving('points, core=None', 'all|error')}.",
         "was {sn_spectra|draws|coherence|ratio of standard deviations:.2f} times that of the data after "
         "{sn_spectra|times|n_iter:,} steps",
         "an area under the ROC curve of {generated|rows|diffusion prior|spectra:.2f} (chance would be 0.5). Given only "

@@ -175,8 +175,8 @@ class MultimodalEncoder(BaseEncoder):
             it lacks are the median of fit, not those of the object. None decodes at an object's own locations, or on
             the grid learned in fit if it lacks the modality.
         n_draws : int, default=None
-            Number of draws, along an additional last axis. None returns the point estimate. Only VAEs draw the bottleneck
-            too. Other draws may be too narrow for objects of which little was seen: see :ref:`draws`.
+            Number of draws, along an additional last axis. None returns the point estimate. Only VAEs draw the
+            bottleneck too. Other draws may be too narrow for objects of which little was seen: see :ref:`draws`.
         noise : bool, default=True
             Whether draws are of measurements, with their noise, or of the object without it: see :ref:`draws`.
         output : {"tables", "arrays"}, default="tables"
