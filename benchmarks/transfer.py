@@ -3,8 +3,8 @@
 A model of `skdaep.pretrained` as it is, and trained further for a minute of CPU time, beside networks of the same
 settings trained from scratch for one and ten minutes, and functional PCA; with all training objects and with 100.
 All of them see the objects as the pretrained model does (light curves in days from the brightest point, as fluxes over
-that of this point; spectra less their mean and over their scatter), so that only the training differs. Absolute
-brightness, which helps to tell the classes of SPCC, is not told to any.
+that of this point; spectra less their mean and over their scatter), so that only the training differs. Brightness helps
+to tell the classes of SPCC: in the rows ``and brightness`` the probe also sees the logarithm of the brightest flux.
 
 * ZTF-LC (observed, g and r, type Ia): the error in magnitudes.
 * SPCC (simulated, griz; Ia, II, Ibc): macro F1 of the linear probe, and the error in standard deviations of
@@ -37,6 +37,7 @@ PROTOCOLS = {"ZTF-LC": _data.ztf_lightcurves, "SPCC": _protocols.spcc, "SN-SPEC"
 LIGHT_CURVES, SPECTRA = pretrain.RECIPES
 MODELS = {"ZTF-LC": LIGHT_CURVES, "SPCC": LIGHT_CURVES, "SN-SPEC": SPECTRA}
 FEW = 100
+BRIGHT = "and brightness"
 FAINTEST = 1e-3  # of decoded fluxes over that of the brightest point, for magnitudes
 #: row -> whether pretrained, minutes of training, training objects
 ROWS = {
@@ -48,6 +49,8 @@ ROWS = {
     "functional PCA, 100 objects": (False, None, FEW),
     "pretrained, 1 min, 100 objects": (True, 1, FEW),
     "from scratch, 1 min, 100 objects": (False, 1, FEW),
+    f"pretrained, as it is, {BRIGHT}": (True, 0, None),
+    f"functional PCA, {BRIGHT}": (False, None, None),
 }
 COLUMNS = {"macro F1": "f1", "error": "error_mean", "steps": "n_iter", "CPU minutes": "minutes", "commit": "commit"}
 
@@ -67,7 +70,7 @@ def main(arguments=None) -> None:
         rows = json.loads(path.read_text())["rows"] if path.exists() else {}
         parts = {split: [as_measured(t, data) for t in getattr(data, split)] for split in ("train", "test")}
         for name in options.rows:
-            if name not in rows:
+            if name not in rows and (protocol == "SPCC" or not name.endswith(BRIGHT)):
                 rows[name] = row_of(name, parts, data, options)
                 rows = {k: rows[k] for k in ROWS if k in rows}
                 text = _report.table(rows, COLUMNS, f"{protocol}, {MODELS[protocol]}")
@@ -97,7 +100,10 @@ def row_of(name: str, parts: dict[str, list], data, options) -> dict:
     encoder, facts = fitted(model[-1] if pretrained else None, recipe, train, minutes, options)
     scores, labels = _scores.summary(errors(encoder, test, data)), data.labels("test")
     if paper_tables.n_classes(labels) > 1:
-        scores |= _scores.probe(encoder.transform(test), labels)
+        Z = encoder.transform(test)
+        if name.endswith(BRIGHT):
+            Z = np.column_stack([Z, np.log10([table.meta["brightest_flux"] for table in test])])
+        scores |= _scores.probe(Z, labels)
     return scores | facts | {"n_train": len(train), "commit": _report.commit()}
 
 
