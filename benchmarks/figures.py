@@ -149,6 +149,18 @@ def _deaths(row: str, score: str) -> str:
     return f"{{clinical-SeFT|rows|{row}|linear_{score}:.3f}}"
 
 
+def _row_of_transfer(words: str, row: str) -> str:
+    """Return a row of the table of pretrained models, with a dash where there are no results."""
+    keys = {"ZTF-LC": ("error_mean",), "SPCC": ("error_mean", "f1"), "SN-SPEC": ("error_mean", "f1")}
+    cells = [
+        " / ".join(f"{{transfer-{p}|rows|{row}|{key}:.3f}}" for key in own)
+        if row in _results(f"transfer-{p}")["rows"]
+        else "-"
+        for p, own in keys.items()
+    ]
+    return " ".join([words, *cells])
+
+
 _DAEP = "DAEP 4 x 4"
 _STARTS = ("PCA", "default", "None")
 _BASIS = "'basis'"
@@ -335,6 +347,17 @@ PAGES = {
         f"weighting changed the error from {_weighted('SPCC', 'error_mean:.3f')}, and the macro F1 of the classes from "
         f"{_weighted('SPCC', 'f1:.3f')}. On folded light curves of RR Lyrae it changed the error from "
         f"{_weighted('S82-FOLDED', 'error_mean:.3f')} and the F1 from {_weighted('S82-FOLDED', 'f1:.2f')}",
+    ],
+    "doc/guide/pretrained.rst": [
+        _row_of_transfer("pretrained, as it is", "pretrained, as it is"),
+        _row_of_transfer("`FunctionalPCA`", "functional PCA"),
+        _row_of_transfer("pretrained, 1 min", "pretrained, 1 min"),
+        _row_of_transfer("from scratch, 1 min", "from scratch, 1 min"),
+        _row_of_transfer("`FunctionalPCA`, 100 objects", "functional PCA, 100 objects"),
+        _row_of_transfer("pretrained, 1 min, 100 objects", "pretrained, 1 min, 100 objects"),
+        _row_of_transfer("from scratch, 1 min, 100 objects", "from scratch, 1 min, 100 objects"),
+        "the macro F1 is {transfer-SPCC|rows|pretrained, as it is, and brightness|f1:.3f} from the pretrained model and "
+        "{transfer-SPCC|rows|functional PCA, and brightness|f1:.3f} from functional PCA",
     ],
     "doc/guide/probing.rst": [
         "an accuracy of {paper_tables/SpeX|yardsticks|PCA 4|accuracy:.3f}; ``DAEPEncoder(core=None)`` has "
