@@ -356,8 +356,8 @@ PAGES = {
         _row_of_transfer("`FunctionalPCA`, 100 objects", "functional PCA, 100 objects"),
         _row_of_transfer("pretrained, 1 min, 100 objects", "pretrained, 1 min, 100 objects"),
         _row_of_transfer("from scratch, 1 min, 100 objects", "from scratch, 1 min, 100 objects"),
-        "the macro F1 is {transfer-SPCC|rows|pretrained, as it is, and brightness|f1:.3f} from the pretrained model and "
-        "{transfer-SPCC|rows|functional PCA, and brightness|f1:.3f} from functional PCA",
+        "the macro F1 is {transfer-SPCC|rows|pretrained, as it is, and brightness|f1:.3f} from the pretrained model "
+        "and {transfer-SPCC|rows|functional PCA, and brightness|f1:.3f} from functional PCA",
     ],
     "doc/guide/probing.rst": [
         "an accuracy of {paper_tables/SpeX|yardsticks|PCA 4|accuracy:.3f}; ``DAEPEncoder(core=None)`` has "
