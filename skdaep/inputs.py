@@ -258,7 +258,7 @@ def _parquet_files(path: Path) -> list[Path]:
     if (path / COLLECTION).exists():
         primary = _properties(path / COLLECTION).get("hats_primary_table_url")
         if not primary or not (path / primary).is_dir():
-            raise ValueError(f"{path / COLLECTION} names no primary catalogue that is there ({primary}).")
+            raise ValueError(f"{path / COLLECTION} names a primary catalogue that does not exist ({primary}).")
         path = path / primary
     found = sorted(p for p in path.rglob("*.parquet") if not p.name.startswith(("_", ".")))
     about = next((path / name for name in PROPERTIES if (path / name).exists()), None)

@@ -49,7 +49,7 @@ def regular(path: str | os.PathLike[str]) -> os.stat_result | None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "It is no regular file; give the path of one", str(path))
+        raise OSError(errno.EINVAL, "This is not a regular file; give the path of one", str(path))
     return found
 
 

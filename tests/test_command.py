@@ -91,7 +91,7 @@ def test_of_hats_the_objects_are_read_alone(folder, model, Z, tmp_path, capsys):
     assert "is a HATS catalogue of type 'margin'" in capsys.readouterr().err
     (collection / "collection.properties").write_text("hats_primary_table_url=other\n")
     assert main(["encode", str(model), str(collection), *asked, "--overwrite"]) == 1
-    assert "names no primary catalogue that is there (other)" in capsys.readouterr().err
+    assert "names a primary catalogue that does not exist (other)" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning", "ignore:.*inplace")

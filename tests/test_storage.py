@@ -56,13 +56,13 @@ def test_only_regular_files_are_replaced(tmp_path):
         put(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(OSError, match="no regular file"):
+        with pytest.raises(OSError, match="not a regular file"):
             put(tmp_path / "pipe")
     if os.path.exists("/dev/null"):
-        with pytest.raises(OSError, match=r"no regular file.*/dev/null"):
+        with pytest.raises(OSError, match=r"not a regular file.*/dev/null"):
             put("/dev/null")
         (tmp_path / "link").symlink_to("/dev/null")
-        with pytest.raises(OSError, match="no regular file"):
+        with pytest.raises(OSError, match="not a regular file"):
             put(tmp_path / "link")
     with pytest.raises(FileNotFoundError):
         put(tmp_path / "nowhere" / "file")
@@ -154,7 +154,7 @@ def test_the_folder_is_brought_to_the_disk(tmp_path, monkeypatch):
 def test_save_and_load_refuse_what_is_no_regular_file(fitted, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for use in (fitted.save, skdaep.load, skdaep.info):
-        with pytest.raises(OSError, match="no regular file"):
+        with pytest.raises(OSError, match="not a regular file"):
             use(tmp_path / "pipe")
     with pytest.raises(IsADirectoryError):
         fitted.save(tmp_path)

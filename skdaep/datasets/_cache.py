@@ -235,7 +235,7 @@ def _receive(answer, part: Path, size: int | None) -> None:
     sent = answer.headers.get("Content-Range", "")
     if resumed and not sent.startswith(f"bytes {start}-"):
         part.write_bytes(b"")  # start again from the beginning
-        raise ConnectionError(f"asked for the bytes from {start} on, but got {sent or 'some, nobody knows which'}")
+        raise ConnectionError(f"asked for the bytes from {start} on, but got {sent or 'an unknown range'}")
     length = answer.headers.get("Content-Length")
     total = None if length is None else start + int(length)
     with part.open("ab" if resumed else "wb") as file, _progress(answer.url, start, total) as advance:

@@ -207,7 +207,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], int]:
         check(identity["parameters"], dict[str, str], "its parameters")
         check_whole(identity["seed"], 0, 2**31 - 1, "its seed")
         if arrays:
-            raise ValueError(f"tensor {next(iter(arrays))!r} belongs nowhere")
+            raise ValueError(f"tensor {next(iter(arrays))!r} is not part of any state")
         return identity, state, sum(record["iteration"] > 0 for record in state["history"])
 
 
@@ -258,7 +258,7 @@ def _restored(x: Any, arrays: dict[str, NDArray[Any]]) -> Any:
         raise ValueError(f"{kind!r} is unknown")
     found = {k: _restored(v, arrays) for k, v in content}
     if len(found) < len(content):
-        raise ValueError("a name stands there twice")
+        raise ValueError("a name occurs twice")
     return found
 
 

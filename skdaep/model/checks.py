@@ -51,7 +51,7 @@ def check(model: Model) -> None:
         _check_correlation(correlation, model.modalities[name])
     for name, scatter in (*model.scatter.items(), *model.object_scatter.items()):
         if scatter.is_known and not model.modalities[name].geometry.separations:
-            raise ValueError(f"{scatter}, where the decoder says no spread")
+            raise ValueError(f"{scatter}, but the decoder has no spread")
     model.check_own()
 
 
@@ -110,7 +110,7 @@ def _check_prior(model: Model) -> None:
     if model.prior_targets is not None:
         model.prior_targets.check()
         if model.prior is None:
-            raise ValueError("labels of a prior that is not there")
+            raise ValueError("labels of a prior that does not exist")
     if model.prior is not None:
         sizes = prior.sizes_of(model.modalities, model.prior_targets, model.prior)
         expected = prior.expected_state(int(np.prod(model.bottleneck_shape)), sizes)
@@ -159,7 +159,7 @@ def trial(model: Model) -> None:
     decoded = [model.decode(name, z, [query])[0] for name, query in queries.items()]
     answers = [] if model.targets is None else [model.predict([shown])]
     if not all(np.isfinite(x).all() for x in (z, *decoded, *answers)):
-        raise ValueError("what it gives is not finite")
+        raise ValueError("its results are not finite")
 
 
 def _first_of(record: Record) -> Record:

@@ -85,7 +85,7 @@ class Store:
         except CorruptStoreError:
             raise
         except Exception as error:  # a forged file can fail in any way
-            raise CorruptStoreError(f"{path / DESCRIPTION} describes no store that can be read: {error!r}.") from error
+            raise CorruptStoreError(f"{path / DESCRIPTION} does not describe a valid store: {error!r}.") from error
         own = vars(self)
         own.update(path=path, modalities=modalities, declared=declared, measurements=measurements)
         own.update(checksums=checksums, without_errors=without)
@@ -201,7 +201,7 @@ class Growing:
         """Write the number of entries into the header."""
         self._write_header()
         if self.file.tell() != self.start:
-            raise OSError(f"The header of {self.file.name} has outgrown its place.")
+            raise OSError(f"The header of {self.file.name} needs more space than was reserved.")
         self.sync()
 
 
@@ -249,7 +249,7 @@ class Writer:
             if content.get(name) != value:
                 raise ValueError(
                     f"{path} was begun with {name}={_short(content.get(name))}, not {_short(value)}: restore that to "
-                    f"go on, or remove the folder."
+                    f"continue, or remove the folder."
                 )
         return cls(path, identity, **{k: content[k] for k in KEPT})
 

@@ -71,7 +71,7 @@ def from_json(x: Any, depth: int = 0) -> Any:
         If `to_json` cannot have written it.
     """
     if depth > DEEPEST:
-        raise ValueError(f"what it says is nested more than {DEEPEST} deep")
+        raise ValueError(f"the description is nested more than {DEEPEST} deep")
     if isinstance(x, list):
         return [from_json(v, depth + 1) for v in x]
     if not isinstance(x, dict):

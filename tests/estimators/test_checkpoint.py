@@ -275,7 +275,7 @@ def test_a_folder_that_is_not_there_is_an_error_at_once(make, objects, tmp_path)
 
 @one_will_do
 def test_what_is_no_regular_file_is_no_checkpoint_and_nobody_is_told_to_delete_it(make, objects, tmp_path):
-    for path, wanted in ((tmp_path, "directory"), ("/dev/null", "no regular file")):
+    for path, wanted in ((tmp_path, "directory"), ("/dev/null", "not a regular file")):
         with pytest.raises(OSError, match=wanted) as error:
             make(checkpoint=path).fit(objects)
         assert "delete" not in str(error.value)

@@ -135,7 +135,7 @@ def test_labels_go_into_files(of_kinds, tmp_path):
     np.testing.assert_array_equal(loaded.sample(3, y="up"), of_kinds.sample(3, y="up"))
     own = pickle.loads(pickle.dumps(of_kinds))
     vars(own)["model_"] = replace(of_kinds.model_, prior=None)
-    with pytest.raises(ValueError, match="labels of a prior that is not there"):
+    with pytest.raises(ValueError, match="labels of a prior that does not exist"):
         own.save(tmp_path / "other")
 
 

@@ -137,7 +137,7 @@ def test_what_cannot_be_is_named(honest, change, wanted, tmp_path):
             lambda c, a: c["model"].update(
                 scatter={"dict": {k: {"Scatter": {"spread": 2.0}} for k in c["model"]["modalities"]["dict"]}}
             ),
-            "says no spread",
+            "has no spread",
         ),
     ],
 )
@@ -165,7 +165,7 @@ def tensors(arrays, *endings):
         (lambda c, a: state(c)["history"][1].append(1), "not subscriptable"),
         (lambda c, a: state(c)["seconds"].__setitem__(1, -1.0), "no length of time"),
         (lambda c, a: state(c)["since_best"].__setitem__(1, -1), "since_best"),
-        (lambda c, a: state(c)["sums"].__setitem__(1, {"dict": []}), "belongs nowhere"),
+        (lambda c, a: state(c)["sums"].__setitem__(1, {"dict": []}), "is not part of any state"),
         (lambda c, a: state(c)["batches"][1]["dict"][1].__setitem__(1, -1), "n_given"),
         (lambda c, a: state(c)["batches"][1]["dict"][0][1]["dict"][1][1]["dict"][1].__setitem__(1, 0), "stream"),
         (lambda c, a: state(c)["objective"].__setitem__(1, state(c)["average"][1]), "'/average/"),
@@ -178,7 +178,7 @@ def tensors(arrays, *endings):
         (lambda c, a: a.update({k: a[k][..., :-1] for k in tensors(a, "/momentum")}), "momentum.*but must be"),
         (lambda c, a: a.update({k: a[k] * np.nan for k in tensors(a, "weight")}), "not finite"),
         (lambda c, a: a.update({k: a[k].astype(np.float64) for k in tensors(a, "weight")}), "float64"),
-        (lambda c, a: a.update(x=np.zeros(1)), "'x' belongs nowhere"),
+        (lambda c, a: a.update(x=np.zeros(1)), "'x' is not part of any state"),
     ],
 )
 def test_what_no_training_comes_to_is_named(checkpoints, change, wanted, tmp_path):

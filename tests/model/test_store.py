@@ -229,11 +229,11 @@ def rewritten(path, change):
     ("change", "message"),
     [
         (lambda c: c.update(format=2), "format 2; this version reads 1"),
-        (lambda c: c.pop("modalities"), "describes no store"),
+        (lambda c: c.pop("modalities"), "does not describe a valid store"),
         (lambda c: c["modalities"]["dict"].clear(), "does not list its files"),
         (lambda c: c["sha256"].pop("0.band.npy"), "does not list its files"),
         (lambda c: c.update(n_objects=11), "holds 12 entries, not 11"),
-        (lambda c: c["modalities"]["dict"]["sequence"].update(Sequence=3), "describes no store"),
+        (lambda c: c["modalities"]["dict"]["sequence"].update(Sequence=3), "does not describe a valid store"),
     ],
 )
 def test_what_does_not_go_together_is_refused(whole, tmp_path, change, message):
