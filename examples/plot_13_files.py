@@ -23,8 +23,12 @@ from skdaep import DAEPEncoder
 from skdaep.datasets import make_supernova_light_curves
 from skdaep.plotting import LossDisplay
 
+# %%
+# Training starts from random weights (``core=None``). From the default start, which is functional PCA, so few steps
+# would improve nothing, and this example is about training.
 X, y = make_supernova_light_curves(500, random_state=0)
 encoder = DAEPEncoder(
+    core=None,
     bottleneck_dim=2,
     model_dim=32,
     n_encoder_layers=2,
