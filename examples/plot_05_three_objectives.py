@@ -22,9 +22,13 @@ train, test = train_test_split(np.arange(len(X)), test_size=300, stratify=y, ran
 X_train, X_test, y_test = [X[i] for i in train], [X[i] for i in test], y[test]
 
 # %%
-# All three share the same settings. Training is short, so that the example takes less than a minute on two cores. It
-# shows how to compare methods, not which one is best: for that see :doc:`/paper_tables`.
-settings = dict(n_encoder_layers=2, n_decoder_layers=2, batch_size=32, max_points=96, max_iter=250, random_state=0)
+# All three share the same settings, and start from random weights (``core=None``). By default daep and maep start from
+# functional PCA, and after so few steps `fit` would keep that start, so there would be nothing to compare. Training is
+# short, so that the example takes less than a minute on two cores, and each fit warns that it has not converged. The
+# example shows how to compare methods, not which one is best: for that see :doc:`/paper_tables`.
+settings = dict(
+    core=None, n_encoder_layers=2, n_decoder_layers=2, batch_size=32, max_points=96, max_iter=250, random_state=0
+)
 encoders = {
     "daep": DAEPEncoder(**settings),
     "maep": MAEPEncoder(**settings),

@@ -73,8 +73,8 @@ print(f"accuracy {again.score(X[400:], y[400:]):.2f}, before {pipe.score(X[400:]
 # %%
 # Continue training
 # -----------------
-# Were 300 steps enough? With ``warm_start`` the next `fit` starts from the current weights, here those of the loaded
-# model.
+# Were 300 steps enough? The warning of the first fit says no. With ``warm_start`` the next `fit` starts from the
+# current weights, here those of the loaded model.
 more = skdaep.load(path).set_params(warm_start=True)
 more.fit(X[:400])
 print(f"validation loss {encoder.best_loss_:.4f}, after another {more.n_iter_} steps {more.best_loss_:.4f}")
