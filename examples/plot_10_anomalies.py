@@ -81,10 +81,11 @@ for name, score in scores.items():
     print(f"{name:22}" + "".join(f"{area:16.2f}" for area in areas))
 
 # %%
-# The local outlier factor finds wrong redshifts and most of the blends, because no ordinary supernova has such numbers.
-# The isolation forest, which cuts one number at a time, does not find them. Narrow lines hardly change the numbers, but
-# the reconstruction lacks them, so they stand out in the residuals. Blends are reconstructed about as well as ordinary
-# spectra.
+# The local outlier factor finds all wrong redshifts, because no ordinary supernova has such numbers. The isolation
+# forest, which cuts one number at a time, finds most of them. Narrow lines hardly change the numbers, but the
+# reconstruction lacks them, so they stand out in the residuals. No score finds the blends: the numbers of a blend lie
+# between those of its two supernovae, nearer to the centre than most, so the isolation forest even ranks blends last,
+# and they are reconstructed as well as ordinary spectra.
 #
 # The plots compare one score of the features with each score of the residuals. Odd objects with low scores on both axes
 # are hidden among the ordinary ones.
@@ -102,9 +103,9 @@ for ax, name in zip(axes, ("mean residual", "sharpest residual"), strict=True):
 axes[1].legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 # %%
-# No score finds everything, so look at the top objects of each. If the redshift is wrong, the encoder finds the
-# supernova whose lines fit best, and the residuals show pairs of troughs and peaks. The last spectrum has a spike at
-# 6563 Angstrom, which no supernova has.
+# No score finds everything, so look at the top objects of each. Here two scores agree on the first one. If the redshift
+# is wrong, the reconstruction cannot follow the shifted lines, and the residuals show troughs and peaks. The last
+# spectrum has a spike at 6563 Angstrom, which no supernova has.
 first = [int(np.argmax(scores[name])) for name in ("local outlier factor", "mean residual", "sharpest residual")]
 titles = [f"{kind[i]} ({y_test[i]}, day {X_test[i].meta['phase']:+.0f})" for i in first]
 suspects = ReconstructionDisplay.from_estimator(encoder, [X_test[i] for i in first], titles=titles)
@@ -114,7 +115,8 @@ suspects = ReconstructionDisplay.from_estimator(encoder, [X_test[i] for i in fir
 # ---------------------
 # The plot shows three ordinary test spectra (black) and their nearest neighbours among the training spectra (grey), in
 # the space of standardised features. Straight lines are gaps. All neighbours have the right type, although gaps, ends
-# and noise differ. Those of the Ia agree in phase within a few days; those of the type II are some weeks older.
+# and noise differ. Those of the Ia agree in phase within a few days, those of the type II within two weeks; those of
+# the Ibc are one to three weeks older.
 scaler = StandardScaler().fit(Z_train)
 index = NearestNeighbors(n_neighbors=3).fit(scaler.transform(Z_train))
 queries = [next(i for i in range(45, len(X_test)) if y_test[i] == wanted) for wanted in ("Ia", "II", "Ibc")]
