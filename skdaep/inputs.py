@@ -204,7 +204,7 @@ def _opened(path: Path):
     except ImportError:
         raise ImportError("Parquet files need pyarrow: pip install skdaep[data]") from None
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, pre_buffer=False)  # pyarrow's buffer holds all that was read of a file
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path} cannot be read: {error}") from error
 

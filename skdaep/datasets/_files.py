@@ -36,7 +36,7 @@ def parquet_file(path: Path, caller: str):
     """Return an open `pyarrow.parquet.ParquetFile`."""
     parquet = require("pyarrow.parquet", caller)
     try:
-        return parquet.ParquetFile(path)
+        return parquet.ParquetFile(path, pre_buffer=False)  # pyarrow's buffer holds all that was read of a file
     except ValueError as error:  # such as pyarrow.ArrowInvalid
         raise TableError(f"{path} is not a Parquet file: {error}") from error
 
