@@ -336,6 +336,8 @@ PAGES = {
         f"need {_peaks(10_000)} for 10,000 objects, and {_peaks(1_000_000)} for a million, of which the codes are "
         "{scale_folder|rows|1000000|codes:.0f} MiB",
         "A million objects take {scale_folder|rows|1000000|on disk:.0f} MiB on disk",
+        "``encode`` needs {scale_command|rows|50000|peak:.0f} MiB for 50,000 objects of 50 points and "
+        "{scale_command|rows|250000|peak:.0f} MiB for 250,000.",
         "a worker encodes {catalogs|rows|ZTF, 1 workers|rate by CPU:,.0f} light curves of 217 points in two bands per "
         "second of CPU time; {catalogs|rows|ZTF, 1 workers|overhead share:.0f/0.01} % of it is not the network's. Two "
         "workers encode {catalogs|rows|ZTF, 2 workers|rate by CPU:,.0f} per second of both. Each needs "
