@@ -41,8 +41,8 @@ affect both views, [Fe/H] only the spectrum, and age only the light curve. The p
 the spectrum hints at it. Encoders get the autocorrelation of the light curve, with its amplitude as metadata
 (:doc:`guide/views`), because in so few steps DualFormer learned nothing about periods from the points of the light
 curve. The tables show the R^2 of a ridge regression on the codes after {steps} steps, with width {width}, {batch}
-stars per batch and one seed. All fits together took {minutes:.0f} CPU minutes. They are short, and none has
-converged.
+stars per batch, as means and standard deviations over {seeds} seeds. All fits together took {minutes:.0f} CPU
+minutes. They are short, and none has converged.
 
 """
 IRON = """\
@@ -190,41 +190,75 @@ def _over_seeds(runs: list[dict], numbers) -> dict[str, float]:
 
 
 def _place(run: dict) -> tuple:
-    """Return what orders the rows of stars: methods, those with labels, ablations."""
-    return "," in run["method"], run["weight"] > 0, -run["both"]["all"][PRIVATE[0]]
+    """Return what orders the rows of stars: methods, those with labels, frozen codes, ablations."""
+    frozen = run["method"].startswith(FROZEN)
+    ablation = "," in run["method"] and not frozen
+    return ablation, frozen, run["weight"] > 0, -run["both"]["all"][PRIVATE[0]]
 
 
+FROZEN = "frozen codes"
 VERDICT = """\
 Age only shows in the light curve, and [Fe/H] only in the spectrum. DESA claims that alignment alone loses such
-quantities, and that DualFormer keeps them. These short fits with one seed do not confirm this. From codes of both
-views, R^2 of age and [Fe/H] are {VICReg} for VICReg, {MoCo} for MoCo and {InfoNCE} for InfoNCE, but {DualFormer} for
-DualFormer and {SimSiam} for SimSiam. MultimodalDAEP, which must reconstruct both views, has {MultimodalDAEP}, and the
-mixture of experts (mmVAE) {mmVAE}. ContrastiveNeighbors before training (untrained) has {untrained}. DualFormer's
-codes of the spectrum alone have an R^2 of [Fe/H] of {dualformer_spectrum:.2f}. Without its variance term, as in the
-paper, its codes of both views have {no_variance}."""
+quantities, and that DualFormer keeps them. These short fits do not confirm this. From codes of both views, R^2 of age
+and [Fe/H] are {VICReg} for VICReg, {MoCo} for MoCo and {InfoNCE} for InfoNCE, but {DualFormer} for DualFormer and
+{SimSiam} for SimSiam. MultimodalDAEP, which must reconstruct both views, has {MultimodalDAEP}, and the mixture of
+experts (mmVAE) {mmVAE}. ContrastiveNeighbors before training (untrained) has {untrained}. DualFormer's codes of the
+spectrum alone have an R^2 of [Fe/H] of {dualformer_spectrum:.2f}. Without its variance term, as in the paper, its
+codes of both views have {no_variance}."""
+PRETRAINED = """\
+In DESA the encoders of both views are trained first and then frozen, and each number of their codes becomes a token.
+The rows "frozen codes" do this with two `DAEPEncoder`, {steps} steps each. The two codes side by side, which nothing
+aligned, have {side_by_side}. DualFormer keeps {DualFormer} of this, without its variance term {no_variance}; VICReg
+keeps {VICReg}, InfoNCE {InfoNCE}, SimSiam {SimSiam} and MultimodalDAEP {MultimodalDAEP}."""
 SUPERVISED = """\
 If a quarter of the stars have labels of all five quantities (weight {weight:g}), the mean R^2 of the five, from codes
 of both views, is {changes}; the change is in brackets."""
 
 
-def _told(named: dict[str, dict]) -> list[str]:
+def _told(named: dict[str, dict], steps: int) -> list[str]:
     """Return what is private to a view and what labels are worth, in words."""
 
-    def private(run: dict) -> str:
-        return " and ".join(f"{run['both']['all'][target]:.2f}" for target in PRIVATE)
+    def private(name: str) -> str:
+        return " and ".join(f"{named[name]['both']['all'][target]:.2f}" for target in PRIVATE)
 
-    def mean(run: dict) -> float:
-        return float(np.mean([run["both"]["all"][target] for target in TARGETS]))
+    def mean(name: str) -> float:
+        return float(np.mean([named[name]["both"]["all"][target] for target in TARGETS]))
 
     spectrum = named["DualFormer"]["spectrum"]["all"]["feh"]
-    numbers = {name: private(run) for name, run in named.items() if name.isidentifier()}
-    labelled = {run["method"]: run for run in named.values() if run["weight"]}
-    changes = [f"{mean(run):.2f} ({mean(run) - mean(named[name]):+.2f}) for {name}" for name, run in labelled.items()]
-    weights = {run["weight"] for run in labelled.values()}
-    paper = private(named["DualFormer, no variance term"])
-    texts = [VERDICT.format(**numbers, dualformer_spectrum=spectrum, no_variance=paper)]
-    texts += [SUPERVISED.format(changes=", ".join(changes), weight=weight) for weight in weights]
+    methods = [name for name in named if name.isidentifier()]
+    paper = private("DualFormer, no variance term")
+    texts = [
+        VERDICT.format(**{k: private(k) for k in methods}, dualformer_spectrum=spectrum, no_variance=paper),
+    ]
+    frozen = {k.removeprefix(f"{FROZEN}, "): private(k) for k in named if k.startswith(FROZEN)}
+    if frozen:
+        frozen |= {"side_by_side": frozen["side by side"], "no_variance": frozen["DualFormer, no variance term"]}
+        texts.append(PRETRAINED.format(**frozen, steps=steps))
+    labelled = {k.removesuffix(WITH_LABELS): k for k in named if k.endswith(WITH_LABELS)}
+    changes = [f"{mean(k):.2f} ({mean(k) - mean(name):+.2f}) for {name}" for name, k in labelled.items()]
+    for weight in {named[k]["weight"] for k in labelled.values()}:
+        texts.append(SUPERVISED.format(changes=", ".join(changes), weight=weight))
     return [_wrapped(text) + "\n\n" for text in texts]
+
+
+WITH_LABELS = ", labels of a quarter"
+
+
+def _stars_over_seeds(runs: list[dict]) -> dict:
+    """Return the means over seeds of a method's scores, and their standard deviations beside them."""
+    out = {key: runs[0][key] for key in ("method", "weight")} | {"n": len(runs)}
+    for view in ("both", "light curve", "spectrum"):
+        out[view] = {
+            size: _over_seeds(runs, lambda r, v=view, s=size: {t: r[v][s][t] for t in TARGETS})
+            for size in ("all", "few")
+        }
+    out["clusters"] = _over_seeds(runs, lambda r: {"accuracy": r["clusters"]})
+    if all("intervals" in r for r in runs):
+        kinds = runs[0]["intervals"]
+        out["intervals"] = {
+            kind: {t: np.mean([r["intervals"][kind][t] for r in runs], 0).tolist() for t in TARGETS} for kind in kinds
+        }
+    return out
 
 
 def of_stars(runs: list[dict]) -> str:
@@ -232,18 +266,20 @@ def of_stars(runs: list[dict]) -> str:
     settings = runs[0]["settings"]
     facts = {"steps": max(r["settings"]["max_iter"] for r in runs), "width": settings["model_dim"]}
     minutes = sum(r["cpu_seconds"] for r in runs) / 60
-    text = STARS.format(**facts, batch=settings["batch_size"], minutes=minutes)
-    named = {r["method"] + (", labels of a quarter" if r["weight"] else ""): r for r in sorted(runs, key=_place)}
-    text += "".join(_told(named))
+    seeds = len({r["seed"] for r in runs})
+    text = STARS.format(**facts, batch=settings["batch_size"], minutes=minutes, seeds=seeds)
+    methods = dict.fromkeys((r["method"], r["weight"]) for r in runs)
+    means = [_stars_over_seeds([r for r in runs if (r["method"], r["weight"]) == own]) for own in methods]
+    named = {r["method"] + WITH_LABELS * (r["weight"] > 0): r for r in sorted(means, key=_place)}
+    text += "".join(_told(named, facts["steps"]))
     for size, told in (("all", "probe trained on all training objects"), ("few", "on a fifth of the test stars")):
         for view in ("both", "light curve", "spectrum"):
             rows = {name: r[view][size] for name, r in named.items()}
             if (size, view) == ("all", "both"):
                 rows["hand features, extra trees"] = dict(zip(TARGETS, YARDSTICK, strict=True))
-            shown = {k: {t: row[t] for t in TARGETS} for k, row in rows.items()}
             title = f"R^2, {'both views' if view == 'both' else f'{view} alone'}, {told}"
-            text += _report.table(shown, {t: t for t in TARGETS}, title) + "\n\n"
-    clusters = {name: {"accuracy": r["clusters"]} for name, r in named.items()}
+            text += _report.table(rows, {t: t for t in TARGETS}, title) + "\n\n"
+    clusters = {name: r["clusters"] for name, r in named.items()}
     told = "Four clusters (Gaussian mixture) compared with quarters of the temperature; chance is at least 0.25"
     text += _report.table(clusters, {"accuracy": "accuracy"}, told) + "\n"
     covered = {name: r["intervals"] for name, r in named.items() if "intervals" in r}

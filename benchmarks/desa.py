@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import cache
 
 import numpy as np
 import torch
@@ -100,8 +101,12 @@ def stars_runs() -> dict:
     """Return the runs: each method without labels, some with labels of a quarter of the stars."""
     runs = [(name, 0.0) for name in METHODS] + [(name, WEIGHT) for name in WITH_LABELS]
     return {
-        f"stars-{_file_name(name)}{'-labels' * (weight > 0)}": (stars_run, {"method": name, "weight": weight})
-        for name, weight in [*runs, *((name, 0.0) for name in ABLATIONS | FROZEN)]
+        f"stars-{_file_name(name)}{'-labels' * (weight > 0)}-{seed}": (
+            stars_run,
+            {"method": name, "weight": weight, "seed": seed},
+        )
+        for seed in SEEDS
+        for name, weight in [*runs, *((name, 0.0) for name in FROZEN | ABLATIONS)]
     }
 
 
@@ -109,11 +114,9 @@ def _file_name(name: str) -> str:
     return name.lower().replace(",", "").replace(" ", "-")
 
 
-def stars_run(method: str, weight: float, seed: int = 0) -> dict:
+def stars_run(method: str, weight: float, seed: int) -> dict:
     """Train a method on both views, and probe its codes of both and of either."""
-    data = _stars.stars()
-    if method in FROZEN:
-        data = _stars.encoded(data, **STARS, random_state=seed)
+    data = _encoded_stars(seed) if method in FROZEN else _stars.stars()
     out = {"method": method, "weight": weight, "seed": seed, "cpu_seconds": 0.0}
     if (chosen := (METHODS | ABLATIONS | FROZEN)[method]) is None:
         return out | _stars.probes(_stars.side_by_side, data) | {"settings": STARS, "sha256": data.sha256}
@@ -129,6 +132,11 @@ def stars_run(method: str, weight: float, seed: int = 0) -> dict:
     if weight:
         out["intervals"] = _stars.coverage(encoder, data)
     return out | {"settings": _report.settings(encoder), "sha256": data.sha256}
+
+
+@cache
+def _encoded_stars(seed: int) -> _stars.Stars:
+    return _stars.encoded(_stars.stars(), **STARS, random_state=seed)
 
 
 # --- two views of supernovae ------------------------------------------------------------------------------
