@@ -124,7 +124,11 @@ def of_iron(runs: list[dict]) -> str:
         rows[name] |= _over_seeds(own, lambda r: {f"probe {k}": v for k, v in r["probe"].items()})
         rows[name] |= _over_seeds(own, lambda r: {f"head {k}": v for k, v in r.get("head", {}).items()})
     columns = {"seeds": "n", "error": "error_mean"}
-    columns |= {f"{part}, {name}": f"{part} {name}" for part in ("probe", "head") for name in runs[0]["known"]}
+    columns |= {
+        f"{part}, {name.removeprefix('feh_')}": f"{part} {name}"
+        for part in ("probe", "head")
+        for name in runs[0]["known"]
+    }
     settings, known = runs[0]["settings"], runs[0]["known"]
     facts = {"steps": settings["max_iter"], "width": settings["model_dim"]}
     facts |= {f"{name}_{part}": n for name, own in known.items() for part, n in own.items()}
@@ -207,7 +211,7 @@ spectrum alone have an R^2 of [Fe/H] of {dualformer_spectrum:.2f}. Without its v
 codes of both views have {no_variance}."""
 PRETRAINED = """\
 In DESA the encoders of both views are trained first and then frozen, and each number of their codes becomes a token.
-The rows "frozen codes" do this with two `DAEPEncoder`, {steps} steps each. The two codes side by side, which nothing
+The rows "frozen" do this with two `DAEPEncoder`, {steps} steps each. The two codes side by side, which nothing
 aligned, have {side_by_side}. DualFormer keeps {DualFormer} of this, without its variance term {no_variance}; VICReg
 keeps {VICReg}, InfoNCE {InfoNCE}, SimSiam {SimSiam} and MultimodalDAEP {MultimodalDAEP}."""
 SUPERVISED = """\
@@ -261,6 +265,15 @@ def _stars_over_seeds(runs: list[dict]) -> dict:
     return out
 
 
+def _short(name: str) -> str:
+    return name.replace(FROZEN, "frozen")
+
+
+def _in_two_digits(scores: dict[str, float]) -> dict[str, str]:
+    """Return the score of each target, and its spread if there is one."""
+    return {t: f"{scores[t]:.2f}" + (f" ± {scores[f'{t}_sd']:.2f}" if f"{t}_sd" in scores else "") for t in TARGETS}
+
+
 def of_stars(runs: list[dict]) -> str:
     """Return the section on stars: R^2 by view, of all training objects and of few, with and without labels."""
     settings = runs[0]["settings"]
@@ -274,15 +287,15 @@ def of_stars(runs: list[dict]) -> str:
     text += "".join(_told(named, facts["steps"]))
     for size, told in (("all", "probe trained on all training objects"), ("few", "on a fifth of the test stars")):
         for view in ("both", "light curve", "spectrum"):
-            rows = {name: r[view][size] for name, r in named.items()}
+            rows = {_short(name): _in_two_digits(r[view][size]) for name, r in named.items()}
             if (size, view) == ("all", "both"):
-                rows["hand features, extra trees"] = dict(zip(TARGETS, YARDSTICK, strict=True))
+                rows["hand features, extra trees"] = _in_two_digits(dict(zip(TARGETS, YARDSTICK, strict=True)))
             title = f"R^2, {'both views' if view == 'both' else f'{view} alone'}, {told}"
             text += _report.table(rows, {t: t for t in TARGETS}, title) + "\n\n"
-    clusters = {name: r["clusters"] for name, r in named.items()}
+    clusters = {_short(name): r["clusters"] for name, r in named.items()}
     told = "Four clusters (Gaussian mixture) compared with quarters of the temperature; chance is at least 0.25"
     text += _report.table(clusters, {"accuracy": "accuracy"}, told) + "\n"
-    covered = {name: r["intervals"] for name, r in named.items() if "intervals" in r}
+    covered = {name.removesuffix(WITH_LABELS): r["intervals"] for name, r in named.items() if "intervals" in r}
     if not covered:
         return text
     rows = {

@@ -33,12 +33,12 @@ METHODS = {
 AUGMENTED = {f"{name}, augmented": own for name, own in METHODS.items() if own is not None}
 N_COPIES = 5
 COLUMNS = {
-    "training objects": "n_train",
+    "objects": "n_train",
     "error": "error_mean",
     "median": "error_median",
     "macro F1": "f1",
     "steps": "n_iter",
-    "CPU minutes": "minutes",
+    "minutes": "minutes",
     "commit": "commit",
 }
 STEPS_PER_RECORD = 50  # at least, and an epoch: the second of two is what all later ones are like

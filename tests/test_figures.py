@@ -50,7 +50,7 @@ def test_tables_of_results_are_narrow_enough_to_read(page):
         (page.parent / name).read_text() for name in re.findall(r"^\.\. include:: (.*\.txt)$", text, re.MULTILINE)
     )
     widths = [len(rule) for rule in re.findall(r"^=+(?:  =+)+$", text, flags=re.MULTILINE)]
-    assert max(widths, default=0) <= (122 if page.name == "desa.rst" else 110)
+    assert max(widths, default=0) <= 110
 
 
 def test_parameters_are_described_without_figures_of_benchmarks():
