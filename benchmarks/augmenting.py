@@ -95,8 +95,8 @@ def run(protocol: str, options) -> None:
         start = time.process_time()
         runs.append({"size": size, "seed": seed} | one(setting, size, seed))
         runs[-1]["cpu_seconds"] = time.process_time() - start
-        content = {"protocol": protocol, "runs": runs, "rows": summary(runs)} | about
-        _report.write(name, content, tables(protocol, content["rows"]))
+        result = {"protocol": protocol, "n_seeds": -(-len(runs) // len(SIZES)), "runs": runs, "rows": summary(runs)}
+        _report.write(name, result | about, tables(result))
 
 
 def prepared(protocol: str, options) -> tuple[Setting, dict]:
@@ -357,11 +357,12 @@ TITLES = {
 }
 
 
-def tables(protocol: str, rows: dict[str, dict[str, dict]]) -> str:
+def tables(result: dict) -> str:
     """Return the rst tables of a protocol; columns are numbers of labels."""
     columns = {f"{_of(size)} labels": _of(size) for size in SIZES}
+    about = f"{result['protocol']} ({result['n_seeds']} subsets)"
     return "\n\n".join(
-        _report.table(rows[kind], columns, f"{protocol}, {title}", "objects") for kind, title in TITLES.items()
+        _report.table(result["rows"][kind], columns, f"{about}, {title}", "objects") for kind, title in TITLES.items()
     )
 
 
