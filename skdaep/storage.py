@@ -143,10 +143,11 @@ def _lock(descriptor: int) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove temporary files and locks of processes that have ended."""
-    with contextlib.suppress(OSError):
-        for left in os.scandir(folder):
-            if left.name.startswith(PREFIX) and left.is_file(follow_symlinks=False):
-                _sweep(left)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for left in entries:
+            with contextlib.suppress(OSError):  # another process may sweep at the same time
+                if left.name.startswith(PREFIX) and left.is_file(follow_symlinks=False):
+                    _sweep(left)
 
 
 def _sweep(left: os.DirEntry[str]) -> None:

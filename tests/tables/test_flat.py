@@ -80,8 +80,9 @@ def assert_same(a, b):
 
 def spoil(name, rows, number):
     def change(objects):
-        n = len(objects.columns[name])
-        objects.columns[name][[r % n for r in rows]] = number
+        if name in objects.columns:  # another fault may have removed it
+            n = len(objects.columns[name])
+            objects.columns[name][[r % n for r in rows]] = number
 
     return change
 
