@@ -22,7 +22,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
 import skdaep
-from skdaep import CorruptModelError, TableError, UnknownBandWarning
+from skdaep import CorruptModelError, OutOfRangeWarning, TableError, UnknownBandWarning
 from skdaep.datasets import make_supernova_light_curves, make_supernova_spectra
 from skdaep.pretrained import _cards, list_models, load_model
 
@@ -412,3 +412,34 @@ def test_light_curves_per_wavelength_are_refused(model):
     odd["flux"].unit = "erg / (s cm2 Angstrom)"
     with pytest.raises(TableError, match=r"has unit .*needs fluxes per frequency"):
         model.transform([odd])
+
+
+def falling(sentinels=(), flux=False):
+    """Return a light curve in two bands, in magnitudes or fluxes, with sentinels in place of the first values."""
+    days = np.linspace(0, 58, 30)
+    mag = 18 + 0.002 * (days - 20) ** 2
+    value, error = (10 ** (-0.4 * (mag - 25)), np.ones(30)) if flux else (mag, np.full(30, 0.05))
+    value[: len(sentinels)] = sentinels
+    names = ("mjd", "flux", "flux_err") if flux else ("mjd", "mag", "magerr")
+    return Table({**dict(zip(names, (days + 59000, value, error), strict=True)), "band": ["g", "r"] * 15})
+
+
+@pytest.mark.parametrize(
+    ("sentinels", "flux", "match"),
+    [
+        ((99.0,), False, r"'mag' is 99, first in X\[1\]"),
+        ((99.0, 99.0), False, r"'mag' is 99 \(2 times\), first in X\[1\]"),
+        ((-9999.0, -9999.0), True, r"'flux' is -9999 \(2 times\), first in X\[1\]"),
+    ],
+)
+def test_sentinels_are_named_once(model, sentinels, flux, match):
+    with pytest.warns(OutOfRangeWarning, match=match) as caught:
+        model.transform([falling(flux=flux), falling(sentinels, flux)])
+    assert len(caught) == 1
+
+
+def test_nothing_is_said_of_measurements(model):
+    X, _ = make_supernova_light_curves(60, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OutOfRangeWarning)
+        model.transform([*X, falling(), falling(flux=True)])

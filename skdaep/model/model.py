@@ -65,7 +65,7 @@ class Model:
     scatter : dict of Scatter, default={}
         Name -> how far draws lie from the point estimate. Without an entry, the decoder decides.
     object_correlation, object_scatter : dict, default={}
-        The same for draws of an object, whose codes are drawn too. Without an entry, all its draws have the same code.
+        The same for draws of an object, whose codes are drawn too. Without an entry, those above hold.
     prior : dict of ndarray or None, default=None
         State of the prior of the bottleneck, if one was learned.
     prior_targets : Targets or None, default=None
@@ -389,13 +389,13 @@ class Model:
         sources = [(self.seed, key) for key in keys]
         if self.draws == "posterior":
             return self.posterior_draws(records, sources, n_draws)
-        factor = self.object_scatter.get(name, Scatter()).code
         with self.running():
             measurements = self.collate(records)
-            mean, _ = passes.encode(self.live(), measurements)
             root = passes.code_roots(self.live(), measurements)
-        if root is None:
-            return None
+            if root is None:
+                return None
+            mean, _ = passes.encode(self.live(), measurements)
+        factor = self.object_scatter.get(name, Scatter()).code
         one = np.ones((len(mean), 1), bool)
         draws = posterior_draws(
             mean[:, None], np.zeros_like(mean[:, None]), one, factor * root[:, None], sources, n_draws

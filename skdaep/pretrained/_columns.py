@@ -8,7 +8,7 @@ import numpy as np
 from astropy.table import Column, Table
 
 from .. import tables
-from ..exceptions import TableError, UnknownBandWarning
+from ..exceptions import OutOfRangeWarning, TableError, UnknownBandWarning
 from ..preprocessing import MagnitudeToFlux, TableTransformer
 
 ASK = "load_model(..., {})"
@@ -75,7 +75,9 @@ class ModelColumns(TableTransformer):
             Tables with the model's columns; the input is not changed.
         """
         unknown: dict[str, int] = {}
-        renamed = [self._renamed(table, f"X[{i}]", unknown) for i, table in enumerate(self._objects(X))]
+        given: list[tuple[str, str, np.ndarray]] = []  # names of an object and its column, values used
+        renamed = [self._renamed(table, f"X[{i}]", unknown, given) for i, table in enumerate(self._objects(X))]
+        _warn_of_sentinels(given)
         if unknown:
             shown = ", ".join(f"{band!r} ({n} object{'s' * (n > 1)})" for band, n in sorted(unknown.items()))
             warnings.warn(
@@ -104,10 +106,13 @@ class ModelColumns(TableTransformer):
     def __sklearn_is_fitted__(self):
         return True
 
-    def _renamed(self, table: Table, object_name: str, unknown: dict[str, int]) -> Table:
+    def _renamed(
+        self, table: Table, object_name: str, unknown: dict[str, int], given: list[tuple[str, str, np.ndarray]]
+    ) -> Table:
         if len(table) == 0:
             raise TableError(f"{object_name} is an empty table; remove the object.")
         columns = self._find(table, object_name)
+        values = tables.numbers(table, columns.value, object_name, tables.unit_of(table, columns.value))
         table = self._as_flux(table, columns, object_name)
         scale = tables.time_scale(table[columns.location])
         units = {"value": tables.unit_of(table, columns.value), "location": self.columns["location"]["unit"]}
@@ -119,6 +124,7 @@ class ModelColumns(TableTransformer):
         seen &= self._in_range(points["location"], seen, object_name)
         if self.bands is not None:
             seen &= self._bands(points, seen, object_name, unknown)
+        given.append((object_name, columns.value, values[seen]))
         names = {role: column["name"] for role, column in self.columns.items()}
         new = {names[role]: Column(points[role][seen]) for role in names}
         new[names["location"]].unit = units["location"]
@@ -156,7 +162,9 @@ class ModelColumns(TableTransformer):
             raise TableError(f"{object_name} has no finite '{columns.value}'; remove the object.")
         step = MagnitudeToFlux(ZERO_POINT, unit=None, value=columns.value, error=columns.error)
         try:
-            return step.fit_transform([table])[0]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", OutOfRangeWarning)  # `transform` warns, with the names of objects
+                return step.fit_transform([table])[0]
         except TableError as error:
             raise TableError(str(error).replace("X[0]", object_name)) from None
 
@@ -188,3 +196,16 @@ class ModelColumns(TableTransformer):
                 f"{', '.join(map(repr, has)) or 'none'}). Rename its bands, or remove the object."
             )
         return known
+
+
+def _warn_of_sentinels(given: list[tuple[str, str, np.ndarray]]) -> None:
+    """Warn of values that are none, in the first object that has some; no step has warned of them, as in a fit.
+
+    An object is compared with itself, because fluxes of others may have another unit or zero point.
+    """
+    for object_name, name, x in given:
+        least = 1 if tables.is_magnitude(name, None) else 2  # a flux may be far from all others once
+        if len(x) and tables.warn_of_sentinels(
+            x, np.zeros(len(x), int), f"Column '{name}'", [object_name], least=least
+        ):
+            return
